@@ -1,0 +1,397 @@
+"""The canned queries: named, typed, parameterised SPARQL, one .rq file each.
+
+In the query a parameter is written with a dollar sign, `$procedure`, which SPARQL takes for the same
+variable as `?procedure`: so a reader, and the check for undeclared parameters, can tell them apart.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+from rdflib import XSD, Literal, URIRef
+
+from kg.engine import Engine, QueryError, QuerySyntaxError, Term
+from kg.engine.bindings import bind
+from kg.engine.tokens import Token, TokenKind, tokens
+from kg.headers import Header, HeaderError, read_header
+from kg.namespaces import DG, curie, expand
+
+_NAME = "^[a-z][a-z0-9_]*$"
+_TEXT: Final = {"type": "string", "minLength": 1}
+_SCALAR: Final = {"type": ["string", "integer", "number", "boolean"]}
+_IRI: Final = {"type": "string", "pattern": "^[a-z]+:\\S+$"}
+
+HEADER_SCHEMA: Final[dict[str, Any]] = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["title", "description"],
+    "properties": {
+        "title": _TEXT,
+        "description": _TEXT,
+        "params": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["name", "type", "description"],
+                "properties": {
+                    "name": {"type": "string", "pattern": _NAME},
+                    "type": {"enum": ["iri", "string", "integer", "decimal", "boolean", "date"]},
+                    "class": _IRI,
+                    "values": {"type": "array", "minItems": 1, "items": _SCALAR},
+                    "default": _SCALAR,
+                    "required": {"type": "boolean"},
+                    "description": _TEXT,
+                },
+            },
+        },
+        "examples": {
+            "type": "array",
+            "items": {"type": "object", "additionalProperties": _SCALAR},
+        },
+    },
+}
+"""JSON Schema of the header of a canned query."""
+
+
+class CatalogueError(Exception):
+    """A canned query that cannot be offered; says the file, the line and what to do."""
+
+
+class UnknownQueryError(KeyError):
+    """There is no canned query of this name.
+
+    Attributes:
+        name: the name asked for.
+        near: names that resemble it.
+    """
+
+    def __init__(self, name: str, near: list[str]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.near = near
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        suggestion = f" Did you mean {', '.join(self.near)}?" if self.near else ""
+        return f"There is no canned query named {self.name!r}.{suggestion}"
+
+
+class ParameterError(ValueError):
+    """A parameter of a canned query that is unknown, missing or of the wrong type.
+
+    Attributes:
+        parameter: its name.
+        detail: what is wrong.
+        hint: what to do, or None.
+    """
+
+    def __init__(self, parameter: str, detail: str, hint: str | None = None) -> None:
+        super().__init__(f"{parameter}: {detail}{' ' + hint if hint else ''}")
+        self.parameter = parameter
+        self.detail = detail
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a canned query.
+
+    Attributes:
+        name: also the name of the variable that it is bound to.
+        type: iri, string, integer, decimal, boolean or date.
+        class_iri: for an iri, the class below which its values are; None: any IRI.
+        values: the only values that are accepted; empty: all of the type.
+        default: the value when none is given, as text; None: there is none.
+        required: whether a value must be given.
+        description: what it is for.
+    """
+
+    name: str
+    type: str
+    class_iri: str | None
+    values: tuple[str, ...]
+    default: str | None
+    required: bool
+    description: str
+
+    def term(self, text: str) -> Term:
+        """Turn a value, as text, into an RDF term.
+
+        An IRI may be given whole, as a short form (`dg:Erythema`), or by the name of a term of
+        our ontology (`Erythema`).
+
+        Raises:
+            ParameterError: the text is no value of the type, or none of the accepted values.
+        """
+        if self.values and text not in self.values:
+            raise ParameterError(
+                self.name, f"{text!r} is not accepted.", f"Give one of {', '.join(self.values)}."
+            )
+        try:
+            return _TERMS[self.type](text)
+        except (ValueError, KeyError) as error:
+            raise ParameterError(
+                self.name, f"{text!r} is not {_ARTICLES[self.type]}.", _HINTS[self.type]
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class CannedQuery:
+    """A query of the catalogue.
+
+    Attributes:
+        name: its name, which is also the name of its file.
+        title: the question that it answers.
+        description: what the answer holds, and what to mind.
+        text: the SPARQL, with its header as comments.
+        parameters: in the order of the header.
+        examples: values of parameters to try, by parameter name.
+    """
+
+    name: str
+    title: str
+    description: str
+    text: str
+    parameters: tuple[Parameter, ...]
+    examples: tuple[Mapping[str, str], ...]
+
+    def bindings(self, values: Mapping[str, str]) -> dict[str, Term]:
+        """Turn values of parameters, as text, into bindings for the query.
+
+        A parameter without a value and without a default stays unbound.
+
+        Raises:
+            ParameterError: a name is unknown, a required value missing, or a value unfit.
+        """
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in values:
+            if name not in known:
+                offered = ", ".join(known) or "none"
+                raise ParameterError(
+                    name, f"{self.name} has no such parameter.", f"Its parameters: {offered}."
+                )
+        bound = {}
+        for name, parameter in known.items():
+            text = values.get(name, parameter.default)
+            if text is not None:
+                bound[name] = parameter.term(text)
+            elif parameter.required:
+                raise ParameterError(name, "A value is required.", parameter.description)
+        return bound
+
+
+class Catalogue(Mapping[str, CannedQuery]):
+    """The canned queries by name, in the order of their names."""
+
+    def __init__(self, queries: Mapping[str, CannedQuery]) -> None:
+        self._queries = dict(sorted(queries.items()))
+
+    @classmethod
+    def load(cls, folder: Path, engine: Engine) -> Catalogue:
+        """Read all .rq files of a folder.
+
+        Args:
+            folder: where the files are; `NAME.rq` is the query NAME.
+            engine: checks that each query parses.
+
+        Raises:
+            CatalogueError: a file is not a canned query; says file, line and what to do.
+        """
+        return cls({path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))})
+
+    def __getitem__(self, name: str) -> CannedQuery:
+        """Give a query by its name.
+
+        Raises:
+            UnknownQueryError: there is none of this name.
+        """
+        try:
+            return self._queries[name]
+        except KeyError:
+            near = difflib.get_close_matches(name, self._queries, n=3)
+            raise UnknownQueryError(name, near) from None
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names in order."""
+        return iter(self._queries)
+
+    def __len__(self) -> int:
+        """Count the queries."""
+        return len(self._queries)
+
+
+def _read(path: Path, engine: Engine) -> CannedQuery:
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", path.stem):
+        raise CatalogueError(f"{path}: name the file in lower-case words joined by hyphens.")
+    try:
+        header = read_header(path, HEADER_SCHEMA)
+    except HeaderError as error:
+        raise CatalogueError(str(error)) from error
+    parameters = tuple(
+        _parameter(header, index) for index in range(len(header.values.get("params", ())))
+    )
+    _check_variables(header, parameters)
+    query = CannedQuery(
+        name=path.stem,
+        title=header.values["title"],
+        description=header.values["description"],
+        text=header.text,
+        parameters=parameters,
+        examples=tuple(
+            {name: _as_text(value) for name, value in example.items()}
+            for example in header.values.get("examples", ())
+        ),
+    )
+    _check_text(header, query, engine)
+    _check_examples(header, query)
+    return query
+
+
+def _parameter(header: Header, index: int) -> Parameter:
+    given = header.values["params"][index]
+    default = given.get("default")
+    parameter = Parameter(
+        name=given["name"],
+        type=given["type"],
+        class_iri=_class_iri(header, index),
+        values=tuple(_as_text(value) for value in given.get("values", ())),
+        default=None if default is None else _as_text(default),
+        required=given.get("required", False),
+        description=given["description"],
+    )
+    line = header.line_of("params", index)
+    if parameter.required and parameter.default is not None:
+        raise _error(header, line, f"{parameter.name} is required, so it can have no default.")
+    try:
+        for value in (*parameter.values, *([parameter.default] if parameter.default else [])):
+            parameter.term(value)
+    except ParameterError as error:
+        raise _error(header, line, str(error)) from error
+    return parameter
+
+
+def _class_iri(header: Header, index: int) -> str | None:
+    given = header.values["params"][index]
+    if "class" not in given:
+        return None
+    line = header.line_of("params", index, "class")
+    if given["type"] != "iri":
+        raise _error(header, line, "class goes with type: iri only.")
+    try:
+        return expand(given["class"])
+    except KeyError as error:
+        raise _error(header, line, f"The prefix of {given['class']} is unknown.") from error
+
+
+def _check_variables(header: Header, parameters: tuple[Parameter, ...]) -> None:
+    used: dict[str, Token] = {}
+    for token in tokens(header.text):
+        if token.kind is TokenKind.VARIABLE and token.text.startswith("$"):
+            used.setdefault(token.text[1:], token)
+    seen = set()
+    for index, parameter in enumerate(parameters):
+        line = header.line_of("params", index)
+        if parameter.name in seen:
+            raise _error(header, line, f"The parameter {parameter.name} is declared twice.")
+        if parameter.name not in used:
+            raise _error(header, line, f"The query does not use its parameter ${parameter.name}.")
+        seen.add(parameter.name)
+    for name, token in used.items():
+        if name not in seen:
+            line = header.text.count("\n", 0, token.offset) + 1
+            raise _error(header, line, f"Declare ${name} among the params, or write ?{name}.")
+
+
+def _check_text(header: Header, query: CannedQuery, engine: Engine) -> None:
+    """Check that a query parses, as written and with a value in place of each parameter."""
+    samples = {parameter.name: _sample(parameter) for parameter in query.parameters}
+    try:
+        engine.check(query.text)
+        engine.check(bind(query.text, samples))
+    except QuerySyntaxError as error:
+        hint = f" {error.hint}" if error.hint else ""
+        raise _error(header, error.line, f"{error.detail}{hint}") from error
+    except QueryError as error:
+        raise _error(header, 1, str(error)) from error
+
+
+def _check_examples(header: Header, query: CannedQuery) -> None:
+    for index, example in enumerate(query.examples):
+        try:
+            query.bindings(example)
+        except ParameterError as error:
+            raise _error(header, header.line_of("examples", index), str(error)) from error
+
+
+def _sample(parameter: Parameter) -> Term:
+    return parameter.term((*parameter.values, _SAMPLES[parameter.type])[0])
+
+
+def _error(header: Header, line: int, detail: str) -> CatalogueError:
+    return CatalogueError(f"{header.path}, line {line}: {detail}")
+
+
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _iri(text: str) -> URIRef:
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s<>\"{}|^`\\]+", text):
+        return URIRef(text)
+    if not re.fullmatch(r"(?:[a-z]+:)?[A-Za-z0-9_./-]+", text):
+        raise ValueError(text)
+    return URIRef(expand(text) if ":" in text else DG + text)
+
+
+def _typed(pattern: str, datatype: URIRef) -> Callable[[str], Term]:
+    def make(text: str) -> Literal:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(text)
+        return Literal(text, datatype=datatype)
+
+    return make
+
+
+def _date(text: str) -> Literal:
+    return Literal(date.fromisoformat(text).isoformat(), datatype=XSD.date)
+
+
+_TERMS: Final[dict[str, Callable[[str], Term]]] = {
+    "iri": _iri,
+    "string": Literal,
+    "integer": _typed(r"[+-]?\d+", XSD.integer),
+    "decimal": _typed(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", XSD.decimal),
+    "boolean": _typed(r"true|false", XSD.boolean),
+    "date": _date,
+}
+_ARTICLES: Final = {
+    "iri": "an IRI",
+    "string": "a text",
+    "integer": "a whole number",
+    "decimal": "a decimal number",
+    "boolean": "true or false",
+    "date": "a date",
+}
+_HINTS: Final = {
+    "iri": f"Write it whole, or short as in {curie(DG + 'Erythema')} or Erythema.",
+    "string": None,
+    "integer": "Write digits only, for example 12.",
+    "decimal": "Write it with a point, for example 0.5.",
+    "boolean": "Write true or false.",
+    "date": "Write it as YYYY-MM-DD.",
+}
+_SAMPLES: Final = {
+    "iri": "dg:Procedure",
+    "string": "text",
+    "integer": "1",
+    "decimal": "1.5",
+    "boolean": "true",
+    "date": "2026-01-01",
+}

@@ -1,0 +1,254 @@
+"""Where a syntax error is and what to do about it.
+
+The engine's parser reports the furthest point that it reached, which for many mistakes is the end
+of the query. The commonest mistakes can be told from the tokens alone, with their true place; only
+what remains is reported as the parser says it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
+
+from kg.engine.errors import QuerySyntaxError
+from kg.engine.tokens import Token, TokenKind, significant
+
+_KEYWORDS = frozenset(
+    [
+        "BASE",
+        "PREFIX",
+        "VERSION",
+        "SELECT",
+        "DISTINCT",
+        "REDUCED",
+        "AS",
+        "CONSTRUCT",
+        "WHERE",
+        "DESCRIBE",
+        "ASK",
+        "FROM",
+        "NAMED",
+        "GROUP",
+        "BY",
+        "HAVING",
+        "ORDER",
+        "ASC",
+        "DESC",
+        "LIMIT",
+        "OFFSET",
+        "VALUES",
+        "UNDEF",
+        "OPTIONAL",
+        "GRAPH",
+        "SERVICE",
+        "SILENT",
+        "BIND",
+        "MINUS",
+        "UNION",
+        "FILTER",
+        "LATERAL",
+        "NOT",
+        "IN",
+        "EXISTS",
+        "A",
+        "TRUE",
+        "FALSE",
+        "COUNT",
+        "SUM",
+        "MIN",
+        "MAX",
+        "AVG",
+        "SAMPLE",
+        "GROUP_CONCAT",
+        "SEPARATOR",
+        "STR",
+        "LANG",
+        "LANGMATCHES",
+        "LANGDIR",
+        "DATATYPE",
+        "BOUND",
+        "IRI",
+        "URI",
+        "BNODE",
+        "RAND",
+        "ABS",
+        "CEIL",
+        "FLOOR",
+        "ROUND",
+        "CONCAT",
+        "STRLEN",
+        "UCASE",
+        "LCASE",
+        "ENCODE_FOR_URI",
+        "CONTAINS",
+        "STRSTARTS",
+        "STRENDS",
+        "STRBEFORE",
+        "STRAFTER",
+        "YEAR",
+        "MONTH",
+        "DAY",
+        "HOURS",
+        "MINUTES",
+        "SECONDS",
+        "TIMEZONE",
+        "TZ",
+        "NOW",
+        "UUID",
+        "STRUUID",
+        "MD5",
+        "SHA1",
+        "SHA256",
+        "SHA384",
+        "SHA512",
+        "COALESCE",
+        "IF",
+        "STRLANG",
+        "STRLANGDIR",
+        "STRDT",
+        "SAMETERM",
+        "ISIRI",
+        "ISURI",
+        "ISBLANK",
+        "ISLITERAL",
+        "ISNUMERIC",
+        "HASLANG",
+        "HASLANGDIR",
+        "ISTRIPLE",
+        "TRIPLE",
+        "SUBJECT",
+        "PREDICATE",
+        "OBJECT",
+        "REGEX",
+        "SUBSTR",
+        "REPLACE",
+        "ADJUST",
+    ]
+)
+_PAIRS = {")": "(", "]": "[", "}": "{"}
+_POSITION = re.compile(r"error at (\d+):(\d+): expected (?:one of )?(.*)", re.DOTALL)
+
+Finding = tuple[str, int, str | None]
+"""What is wrong, at which offset, and what to do."""
+
+
+def diagnose(text: str, message: str, known_prefixes: Mapping[str, str]) -> QuerySyntaxError:
+    """Describe why a query does not parse.
+
+    Args:
+        text: the query that was refused.
+        message: what the engine's parser said, `error at LINE:COLUMN: expected ...`.
+        known_prefixes: prefix names and namespaces to suggest for undeclared prefixes.
+    """
+    found = significant(text)
+    checks: tuple[Callable[[], Finding | None], ...] = (
+        lambda: _empty(found),
+        lambda: _invalid(found),
+        lambda: _undeclared(found, known_prefixes),
+        lambda: _misspelt(found),
+        lambda: _doubled_equals(found),
+        lambda: _unbalanced(found),
+    )
+    for check in checks:
+        finding = check()
+        if finding is not None:
+            return at_offset(text, *finding)
+    position = _POSITION.search(message)
+    if position is None:
+        return at_offset(text, "This is not legal SPARQL.", 0, message)
+    line, column, expected = int(position[1]), int(position[2]), position[3]
+    return _at(text, _readable(expected), line, column, None)
+
+
+def at_offset(text: str, detail: str, offset: int, hint: str | None = None) -> QuerySyntaxError:
+    """Make the error for what is wrong at an offset of the text, counted from 0."""
+    line = text.count("\n", 0, offset) + 1
+    column = offset - (text.rfind("\n", 0, offset) + 1) + 1
+    return _at(text, detail, line, column, hint)
+
+
+def _at(text: str, detail: str, line: int, column: int, hint: str | None) -> QuerySyntaxError:
+    lines = text.splitlines() or [""]
+    shown = lines[min(line, len(lines)) - 1]
+    first = max(0, column - 60)
+    window = shown[first : column + 40]
+    excerpt = f"{window}\n{' ' * (column - 1 - first)}^"
+    return QuerySyntaxError(detail, line=line, column=column, excerpt=excerpt, hint=hint)
+
+
+def _empty(found: list[Token]) -> Finding | None:
+    if found:
+        return None
+    return "The query is empty.", 0, "Begin with SELECT, ASK, CONSTRUCT or DESCRIBE."
+
+
+def _invalid(found: list[Token]) -> Finding | None:
+    for token in found:
+        if token.kind is TokenKind.INVALID:
+            if token.text in "\"'":
+                return "A string is not closed.", token.offset, f"Close it with {token.text}."
+            return f"The character {token.text!r} has no place here.", token.offset, None
+    return None
+
+
+def _undeclared(found: list[Token], known: Mapping[str, str]) -> Finding | None:
+    declared = {
+        following.text[:-1]
+        for token, following in pairwise(found)
+        if token.is_word("PREFIX") and following.kind is TokenKind.PREFIXED_NAME
+    }
+    for token in found:
+        prefix = token.text.partition(":")[0]
+        if token.kind is TokenKind.PREFIXED_NAME and prefix not in declared:
+            namespace = known.get(prefix, "...")
+            hint = f"Put PREFIX {prefix}: <{namespace}> before the query."
+            return f"The prefix {prefix}: is not declared.", token.offset, hint
+    return None
+
+
+def _misspelt(found: list[Token]) -> Finding | None:
+    for token in found:
+        if token.kind is TokenKind.WORD and token.text.upper() not in _KEYWORDS:
+            near = difflib.get_close_matches(token.text.upper(), sorted(_KEYWORDS), n=1)
+            hint = f"Did you mean {near[0]}?" if near else "Variables begin with a question mark."
+            return f"{token.text!r} is not a word of SPARQL.", token.offset, hint
+    return None
+
+
+def _doubled_equals(found: list[Token]) -> Finding | None:
+    for token, following in pairwise(found):
+        if token.text == following.text == "=":
+            return "SPARQL compares with a single =.", token.offset, "Write = instead of ==."
+    return None
+
+
+def _unbalanced(found: Iterable[Token]) -> Finding | None:
+    still_open: list[Token] = []
+    for token in found:
+        if token.kind is not TokenKind.PUNCTUATION:
+            continue
+        if token.text in "([{":
+            still_open.append(token)
+        elif token.text in _PAIRS:
+            if not still_open or still_open[-1].text != _PAIRS[token.text]:
+                return f"This {token.text} closes nothing.", token.offset, "Remove it, or open it."
+            still_open.pop()
+    if still_open:
+        last = still_open[-1]
+        return f"This {last.text} is not closed.", last.offset, "Close it."
+    return None
+
+
+def _readable(expected: str) -> str:
+    """Turn the parser's list of expectations into a sentence, leaving out character classes."""
+    without_classes = re.sub(r"\[[^\]]*\](?:\s*\|\s*)?", "", expected, flags=re.DOTALL)
+    wanted = [each.strip().strip('"') for each in without_classes.split(", ")]
+    sentences = [each for each in wanted if " " in each]
+    if sentences:
+        return f"{sentences[0]}."
+    words = [each for each in wanted if each]
+    if not words:
+        return "The query is not legal SPARQL from here on."
+    return f"The query is not legal SPARQL from here on; expected: {', '.join(words[:8])}."

@@ -1,0 +1,73 @@
+"""The formats that an answer can be written in: one table."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ResultKind(Enum):
+    """What a query gives, by its form."""
+
+    SOLUTIONS = "solutions"
+    """Rows of bindings, from SELECT."""
+    BOOLEAN = "boolean"
+    """True or false, from ASK."""
+    GRAPH = "graph"
+    """Triples, from CONSTRUCT and DESCRIBE."""
+
+    @property
+    def phrase(self) -> str:
+        """The kind in words, to be put into a sentence."""
+        return {"solutions": "a table of rows", "boolean": "true or false", "graph": "a graph"}[
+            self.value
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A way to write an answer.
+
+    Attributes:
+        name: short name, as used by command line options.
+        label: the name that people know it by.
+        media_type: IANA media type without parameters.
+        suffix: file name ending without the dot.
+        kinds: the kinds of result that it can carry.
+    """
+
+    name: str
+    label: str
+    media_type: str
+    suffix: str
+    kinds: frozenset[ResultKind]
+
+
+_TABLE = frozenset({ResultKind.SOLUTIONS})
+_TABLE_OR_BOOLEAN = frozenset({ResultKind.SOLUTIONS, ResultKind.BOOLEAN})
+_GRAPH = frozenset({ResultKind.GRAPH})
+
+JSON = Format("json", "SPARQL JSON", "application/sparql-results+json", "srj", _TABLE_OR_BOOLEAN)
+XML = Format("xml", "SPARQL XML", "application/sparql-results+xml", "srx", _TABLE_OR_BOOLEAN)
+CSV = Format("csv", "CSV", "text/csv", "csv", _TABLE)
+TSV = Format("tsv", "TSV", "text/tab-separated-values", "tsv", _TABLE)
+TURTLE = Format("turtle", "Turtle", "text/turtle", "ttl", _GRAPH)
+NTRIPLES = Format("ntriples", "N-Triples", "application/n-triples", "nt", _GRAPH)
+NQUADS = Format("nquads", "N-Quads", "application/n-quads", "nq", _GRAPH)
+TRIG = Format("trig", "TriG", "application/trig", "trig", _GRAPH)
+RDFXML = Format("rdfxml", "RDF/XML", "application/rdf+xml", "rdf", _GRAPH)
+JSONLD = Format("jsonld", "JSON-LD", "application/ld+json", "jsonld", _GRAPH)
+
+FORMATS = (JSON, XML, CSV, TSV, TURTLE, NTRIPLES, NQUADS, TRIG, RDFXML, JSONLD)
+"""All formats; the first that suits a kind is its default."""
+
+
+def formats_for(kind: ResultKind) -> tuple[Format, ...]:
+    """Give the formats that can carry a kind of result, the default first."""
+    return tuple(each for each in FORMATS if kind in each.kinds)
+
+
+DEFAULT_FORMATS: dict[ResultKind, Format | None] = {
+    kind: formats_for(kind)[0] for kind in ResultKind
+}
+"""For each kind of result the format to use when nothing else is said."""

@@ -1,0 +1,180 @@
+"""The engine that runs in this process: Oxigraph, in memory.
+
+For notebooks, the command line and platforms that cannot fork. A query cannot be interrupted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyoxigraph as ox
+
+from kg.engine import formats
+from kg.engine.bindings import bind
+from kg.engine.diagnosis import at_offset, diagnose
+from kg.engine.errors import (
+    BindingError,
+    DataError,
+    EngineError,
+    FederationRefused,
+    FormatNotAvailable,
+    ResultTooLarge,
+    UnsupportedFunction,
+    UpdateNotAllowed,
+)
+from kg.engine.formats import Format, ResultKind, formats_for
+from kg.engine.interface import Answer, Query
+from kg.engine.tokens import has_dataset_clause, is_repeatable, service_offset, significant
+
+_RESULT_FORMATS = {
+    formats.JSON: ox.QueryResultsFormat.JSON,
+    formats.XML: ox.QueryResultsFormat.XML,
+    formats.CSV: ox.QueryResultsFormat.CSV,
+    formats.TSV: ox.QueryResultsFormat.TSV,
+}
+_GRAPH_FORMATS = {
+    formats.TURTLE: ox.RdfFormat.TURTLE,
+    formats.NTRIPLES: ox.RdfFormat.N_TRIPLES,
+    formats.NQUADS: ox.RdfFormat.N_QUADS,
+    formats.TRIG: ox.RdfFormat.TRIG,
+    formats.RDFXML: ox.RdfFormat.RDF_XML,
+    formats.JSONLD: ox.RdfFormat.JSON_LD,
+}
+_UPDATES = ("INSERT", "DELETE", "LOAD", "CLEAR", "DROP", "CREATE", "ADD", "MOVE", "COPY", "WITH")
+
+_Results = ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples
+
+
+class InProcessEngine:
+    """Oxigraph over one version of a dataset, in the memory of this process.
+
+    Args:
+        nquads: the dataset, as N-Quads.
+        version: the version of the data, see ``Engine.version``.
+        prefixes: prefix names and namespaces, used to write Turtle, TriG and RDF/XML that
+            people can read and to suggest declarations; queries declare their own.
+
+    Raises:
+        DataError: the dataset does not parse.
+    """
+
+    def __init__(
+        self, nquads: bytes | Path, *, version: str, prefixes: Mapping[str, str] | None = None
+    ) -> None:
+        self._store = ox.Store()
+        self._version = version
+        self._prefixes = dict(prefixes or {})
+        source = {"path": str(nquads)} if isinstance(nquads, Path) else {"input": nquads}
+        try:
+            self._store.bulk_load(**source, format=ox.RdfFormat.N_QUADS)
+        except SyntaxError as error:
+            raise DataError(f"The dataset is not N-Quads: {error}") from error
+
+    @property
+    def version(self) -> str:
+        """The version of the data."""
+        return self._version
+
+    def check(self, text: str) -> None:
+        """Parse a query without answering it; see ``Engine.check``."""
+        self._refuse_federation(text)
+        self._evaluate(ox.Store(), text, {}, None)
+
+    def run(self, query: Query) -> Answer:
+        """Answer a query; see ``Engine.run``."""
+        began = time.perf_counter()
+        self._refuse_federation(query.text)
+        if query.bindings:
+            # Positions of syntax errors refer to the text that the caller wrote.
+            self._evaluate(ox.Store(), query.text, {}, query.base_iri)
+        text = bind(query.text, query.bindings)
+        try:
+            results = self._evaluate(self._store, text, _dataset(query), query.base_iri)
+            kind = _kind(results)
+            chosen = query.formats[kind]
+            if chosen is None or kind not in chosen.kinds:
+                raise FormatNotAvailable(kind, formats_for(kind))
+            body = self._serialise(results, chosen)
+        except (RuntimeError, OSError, ValueError) as error:
+            raise _engine_error(error) from error
+        if query.max_bytes is not None and len(body) > query.max_bytes:
+            raise ResultTooLarge(query.max_bytes)
+        return Answer(
+            kind=kind,
+            format=chosen,
+            body=body,
+            version=self._version,
+            repeatable=is_repeatable(query.text),
+            seconds=time.perf_counter() - began,
+        )
+
+    def _evaluate(
+        self,
+        store: ox.Store,
+        text: str,
+        dataset: Mapping[str, object],
+        base_iri: str | None,
+    ) -> _Results:
+        try:
+            return store.query(text, base_iri=base_iri, **dataset)  # type: ignore[arg-type]
+        except SyntaxError as error:
+            first = next((token for token in significant(text) if token.is_word(*_UPDATES)), None)
+            if first is not None and not _has_query_form(text):
+                raise UpdateNotAllowed(
+                    "This is a SPARQL Update; only queries are answered here."
+                ) from error
+            raise diagnose(text, str(error), self._prefixes) from error
+        except (RuntimeError, OSError, ValueError) as error:
+            raise _engine_error(error) from error
+
+    def _serialise(self, results: _Results, chosen: Format) -> bytes:
+        if isinstance(results, ox.QueryTriples):
+            written = ox.serialize(results, format=_GRAPH_FORMATS[chosen], prefixes=self._prefixes)
+        else:
+            written = results.serialize(format=_RESULT_FORMATS[chosen])
+        assert written is not None
+        return written
+
+    def _refuse_federation(self, text: str) -> None:
+        offset = service_offset(text)
+        if offset is not None:
+            where = at_offset(text, "", offset)
+            raise FederationRefused(
+                f"SERVICE at line {where.line}, column {where.column}: "
+                "this engine asks no remote endpoint."
+            )
+
+
+def _has_query_form(text: str) -> bool:
+    return any(
+        token.is_word("SELECT", "ASK", "CONSTRUCT", "DESCRIBE") for token in significant(text)[:1]
+    )
+
+
+def _dataset(query: Query) -> dict[str, object]:
+    """Give pyoxigraph's arguments for the dataset that a query sees."""
+    if query.default_graphs is None and query.named_graphs is None:
+        return {} if has_dataset_clause(query.text) else {"use_default_graph_as_union": True}
+    try:
+        return {
+            "default_graph": [ox.NamedNode(iri) for iri in query.default_graphs or ()],
+            "named_graphs": [ox.NamedNode(iri) for iri in query.named_graphs or ()],
+        }
+    except ValueError as error:
+        raise BindingError(f"A graph is not named by an absolute IRI: {error}") from error
+
+
+def _kind(results: _Results) -> ResultKind:
+    if isinstance(results, ox.QuerySolutions):
+        return ResultKind.SOLUTIONS
+    return ResultKind.GRAPH if isinstance(results, ox.QueryTriples) else ResultKind.BOOLEAN
+
+
+def _engine_error(error: Exception) -> EngineError:
+    """Turn what Oxigraph raises while it evaluates into an exception of the interface."""
+    message = str(error)
+    if "custom function" in message:
+        return UnsupportedFunction(message.replace("custom", "extension") + ".")
+    return EngineError(message)

@@ -1,0 +1,88 @@
+"""What is asked of an engine and what it gives: Query, Answer, Engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
+
+from rdflib import Literal, URIRef
+
+from kg.engine.formats import DEFAULT_FORMATS, Format, ResultKind
+
+Term: TypeAlias = URIRef | Literal
+"""A value that can be bound to a variable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question to an engine.
+
+    Attributes:
+        text: the query in SPARQL 1.1.
+        bindings: values for variables of the query, by name without the question mark.
+            A bound variable stands for its value throughout the query.
+        default_graphs: IRIs of the graphs that make up the default graph, from the protocol.
+        named_graphs: IRIs of the named graphs, from the protocol. Where either of the two is
+            given, it takes precedence over FROM and FROM NAMED; where neither is given and the
+            query has no such clause, the default graph is the union of all named graphs.
+        formats: for each kind of result the format to write it in; None: not acceptable.
+        base_iri: what relative IRIs in the text are resolved against.
+        max_bytes: the largest answer that is accepted, in bytes; None: no limit.
+    """
+
+    text: str
+    bindings: Mapping[str, Term] = field(default_factory=dict)
+    default_graphs: tuple[str, ...] | None = None
+    named_graphs: tuple[str, ...] | None = None
+    formats: Mapping[ResultKind, Format | None] = field(default_factory=lambda: DEFAULT_FORMATS)
+    base_iri: str | None = None
+    max_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A complete answer.
+
+    Attributes:
+        kind: the kind of result, by the form of the query.
+        format: the format that the body is written in.
+        body: the whole result.
+        version: the version of the data that it was computed from.
+        repeatable: whether the same query on the same version gives the same bytes; False
+            when it uses NOW, RAND, UUID, STRUUID or BNODE.
+        seconds: how long evaluating and writing took.
+    """
+
+    kind: ResultKind
+    format: Format
+    body: bytes
+    version: str
+    repeatable: bool
+    seconds: float
+
+
+class Engine(Protocol):
+    """Something that answers SPARQL queries over one version of a dataset."""
+
+    @property
+    def version(self) -> str:
+        """The version of the data, changing exactly when the data changes."""
+        ...
+
+    def check(self, text: str) -> None:
+        """Parse a query without answering it.
+
+        Raises:
+            QueryError: where ``run`` would refuse it for its text.
+        """
+        ...
+
+    def run(self, query: Query) -> Answer:
+        """Answer a query wholly, or raise.
+
+        Raises:
+            QueryError: the query cannot be answered as it is asked.
+            EngineUnavailable: the engine could not finish.
+        """
+        ...

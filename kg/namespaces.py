@@ -1,0 +1,55 @@
+"""The namespaces that the graph uses, with the prefixes that it is written with."""
+
+from __future__ import annotations
+
+from typing import Final
+
+BASE: Final = "https://w3id.org/dermograph/"
+ONTOLOGY: Final = BASE + "ontology"
+DG: Final = BASE + "ontology/"
+DGD: Final = BASE + "id/"
+GRAPH: Final = BASE + "graph/"
+
+PREFIXES: Final[dict[str, str]] = {
+    "bibo": "http://purl.org/ontology/bibo/",
+    "dcat": "http://www.w3.org/ns/dcat#",
+    "dcterms": "http://purl.org/dc/terms/",
+    "dg": DG,
+    "dgd": DGD,
+    "obo": "http://purl.obolibrary.org/obo/",
+    "owl": "http://www.w3.org/2002/07/owl#",
+    "prov": "http://www.w3.org/ns/prov#",
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "schema": "https://schema.org/",
+    "sh": "http://www.w3.org/ns/shacl#",
+    "skos": "http://www.w3.org/2004/02/skos/core#",
+    "unit": "http://qudt.org/vocab/unit/",
+    "vann": "http://purl.org/vocab/vann/",
+    "void": "http://rdfs.org/ns/void#",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+}
+"""Prefix to namespace, in the order that people look them up."""
+
+
+def curie(iri: str) -> str:
+    """Give the short form of an IRI, such as `dg:Erythema`, or the IRI where there is none."""
+    fitting = [
+        (len(namespace), prefix, namespace)
+        for prefix, namespace in PREFIXES.items()
+        if iri.startswith(namespace)
+    ]
+    if not fitting:
+        return iri
+    _, prefix, namespace = max(fitting)
+    return f"{prefix}:{iri[len(namespace) :]}"
+
+
+def expand(short: str) -> str:
+    """Give the IRI of a short form.
+
+    Raises:
+        KeyError: the prefix is none of PREFIXES, or there is none.
+    """
+    prefix, _, local = short.partition(":")
+    return PREFIXES[prefix] + local
