@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from rdflib import XSD, Literal, URIRef
 
@@ -19,16 +20,19 @@ from kg.engine.interface import Term
 from kg.engine.tokens import Token, TokenKind, tokens
 
 _NOT_IN_IRI = re.compile(r"[\x00-\x20<>\"{}|^`\\]")
+_NOT_IN_LITERAL = re.compile(r"[\x00\ud800-\udfff]")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_ESCAPES = {
-    "\\": "\\\\",
-    '"': '\\"',
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\b": "\\b",
-    "\f": "\\f",
-}
+_ESCAPES = str.maketrans(
+    {
+        "\\": "\\\\",
+        '"': '\\"',
+        "\n": "\\n",
+        "\r": "\\r",
+        "\t": "\\t",
+        "\b": "\\b",
+        "\f": "\\f",
+    }
+)
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*\Z")
 
 
@@ -41,14 +45,12 @@ def canonical(term: Term) -> str:
             hold, or no term at all.
     """
     if isinstance(term, URIRef):
-        if _NOT_IN_IRI.search(term) or not _ABSOLUTE.match(term):
-            raise BindingError(f"{str(term)!r} is not an absolute IRI.")
-        return f"<{term}>"
+        return _canonical_iri(term)
     if isinstance(term, Literal):
         lexical = str(term)
-        if "\x00" in lexical or any("\ud800" <= character <= "\udfff" for character in lexical):
+        if _NOT_IN_LITERAL.search(lexical):
             raise BindingError("A literal holds a character that RDF does not allow.")
-        quoted = '"' + "".join(_ESCAPES.get(character, character) for character in lexical) + '"'
+        quoted = f'"{lexical.translate(_ESCAPES)}"'
         if term.language:
             if not _LANGUAGE.match(term.language):
                 raise BindingError(f"{term.language!r} is not a language tag.")
@@ -57,6 +59,13 @@ def canonical(term: Term) -> str:
             return quoted
         return f"{quoted}^^{canonical(term.datatype)}"
     raise BindingError(f"{term!r} is neither an IRI nor a literal.")
+
+
+@lru_cache(maxsize=1 << 16)
+def _canonical_iri(iri: URIRef) -> str:
+    if _NOT_IN_IRI.search(iri) or not _ABSOLUTE.match(iri):
+        raise BindingError(f"{str(iri)!r} is not an absolute IRI.")
+    return f"<{iri}>"
 
 
 def bind(text: str, bindings: Mapping[str, Term]) -> str:

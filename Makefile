@@ -1,0 +1,35 @@
+# The two commands of a newcomer: `make serve` and `make test`.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: serve test lock clean
+
+# Sets up, builds and validates the graph, and serves it at http://localhost:8080.
+serve: .venv/installed
+	@exec $(BIN)/dermograph serve
+
+# Sets up and checks everything: lint, format, types, the knowledge against its shapes, tests.
+test: .venv/installed
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/dermograph validate
+	$(BIN)/pytest
+
+# The lock file pins what is installed. The package itself is linked, so edits take effect at once.
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# Renews the lock file from pyproject.toml.
+lock: .venv/installed
+	$(BIN)/pip install --quiet uv
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --group dev --extra pandas --custom-compile-command "make lock" \
+		--output-file requirements.lock pyproject.toml
+
+clean:
+	rm -rf .venv dist

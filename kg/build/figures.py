@@ -1,0 +1,137 @@
+"""The numbers that the build computes from what claims state: SI values, proportions, bands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from rdflib import XSD, Literal, URIRef
+
+from kg.build.tables import Row, Table, Triple, canonical_decimal
+from kg.namespaces import DG, DGD
+
+_Z_95: Final = 1.959963984540054
+"""Quantile of the standard normal distribution at 0.975."""
+
+_DECIMALS: Final = 6
+"""Places that computed proportions are rounded to: finer than any sample size here resolves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A unit of measurement.
+
+    Attributes:
+        code: its UCUM code.
+        iri: its QUDT IRI, or None.
+        factor: what a number in it is multiplied by to be in SI base units, or None.
+        offset: what is added afterwards, in SI base units.
+    """
+
+    code: str
+    iri: str | None
+    factor: Decimal | None
+    offset: Decimal
+
+    def in_si(self, number: Decimal) -> Decimal | None:
+        """Convert a number in this unit to SI base units; None where no factor is known."""
+        return None if self.factor is None else number * self.factor + self.offset
+
+
+def wilson_interval(events: int, total: int, z: float = _Z_95) -> tuple[float, float]:
+    """Give the Wilson score interval of a proportion.
+
+    Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference,
+    Journal of the American Statistical Association 22 (1927) 209-212, doi:10.2307/2276774.
+
+    Args:
+        events: number of units with the event, from 0 to ``total``.
+        total: number of units observed, at least 1.
+        z: quantile of the standard normal distribution; the default gives 95% confidence.
+
+    Returns:
+        Lower and upper limit, each from 0 to 1.
+
+    Raises:
+        ValueError: ``total`` is less than 1, or ``events`` not from 0 to ``total``.
+    """
+    if total < 1 or not 0 <= events <= total:
+        raise ValueError(f"{events} of {total} is no proportion.")
+    share = events / total
+    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
+    middle = share + z * z / (2 * total)
+    scale = 1 + z * z / total
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+
+def units_of(tables: Iterable[Table]) -> dict[str, Unit]:
+    """Give the units of the unit table by their UCUM codes."""
+    return {
+        row.cells["code"]: Unit(
+            code=row.cells["code"],
+            iri=row.cells.get("unit"),
+            factor=Decimal(row.cells["factor_to_si"]) if "factor_to_si" in row.cells else None,
+            offset=Decimal(row.cells.get("offset_to_si", "0")),
+        )
+        for table in tables
+        if table.file == "units.tsv"
+        for row in table.rows
+    }
+
+
+def computed(row: Row, units: Mapping[str, Unit], bands: Mapping[str, Decimal]) -> Iterator[Triple]:
+    """Give the computed figures of a claim.
+
+    Args:
+        row: a row of a claims table.
+        units: the units by UCUM code; the unit of the row is among them.
+        bands: lower limits of the CIOMS bands (proportions) by IRI.
+    """
+    if "unit" in row.cells:
+        yield from _quantity(row, units[row.cells["unit"]])
+    if "event_count" in row.cells and "sample_size" in row.cells:
+        yield from _incidence(row, bands)
+
+
+def _quantity(row: Row, unit: Unit) -> Iterator[Triple]:
+    if unit.iri is not None:
+        yield row.subject, URIRef(DG + "unit"), URIRef(unit.iri)
+    for column, name in (("value", "siValue"), ("minimum", "siMinimum"), ("maximum", "siMaximum")):
+        for cell in filter(None, row.cells.get(column, "").split("|")):
+            number = unit.in_si(Decimal(cell))
+            if number is not None:
+                yield row.subject, URIRef(DG + name), _decimal(number)
+
+
+def _incidence(row: Row, bands: Mapping[str, Decimal]) -> Iterator[Triple]:
+    events, total = int(row.cells["event_count"]), int(row.cells["sample_size"])
+    if not 0 <= events <= total or total < 1:
+        return  # the shapes refuse such a row and say why
+    lower, upper = wilson_interval(events, total)
+    share = Decimal(events) / Decimal(total)
+    yield row.subject, URIRef(DG + "proportion"), _rounded(float(share))
+    yield row.subject, URIRef(DG + "proportionLower"), _rounded(lower)
+    yield row.subject, URIRef(DG + "proportionUpper"), _rounded(upper)
+    if row.cells["predicate"] == "dg:hasRisk":
+        band = max((limit, iri) for iri, limit in bands.items() if limit <= share)[1]
+        yield row.subject, URIRef(DG + "frequencyBand"), URIRef(band)
+
+
+def band_limits(triples: Iterable[Triple]) -> dict[str, Decimal]:
+    """Give the lower limits of the CIOMS bands by IRI, from the controlled values."""
+    return {
+        str(subject): Decimal(str(value))
+        for subject, predicate, value in triples
+        if str(predicate) == DG + "lowerLimit" and subject.startswith(DGD + "frequency-band/")
+    }
+
+
+def _rounded(share: float) -> Literal:
+    return _decimal(Decimal(f"{share:.{_DECIMALS}f}"))
+
+
+def _decimal(number: Decimal) -> Literal:
+    return Literal(canonical_decimal(format(number, "f")), datatype=XSD.decimal)

@@ -1,0 +1,175 @@
+"""Inference: rules as SPARQL files, run until nothing new follows, each result with its reasons.
+
+A rule is a SELECT query whose rows give what follows and why: `?subject`, `?predicate`, `?object` and,
+where claims are the reason, `?claim`. The statement itself, and a `dg:Derivation` that names the rule
+and the claims, are made from that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rdflib import RDF, RDFS, Literal, URIRef
+
+from kg.build.errors import BuildError, Problem
+from kg.build.tables import Triple
+from kg.engine import EngineError, Query, QuerySyntaxError
+from kg.engine.bindings import canonical
+from kg.engine.inprocess import InProcessEngine
+from kg.headers import HeaderError, read_header
+from kg.namespaces import DG, DGD, PREFIXES, curie
+
+_DERIVED_FROM: Final = URIRef(PREFIXES["prov"] + "wasDerivedFrom")
+_DEFINITION: Final = URIRef(PREFIXES["skos"] + "definition")
+_HEADER_SCHEMA: Final = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["title", "description"],
+    "properties": {
+        "title": {"type": "string", "minLength": 1},
+        "description": {"type": "string", "minLength": 1},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An inference rule.
+
+    Attributes:
+        iri: names it in derivations.
+        file: its file, relative to the folder that is built.
+        title: its name in words.
+        description: what it concludes from what.
+        text: the SPARQL.
+    """
+
+    iri: URIRef
+    file: str
+    title: str
+    description: str
+    text: str
+
+    def triples(self) -> Iterator[Triple]:
+        """Describe the rule itself."""
+        yield self.iri, RDF.type, URIRef(DG + "InferenceRule")
+        yield self.iri, RDFS.label, Literal(self.title, lang="en")
+        yield self.iri, _DEFINITION, Literal(self.description, lang="en")
+        yield self.iri, URIRef(DG + "ruleQuery"), Literal(self.text)
+
+
+def read_rules(folder: Path) -> list[Rule]:
+    """Read the rules of a folder: all `rules/*.rq`, in the order of their names.
+
+    Raises:
+        BuildError: a header is malformed.
+    """
+    rules, problems = [], []
+    for path in sorted((folder / "rules").glob("*.rq")):
+        name = str(path.relative_to(folder))
+        try:
+            header = read_header(path, _HEADER_SCHEMA)
+        except HeaderError as error:
+            problems.append(Problem(name, error.line, "", error.detail, "Mend the header."))
+            continue
+        iri = URIRef(f"{DGD}rule/{path.stem}")
+        title, description = header.values["title"], header.values["description"]
+        rules.append(Rule(iri, name, title, description.strip(), header.text))
+    if problems:
+        raise BuildError(problems)
+    return rules
+
+
+_COLUMNS: Final = ("subject", "predicate", "object")
+
+
+def infer(nquads: bytes, rules: Iterable[Rule], labels: Mapping[str, str]) -> set[Triple]:
+    """Derive all that follows from a dataset.
+
+    Args:
+        nquads: the dataset, as N-Quads.
+        rules: the rules.
+        labels: labels by IRI, for the labels of derivations.
+
+    Returns:
+        The derived statements and, for each rule and statement, its derivation.
+
+    Raises:
+        BuildError: a rule is not a SELECT query of the form described above.
+    """
+    rules = list(rules)
+    derived: set[Triple] = set()
+    written = nquads
+    while True:
+        engine = InProcessEngine(written, version="under construction")
+        found = {
+            triple
+            for rule in rules
+            for statement, claims in _conclusions(rule, engine).items()
+            for triple in _derivation(rule, statement, claims, labels)
+        }
+        new = found - derived
+        if not new:
+            return derived
+        derived |= new
+        written += "".join(_line(triple) for triple in new).encode()
+
+
+def _line(triple: Triple) -> str:
+    return f"{' '.join(canonical(term) for term in triple)} <{DGD}under-construction> .\n"
+
+
+def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, set[URIRef]]:
+    """Give the statements that a rule concludes, each with the claims that it follows from."""
+    try:
+        answer = engine.run(Query(rule.text))
+    except QuerySyntaxError as error:
+        problem = Problem(rule.file, error.line, "", error.detail, error.hint or "Mend the query.")
+        raise BuildError([problem]) from error
+    except EngineError as error:
+        raise BuildError([Problem(rule.file, 0, "", str(error), "Mend the query.")]) from error
+    content = json.loads(answer.body)
+    columns = content.get("head", {}).get("vars", ())
+    if not set(_COLUMNS) <= set(columns) <= {*_COLUMNS, "claim"}:
+        detail = f"The rule gives {' '.join(columns) or 'no rows'}."
+        remedy = "Select ?subject ?predicate ?object and, where claims are the reason, ?claim."
+        raise BuildError([Problem(rule.file, 0, "", detail, remedy)])
+    reasons: dict[Triple, set[URIRef]] = defaultdict(set)
+    for row in content["results"]["bindings"]:
+        statement = (
+            URIRef(row["subject"]["value"]),
+            URIRef(row["predicate"]["value"]),
+            _object(row["object"]),
+        )
+        reasons[statement] |= {URIRef(row["claim"]["value"])} if "claim" in row else set()
+    return reasons
+
+
+def _object(term: Mapping[str, str]) -> URIRef | Literal:
+    if term["type"] == "uri":
+        return URIRef(term["value"])
+    return Literal(term["value"], lang=term.get("xml:lang"), datatype=term.get("datatype"))
+
+
+def _derivation(
+    rule: Rule, statement: Triple, claims: Iterable[URIRef], labels: Mapping[str, str]
+) -> Iterator[Triple]:
+    yield statement
+    subject, predicate, value = statement
+    key = "\n".join([rule.iri, *(canonical(term) for term in statement)])
+    node = URIRef(f"{DGD}derivation/{hashlib.sha256(key.encode()).hexdigest()[:16]}")
+    said = " ".join(labels.get(str(term), curie(str(term))) for term in statement)
+    yield node, RDF.type, URIRef(DG + "Derivation")
+    yield node, RDFS.label, Literal(f"{said}, by the rule: {rule.title}", lang="en")
+    yield node, RDF.subject, subject
+    yield node, RDF.predicate, predicate
+    yield node, RDF.object, value
+    yield node, URIRef(DG + "rule"), rule.iri
+    for claim in claims:
+        yield node, _DERIVED_FROM, claim

@@ -1,0 +1,293 @@
+"""What is known of one resource: its description, asked from an engine.
+
+The description of a resource is a graph of three rings. It is the same in every format.
+
+1. The resource: every triple that has it as subject.
+2. What it points to, and the records that speak of it: claims about it, derivations of its plain
+   edges and the claims behind them, the points of a spectrum, direct subclasses, the members of a
+   scheme, what was taken from a source. Of these the triples whose property is in SUMMARY.
+3. What the summaries point to: kind and name, and of a source how to find it (NAMES).
+
+So every statement about a concept comes with its source, and the size depends on how much is
+known of one thing, never on the size of the graph.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from rdflib import Literal, URIRef
+
+from kg.engine import Query, ResultKind
+from kg.engine.formats import JSON
+from kg.namespaces import BASE, DG, GRAPH, ONTOLOGY, PREFIXES
+from kg.nodes import Node, Surroundings
+from kg.results import Rows, python_result
+
+if TYPE_CHECKING:
+    from kg.engine import Answer, Engine, Format, Term
+
+NAMES: Final = (
+    "rdf:type",
+    "rdfs:label",
+    "dcterms:title",
+    "dcterms:issued",
+    "bibo:doi",
+    "bibo:pmid",
+)
+"""What tells of a thing what it is and what it is called."""
+
+LINKS: Final = (
+    "dg:subject",
+    "dg:predicate",
+    "dg:object",
+    "dg:polarity",
+    "dg:confidence",
+    "dg:assessment",
+    "dg:disagreeingClaim",
+    "dg:opposedClaim",
+    "dg:pointOrigin",
+    "dg:rule",
+    "prov:wasDerivedFrom",
+    "rdf:subject",
+    "rdf:predicate",
+    "rdf:object",
+)
+"""Properties of a record whose values the third ring names."""
+
+SUMMARY: Final = (
+    *NAMES,
+    *LINKS,
+    "dg:objectText",
+    "dg:reportedFigure",
+    "dg:locator",
+    "dg:wording",
+    "dg:topic",
+    "dg:likelyReason",
+    "dg:circumstances",
+    "dg:wavelengthInNanometre",
+    "dg:absorptionCoefficientPerCentimetre",
+    "dg:reducedScatteringCoefficientPerCentimetre",
+)
+"""What the second ring tells of a record."""
+
+BACKLINKS: Final = (
+    "dg:subject",
+    "dg:object",
+    "dg:standardTerm",
+    "dg:supportedBy",
+    "dg:correctedBy",
+    "dg:disagreeingClaim",
+    "dg:opposedClaim",
+    "dg:medium",
+    "dg:spectrum",
+    "prov:wasDerivedFrom",
+    "rdf:subject",
+    "skos:inScheme",
+)
+"""Properties by which records speak of a resource."""
+
+
+def prologue() -> str:
+    """Give the declarations of all our prefixes, for the top of a query."""
+    return "".join(f"PREFIX {prefix}: <{iri}>\n" for prefix, iri in PREFIXES.items())
+
+
+def _second_ring(variable: str) -> str:
+    """Give the pattern for what ?resource points to and the records that speak of it."""
+    return f"""
+      {{ ?resource ?link {variable} . FILTER (isIRI({variable}) && ?link != rdf:type) }}
+      UNION {{ {variable} ?back ?resource . FILTER (?back IN ({", ".join(BACKLINKS)})) }}
+      UNION {{ ?derivation rdf:subject ?resource ; prov:wasDerivedFrom {variable} }}
+      UNION {{ GRAPH <{GRAPH}ontology> {{ {variable} rdfs:subClassOf ?resource }} }}"""
+
+
+DESCRIPTION: Final = f"""{prologue()}
+CONSTRUCT {{ ?subject ?property ?value }}
+WHERE {{
+  SELECT DISTINCT ?subject ?property ?value WHERE {{
+    {{ BIND (?resource AS ?subject) ?subject ?property ?value }}
+    UNION {{
+      BIND (?resource AS ?value)
+      {{ ?subject ?property ?value . FILTER (?property IN ({", ".join(BACKLINKS)})) }}
+      UNION {{
+        GRAPH <{GRAPH}ontology> {{ ?subject rdfs:subClassOf ?value }}
+        BIND (rdfs:subClassOf AS ?property)
+      }}
+    }}
+    UNION {{
+      {{ {_second_ring("?subject")} }}
+      ?subject ?property ?value
+      FILTER (?property IN ({", ".join(SUMMARY)}))
+    }}
+    UNION {{
+      {{ {_second_ring("?near")} }}
+      ?near ?via ?subject .
+      FILTER (?via IN ({", ".join(LINKS)}))
+      ?subject ?property ?value
+      FILTER (?property IN ({", ".join(NAMES)}))
+    }}
+  }}
+  ORDER BY ?subject ?property ?value
+}}
+"""
+"""The query for the description of ?resource."""
+
+GRAPH_CONTENT: Final = "CONSTRUCT { ?s ?p ?o } WHERE { GRAPH ?graph { ?s ?p ?o } }"
+"""The query for the triples of the named graph ?graph."""
+
+SURROUNDINGS: Final = f"""{prologue()}
+SELECT DISTINCT ?subject ?property ?value WHERE {{
+  {{ BIND (?resource AS ?subject) ?subject ?property ?value }}
+  UNION {{
+    {{ {_second_ring("?subject")} }}
+    ?subject ?property ?value
+  }}
+  UNION {{
+    {{ {_second_ring("?near")} }} UNION {{ BIND (?resource AS ?near) }}
+    {{ ?near ?via ?subject }} UNION {{ ?near ?subject ?anything }}
+    ?subject ?property ?value
+    FILTER (?property IN ({", ".join(NAMES)}, skos:definition))
+  }}
+}}
+"""
+"""The query for all that a page about ?resource tells: the rings in full, with every name."""
+
+_ALSO_NAMED: Final = f"""{prologue()}
+SELECT ?property (SAMPLE(?propertyLabel) AS ?propertyName) ?record (SAMPLE(?label) AS ?name)
+WHERE {{
+  ?record ?property ?resource .
+  FILTER (?property NOT IN ({", ".join(BACKLINKS)}, rdfs:subClassOf, owl:disjointWith, rdf:object))
+  OPTIONAL {{ ?property rdfs:label ?propertyLabel }}
+  OPTIONAL {{ ?record rdfs:label|dcterms:title ?label }}
+}}
+GROUP BY ?property ?record ORDER BY ?property ?record LIMIT 201
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an IRI that was asked for turns out to stand for.
+
+    Attributes:
+        iri: the IRI itself; of the ontology, whatever way of asking for it led here.
+        graph: the named graph whose triples are what there is to say; None: its description is.
+    """
+
+    iri: str
+    graph: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A record that names a resource, other than by what its surroundings already tell.
+
+    Attributes:
+        property: by which property, as an IRI.
+        property_name: what that is called.
+        iri: the record.
+        name: what it is called.
+    """
+
+    property: str
+    property_name: str
+    iri: str
+    name: str
+
+
+def _rows(engine: Engine, text: str, bindings: Mapping[str, Term]) -> Rows:
+    result = python_result(engine.run(Query(text, bindings)))
+    assert isinstance(result, Rows)
+    return result
+
+
+def _ask(engine: Engine, text: str, iri: str) -> bool:
+    return bool(python_result(engine.run(Query(text, {"resource": URIRef(iri)}))))
+
+
+def find(engine: Engine, iri: str) -> Found | None:
+    """Find what an IRI stands for, or None if nothing is known of it.
+
+    The IRI of the ontology, with or without slash, and the IRI of its present version stand for
+    the whole ontology; the IRI of a named graph stands for its triples.
+
+    Raises:
+        kg.engine.BindingError: it is no legal IRI.
+    """
+    release = f"ASK {{ <{ONTOLOGY}> <{PREFIXES['owl']}versionIRI> ?resource }}"
+    if iri in (ONTOLOGY, DG) or (iri.startswith(DG) and _ask(engine, release, iri)):
+        return Found(ONTOLOGY, GRAPH + "ontology")
+    if iri.startswith(GRAPH) and _ask(engine, "ASK { GRAPH ?resource { ?s ?p ?o } }", iri):
+        return Found(iri, iri)
+    return Found(iri) if _ask(engine, "ASK { ?resource ?property ?value }", iri) else None
+
+
+def describe(engine: Engine, found: Found, written: Format) -> Answer:
+    """Give what there is to say of a resource, as a graph in one of the RDF formats."""
+    formats = {ResultKind.GRAPH: written}
+    if found.graph is not None:
+        bindings = {"graph": URIRef(found.graph)}
+        return engine.run(Query(GRAPH_CONTENT, bindings, formats=formats))
+    bindings = {"resource": URIRef(found.iri)}
+    return engine.run(Query(DESCRIPTION, bindings, formats=formats))
+
+
+def look_up(engine: Engine, iri: str) -> Node:
+    """Give a resource as a node that can be read together with its surroundings."""
+    query = Query(SURROUNDINGS, {"resource": URIRef(iri)}, formats={ResultKind.SOLUTIONS: JSON})
+    return Surroundings.read(engine.run(query).body).node(iri)
+
+
+def mentions(engine: Engine, iri: str) -> list[Mention]:
+    """Give the records that name a resource otherwise, such as in a qualifier; at most 201."""
+    rows = _rows(engine, _ALSO_NAMED, {"resource": URIRef(iri)})
+    return [
+        Mention(
+            str(row["property"]),
+            str(row["propertyName"] or row["property"]),
+            str(row["record"]),
+            str(row["name"] or row["record"]),
+        )
+        for row in rows
+    ]
+
+
+_MOST_NAMES: Final = 50_000
+_LONGEST_NAME: Final = 200
+
+
+_NAMES_IN_PLACE: Final = f"""{prologue()}
+SELECT ?iri ?name WHERE {{
+  ?iri rdfs:label|dcterms:title ?name .
+  FILTER (STRSTARTS(STR(?iri), ?place))
+}}
+ORDER BY ?iri LIMIT {_MOST_NAMES}
+"""
+
+
+def similar(engine: Engine, iri: str, limit: int = 5) -> list[tuple[str, str]]:
+    """Give IRIs that may be meant by one that is not known, with their names, the nearest first.
+
+    The last part of the IRI is compared with those of the IRIs in the same place, and with the
+    names that people use; only if nothing there is near, with all of ours.
+    """
+    place, _, local = iri[: len(BASE) + _LONGEST_NAME].rpartition("/")
+    for where in (place + "/", BASE):
+        rows = _rows(engine, _NAMES_IN_PLACE, {"place": Literal(where)})
+        names = {str(row["iri"]): str(row["name"]) for row in rows}
+        spellings = {_folded(name): each for each, name in names.items()}
+        spellings |= {_folded(each.rpartition("/")[2]): each for each in names}
+        near = difflib.get_close_matches(_folded(local), spellings, n=2 * limit, cutoff=0.7)
+        if near:
+            found = dict.fromkeys(spellings[spelling] for spelling in near)
+            return [(each, names[each]) for each in found][:limit]
+    return []
+
+
+def _folded(name: str) -> str:
+    """Leave of a name what a misspelling is compared by: small letters and digits."""
+    return re.sub(r"[\W_]+", "", name.casefold())

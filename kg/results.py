@@ -1,0 +1,107 @@
+"""Answers as Python values, for notebooks and scripts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
+
+from rdflib import XSD, Graph, URIRef
+
+from kg.engine import JSON, Answer, ResultKind
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Value: TypeAlias = URIRef | str | int | float | bool | Decimal | date | datetime | None
+"""A cell of a row; an IRI is an `rdflib.URIRef`, which is a string; None is an unbound variable."""
+
+Row: TypeAlias = dict[str, Value]
+"""A row by the names of its columns."""
+
+_PYTHON: Final[Mapping[str, Callable[[str], Value]]] = {
+    str(XSD.integer): int,
+    str(XSD.decimal): Decimal,
+    str(XSD.double): float,
+    str(XSD.float): float,
+    str(XSD.boolean): lambda text: text in ("true", "1"),
+    str(XSD.date): date.fromisoformat,
+    str(XSD.dateTime): datetime.fromisoformat,
+}
+
+
+class Rows(Sequence[Row]):
+    """The rows of a SELECT query.
+
+    Attributes:
+        columns: names of the columns, in the order of the query.
+        version: the version of the data that the rows were computed from.
+    """
+
+    def __init__(self, columns: Sequence[str], rows: Sequence[Row], version: str) -> None:
+        self.columns = tuple(columns)
+        self.version = version
+        self._rows = list(rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Row]: ...
+    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
+        """Give a row, or several."""
+        return self._rows[index]
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[Row]:
+        """Go through the rows."""
+        return iter(self._rows)
+
+    def __repr__(self) -> str:
+        """Show the shape and the first rows."""
+        shown = "\n".join(f"  {row}" for row in self._rows[:5])
+        more = f"\n  ... and {len(self) - 5} more" if len(self) > 5 else ""  # noqa: PLR2004 - as above
+        return f"<{len(self)} rows of {', '.join(self.columns)}>\n{shown}{more}"
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Give the rows as a data frame; needs pandas (`pip install dermograph[pandas]`)."""
+        import pandas as pd  # noqa: PLC0415 - pandas is optional
+
+        return pd.DataFrame(self._rows, columns=list(self.columns))
+
+
+def python_result(answer: Answer) -> Rows | bool | Graph:
+    """Turn an answer into Python values.
+
+    Args:
+        answer: in SPARQL JSON for rows and booleans, in N-Triples or Turtle for graphs.
+
+    Returns:
+        Rows for SELECT, a boolean for ASK, a graph for CONSTRUCT and DESCRIBE.
+    """
+    if answer.kind is ResultKind.GRAPH:
+        return Graph().parse(data=answer.body, format=answer.format.media_type)
+    assert answer.format is JSON
+    content = json.loads(answer.body)
+    if answer.kind is ResultKind.BOOLEAN:
+        return bool(content["boolean"])
+    columns = content["head"]["vars"]
+    rows = [
+        {name: _value(solution.get(name)) for name in columns}
+        for solution in content["results"]["bindings"]
+    ]
+    return Rows(columns, rows, answer.version)
+
+
+def _value(term: Mapping[str, Any] | None) -> Value:
+    if term is None:
+        return None
+    text: str = term["value"]
+    if term["type"] == "uri":
+        return URIRef(text)
+    convert = _PYTHON.get(term.get("datatype", ""), str)
+    return convert(text)

@@ -1,0 +1,118 @@
+"""The knowledge that ships with the package: where it is, built, validated and kept for next time."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import platformdirs
+from rdflib import OWL, URIRef
+
+from kg.build import build
+from kg.catalogue import Catalogue
+from kg.engine import Query
+from kg.engine.inprocess import InProcessEngine
+from kg.graph import KnowledgeGraph
+from kg.namespaces import ONTOLOGY, PREFIXES
+from kg.results import Rows, python_result
+
+_ROOT: Final = Path(__file__).resolve().parent.parent
+ONTOLOGY_FOLDER: Final = _ROOT / "ontology"
+"""The files that the knowledge is built from."""
+QUERIES_FOLDER: Final = _ROOT / "queries"
+"""The canned queries."""
+
+_WRITTEN_PREFIXES: Final = {name: iri for name, iri in PREFIXES.items() if name != "dgd"}
+"""Without dgd, whose names have slashes, which Turtle writes as `dgd:claim\\/B0375`."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class InvalidKnowledge(Exception):
+    """The knowledge violates its shapes, so it is not published; carries the report as text."""
+
+
+def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
+    """Load the knowledge that ships with the package.
+
+    It is built from its files and validated when it is loaded for the first time, and kept in
+    the user's cache folder; any change of a file makes it be built and validated again.
+
+    Args:
+        progress: is told each step.
+
+    Raises:
+        kg.build.BuildError: a file is malformed.
+        InvalidKnowledge: the knowledge violates its shapes.
+        kg.catalogue.CatalogueError: a canned query is malformed.
+    """
+    nquads = _kept() or _build_and_keep(progress)
+    progress("loading")
+    version = hashlib.sha256(nquads).hexdigest()[:16]
+    engine = InProcessEngine(nquads, version=version, prefixes=_WRITTEN_PREFIXES)
+    catalogue = Catalogue.load(QUERIES_FOLDER, engine)
+    return KnowledgeGraph(
+        engine=engine, catalogue=catalogue, release=_release(engine), nquads=nquads
+    )
+
+
+def _release(engine: InProcessEngine) -> str:
+    text = "SELECT ?release { ?ontology ?states ?release }"
+    bindings = {"ontology": URIRef(ONTOLOGY), "states": OWL.versionInfo}
+    rows = python_result(engine.run(Query(text, bindings)))
+    assert isinstance(rows, Rows)
+    return str(rows[0]["release"])
+
+
+def _build_and_keep(progress: Callable[[str], None]) -> bytes:
+    from kg.validate import validate  # noqa: PLC0415 - not needed when a kept build is loaded
+
+    built = build(ONTOLOGY_FOLDER, progress)
+    progress("validating")
+    report = validate(built.nquads, origins=built.origins)
+    if not report.conforms:
+        raise InvalidKnowledge(report.as_text())
+    _keep(built.nquads)
+    return built.nquads
+
+
+def _sources_digest() -> str:
+    """Give a digest of all that the build depends on: the files, and the code that builds."""
+    digest = hashlib.sha256()
+    for folder, pattern in ((ONTOLOGY_FOLDER, "*"), (_ROOT / "kg", "*.py")):
+        for path in sorted(folder.rglob(pattern)):
+            if path.is_file():
+                digest.update(f"{path.relative_to(_ROOT)}\0{path.stat().st_size}\0".encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:32]
+
+
+def _kept() -> bytes | None:
+    """Give the build that was kept for the files as they are now, or None.
+
+    Its name holds its digest too, so that a damaged file is not taken for it.
+    """
+    for path in platformdirs.user_cache_path("dermograph").glob(f"{_sources_digest()}-*.nq"):
+        nquads = path.read_bytes()
+        if hashlib.sha256(nquads).hexdigest() == path.stem.partition("-")[2]:
+            return nquads
+    return None
+
+
+def _keep(nquads: bytes) -> None:
+    folder = platformdirs.user_cache_path("dermograph")
+    name = f"{_sources_digest()}-{hashlib.sha256(nquads).hexdigest()}.nq"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+            file.write(nquads)
+        Path(file.name).replace(folder / name)
+        for path in folder.glob("*.nq"):
+            if path.name != name:
+                path.unlink(missing_ok=True)
+    except OSError as error:
+        _LOG.warning("The build is not kept, so the next start builds again: %s", error)

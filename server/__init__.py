@@ -1,0 +1,57 @@
+"""Dermograph as a Flask service: knows HTTP, and delegates every question to ``kg``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Flask
+
+import kg
+from server import (
+    config,
+    home,
+    http,
+    problems,
+    queries,
+    resources,
+    service,
+    service_description,
+    sparql,
+)
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    settings: Mapping[str, object] | None = None, graph: kg.KnowledgeGraph | None = None
+) -> Flask:
+    """Make the service.
+
+    Args:
+        settings: values by the names of ``server.config.SETTINGS``; what is not given is read
+            from environment variables named DERMOGRAPH_ and the name.
+        graph: the knowledge to serve; the shipped knowledge if None.
+
+    Raises:
+        server.config.SettingError: a setting is unknown or has an illegal value.
+        kg.BuildError: the shipped knowledge cannot be built.
+        kg.InvalidKnowledge: the shipped knowledge is invalid.
+        kg.catalogue.CatalogueError: a canned query is malformed.
+    """
+    values = config.read(settings)
+    knowledge = kg.load() if graph is None else graph
+    counts = service_description.count(knowledge.engine)
+    app = Flask(__name__)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    service.init_app(app, service.Service(knowledge, values, counts))
+    http.init_app(app)
+    pages = {"sparql": sparql.problem_page, "queries": queries.problem_page}
+    problems.init_app(app, pages)
+    for blueprint in (
+        home.blueprint,
+        sparql.blueprint,
+        queries.blueprint,
+        resources.blueprint,
+    ):
+        app.register_blueprint(blueprint)
+    return app

@@ -1,0 +1,161 @@
+"""From a question to a response: what the SPARQL endpoint and the canned queries share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from urllib.parse import urlencode
+
+from flask import Response, request
+
+import kg
+from kg.engine import Format, Query, ResultKind, Term, formats
+from kg.engine.bindings import canonical
+from kg.namespaces import BASE
+from server import http
+from server.errors import ParameterRefused
+from server.negotiation import HTML, RESULTS, Representation, best, named
+from server.parameters import Parameters
+from server.service import Service
+from server.tables import Table, table_of
+
+FORMAT_PARAMETERS: Final = ("format", "output", "results")
+"""Parameters that name a representation, the one that counts most first."""
+
+_CARRIERS: Final[Mapping[ResultKind, Format]] = {
+    ResultKind.SOLUTIONS: formats.JSON,
+    ResultKind.BOOLEAN: formats.JSON,
+    ResultKind.GRAPH: formats.NTRIPLES,
+}
+"""What the engine writes when a page is to be made of the result."""
+
+Choice = Mapping[ResultKind, Representation | None]
+"""The representation that a client gets for each kind of result; None: none that it accepts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query as the client put it.
+
+    Attributes:
+        text: in SPARQL.
+        bindings: values of its variables.
+        default_graphs, named_graphs: as in ``kg.engine.Query``.
+    """
+
+    text: str
+    bindings: Mapping[str, Term] = field(default_factory=dict)
+    default_graphs: tuple[str, ...] | None = None
+    named_graphs: tuple[str, ...] | None = None
+
+
+def format_named(parameters: Parameters, offers: Collection[Representation]) -> str | None:
+    """Give the representation that the parameters ask for by name, or None.
+
+    Raises:
+        ParameterRefused: a name is unknown, or a parameter is repeated.
+    """
+    given = [(name, parameters.at_most_once(name)) for name in FORMAT_PARAMETERS]
+    for name, value in given:
+        if value and named(value, offers) is None:
+            known = ", ".join(dict.fromkeys(offer.name for offer in offers))
+            raise ParameterRefused(
+                name,
+                f"There is no format named {value[:80]!r}.",
+                hint=f"The formats are {known}.",
+                members={"available": [offer.name for offer in offers]},
+            )
+    return next((value for _, value in given if value), None)
+
+
+def result_format(parameters: Parameters) -> str | None:
+    """Give the name of the representation of results that the parameters ask for, or None.
+
+    Raises:
+        ParameterRefused: a name is unknown, or a parameter is repeated.
+    """
+    every = dict.fromkeys(offer for offers in RESULTS.values() for offer in offers)
+    return format_named(parameters, list(every))
+
+
+def chosen_for(accept: str | None, name: str | None) -> Choice:
+    """Choose the representation for each kind of result.
+
+    A name that suits the kind decides; where it does not, as when SPARQLWrapper asks for a
+    SELECT in Turtle, the Accept header does.
+
+    Raises:
+        MalformedHeader: the Accept header does not follow its grammar.
+    """
+    accepted = {kind: best(accept, offers) for kind, offers in RESULTS.items()}
+    if not name:
+        return accepted
+    return {kind: named(name, offers) or accepted[kind] for kind, offers in RESULTS.items()}
+
+
+def respond(
+    service: Service, question: Question, choice: Choice, page: Callable[[Table], str]
+) -> Response:
+    """Answer a question in the chosen representation.
+
+    Args:
+        service: the graph to ask, and the limits.
+        question: what to ask.
+        choice: the representation for each kind of result.
+        page: writes the page if the choice is HTML.
+
+    Raises:
+        EngineError: the question is not answered.
+    """
+    etag = _etag(service.graph.version, question, choice)
+    known = None if HTML in choice.values() else http.not_modified(etag)
+    if known is not None:
+        return known
+    answer = service.graph.engine.run(_query(service, question, choice))
+    http.timed("engine", answer.seconds)
+    representation = choice[answer.kind]
+    assert representation is not None, "the engine refuses formats that are not accepted"
+    cache = http.CACHEABLE if answer.repeatable else http.UNCACHEABLE
+    if representation == HTML:
+        return http.reply(page(table_of(answer)), HTML, cache=cache)
+    return http.reply(answer.body, representation, etag=etag, cache=cache)
+
+
+def _query(service: Service, question: Question, choice: Choice) -> Query:
+    return Query(
+        text=question.text,
+        bindings=question.bindings,
+        default_graphs=question.default_graphs,
+        named_graphs=question.named_graphs,
+        formats={kind: _carrier(kind, choice[kind]) for kind in ResultKind},
+        base_iri=BASE,
+        max_bytes=service.settings.max_result_bytes,
+    )
+
+
+def _carrier(kind: ResultKind, representation: Representation | None) -> Format | None:
+    if representation is None:
+        return None
+    return _CARRIERS[kind] if representation == HTML else representation.format
+
+
+def _etag(data_version: str, question: Question, choice: Choice) -> str:
+    """Give the entity tag, which is known before the query is run: it is its identity."""
+    bindings = sorted((name, canonical(term)) for name, term in question.bindings.items())
+    names = [offer.name if offer else "" for offer in (choice[kind] for kind in ResultKind)]
+    graphs = repr((question.default_graphs, question.named_graphs))
+    return http.digest(
+        kg.__version__, data_version, question.text, repr(bindings), graphs, repr(names)
+    )
+
+
+def downloads(kind: ResultKind) -> list[tuple[str, str]]:
+    """Give label and address of the answer at hand in each other format."""
+    pairs = [(name, value) for name, value in request.args.items(multi=True)]
+    kept = [pair for pair in pairs if pair[0].strip() not in FORMAT_PARAMETERS]
+    return [
+        (offer.label, f"{request.path}?{urlencode([*kept, ('format', offer.name)])}")
+        for offer in RESULTS[kind]
+        if offer != HTML
+    ]

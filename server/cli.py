@@ -1,0 +1,334 @@
+"""The command line: serve, build, validate, query, queries.
+
+Exit codes: 0 success; 1 the files or the knowledge are invalid; 2 the command is used wrongly; 3 the
+query cannot be answered as it is asked; 4 the engine could not finish.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+import kg
+from kg.build import build as build_dataset
+from kg.catalogue import CannedQuery, CatalogueError, ParameterError, UnknownQueryError
+from kg.engine import (
+    CSV,
+    FORMATS,
+    JSON,
+    Answer,
+    EngineUnavailable,
+    Format,
+    Query,
+    QueryError,
+    QuerySyntaxError,
+    ResultKind,
+    formats_for,
+)
+from kg.namespaces import curie
+from kg.results import Rows, Value, python_result
+from kg.shipped import ONTOLOGY_FOLDER
+
+INVALID: Final = 1
+NOT_ANSWERABLE: Final = 3
+UNAVAILABLE: Final = 4
+
+_BY_NAME: Final = {each.name: each for each in FORMATS}
+
+
+class Failure(click.ClickException):
+    """An error to be said on standard error before ending with an exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@contextmanager
+def _failures_said() -> Iterator[None]:
+    """Turn the exceptions of the library into messages and exit codes."""
+    try:
+        yield
+    except (kg.BuildError, kg.InvalidKnowledge, CatalogueError) as error:
+        raise Failure(str(error), INVALID) from error
+    except QuerySyntaxError as error:
+        hint = f"\n{error.hint}" if error.hint else ""
+        raise Failure(f"{error}\n{error.excerpt}{hint}", NOT_ANSWERABLE) from error
+    except QueryError as error:
+        raise Failure(str(error), NOT_ANSWERABLE) from error
+    except EngineUnavailable as error:
+        raise Failure(str(error), UNAVAILABLE) from error
+    except (UnknownQueryError, ParameterError) as error:
+        raise click.UsageError(str(error)) from error
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Show the step at hand on a terminal, and nothing elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("") as status:
+        yield lambda step: status.update(f"{step} ...")
+
+
+def _load() -> kg.KnowledgeGraph:
+    with _progress() as progress:
+        return kg.load(progress)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(kg.__version__, prog_name="dermograph")
+def main() -> None:
+    """Dermograph: the open knowledge graph of laser skin rejuvenation.
+
+    Exit codes: 0 success, 1 invalid files or knowledge, 2 wrong usage, 3 a query that cannot be
+    answered, 4 the engine could not finish.
+    """
+
+
+@main.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    default=8080,
+    show_default=True,
+    type=click.IntRange(1, 65535),
+    help="Port to listen on.",
+)
+@click.option("--public-url", help="URL that clients see, when it differs, as behind a proxy.")
+def serve(host: str, port: int, public_url: str | None) -> None:
+    """Serve the knowledge: SPARQL, canned queries and linked data.
+
+    Further settings are read from environment variables; see docs/protocol.md.
+    """
+    from server.config import SettingError  # noqa: PLC0415 - the other commands need no server
+    from server.serve import AddressError, serve as serve_graph  # noqa: PLC0415 - as above
+
+    with _failures_said():
+        graph = _load()
+    given = {} if public_url is None else {"PUBLIC_URL": public_url}
+    try:
+        serve_graph(graph, given, host=host, port=port)
+    except (SettingError, AddressError) as error:
+        raise click.UsageError(str(error)) from error
+
+
+@main.command("build")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    help="Where to write the dataset as N-Quads; - for standard output.",
+)
+@click.option(
+    "--folder",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=ONTOLOGY_FOLDER,
+    help="Folder to build from, instead of the one that ships with the package.",
+)
+def build_command(output: Path | None, folder: Path) -> None:
+    """Build the dataset from its files, validate it, and write it if it is valid."""
+    from kg.validate import validate as check  # noqa: PLC0415 - the other commands do not need it
+
+    with _failures_said(), _progress() as progress:
+        built = build_dataset(folder, progress)
+        progress("validating")
+        report = check(built.nquads, origins=built.origins)
+    if not report.conforms:
+        raise Failure(report.as_text(), INVALID)
+    if output is not None:
+        with click.open_file(str(output), "wb") as file:
+            file.write(built.nquads)
+    total = sum(built.counts.values())
+    graphs = ", ".join(f"{name} {count}" for name, count in built.counts.items())
+    click.echo(f"version {built.version}: {total} triples ({graphs})", err=True)
+
+
+@main.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "turtle"]),
+    default="text",
+    show_default=True,
+    help="How the report is written.",
+)
+def validate(files: Sequence[Path], form: str) -> None:
+    """Validate RDF FILES against the shapes, or the shipped knowledge when none are given."""
+    from kg.validate import ValidationInputError  # noqa: PLC0415 - the other commands do not need it
+    from kg.validate import validate as check  # noqa: PLC0415 - as above
+
+    with _failures_said(), _progress() as progress:
+        try:
+            if files:
+                progress("validating")
+                report = check(list(files))
+            else:
+                built = build_dataset(ONTOLOGY_FOLDER, progress)
+                progress("validating")
+                report = check(built.nquads, origins=built.origins)
+        except ValidationInputError as error:
+            raise Failure(str(error), INVALID) from error
+    written = {
+        "text": report.as_text,
+        "json": lambda: json.dumps(report.as_dict(), indent=2, ensure_ascii=False),
+        "turtle": lambda: report.as_rdf().serialize(format="turtle"),
+    }[form]()
+    click.echo(written)
+    if not report.conforms:
+        sys.exit(INVALID)
+
+
+@main.command()
+@click.argument("query")
+@click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["table", *_BY_NAME]),
+    help="How the answer is written. Default: a table on a terminal; otherwise CSV for rows and "
+    "Turtle for graphs.",
+)
+def query(query: str, parameters: Sequence[str], form: str | None) -> None:
+    """Answer a QUERY: SPARQL, a file that holds it (- for standard input), or a canned query.
+
+    NAME=VALUE gives a canned query its parameters.
+    """
+    with _failures_said():
+        graph = _load()
+        asked = _question(graph, query, _pairs(parameters))
+        kinds = {kind: formats_for(kind)[0] for kind in ResultKind} | {ResultKind.SOLUTIONS: CSV}
+        as_table = form == "table" or (form is None and sys.stdout.isatty())
+        chosen: dict[ResultKind, Format | None] = dict(kinds)
+        if as_table:
+            chosen[ResultKind.SOLUTIONS] = JSON
+        elif form is not None:
+            chosen = dict.fromkeys(ResultKind, _BY_NAME[form])
+        answer = graph.engine.run(Query(asked.text, asked.bindings, formats=chosen))
+    _write(answer, as_table=as_table, plain=form is None or form == "table")
+
+
+def _question(graph: kg.KnowledgeGraph, text: str, values: dict[str, str]) -> Query:
+    """Take the argument for a canned query, a file or SPARQL, in this order."""
+    if text in graph.catalogue:
+        canned = graph.catalogue[text]
+        return Query(canned.text, canned.bindings(values))
+    if values:
+        graph.catalogue[text]  # raises: only canned queries have parameters
+    if text == "-" or Path(text).is_file():
+        with click.open_file(text, encoding="utf-8") as file:
+            return Query(_decoded(file, text))
+    if text.replace("-", "").isalnum():
+        graph.catalogue[text]  # raises: a single word is no SPARQL
+    return Query(text)
+
+
+def _decoded(file: object, name: str) -> str:
+    try:
+        content: str = file.read()  # type: ignore[attr-defined]
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{name} is not UTF-8: {error}") from error
+    return content
+
+
+def _pairs(parameters: Sequence[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for parameter in parameters:
+        name, equals, value = parameter.partition("=")
+        if not equals:
+            raise click.UsageError(f"{parameter!r} is not of the form NAME=VALUE.")
+        if name in values:
+            raise click.UsageError(f"{name} is given twice.")
+        values[name] = value
+    return values
+
+
+def _write(answer: Answer, *, as_table: bool, plain: bool) -> None:
+    if plain and answer.kind is ResultKind.BOOLEAN:
+        click.echo("true" if python_result(answer) else "false")
+    elif as_table and answer.kind is ResultKind.SOLUTIONS:
+        rows = python_result(answer)
+        assert isinstance(rows, Rows)
+        _print_table(rows)
+    else:
+        sys.stdout.buffer.write(answer.body)
+        sys.stdout.buffer.flush()
+
+
+def _print_table(rows: Rows) -> None:
+    table = Table(*rows.columns, title_justify="left", show_lines=False)
+    for row in rows:
+        table.add_row(*(_cell(row[name]) for name in rows.columns))
+    Console(markup=False).print(table)
+    click.echo(f"{len(rows)} row{'' if len(rows) == 1 else 's'}, version {rows.version}", err=True)
+
+
+def _cell(value: Value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return curie(str(value))
+
+
+@main.command()
+@click.argument("name", required=False)
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+def queries(name: str | None, form: str) -> None:
+    """List the canned queries, or show the one called NAME."""
+    with _failures_said():
+        catalogue = _load().catalogue
+        shown = [catalogue[name]] if name else list(catalogue.values())
+    if form == "json":
+        click.echo(json.dumps([_described(each) for each in shown], indent=2, ensure_ascii=False))
+    elif name:
+        _print_query(shown[0])
+    else:
+        width = max(len(each.name) for each in shown)
+        for each in shown:
+            click.echo(f"{each.name:{width}}  {each.title}")
+
+
+def _described(canned: CannedQuery) -> dict[str, object]:
+    return {
+        "name": canned.name,
+        "title": canned.title,
+        "description": canned.description,
+        "parameters": [
+            {
+                "name": parameter.name,
+                "type": parameter.type,
+                "class": parameter.class_iri,
+                "values": list(parameter.values),
+                "default": parameter.default,
+                "required": parameter.required,
+                "description": parameter.description,
+            }
+            for parameter in canned.parameters
+        ],
+        "examples": [dict(example) for example in canned.examples],
+    }
+
+
+def _print_query(canned: CannedQuery) -> None:
+    click.echo(f"{canned.title}\n\n{canned.description}")
+    if canned.parameters:
+        click.echo("\nParameters:")
+    for parameter in canned.parameters:
+        need = "required" if parameter.required else f"default {parameter.default or 'none'}"
+        click.echo(f"  {parameter.name}  {parameter.type}, {need}: {parameter.description}")
+    for example in canned.examples:
+        given = " ".join(f"{key}={value}" for key, value in example.items())
+        click.echo(f"\nExample: dermograph query {canned.name} {given}".rstrip())
+    click.echo(f"\n{canned.text}")

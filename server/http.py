@@ -1,0 +1,154 @@
+"""What all responses have in common: CORS, security and cache headers, limits, OPTIONS, identity."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+import uuid
+from typing import TYPE_CHECKING, Final
+
+from flask import Flask, Response, g, request
+
+from server.errors import UrlTooLong
+from server.service import current_service
+
+if TYPE_CHECKING:
+    from server.negotiation import Representation
+
+CACHEABLE: Final = "public, max-age=60, stale-while-revalidate=600"
+"""Cache-Control of what stays the same as long as the data does."""
+
+UNCACHEABLE: Final = "no-store"
+"""Cache-Control of errors and of what differs from one time to the next."""
+
+_ALLOWED_HEADERS: Final = (
+    "Content-Type, Accept, Accept-Profile, Authorization, If-Match, If-None-Match, Prefer, "
+    "X-Query-Id"
+)
+_EXPOSED_HEADERS: Final = (
+    "Allow, Accept-Post, Content-Disposition, Dataset-Version, ETag, Link, Location, Retry-After, "
+    "Server-Timing, X-Query-Id"
+)
+_EVERY_RESPONSE: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Expose-Headers": _EXPOSED_HEADERS,
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "Referrer-Policy": "strict-origin-when-cross-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+        "base-uri 'none'; frame-ancestors 'none'"
+    ),
+}
+_QUERY_ID: Final = re.compile(r"[A-Za-z0-9._~:-]{1,64}")
+
+
+def init_app(app: Flask) -> None:
+    """Give all responses of an app the headers that they have in common, and bound its URLs."""
+    app.before_request(_begin)
+    app.before_request(_bound_url)
+    app.before_request(_answer_options)
+    app.after_request(_finish)
+
+
+def digest(*parts: bytes | str) -> str:
+    """Give a short fingerprint of a sequence of parts, for an ETag."""
+    hashed = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        hashed.update(len(data).to_bytes(8, "big"))
+        hashed.update(data)
+    return hashed.hexdigest()[:32]
+
+
+def reply(
+    body: bytes | str,
+    representation: Representation,
+    *,
+    etag: str | None = None,
+    cache: str = CACHEABLE,
+    negotiated: bool = True,
+) -> Response:
+    """Make the response to a request that succeeded; 304 if the client has it already.
+
+    Args:
+        body: the whole of it.
+        representation: what the body is.
+        etag: strong entity tag, without quotes; computed from the body if None.
+        cache: the value of Cache-Control; with UNCACHEABLE there is no entity tag.
+        negotiated: whether the Accept header had a say.
+    """
+    response = Response(body, content_type=representation.content_type)
+    _describe(response, cache=cache, negotiated=negotiated)
+    if cache != UNCACHEABLE:
+        response.set_etag(etag or digest(response.get_data()))
+        response.make_conditional(request)
+    return response
+
+
+def not_modified(etag: str) -> Response | None:
+    """Give the 304 for a reading request whose client has the entity with this tag, else None.
+
+    `If-None-Match: *` is left to the response itself, as it asks whether there is any.
+    """
+    known = request.if_none_match
+    if request.method not in ("GET", "HEAD") or known.star_tag or etag not in known:
+        return None
+    response = Response(status=304)
+    _describe(response, cache=CACHEABLE, negotiated=True)
+    response.set_etag(etag)
+    return response
+
+
+def _describe(response: Response, *, cache: str, negotiated: bool) -> None:
+    response.headers["Cache-Control"] = cache
+    if negotiated:
+        response.vary.add("Accept")
+
+
+def timed(name: str, seconds: float) -> None:
+    """Note how long a part of the work on this request took, for Server-Timing."""
+    g.timings[name] = seconds
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Query-Id", "")
+    g.query_id = given if _QUERY_ID.fullmatch(given) else uuid.uuid4().hex
+    g.began = time.perf_counter()
+    g.timings = {}
+
+
+def _bound_url() -> None:
+    limit = current_service().settings.max_url_bytes
+    if len(request.full_path) > limit or len(request.query_string) > limit:
+        raise UrlTooLong(
+            f"The URL is longer than {limit} bytes.",
+            limit,
+            hint="Send the query in the body of a POST.",
+        )
+
+
+def _answer_options() -> Response | None:
+    """Answer OPTIONS, preflight or not, for every address that exists."""
+    if request.method != "OPTIONS" or request.url_rule is None:
+        return None
+    allowed = ", ".join(sorted(request.url_rule.methods or ()))
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    response.headers["Allow"] = allowed
+    response.headers["Access-Control-Allow-Methods"] = allowed
+    response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
+    response.headers["Access-Control-Max-Age"] = "86400"
+    return response
+
+
+def _finish(response: Response) -> Response:
+    response.headers.update(_EVERY_RESPONSE)
+    response.headers["Dataset-Version"] = current_service().graph.version
+    response.headers["X-Query-Id"] = g.query_id
+    timings = {**g.timings, "total": time.perf_counter() - g.began}
+    response.headers["Server-Timing"] = ", ".join(
+        f"{name};dur={seconds * 1000:.2f}" for name, seconds in timings.items()
+    )
+    return response

@@ -1,0 +1,140 @@
+"""The parameters of a request, with the cardinalities that the protocol speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final
+from urllib.parse import parse_qsl
+
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.wrappers import Request
+
+from server.errors import BodyTooLarge, MalformedRequest, ParameterRefused
+
+_MAX_PARAMETERS: Final = 200
+
+
+class Parameters:
+    """Names and values as the client sent them, in order.
+
+    Args:
+        pairs: names and values; space around names is dropped, as Yasqe sends it.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._pairs = [(name.strip(), value) for name, value in pairs]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Go through names and values in the order of the request."""
+        return iter(self._pairs)
+
+    def __add__(self, other: Parameters) -> Parameters:
+        """Give these parameters followed by those of another part of the request."""
+        return Parameters([*self, *other])
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether a parameter is given at all."""
+        return any(given == name for given, _ in self._pairs)
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Give all values of a parameter that may be repeated."""
+        return tuple(value for given, value in self._pairs if given == name)
+
+    def at_most_once(self, name: str) -> str | None:
+        """Give the value of an optional parameter, or None.
+
+        Raises:
+            ParameterRefused: it is given more than once.
+        """
+        values = self.all(name)
+        if len(values) > 1:
+            raise ParameterRefused(
+                name, f"{name} is given {len(values)} times.", hint="Give it at most once."
+            )
+        return values[0] if values else None
+
+    def exactly_once(self, name: str) -> str:
+        """Give the value of a required parameter.
+
+        Raises:
+            ParameterRefused: it is missing, or given more than once.
+        """
+        value = self.at_most_once(name)
+        if value is None:
+            raise ParameterRefused(name, f"{name} is missing.", hint="Give it exactly once.")
+        return value
+
+    def refuse_others(self, allowed: Collection[str]) -> None:
+        """Refuse parameters that mean nothing here.
+
+        Raises:
+            ParameterRefused: there is one; names it and those that are allowed.
+        """
+        for name, _ in self._pairs:
+            if name not in allowed:
+                raise ParameterRefused(
+                    name,
+                    f"There is no parameter {name[:80]!r} here.",
+                    hint=f"The parameters are {', '.join(sorted(allowed))}.",
+                    members={"allowed": sorted(allowed)},
+                )
+
+
+def of_url(request: Request) -> Parameters:
+    """Read the parameters in the URL of a request.
+
+    Raises:
+        MalformedRequest: they are not UTF-8, or too many.
+    """
+    return Parameters(_decoded(request.query_string, "query string of the URL"))
+
+
+def of_form(body: bytes) -> Parameters:
+    """Read the parameters in a body of type application/x-www-form-urlencoded.
+
+    Raises:
+        MalformedRequest: they are not UTF-8, or too many.
+    """
+    return Parameters(_decoded(body, "body"))
+
+
+def _decoded(encoded: bytes, where: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            encoded.decode(),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MAX_PARAMETERS,
+        )
+    except UnicodeDecodeError as error:
+        raise not_utf8(where) from error
+    except ValueError as error:
+        raise MalformedRequest(
+            f"The {where} has more than {_MAX_PARAMETERS} parameters."
+        ) from error
+
+
+def not_utf8(where: str) -> MalformedRequest:
+    """Make the error for a part of the request that is not UTF-8."""
+    return MalformedRequest(f"The {where} is not UTF-8.", hint="Encode it in UTF-8.")
+
+
+def body_of(request: Request, limit: int) -> bytes:
+    """Read the whole body of a request.
+
+    Raises:
+        BodyTooLarge: it has more bytes than the limit.
+    """
+    # Werkzeug cuts a chunked body off at its limit in silence, so it may read one byte more.
+    request.max_content_length = limit + 1
+    try:
+        body = request.get_data(cache=False)
+    except RequestEntityTooLarge as error:
+        raise _too_large(limit) from error
+    if len(body) > limit:
+        raise _too_large(limit)
+    return body
+
+
+def _too_large(limit: int) -> BodyTooLarge:
+    return BodyTooLarge(f"The body is larger than {limit} bytes.", limit)

@@ -1,0 +1,449 @@
+"""How errors become responses: the only place that knows which error gets which status.
+
+Every error response is a problem document (https://www.rfc-editor.org/rfc/rfc9457), as JSON, as a
+page for browsers, or as plain text for clients that accept nothing else. The type of a problem is
+an address of this service, `/problems/SLUG`, where the problem is explained.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any, Final, NamedTuple
+
+from flask import Blueprint, Flask, Response, render_template, request
+from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.routing import RequestRedirect
+
+from kg.catalogue import ParameterError, UnknownQueryError
+from kg.engine import (
+    BindingError,
+    EngineError,
+    EngineUnavailable,
+    FederationRefused,
+    FormatNotAvailable,
+    MemoryLimitExceeded,
+    Overloaded,
+    QueryError,
+    QuerySyntaxError,
+    QueryTimeout,
+    ResultTooLarge,
+    UnsupportedFunction,
+    UpdateNotAllowed,
+)
+from server import errors, http
+from server.errors import MalformedHeader, RequestError, UnknownResource
+from server.negotiation import (
+    HTML,
+    PLAIN_JSON,
+    PLAIN_TEXT,
+    PROBLEM,
+    RESULTS,
+    Representation,
+    best,
+    choose,
+)
+from server.service import public_url
+
+
+class ProblemType(NamedTuple):
+    """A row of the table of problems.
+
+    Attributes:
+        slug: the last part of its address.
+        status: the status of the response.
+        title: the problem in a few words.
+        explanation: what it means and what to do, for those who follow the address.
+    """
+
+    slug: str
+    status: int
+    title: str
+    explanation: str
+
+
+PROBLEM_TYPES: Final = {
+    row.slug: row
+    for row in (
+        ProblemType(
+            "syntax-error",
+            400,
+            "The query is not legal SPARQL",
+            "The query does not follow the grammar of SPARQL 1.1. The members line, column and "
+            "excerpt say where it stops making sense, hint what is most likely meant.",
+        ),
+        ProblemType(
+            "update-as-query",
+            400,
+            "An update was sent as a query",
+            "The text is a SPARQL Update. This endpoint answers SELECT, ASK, CONSTRUCT and "
+            "DESCRIBE.",
+        ),
+        ProblemType(
+            "unbindable-value",
+            400,
+            "A value cannot be used in the query",
+            "A value that was given beside the query is not a legal RDF term, or the query has no "
+            "place for it.",
+        ),
+        ProblemType(
+            "unsupported-function",
+            400,
+            "The query calls a function that is not available",
+            "Only the functions of SPARQL 1.1 are available; extension functions are not.",
+        ),
+        ProblemType(
+            "query-refused",
+            400,
+            "The query cannot be answered",
+            "The query is legal SPARQL, but not answerable here for the reason given.",
+        ),
+        ProblemType(
+            "bad-parameter",
+            400,
+            "A parameter is missing, repeated, unknown or has an illegal value",
+            "The member parameter names it, detail says what is wrong with it.",
+        ),
+        ProblemType(
+            "malformed-header",
+            400,
+            "A request header is malformed",
+            "The member header names the header that does not follow its grammar.",
+        ),
+        ProblemType(
+            "malformed-request",
+            400,
+            "The request is malformed",
+            "The URL or the body is not UTF-8, or not what its media type says.",
+        ),
+        ProblemType(
+            "read-only",
+            403,
+            "The service is read-only",
+            "This service answers queries. Nothing can be changed through it.",
+        ),
+        ProblemType(
+            "federation-refused",
+            403,
+            "No other endpoint is asked",
+            "The query has a SERVICE clause. This service asks no other endpoint; ask each "
+            "endpoint yourself and join the answers, or run the query in a client that federates.",
+        ),
+        ProblemType(
+            "result-too-large",
+            403,
+            "The answer exceeds the size limit",
+            "An answer is given whole or not at all. The member limit says how many bytes are "
+            "given at most. Get a large answer in parts, with ORDER BY, LIMIT and OFFSET.",
+        ),
+        ProblemType(
+            "not-found",
+            404,
+            "There is nothing at this address",
+            "No page, resource or query of this service has this address.",
+        ),
+        ProblemType(
+            "method-not-allowed",
+            405,
+            "The method is not possible here",
+            "The response header Allow says which methods are.",
+        ),
+        ProblemType(
+            "not-acceptable",
+            406,
+            "No accepted representation is available",
+            "The Accept header of the request admits none of the representations that there are. "
+            "The member available lists their media types.",
+        ),
+        ProblemType(
+            "body-too-large",
+            413,
+            "The body exceeds the size limit",
+            "The member limit says how many bytes are accepted at most.",
+        ),
+        ProblemType(
+            "query-too-long",
+            413,
+            "The query exceeds the size limit",
+            "The member limit says how many bytes are accepted at most.",
+        ),
+        ProblemType(
+            "url-too-long",
+            414,
+            "The URL exceeds the size limit",
+            "The member limit says how many bytes are accepted at most. A long query goes into "
+            "the body of a POST.",
+        ),
+        ProblemType(
+            "unsupported-media-type",
+            415,
+            "The media type of the body is not read here",
+            "The response header Accept-Post and the member supported list those that are.",
+        ),
+        ProblemType(
+            "engine-failure",
+            500,
+            "The query could not be carried out",
+            "The query engine failed. The fault is with the service, not with the query.",
+        ),
+        ProblemType(
+            "internal-error",
+            500,
+            "The service failed",
+            "The fault is with the service, not with the request.",
+        ),
+        ProblemType(
+            "query-timeout",
+            503,
+            "The query exceeds the time limit",
+            "The query was stopped at its time limit. Make it narrower: name classes and "
+            "properties, and avoid joining everything with everything.",
+        ),
+        ProblemType(
+            "memory-limit",
+            503,
+            "The query exceeds the memory limit",
+            "The query was stopped at its memory limit. Make it narrower.",
+        ),
+        ProblemType(
+            "overloaded",
+            503,
+            "Too many queries at once",
+            "More queries are waiting than the service takes on. Try again a little later.",
+        ),
+    )
+}
+"""Every type of problem by its slug."""
+
+_SLUGS: Final[Mapping[type[Exception], str]] = {
+    errors.MalformedHeader: "malformed-header",
+    errors.MalformedRequest: "malformed-request",
+    errors.ParameterRefused: "bad-parameter",
+    errors.ReadOnly: "read-only",
+    errors.NotAcceptable: "not-acceptable",
+    errors.UnsupportedMediaType: "unsupported-media-type",
+    errors.UrlTooLong: "url-too-long",
+    errors.BodyTooLarge: "body-too-large",
+    errors.QueryTooLong: "query-too-long",
+    errors.UnknownResource: "not-found",
+    QuerySyntaxError: "syntax-error",
+    UpdateNotAllowed: "update-as-query",
+    BindingError: "unbindable-value",
+    UnsupportedFunction: "unsupported-function",
+    FederationRefused: "federation-refused",
+    FormatNotAvailable: "not-acceptable",
+    ResultTooLarge: "result-too-large",
+    QueryError: "query-refused",
+    QueryTimeout: "query-timeout",
+    MemoryLimitExceeded: "memory-limit",
+    Overloaded: "overloaded",
+    EngineUnavailable: "overloaded",
+    EngineError: "engine-failure",
+    ParameterError: "bad-parameter",
+    UnknownQueryError: "not-found",
+}
+"""The type of problem that each exception is; a class that is not listed is what its base is."""
+
+_HTTP_SLUGS: Final = {
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "body-too-large",
+    500: "internal-error",
+}
+
+_SECONDS_TO_RETRY: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """An error as it is told to the client.
+
+    Attributes:
+        slug: the type of problem, or None for what HTTP itself explains.
+        status: the status of the response.
+        title: the type in words.
+        detail: what is wrong this time.
+        members: further members of the document; `hint` says what to do.
+        headers: headers that the status calls for.
+    """
+
+    slug: str | None
+    status: int
+    title: str
+    detail: str
+    members: Mapping[str, Any] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+Page = Callable[[Problem], str]
+"""Writes the page for a problem."""
+
+
+def init_app(app: Flask, pages: Mapping[str, Page]) -> None:
+    """Make errors of an app problem documents.
+
+    Args:
+        app: the app.
+        pages: for blueprints, by name, that show problems in pages of their own: how.
+    """
+
+    def handle(error: Exception) -> Response | HTTPException:
+        # A redirection is an exception to Werkzeug, but no problem.
+        if isinstance(error, RequestRedirect):
+            return error
+        page = pages.get(request.blueprint or "", generic_page)
+        return respond(problem_of(error), page)
+
+    for handled in (HTTPException, *_ROOTS):
+        app.register_error_handler(handled, handle)
+    app.register_blueprint(_explanations())
+
+
+_ROOTS: Final = (RequestError, EngineError, ParameterError, UnknownQueryError)
+
+
+def problem_of(error: Exception) -> Problem:
+    """Describe an exception as a problem."""
+    if isinstance(error, HTTPException):
+        return _http_problem(error)
+    slug = next(_SLUGS[each] for each in type(error).__mro__ if each in _SLUGS)
+    row = PROBLEM_TYPES[slug]
+    headers = dict(error.headers) if isinstance(error, RequestError) else {}
+    if row.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(_SECONDS_TO_RETRY)
+    return Problem(slug, row.status, row.title, _detail(error, row), _members(error), headers)
+
+
+def _http_problem(error: HTTPException) -> Problem:
+    status = error.code or 500
+    headers = {
+        name: value for name, value in error.get_headers() if name not in ("Content-Type", "Date")
+    }
+    slug = _HTTP_SLUGS.get(status)
+    if slug is None:
+        title = HTTPStatus(status).phrase
+        return Problem(None, status, title, error.description or title, {}, headers)
+    row = PROBLEM_TYPES[slug]
+    return Problem(slug, status, row.title, _http_detail(error, row), {}, headers)
+
+
+def _http_detail(error: HTTPException, row: ProblemType) -> str:
+    if row.slug == "method-not-allowed":
+        return f"{request.method} is not possible here."
+    if row.slug == "not-found":
+        return "Nothing has this address."
+    # What failed inside is for the log.
+    if row.slug == "internal-error":
+        return row.explanation
+    return error.description or row.explanation
+
+
+def _detail(error: Exception, row: ProblemType) -> str:
+    if row.slug == "engine-failure":
+        return row.explanation
+    return str(getattr(error, "detail", "") or error)
+
+
+def _members(error: Exception) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    if isinstance(error, RequestError):
+        members = dict(error.members)
+    elif isinstance(error, FormatNotAvailable):
+        members = {"available": [offer.media_type for offer in RESULTS[error.kind]]}
+    else:
+        for name in ("parameter", "line", "column", "excerpt", "limit"):
+            if hasattr(error, name):
+                members[name] = getattr(error, name)
+        if isinstance(error, UnknownQueryError):
+            members["near"] = list(error.near)
+    hint = getattr(error, "hint", None)
+    return {**members, "hint": hint} if hint else members
+
+
+def respond(problem: Problem, page: Page | None = None) -> Response:
+    """Make the response that tells a problem, in the representation that the client prefers.
+
+    Args:
+        problem: what to tell.
+        page: how it is written for browsers.
+    """
+    representation = _representation()
+    writers: Mapping[Representation, Page] = {
+        PROBLEM: _document,
+        HTML: page or generic_page,
+        PLAIN_TEXT: _text,
+    }
+    response = Response(
+        writers[representation](problem),
+        status=problem.status,
+        content_type=representation.content_type,
+        headers=dict(problem.headers),
+    )
+    response.headers["Cache-Control"] = http.UNCACHEABLE
+    response.vary.add("Accept")
+    return response
+
+
+def _representation() -> Representation:
+    # An error in the Accept header, or one that admits nothing, must not hide the first error.
+    try:
+        return best(request.headers.get("Accept"), (PROBLEM, HTML, PLAIN_TEXT)) or PROBLEM
+    except MalformedHeader:
+        return PROBLEM
+
+
+def type_iri(slug: str | None) -> str:
+    """Give the IRI of a type of problem; for None the one that refers to HTTP."""
+    if slug is None:
+        return "about:blank"
+    try:
+        return f"{public_url()}/problems/{slug}"
+    except SecurityError:
+        # The Host header is illegal; the reference is resolved by the client.
+        return f"/problems/{slug}"
+
+
+def _document(problem: Problem) -> str:
+    document = {
+        "type": type_iri(problem.slug),
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        **problem.members,
+    }
+    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+
+
+def _text(problem: Problem) -> str:
+    lines = [f"{problem.status} {problem.title}", problem.detail]
+    lines += [str(problem.members[name]) for name in ("excerpt", "hint") if name in problem.members]
+    return "\n".join(lines) + "\n"
+
+
+def generic_page(problem: Problem) -> str:
+    """Write the page for a problem where there is no better one."""
+    return render_template("problem.html", problem=problem)
+
+
+def _explanations() -> Blueprint:
+    """Make the pages that explain the types of problems, at the addresses of the types."""
+    blueprint = Blueprint("problems", __name__)
+    blueprint.add_url_rule("/problems/<slug>", "explanation", _explanation)
+    return blueprint
+
+
+def _explanation(slug: str) -> Response:
+    row = PROBLEM_TYPES.get(slug)
+    if row is None:
+        known = ", ".join(PROBLEM_TYPES)
+        raise UnknownResource(f"There is no type of problem named {slug!r}: {known}.")
+    chosen = choose(request.headers.get("Accept"), (HTML, PLAIN_JSON, PLAIN_TEXT))
+    about = {"type": type_iri(slug), **row._asdict()}
+    writers: Mapping[Representation, Callable[[], str]] = {
+        HTML: lambda: render_template("explanation.html", row=row),
+        PLAIN_JSON: lambda: json.dumps(about, ensure_ascii=False, indent=2) + "\n",
+        PLAIN_TEXT: lambda: f"{row.status} {row.title}\n{row.explanation}\n",
+    }
+    return http.reply(writers[chosen](), chosen)

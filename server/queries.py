@@ -1,0 +1,251 @@
+"""The canned queries: their catalogue, a page for each, and their answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import dropwhile
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, render_template, request, url_for
+from rdflib import RDF as RDF_TERMS
+from rdflib import RDFS, SDO, SH, Literal, URIRef
+
+from kg.catalogue import CannedQuery, Catalogue, Parameter, ParameterError
+from kg.engine import Engine, Query, Term
+from kg.engine.tokens import significant
+from kg.namespaces import DG, curie
+from server import answers, http, rdf
+from server.answers import FORMAT_PARAMETERS, Question
+from server.errors import ParameterRefused
+from server.negotiation import HTML, PLAIN_JSON, RDF, SPARQL, Representation, choose, named
+from server.parameters import Parameters, of_url
+from server.problems import Problem, generic_page
+from server.rdf import Triple
+from server.service import current_service, public_url
+from server.tables import ROWS_SHOWN, Table
+
+blueprint = Blueprint("queries", __name__)
+
+_CATALOGUE: Final = (PLAIN_JSON, HTML, *RDF)
+_QUERY: Final = (PLAIN_JSON, HTML, SPARQL, *RDF)
+_FORMS: Final = {
+    "SELECT": (SH.SPARQLSelectExecutable, SH.select),
+    "ASK": (SH.SPARQLAskExecutable, SH.ask),
+    "CONSTRUCT": (SH.SPARQLConstructExecutable, SH.construct),
+    "DESCRIBE": (SH.SPARQLExecutable, SDO.text),
+}
+_BELOW: Final = """
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+SELECT DISTINCT ?concept ?label WHERE {
+  ?concept rdfs:subClassOf* ?class ; rdfs:label ?label .
+}
+ORDER BY (?concept != ?class) LCASE(STR(?label)) ?concept"""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A value that a form offers for a parameter.
+
+    Attributes:
+        value: as it is sent.
+        label: as people call it.
+        others: other ways to write the value.
+    """
+
+    value: str
+    label: str
+    others: tuple[str, ...] = ()
+
+
+@blueprint.get("/queries")
+def catalogue() -> Response:
+    """List the canned queries."""
+    queries = current_service().graph.catalogue
+    chosen = _chosen(_CATALOGUE)
+    if chosen == HTML:
+        return http.reply(render_template("queries.html", queries=queries.values()), HTML)
+    if chosen == PLAIN_JSON:
+        return _json({"queries": [_summary(query) for query in queries.values()]})
+    return http.reply(rdf.write(_triples(queries), chosen), chosen)
+
+
+@blueprint.get("/queries/<name>")
+def query(name: str) -> Response:
+    """Say what a canned query answers, and offer a form for its parameters."""
+    found = current_service().graph.catalogue[name]
+    chosen = _chosen(_QUERY)
+    writers: Mapping[Representation, Callable[[], str]] = {
+        HTML: lambda: _query_page(found, _given(of_url(request))),
+        SPARQL: lambda: found.text,
+        PLAIN_JSON: lambda: _document(_description(found)),
+    }
+    if chosen in writers:
+        return http.reply(writers[chosen](), chosen)
+    return http.reply(rdf.write(_about(found), chosen), chosen)
+
+
+@blueprint.get("/queries/<name>/answer")
+def answer(name: str) -> Response:
+    """Answer a canned query with the values of its parameters in the URL."""
+    service = current_service()
+    found = service.graph.catalogue[name]
+    parameters = of_url(request)
+    choice = answers.chosen_for(request.headers.get("Accept"), answers.result_format(parameters))
+    values = _given(parameters)
+    question = Question(found.text, _bindings(found, values))
+    return answers.respond(
+        service, question, choice, lambda table: _answer_page(found, values, table)
+    )
+
+
+def _chosen(offers: tuple[Representation, ...]) -> Representation:
+    name = answers.format_named(of_url(request), offers)
+    by_name = named(name, offers) if name else None
+    return by_name or choose(request.headers.get("Accept"), offers)
+
+
+def _given(parameters: Parameters) -> dict[str, str]:
+    """Give the values of a query's parameters; an empty field of a form is no value."""
+    names = dict.fromkeys(name for name, _ in parameters if name not in FORMAT_PARAMETERS)
+    values = {name: parameters.at_most_once(name) for name in names}
+    return {name: value for name, value in values.items() if value}
+
+
+def _bindings(found: CannedQuery, values: Mapping[str, str]) -> dict[str, Term]:
+    try:
+        return found.bindings(values)
+    except ParameterError as error:
+        raise ParameterRefused(
+            error.parameter,
+            f"{error.parameter}: {error.detail}",
+            hint=error.hint,
+            members={"parameters": [_parameter(each) for each in found.parameters]},
+        ) from error
+
+
+def _document(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+def _json(value: object) -> Response:
+    return http.reply(_document(value), PLAIN_JSON)
+
+
+def _summary(found: CannedQuery) -> dict[str, Any]:
+    address = f"{public_url()}{url_for('queries.query', name=found.name)}"
+    return {
+        "name": found.name,
+        "title": found.title,
+        "description": found.description.strip(),
+        "url": address,
+        "answer": f"{address}/answer",
+        "parameters": [_parameter(each) for each in found.parameters],
+    }
+
+
+def _description(found: CannedQuery) -> dict[str, Any]:
+    examples = [dict(example) for example in found.examples]
+    return {**_summary(found), "examples": examples, "query": found.text}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    described = {
+        "name": parameter.name,
+        "type": parameter.type,
+        "class": parameter.class_iri,
+        "values": list(parameter.values) or None,
+        "default": parameter.default,
+        "required": parameter.required,
+        "description": parameter.description,
+    }
+    return {key: value for key, value in described.items() if value is not None}
+
+
+def _triples(queries: Catalogue) -> Iterator[Triple]:
+    for found in queries.values():
+        yield from _about(found)
+
+
+def _about(found: CannedQuery) -> Iterator[Triple]:
+    """Describe a query in the vocabulary in which query editors look for examples."""
+    node = URIRef(f"{public_url()}{url_for('queries.query', name=found.name)}")
+    yield node, RDF_TERMS.type, SH.SPARQLExecutable
+    yield node, RDFS.label, Literal(found.title, lang="en")
+    yield node, RDFS.comment, Literal(found.description, lang="en")
+    yield node, SDO.target, URIRef(f"{public_url()}/sparql")
+    form = next(word for word in significant(found.text) if word.is_word(*_FORMS))
+    kind, states = _FORMS[form.text.upper()]
+    yield node, RDF_TERMS.type, kind
+    yield node, states, Literal(found.text)
+
+
+def _choices(engine: Engine, parameter: Parameter) -> tuple[Choice, ...]:
+    """Give the values to choose from, or nothing if any value of the type will do."""
+    if parameter.values:
+        return tuple(Choice(value, value) for value in parameter.values)
+    if parameter.class_iri is None:
+        return ()
+    below = Query(_BELOW, {"class": URIRef(parameter.class_iri)})
+    rows = json.loads(engine.run(below).body)["results"]["bindings"]
+    return tuple(_concept(row["concept"]["value"], row["label"]["value"]) for row in rows)
+
+
+def _concept(iri: str, label: str) -> Choice:
+    return Choice(curie(iri), label, (iri, iri.removeprefix(DG)))
+
+
+def _query_page(
+    found: CannedQuery, values: Mapping[str, str], problem: Problem | None = None
+) -> str:
+    engine = current_service().graph.engine
+    return render_template(
+        "query.html",
+        query=found,
+        values=values,
+        problem=problem,
+        choices={each.name: _choices(engine, each) for each in found.parameters},
+        examples=[_example(found, example) for example in found.examples],
+        text=_without_header(found.text),
+        offers=_QUERY,
+    )
+
+
+def _without_header(text: str) -> str:
+    """Leave out what the page says in its own words."""
+    lines = text.splitlines(keepends=True)
+    return "".join(dropwhile(lambda line: line.startswith("#+") or not line.strip(), lines))
+
+
+def _example(found: CannedQuery, values: Mapping[str, str]) -> tuple[str, str]:
+    shown = ", ".join(f"{name}: {value}" for name, value in values.items())
+    return shown, _address("queries.answer", found, values)
+
+
+def _address(endpoint: str, found: CannedQuery, values: Mapping[str, str]) -> str:
+    # Parameters may have the names that url_for gives a meaning of its own.
+    address = url_for(endpoint, name=found.name)
+    return f"{address}?{urlencode(values)}" if values else address
+
+
+def _answer_page(found: CannedQuery, values: Mapping[str, str], table: Table) -> str:
+    return render_template(
+        "answer.html",
+        query=found,
+        values=values,
+        form=_address("queries.query", found, values),
+        table=table,
+        downloads=answers.downloads(table.kind),
+        rows_shown=ROWS_SHOWN,
+    )
+
+
+def problem_page(problem: Problem) -> str:
+    """Write the page for a problem: the form of the query, if the request named one."""
+    queries = current_service().graph.catalogue
+    found = queries.get((request.view_args or {}).get("name", ""))
+    if found is None:
+        return generic_page(problem)
+    return _query_page(found, request.args.to_dict(), problem)

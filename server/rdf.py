@@ -1,0 +1,40 @@
+"""Writing the service's own small graphs, such as its description, in every RDF format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import TypeAlias
+
+from rdflib import Literal, URIRef
+
+from kg.engine import ResultKind
+from kg.engine.bindings import canonical
+from kg.engine.inprocess import InProcessEngine
+from kg.engine.interface import Query
+from kg.namespaces import PREFIXES
+from server.negotiation import Representation
+
+Triple: TypeAlias = tuple[URIRef, URIRef, URIRef | Literal]
+
+# Without dgd, whose names have slashes, which Turtle has to escape.
+_PREFIXES = {
+    **{name: iri for name, iri in PREFIXES.items() if name != "dgd"},
+    "sd": "http://www.w3.org/ns/sparql-service-description#",
+    "format": "http://www.w3.org/ns/formats/",
+}
+
+
+def write(triples: Iterable[Triple], representation: Representation) -> bytes:
+    """Write a graph without blank nodes; the same triples give the same bytes."""
+    lines = sorted({f"{' '.join(canonical(term) for term in triple)} .\n" for triple in triples})
+    return _written("".join(lines), representation)
+
+
+@lru_cache(maxsize=32)
+def _written(ntriples: str, representation: Representation) -> bytes:
+    engine = InProcessEngine(ntriples.encode(), version="", prefixes=_PREFIXES)
+    everything = Query(
+        "CONSTRUCT WHERE { ?s ?p ?o }", formats={ResultKind.GRAPH: representation.format}
+    )
+    return engine.run(everything).body

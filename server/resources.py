@@ -1,0 +1,211 @@
+"""Linked data: whatever we name has a document at the path of its IRI, in RDF and as a page.
+
+The IRI https://w3id.org/dermograph/id/claim/B0375 is served at /id/claim/B0375. The Accept header
+chooses the format, and Content-Location says which it became; a client that sends no Accept, or
+`*/*`, gets Turtle. With a suffix, /id/claim/B0375.jsonld, the format is fixed.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import lru_cache
+from typing import Final, NamedTuple
+from urllib.parse import quote
+
+from flask import Blueprint, Response, render_template, request
+
+import kg
+from kg import jsonld, resources
+from kg.engine import formats
+from kg.namespaces import BASE
+from kg.resources import Found
+from kg.shipped import ONTOLOGY_FOLDER
+from server import answers, http, pages
+from server.errors import ParameterRefused, UnknownResource
+from server.negotiation import HTML, JSONLD, RDF, Representation, choose, named, parse_accept
+from server.parameters import of_url
+from server.problems import Problem
+from server.service import Service, current_service, public_url
+
+blueprint = Blueprint("resources", __name__)
+
+OFFERS: Final = (*RDF, HTML)
+"""What a resource is offered as, the default first."""
+
+_BY_SUFFIX: Final = {offer.suffix: offer for offer in OFFERS}
+_PROFILE: Final = "http://www.w3.org/ns/json-ld#"
+_CONTEXT: Final = Representation("context", "JSON-LD context", "application/ld+json", "jsonld")
+_NOT_IN_IRI: Final = re.compile(r"[\x00-\x20<>\"{}|^`\\]")
+
+
+class Address(NamedTuple):
+    """What the path of a request names.
+
+    Attributes:
+        iri: the IRI that is asked for.
+        fixed: the representation that a suffix asks for, or None.
+    """
+
+    iri: str
+    fixed: Representation | None
+
+
+@blueprint.get("/context.jsonld")
+def context() -> Response:
+    """Give the one context that our JSON-LD is written with."""
+    body = (ONTOLOGY_FOLDER / "context.jsonld").read_bytes()
+    return http.reply(body, _CONTEXT, negotiated=False)
+
+
+@blueprint.get("/ontology")
+@blueprint.get("/ontology/")
+def ontology() -> Response:
+    """Give the whole ontology."""
+    return _document("ontology")
+
+
+@blueprint.get("/ontology.<suffix>")
+def ontology_as(suffix: str) -> Response:
+    """Give the whole ontology in one format."""
+    return _document(f"ontology.{suffix}")
+
+
+@blueprint.get("/<any(id, ontology, graph):space>/<path:name>")
+def resource(space: str, name: str) -> Response:
+    """Give what is known of a concept, property, record or named graph."""
+    return _document(f"{space}/{name}")
+
+
+def address_of(path: str) -> Address:
+    """Read a path, without its first slash. A suffix is one of our formats, or part of the name."""
+    bare, dot, suffix = path.rpartition(".")
+    fixed = _BY_SUFFIX.get(suffix) if dot else None
+    name = path if fixed is None else bare
+    return Address(BASE + _NOT_IN_IRI.sub(lambda match: quote(match[0]), name), fixed)
+
+
+def _document(path: str) -> Response:
+    service = current_service()
+    address = address_of(path)
+    found = resources.find(service.graph.engine, address.iri)
+    if found is None:
+        raise _unknown(service, address.iri)
+    chosen = _chosen(address)
+    response = _written(service, found, chosen, negotiated=address.fixed is None)
+    _link(response, found.iri, chosen, negotiated=address.fixed is None)
+    return response
+
+
+def _unknown(service: Service, iri: str) -> UnknownResource:
+    near = resources.similar(service.graph.engine, iri)
+    names = ", ".join(f"{name} <{each}>" for each, name in near)
+    return UnknownResource(
+        f"Nothing is known of <{iri[:200]}>.",
+        hint=f"Near are: {names}." if names else "Look for it with a query at /sparql.",
+        members={"similar": [{"id": each, "label": name} for each, name in near]},
+    )
+
+
+def _chosen(address: Address) -> Representation:
+    """Choose the representation: by the suffix, by the parameter `format`, by the Accept header.
+
+    Raises:
+        ParameterRefused: `format` is unknown or given beside a suffix, or there are others.
+        NotAcceptable: the Accept header admits none of the offers.
+    """
+    parameters = of_url(request)
+    parameters.refuse_others(answers.FORMAT_PARAMETERS)
+    name = answers.format_named(parameters, OFFERS)
+    if address.fixed is not None:
+        if name:
+            raise ParameterRefused("format", "The suffix of the URL names the format already.")
+        return address.fixed
+    by_name = named(name, OFFERS) if name else None
+    return by_name or choose(request.headers.get("Accept"), OFFERS)
+
+
+def _written(
+    service: Service, found: Found, chosen: Representation, *, negotiated: bool
+) -> Response:
+    if chosen == HTML:
+        return http.reply(_page(service, found), HTML, negotiated=negotiated)
+    form = _form_of_jsonld(request.headers.get("Accept", "")) if chosen == JSONLD else None
+    etag = http.digest(
+        kg.__version__, service.graph.version, public_url(), found.iri, chosen.name, form or ""
+    )
+    known = http.not_modified(etag)
+    if known is not None:
+        return known
+    body = _body(service, found, chosen, form)
+    return http.reply(body, _with_profile(chosen, form), etag=etag, negotiated=negotiated)
+
+
+def _body(service: Service, found: Found, chosen: Representation, form: str | None) -> bytes:
+    engine = service.graph.engine
+    assert chosen.format is not None
+    if chosen != JSONLD:
+        answer = resources.describe(engine, found, chosen.format)
+        http.timed("engine", answer.seconds)
+        return answer.body
+    answer = resources.describe(engine, found, formats.NTRIPLES)
+    http.timed("engine", answer.seconds)
+    root = found.iri if found.graph is None else None
+    return jsonld.write(answer.body, _context(public_url()), root=root, form=form or "framed")
+
+
+@lru_cache(maxsize=8)
+def _context(url: str) -> jsonld.Context:
+    iri = f"{url}/context.jsonld"
+    return jsonld.Context.load(ONTOLOGY_FOLDER / "context.jsonld", iri)
+
+
+def _form_of_jsonld(accept: str) -> str | None:
+    """Give the form of JSON-LD that a client asks for by profile; an unknown one is ignored."""
+    wanted = [
+        profile.removeprefix(_PROFILE)
+        for each in parse_accept(accept)
+        if f"{each.type}/{each.subtype}" == JSONLD.media_type
+        for key, value in each.parameters
+        if key == "profile"
+        for profile in value.split()
+    ]
+    return next((form for form in wanted if form in jsonld.FORMS), None)
+
+
+def _with_profile(chosen: Representation, form: str | None) -> Representation:
+    if form is None:
+        return chosen
+    return replace(chosen, parameters=(("profile", f'"{_PROFILE}{form}"'),))
+
+
+def _link(response: Response, iri: str, chosen: Representation, *, negotiated: bool) -> None:
+    """Say where the same is to be had in other formats, and what the document is about."""
+    here = public_url() + pages.local_path(iri)
+    links = [f'<{iri}>; rel="canonical"']
+    if negotiated:
+        response.headers["Content-Location"] = f"{here}.{chosen.suffix}"
+        links.append(f'<{here}.{chosen.suffix}>; rel="describedby"')
+    else:
+        response.vary.discard("Accept")
+    links += [
+        f'<{here}.{offer.suffix}>; rel="alternate"; type="{offer.media_type}"'
+        for offer in OFFERS
+        if offer != chosen
+    ]
+    links.append('<https://creativecommons.org/licenses/by/4.0/>; rel="license"')
+    response.headers["Link"] = ", ".join(links)
+
+
+def _page(service: Service, found: Found) -> str:
+    page = pages.page_of(service, found)
+    url = public_url()
+    here = pages.local_path(found.iri)
+    return render_template(
+        page.template, found=found, here=here, url=url, offers=OFFERS, **page.content
+    )
+
+
+def problem_page(problem: Problem) -> str:
+    """Write the page for a problem, with what is spelt like the resource that there is not."""
+    return render_template("resource_problem.html", problem=problem)

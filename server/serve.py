@@ -1,0 +1,100 @@
+"""Serving the app with granian."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from flask import Flask
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server import Server
+
+import kg
+from server import create_app
+
+_THREADS: Final = max(4, 2 * (os.cpu_count() or 1))
+
+
+class AddressError(Exception):
+    """The address cannot be listened on; the message says why and what to do."""
+
+
+def serve(
+    graph: kg.KnowledgeGraph,
+    settings: Mapping[str, object] | None = None,
+    *,
+    host: str,
+    port: int,
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Serve a graph until the process is interrupted or terminated.
+
+    Args:
+        graph: the knowledge to serve; where processes cannot fork, it has to be the shipped one.
+        settings: see ``server.create_app``.
+        host: name or address of the interface to listen on.
+        port: the port.
+        announce: is told where the service is; says it on standard error if None.
+
+    Raises:
+        AddressError: the address cannot be listened on.
+        server.config.SettingError: a setting is unknown or has an illegal value.
+    """
+    app = create_app(settings, graph)
+    address = _address(host, port)
+    server = Server(
+        "dermograph",
+        address=address,
+        port=port,
+        interface=Interfaces.WSGI,
+        blocking_threads=_THREADS,
+        websockets=False,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=5,
+    )
+    shown = f"[{address}]" if ":" in address else address
+    say = announce or _say
+    say(f"Dermograph {graph.release} is served at http://{shown}:{port}")
+    server.serve(target_loader=_loader(app, settings), wrap_loader=False)
+
+
+def _say(message: str) -> None:
+    sys.stderr.write(f"{message}\n")
+
+
+def _loader(app: Flask, settings: Mapping[str, object] | None) -> Callable[[], Flask]:
+    """Give what makes the app in the process that serves it.
+
+    A forked process shares the memory of this one; any other loads the knowledge itself.
+    """
+    if multiprocessing.get_start_method() == "fork":
+        return lambda: app
+    return partial(create_app, settings)
+
+
+def _address(host: str, port: int) -> str:
+    """Give the numeric address of a host, and check that nothing listens there yet.
+
+    granian shares ports, so a second server would silently take half of the requests.
+
+    Raises:
+        AddressError: the host is unknown, or the port is taken or not permitted.
+    """
+    try:
+        family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+    except OSError as error:
+        raise AddressError(
+            f"Cannot listen on {host} port {port}: {error.strerror or error}. "
+            "Choose another with --host and --port."
+        ) from error
+    return str(where[0])

@@ -1,0 +1,250 @@
+"""The SPARQL endpoint: the query operation of the SPARQL 1.1 Protocol, read-only.
+
+See https://www.w3.org/TR/sparql11-protocol/#query-operation, and for the method QUERY
+https://www.rfc-editor.org/rfc/rfc10008.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from flask import Blueprint, Response, redirect, render_template, request
+from werkzeug.http import parse_options_header
+from werkzeug.wrappers import Response as AnyResponse
+
+from server import answers, http, service_description
+from server.answers import FORMAT_PARAMETERS, Question
+from server.errors import (
+    ParameterRefused,
+    QueryTooLong,
+    ReadOnly,
+    UnsupportedMediaType,
+)
+from server.negotiation import HTML, RDF, Representation, choose, named
+from server.parameters import Parameters, body_of, not_utf8, of_form, of_url
+from server.problems import Problem
+from server.service import Service, current_service, public_url
+from server.tables import ROWS_SHOWN, Table, iri_cell
+
+blueprint = Blueprint("sparql", __name__)
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_DIRECT: Final = "application/sparql-query"
+_UPDATE: Final = "application/sparql-update"
+_VERSIONS: Final = ("1.1", "1.2", "1.2-basic")
+_TOLERATED: Final = ("callback", "debug", "timeout")
+_ALLOWED: Final = (
+    *("query", "default-graph-uri", "named-graph-uri", "version"),
+    *FORMAT_PARAMETERS,
+    *_TOLERATED,
+)
+_ABSOLUTE_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]*")
+_DESCRIPTIONS: Final = (*RDF, HTML)
+
+EXAMPLES: Final = (
+    (
+        "What can go wrong with CO2 laser resurfacing?",
+        """PREFIX dg: <https://w3id.org/dermograph/ontology/>
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+
+SELECT ?risk ?label WHERE {
+  dg:CO2LaserResurfacing dg:hasRisk ?risk .
+  ?risk rdfs:label ?label .
+}
+ORDER BY ?label""",
+    ),
+    (
+        "Where is the founding text imprecise, and why?",
+        """PREFIX dg: <https://w3id.org/dermograph/ontology/>
+PREFIX dgd: <https://w3id.org/dermograph/id/>
+
+SELECT ?statement ?wording ?correction WHERE {
+  ?statement a dg:FoundingTextStatement ;
+    dg:wording ?wording ;
+    dg:correction ?correction .
+}
+ORDER BY ?statement""",
+    ),
+    (
+        "What do patients call each adverse event?",
+        """PREFIX dg: <https://w3id.org/dermograph/ontology/>
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+
+SELECT ?event ?label ?lay WHERE {
+  ?event rdfs:subClassOf+ dg:AdverseEvent ;
+    rdfs:label ?label ;
+    dg:layTerm ?lay .
+}
+ORDER BY ?label ?lay""",
+    ),
+)
+"""Questions with their queries that the page offers to start from."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    """What the body of a request holds.
+
+    Attributes:
+        parameters: of a form.
+        query: the text of a query that is the body itself; None: the body is a form.
+        version: of SPARQL, from the media type.
+    """
+
+    parameters: Parameters
+    query: str | None = None
+    version: str | None = None
+
+
+@blueprint.route("/sparql", methods=["GET", "POST", "QUERY"])
+def endpoint() -> Response:
+    """Answer a query, or describe the service if a GET asks nothing."""
+    service = current_service()
+    in_url = of_url(request)
+    body = _body(service.settings.max_body_bytes)
+    parameters = in_url + body.parameters
+    _refuse_update(parameters)
+    parameters.refuse_others(_ALLOWED)
+    if request.method in ("GET", "HEAD") and all(name in FORMAT_PARAMETERS for name, _ in in_url):
+        return _description(service, parameters)
+    text = _text(parameters, body, service.settings.max_query_bytes)
+    _check_version(parameters.at_most_once("version") or body.version)
+    question = Question(
+        text,
+        default_graphs=_graphs(parameters, "default-graph-uri", "named-graph-uri"),
+        named_graphs=_graphs(parameters, "named-graph-uri", "default-graph-uri"),
+    )
+    accept = request.headers.get("Accept")
+    choice = answers.chosen_for(accept, answers.result_format(parameters))
+    return answers.respond(service, question, choice, lambda table: _page(service, text, table))
+
+
+@blueprint.get("/.well-known/void")
+def void() -> AnyResponse:
+    """Lead to the description of the dataset, https://www.w3.org/TR/void/#discovery."""
+    return redirect(f"{public_url()}/id/dataset", 303)
+
+
+def _body(limit: int) -> _Body:
+    """Read the body of a POST or QUERY; other methods have none that means anything."""
+    if request.method not in ("POST", "QUERY"):
+        return _Body(Parameters(()))
+    media_type, options = parse_options_header(request.headers.get("Content-Type", ""))
+    if media_type == _UPDATE:
+        raise ReadOnly("This service is read-only; updates are not carried out.")
+    read = _READERS.get(media_type)
+    if read is None:
+        what = f"has the media type {media_type[:80]}" if media_type else "has no media type"
+        raise UnsupportedMediaType(f"The body {what}.", supported=list(_READERS))
+    charset = options.get("charset", "utf-8").lower()
+    encoding = request.headers.get("Content-Encoding", "identity").lower()
+    if charset not in ("utf-8", "utf8") or encoding != "identity":
+        raise UnsupportedMediaType(
+            f"The body is encoded as {charset[:40]}, {encoding[:40]}.", supported=list(_READERS)
+        )
+    return read(body_of(request, limit), options)
+
+
+def _read_direct(body: bytes, options: Mapping[str, str]) -> _Body:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError as error:
+        raise not_utf8("body") from error
+    return _Body(Parameters(()), text, options.get("version"))
+
+
+def _read_form(body: bytes, options: Mapping[str, str]) -> _Body:
+    return _Body(of_form(body), version=options.get("version"))
+
+
+_READERS: Final[Mapping[str, Callable[[bytes, Mapping[str, str]], _Body]]] = {
+    _DIRECT: _read_direct,
+    _FORM: _read_form,
+}
+
+
+def _refuse_update(parameters: Parameters) -> None:
+    if "update" not in parameters:
+        return
+    if "query" in parameters:
+        raise ParameterRefused(
+            "update", "query and update are given together.", hint="Give query only."
+        )
+    if request.method != "POST":
+        raise ParameterRefused(
+            "update", f"{request.method} carries out no update.", hint="Give query instead."
+        )
+    raise ReadOnly("This service is read-only; updates are not carried out.")
+
+
+def _text(parameters: Parameters, body: _Body, limit: int) -> str:
+    if body.query is not None and "query" in parameters:
+        raise ParameterRefused(
+            "query", "The query is given in the URL and in the body.", hint="Give it once."
+        )
+    text = parameters.exactly_once("query") if body.query is None else body.query
+    if len(text.encode()) > limit:
+        raise QueryTooLong(f"The query is longer than {limit} bytes.", limit)
+    return text
+
+
+def _check_version(version: str | None) -> None:
+    if version is not None and version not in _VERSIONS:
+        raise ParameterRefused(
+            "version",
+            f"SPARQL {version[:40]!r} is not supported.",
+            hint=f"The versions are {', '.join(_VERSIONS)}.",
+        )
+
+
+def _graphs(parameters: Parameters, name: str, other: str) -> tuple[str, ...] | None:
+    """Give the graphs of one kind; None if the request says nothing about the dataset."""
+    iris = parameters.all(name)
+    for iri in iris:
+        if not _ABSOLUTE_IRI.fullmatch(iri):
+            raise ParameterRefused(
+                name,
+                f"{iri[:200]!r} is not an absolute IRI.",
+                hint="Name a graph by its whole IRI, or leave the parameter out.",
+            )
+    return iris if iris or other in parameters else None
+
+
+def _description(service: Service, parameters: Parameters) -> Response:
+    name = answers.format_named(parameters, _DESCRIPTIONS)
+    chosen = _chosen(name)
+    if chosen == HTML:
+        return http.reply(_page(service, EXAMPLES[0][1]), HTML)
+    return http.reply(service_description.write(service, public_url(), chosen), chosen)
+
+
+def _chosen(name: str | None) -> Representation:
+    by_name = named(name, _DESCRIPTIONS) if name else None
+    return by_name or choose(request.headers.get("Accept"), _DESCRIPTIONS)
+
+
+def _page(
+    service: Service, text: str, table: Table | None = None, problem: Problem | None = None
+) -> str:
+    return render_template(
+        "results.html" if table else "sparql.html",
+        text=text,
+        table=table,
+        problem=problem,
+        service=service,
+        endpoint=f"{public_url()}/sparql",
+        examples=EXAMPLES,
+        downloads=answers.downloads(table.kind) if table else [],
+        rows_shown=ROWS_SHOWN,
+        description=service_description.for_page(service, public_url()) if not table else None,
+        graph_pages={graph: iri_cell(graph).link for graph in service.counts.graphs},
+        offers=_DESCRIPTIONS,
+    )
+
+
+def problem_page(problem: Problem) -> str:
+    """Write the page for a problem: the form, with the query as it was sent."""
+    return _page(current_service(), request.args.get("query", ""), problem=problem)

@@ -1,0 +1,113 @@
+"""Results of queries as rows of cells that a page can show."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+from rdflib import Graph, Literal, URIRef
+from rdflib.term import Node
+
+from kg.engine import Answer, ResultKind
+from kg.namespaces import BASE, curie
+
+ROWS_SHOWN: Final = 1000
+"""How many rows a page shows; the other formats have them all."""
+
+_NUMBERS: Final = frozenset(
+    f"http://www.w3.org/2001/XMLSchema#{name}"
+    for name in ("integer", "decimal", "double", "float", "int", "long", "nonNegativeInteger")
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One value of a table.
+
+    Attributes:
+        text: what is shown; empty for an unbound variable.
+        link: where it leads, or None.
+        note: the whole IRI, or language or datatype; shown on demand.
+        number: whether it is a number.
+    """
+
+    text: str = ""
+    link: str | None = None
+    note: str | None = None
+    number: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A result to be shown.
+
+    Attributes:
+        kind: what kind of result it is.
+        columns: the headings.
+        rows: the first rows, at most ROWS_SHOWN.
+        total: how many rows the result has.
+        truth: the answer to an ASK query; None for other queries.
+    """
+
+    kind: ResultKind
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[Cell, ...], ...] = ()
+    total: int = 0
+    truth: bool | None = None
+
+
+def iri_cell(iri: str) -> Cell:
+    """Make the cell of an IRI: short, leading to our page about it, or to where it is."""
+    if iri.startswith(BASE):
+        return Cell(curie(iri), "/" + iri.removeprefix(BASE), iri)
+    followable = iri.startswith(("http://", "https://"))
+    return Cell(curie(iri), iri if followable else None, iri)
+
+
+def literal_cell(text: str, language: str | None, datatype: str | None) -> Cell:
+    """Make the cell of a literal."""
+    number = datatype in _NUMBERS
+    return Cell(text, None, language or (curie(datatype) if datatype else None), number)
+
+
+def table_of(answer: Answer) -> Table:
+    """Make the table of an answer that is written in SPARQL JSON or N-Triples."""
+    if answer.kind is ResultKind.GRAPH:
+        return _of_triples(answer.body)
+    document = json.loads(answer.body)
+    if answer.kind is ResultKind.BOOLEAN:
+        return Table(answer.kind, truth=bool(document["boolean"]))
+    columns = tuple(document["head"]["vars"])
+    bindings = document["results"]["bindings"]
+    rows = tuple(
+        tuple(_json_cell(row[name]) if name in row else Cell() for name in columns)
+        for row in bindings[:ROWS_SHOWN]
+    )
+    return Table(answer.kind, columns, rows, len(bindings))
+
+
+def _json_cell(term: Mapping[str, Any]) -> Cell:
+    if term["type"] == "uri":
+        return iri_cell(term["value"])
+    if term["type"] == "literal":
+        return literal_cell(term["value"], term.get("xml:lang"), term.get("datatype"))
+    return Cell(f"_:{term['value']}" if term["type"] == "bnode" else json.dumps(term["value"]))
+
+
+def _of_triples(body: bytes) -> Table:
+    lines = body.decode().splitlines(keepends=True)
+    shown = "".join(islice(lines, ROWS_SHOWN))
+    triples = sorted(Graph().parse(data=shown, format="nt"))
+    rows = tuple(tuple(_term_cell(term) for term in triple) for triple in triples)
+    return Table(ResultKind.GRAPH, ("subject", "predicate", "object"), rows, len(lines))
+
+
+def _term_cell(term: Node) -> Cell:
+    if isinstance(term, URIRef):
+        return iri_cell(str(term))
+    if isinstance(term, Literal):
+        return literal_cell(str(term), term.language, term.datatype)
+    return Cell(f"_:{term}")
