@@ -16,11 +16,12 @@ from typing import Any, Final
 
 from rdflib import XSD, Literal, URIRef
 
-from kg.engine import Engine, QueryError, QuerySyntaxError, Term
+from kg.engine import Engine, Query, QueryError, QuerySyntaxError, Term
 from kg.engine.bindings import bind
 from kg.engine.tokens import Token, TokenKind, tokens
 from kg.headers import Header, HeaderError, read_header
 from kg.namespaces import DG, curie, expand
+from kg.results import Rows, python_result
 
 _NAME = "^[a-z][a-z0-9_]*$"
 _TEXT: Final = {"type": "string", "minLength": 1}
@@ -227,6 +228,48 @@ class Catalogue(Mapping[str, CannedQuery]):
         return len(self._queries)
 
 
+_BELOW: Final = """
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+SELECT DISTINCT ?term { ?term rdfs:subClassOf* $class } ORDER BY ?term
+"""
+_OCCURS: Final = "ASK { { $term ?p ?o } UNION { ?s $term ?o } UNION { ?s ?p $term } }"
+
+
+def check_terms(query: CannedQuery, bindings: Mapping[str, Term], engine: Engine) -> None:
+    """Check that the terms bound to a canned query are terms that the graph knows.
+
+    Without this check a misspelt concept would get an empty answer, as if nothing were known of it.
+
+    Args:
+        query: the canned query.
+        bindings: what ``query.bindings`` gave.
+        engine: knows the graph.
+
+    Raises:
+        ParameterError: a term does not occur in the graph, or is not below the class that its
+            parameter asks for; suggests terms that resemble it.
+    """
+    for parameter in query.parameters:
+        term = bindings.get(parameter.name)
+        if not isinstance(term, URIRef) or parameter.values:
+            continue
+        if parameter.class_iri is not None:
+            _check_below(parameter.name, term, URIRef(parameter.class_iri), engine)
+        elif not python_result(engine.run(Query(_OCCURS, {"term": term}))):
+            raise ParameterError(parameter.name, f"The graph does not know {curie(term)}.")
+
+
+def _check_below(name: str, term: URIRef, wide: URIRef, engine: Engine) -> None:
+    rows = python_result(engine.run(Query(_BELOW, {"class": wide})))
+    assert isinstance(rows, Rows)
+    known = [curie(str(row["term"])) for row in rows]
+    if curie(term) in known:
+        return
+    near = difflib.get_close_matches(curie(term), known, n=3)
+    hint = f"Did you mean {', '.join(near)}?" if near else None
+    raise ParameterError(name, f"{curie(term)} is not a kind of {curie(wide)}.", hint)
+
+
 def _read(path: Path, engine: Engine) -> CannedQuery:
     if not re.fullmatch(r"[a-z][a-z0-9-]*", path.stem):
         raise CatalogueError(f"{path}: name the file in lower-case words joined by hyphens.")
@@ -241,7 +284,7 @@ def _read(path: Path, engine: Engine) -> CannedQuery:
     query = CannedQuery(
         name=path.stem,
         title=header.values["title"],
-        description=header.values["description"],
+        description=header.values["description"].strip(),
         text=header.text,
         parameters=parameters,
         examples=tuple(

@@ -43,17 +43,14 @@ class Context:
 
     Attributes:
         document: the context document, with the one member @context.
-        iri: where it is published; documents that name it, by this IRI or by another of `aliases`,
-            are read with `document`.
-        aliases: other places that it is published at.
+        iri: where it is published; documents that name it are read with `document`.
     """
 
     document: Mapping[str, Any]
     iri: str
-    aliases: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, path: Path, iri: str, aliases: tuple[str, ...] = ()) -> Context:
+    def load(cls, path: Path, iri: str) -> Context:
         """Read the context from a file.
 
         Raises:
@@ -65,7 +62,7 @@ class Context:
             raise JsonLdError(f"{path} is not JSON: {error}") from error
         if not isinstance(document, dict) or not isinstance(document.get("@context"), dict):
             raise JsonLdError(f"{path} has no @context.")
-        return cls(document, iri, aliases)
+        return cls(document, iri)
 
     @cached_property
     def terms(self) -> Mapping[str, Any]:
@@ -101,7 +98,7 @@ class Context:
         return {"processingMode": "json-ld-1.1", "documentLoader": self._load}
 
     def _load(self, url: str, _options: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        if url not in (self.iri, *self.aliases):
+        if url != self.iri:
             raise jsonld.JsonLdError(
                 f"The context {url} is not known here and nothing is fetched; use {self.iri}.",
                 "dermograph.ForeignContext",
@@ -144,7 +141,7 @@ def write(ntriples: bytes, context: Context, *, root: str | None, form: str = "f
             side, as in a flattened document.
         form: one of FORMS. Compacted is the same as flattened: no node is inside another.
     """
-    expanded = [_with_natives(node) for node in _expanded(ntriples)]
+    expanded = _expanded(ntriples)
     if form == "expanded":
         return _dump(expanded)
     if form == "framed" and root is not None:
@@ -158,8 +155,7 @@ def read(document: bytes, context: Context) -> bytes:
     """Read JSON-LD as triples: sorted N-Triples.
 
     Raises:
-        JsonLdError: it is not JSON-LD, or it names a context other than ours, or it has named
-            graphs.
+        JsonLdError: it is not JSON-LD, names a context other than ours, or has named graphs.
     """
     try:
         parsed = json.loads(document)
@@ -168,13 +164,18 @@ def read(document: bytes, context: Context) -> bytes:
         raise JsonLdError(f"This is not JSON: {error}") from error
     except jsonld.JsonLdError as error:
         raise JsonLdError(_reason(error)) from error
-    return "".join(sorted(line + "\n" for line in nquads.split("\n") if line)).encode()
+    except RecursionError as error:
+        raise JsonLdError("This is nested too deeply.") from error
+    lines = sorted(line for line in nquads.split("\n") if line)
+    if not all(_TRIPLE.fullmatch(line) for line in lines):
+        raise JsonLdError("This has named graphs; triples of one graph are expected.")
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _reason(error: jsonld.JsonLdError) -> str:
+def _reason(error: BaseException) -> str:
     """Give the innermost message of PyLD, which names the place."""
-    while isinstance(error.cause, jsonld.JsonLdError):
-        error = error.cause
+    while isinstance(error.__cause__, jsonld.JsonLdError):
+        error = error.__cause__
     return str(error.args[0])
 
 
@@ -187,41 +188,43 @@ _ESCAPED: Final = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f"}
 
 
 def _expanded(ntriples: bytes) -> list[dict[str, Any]]:
-    # PyLD's own reader misreads an escaped backslash before an n, and takes quadratic time.
-    triples = [_triple(line) for line in ntriples.decode().split("\n") if line]
-    nodes: list[dict[str, Any]] = jsonld.from_rdf({"@default": triples})
-    return nodes
+    """Read N-Triples as expanded JSON-LD, nodes and values in the order of the triples.
+
+    PyLD can do this too, but misreads an escaped backslash before an n, takes quadratic time, and
+    folds lists whose nodes have IRIs so that these are lost.
+    """
+    nodes: dict[str, dict[str, Any]] = {}
+    for line in ntriples.decode().split("\n"):
+        if line:
+            subject, predicate, value = _triple(line)
+            node = nodes.setdefault(subject, {"@id": subject})
+            if predicate == f"{_RDF}type" and "@id" in value:
+                node.setdefault("@type", []).append(value["@id"])
+            else:
+                node.setdefault(predicate, []).append(value)
+    return list(nodes.values())
 
 
-def _triple(line: str) -> dict[str, dict[str, str]]:
+def _triple(line: str) -> tuple[str, str, dict[str, Any]]:
     match = _TRIPLE.fullmatch(line)
     if match is None:
         raise JsonLdError(f"This is not an N-Triple: {line}")
     subject, blank_subject, predicate, iri, blank, text, datatype, language = match.groups()
-    return {
-        "subject": _resource(subject, blank_subject),
-        "predicate": {"type": "IRI", "value": _plain(predicate)},
-        "object": (
-            _resource(iri, blank) if text is None else _literal(_plain(text), datatype, language)
-        ),
-    }
+    value = {"@id": blank or _plain(iri)} if text is None else _literal(text, datatype, language)
+    return blank_subject or _plain(subject), _plain(predicate), value
 
 
-def _resource(iri: str | None, blank: str) -> dict[str, str]:
-    if iri is None:
-        return {"type": "blank node", "value": blank}
-    return {"type": "IRI", "value": _plain(iri)}
-
-
-def _literal(text: str, datatype: str | None, language: str | None) -> dict[str, str]:
+def _literal(text: str, datatype: str | None, language: str | None) -> dict[str, Any]:
+    """Write a literal; integers and booleans as JSON does, where that reads back the same."""
+    value = _plain(text)
     if language:
-        return {
-            "type": "literal",
-            "value": text,
-            "datatype": f"{_RDF}langString",
-            "language": language,
-        }
-    return {"type": "literal", "value": text, "datatype": _plain(datatype or f"{_XSD}string")}
+        return {"@value": value, "@language": language}
+    if datatype is None:
+        return {"@value": value}
+    kind = _plain(datatype)
+    if kind in _NATIVE and _NATIVE[kind].fullmatch(value):
+        return {"@value": json.loads(value)}
+    return {"@value": value, "@type": kind}
 
 
 def _plain(text: str) -> str:
@@ -236,10 +239,19 @@ def _character(match: re.Match[str]) -> str:
 
 def _frame(nodes: list[dict[str, Any]], context: Context, root: str) -> dict[str, Any]:
     """Nest all nodes into one, following links forwards and the reverse terms backwards."""
-    frame = {"@context": context.terms, "id": root, **{term: {} for term in context.reverse_terms}}
+    reverse: dict[str, dict[str, Any]] = {
+        term: {} for term, name in context.reverse_terms.items() if _leads_back(nodes, name, root)
+    }
+    frame = {"@context": context.terms, "id": root, **reverse}
     wishes = {"embed": "@always", "omitDefault": True, "omitGraph": True}
     framed: dict[str, Any] = jsonld.frame(nodes, frame, {**context.options, **wishes})
-    return _without_context(framed)
+    return {key: value for key, value in framed.items() if key != "@context"}
+
+
+def _leads_back(nodes: list[dict[str, Any]], name: str, root: str) -> bool:
+    """Tell whether a property leads to the root; PyLD cannot follow one that has literals too."""
+    values = [value for node in nodes for value in node.get(name, ())]
+    return {"@id": root} in values and all("@id" in value for value in values)
 
 
 def _compact(nodes: list[dict[str, Any]], context: Context) -> list[dict[str, Any]]:
@@ -248,23 +260,6 @@ def _compact(nodes: list[dict[str, Any]], context: Context) -> list[dict[str, An
     )
     members: list[dict[str, Any]] = compacted["@graph"]
     return members
-
-
-def _without_context(document: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in document.items() if key != "@context"}
-
-
-def _with_natives(node: Any) -> Any:
-    """Write integers and booleans as JSON does; PyLD's own option would touch doubles too."""
-    if isinstance(node, list):
-        return [_with_natives(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    datatype = node.get("@type")
-    if isinstance(datatype, str) and "@value" in node:
-        exact = datatype in _NATIVE and _NATIVE[datatype].fullmatch(node["@value"])
-        return {"@value": json.loads(node["@value"])} if exact else node
-    return {key: _with_natives(value) for key, value in node.items()}
 
 
 def _dump(document: Any) -> bytes:

@@ -118,7 +118,7 @@ class Node:
     @property
     def _label(self) -> str | None:
         known = self.around.forward.get(self.iri, {})
-        names: Iterable[str] = ("rdfs:label", "dcterms:title")
+        names: Iterable[str] = ("rdfs:label", "dcterms:title", "dg:topic")
         found = (value for name in names for value in known.get(_expand(name), ()))
         return next((str(value) for value in found), None)
 

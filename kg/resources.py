@@ -20,7 +20,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from rdflib import Literal, URIRef
+from rdflib import URIRef
 
 from kg.engine import Query, ResultKind
 from kg.engine.formats import JSON
@@ -132,7 +132,7 @@ WHERE {{
       FILTER (?property IN ({", ".join(NAMES)}))
     }}
   }}
-  ORDER BY ?subject ?property ?value
+  ORDER BY (?subject != ?resource) ?subject ?property ?value
 }}
 """
 """The query for the description of ?resource."""
@@ -157,6 +157,9 @@ SELECT DISTINCT ?subject ?property ?value WHERE {{
 """
 """The query for all that a page about ?resource tells: the rings in full, with every name."""
 
+MOST_MENTIONS: Final = 200
+"""How many records that name a resource are listed."""
+
 _ALSO_NAMED: Final = f"""{prologue()}
 SELECT ?property (SAMPLE(?propertyLabel) AS ?propertyName) ?record (SAMPLE(?label) AS ?name)
 WHERE {{
@@ -165,7 +168,7 @@ WHERE {{
   OPTIONAL {{ ?property rdfs:label ?propertyLabel }}
   OPTIONAL {{ ?record rdfs:label|dcterms:title ?label }}
 }}
-GROUP BY ?property ?record ORDER BY ?property ?record LIMIT 201
+GROUP BY ?property ?record ORDER BY ?property ?record LIMIT {MOST_MENTIONS + 1}
 """
 
 
@@ -197,6 +200,34 @@ class Mention:
     property_name: str
     iri: str
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A resource and what it is called.
+
+    Attributes:
+        iri: the resource.
+        name: its label or title.
+    """
+
+    iri: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaserLine:
+    """A wavelength at which an energy source emits.
+
+    Attributes:
+        iri: the energy source.
+        name: its label.
+        nanometres: the wavelength.
+    """
+
+    iri: str
+    name: str
+    nanometres: float
 
 
 def _rows(engine: Engine, text: str, bindings: Mapping[str, Term]) -> Rows:
@@ -243,7 +274,10 @@ def look_up(engine: Engine, iri: str) -> Node:
 
 
 def mentions(engine: Engine, iri: str) -> list[Mention]:
-    """Give the records that name a resource otherwise, such as in a qualifier; at most 201."""
+    """Give the records that name a resource otherwise, such as in a qualifier.
+
+    If there are more than MOST_MENTIONS, one more than that is given.
+    """
     rows = _rows(engine, _ALSO_NAMED, {"resource": URIRef(iri)})
     return [
         Mention(
@@ -260,34 +294,116 @@ _MOST_NAMES: Final = 50_000
 _LONGEST_NAME: Final = 200
 
 
-_NAMES_IN_PLACE: Final = f"""{prologue()}
+_ALL_NAMES: Final = f"""{prologue()}
 SELECT ?iri ?name WHERE {{
   ?iri rdfs:label|dcterms:title ?name .
-  FILTER (STRSTARTS(STR(?iri), ?place))
+  FILTER (STRSTARTS(STR(?iri), "{BASE}"))
+  FILTER NOT EXISTS {{ ?iri a dg:Derivation }}
 }}
 ORDER BY ?iri LIMIT {_MOST_NAMES}
 """
 
 
-def similar(engine: Engine, iri: str, limit: int = 5) -> list[tuple[str, str]]:
+def similar(engine: Engine, iri: str, limit: int = 5) -> list[Named]:
     """Give IRIs that may be meant by one that is not known, with their names, the nearest first.
 
     The last part of the IRI is compared with those of the IRIs in the same place, and with the
-    names that people use; only if nothing there is near, with all of ours.
+    names that people use; if nothing there is near, with all of ours; if nothing is near at all,
+    the least far in the same place are given. Derivations, which nobody looks for, are left out.
     """
-    place, _, local = iri[: len(BASE) + _LONGEST_NAME].rpartition("/")
-    for where in (place + "/", BASE):
-        rows = _rows(engine, _NAMES_IN_PLACE, {"place": Literal(where)})
-        names = {str(row["iri"]): str(row["name"]) for row in rows}
-        spellings = {_folded(name): each for each, name in names.items()}
-        spellings |= {_folded(each.rpartition("/")[2]): each for each in names}
-        near = difflib.get_close_matches(_folded(local), spellings, n=2 * limit, cutoff=0.7)
+    place, _, local = iri[: len(BASE) + _LONGEST_NAME].rstrip("/").rpartition("/")
+    wanted = _folded(local)
+    names = {str(row["iri"]): str(row["name"]) for row in _rows(engine, _ALL_NAMES, {})}
+    for where, cutoff in ((place + "/", 0.7), (BASE, 0.7), (place + "/", 0.4)):
+        there = [each for each in names if each.startswith(where)]
+        spellings = {_folded(names[each]): each for each in there}
+        spellings |= {_folded(each.rpartition("/")[2]): each for each in there}
+        near = difflib.get_close_matches(wanted, spellings, n=2 * limit, cutoff=cutoff)
         if near:
             found = dict.fromkeys(spellings[spelling] for spelling in near)
-            return [(each, names[each]) for each in found][:limit]
+            return [Named(each, names[each]) for each in found][:limit]
     return []
 
 
 def _folded(name: str) -> str:
     """Leave of a name what a misspelling is compared by: small letters and digits."""
     return re.sub(r"[\W_]+", "", name.casefold())
+
+
+_HIERARCHY: Final = f"""{prologue()}
+SELECT DISTINCT ?parent ?child ?name WHERE {{
+  {{ GRAPH <{GRAPH}ontology> {{ ?resource rdfs:subClassOf ?parent }} ?parent rdfs:label ?name }}
+  UNION
+  {{ GRAPH <{GRAPH}ontology> {{ ?child rdfs:subClassOf ?resource }} ?child rdfs:label ?name }}
+}}
+ORDER BY LCASE(STR(?name))
+"""
+
+
+def hierarchy(engine: Engine, iri: str) -> tuple[list[Named], list[Named]]:
+    """Give the parents and the children of a concept, as stated, without what follows."""
+    rows = _rows(engine, _HIERARCHY, {"resource": URIRef(iri)})
+    parents = [Named(str(row["parent"]), str(row["name"])) for row in rows if row["parent"]]
+    children = [Named(str(row["child"]), str(row["name"])) for row in rows if row["child"]]
+    return parents, children
+
+
+_LASER_LINES: Final = f"""{prologue()}
+SELECT ?laser ?name ?wavelength WHERE {{
+  ?laser dg:emitsWavelengthInNanometre ?wavelength ; rdfs:label ?name .
+}}
+ORDER BY ?wavelength LCASE(STR(?name))
+"""
+
+
+def laser_lines(engine: Engine) -> list[LaserLine]:
+    """Give the wavelengths at which energy sources emit, the shortest first."""
+    return [
+        LaserLine(str(row["laser"]), str(row["name"]), float(str(row["wavelength"])))
+        for row in _rows(engine, _LASER_LINES, {})
+    ]
+
+
+_TOP_CONCEPTS: Final = f"""{prologue()}
+SELECT ?iri (SAMPLE(?label) AS ?name) (SAMPLE(?words) AS ?definition) (COUNT(?below) AS ?number)
+WHERE {{
+  ?iri a owl:Class ; rdfs:label ?label ; skos:definition ?words .
+  FILTER (STRSTARTS(STR(?iri), "{DG}"))
+  FILTER NOT EXISTS {{
+    GRAPH <{GRAPH}ontology> {{ ?iri rdfs:subClassOf ?wider }}
+    FILTER (STRSTARTS(STR(?wider), "{DG}"))
+  }}
+  OPTIONAL {{ ?below rdfs:subClassOf ?iri }}
+}}
+GROUP BY ?iri ORDER BY ?name
+"""
+
+_PROPERTIES: Final = f"""{prologue()}
+SELECT ?iri (SAMPLE(?label) AS ?name) (SAMPLE(?words) AS ?definition) WHERE {{
+  VALUES ?kind {{ owl:ObjectProperty owl:DatatypeProperty owl:AnnotationProperty }}
+  ?iri a ?kind ; rdfs:label ?label .
+  OPTIONAL {{ ?iri skos:definition ?words }}
+}}
+GROUP BY ?iri ORDER BY ?name
+"""
+
+_CONTENTS: Final = """
+SELECT ?class (COUNT(DISTINCT ?iri) AS ?number) (MIN(STR(?iri)) AS ?example)
+WHERE { GRAPH ?graph { ?iri a ?class } }
+GROUP BY ?class ORDER BY DESC(?number) ?class
+"""
+
+
+def top_concepts(engine: Engine) -> Rows:
+    """Give the classes that are below none of ours: iri, name, definition, number below."""
+    return _rows(engine, _TOP_CONCEPTS, {})
+
+
+def properties(engine: Engine) -> Rows:
+    """Give the properties that the ontology declares: iri, name, definition."""
+    return _rows(engine, _PROPERTIES, {})
+
+
+def contents(engine: Engine, graph: str) -> Rows:
+    """Give what a named graph describes: class, number of instances, and the first of them."""
+    return _rows(engine, _CONTENTS, {"graph": URIRef(graph)})

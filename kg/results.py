@@ -85,7 +85,7 @@ def python_result(answer: Answer) -> Rows | bool | Graph:
     """
     if answer.kind is ResultKind.GRAPH:
         return Graph().parse(data=answer.body, format=answer.format.media_type)
-    assert answer.format is JSON
+    assert answer.format == JSON
     content = json.loads(answer.body)
     if answer.kind is ResultKind.BOOLEAN:
         return bool(content["boolean"])

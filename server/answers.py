@@ -53,27 +53,44 @@ class Question:
 def format_named(parameters: Parameters, offers: Collection[Representation]) -> str | None:
     """Give the representation that the parameters ask for by name, or None.
 
+    A parameter may be repeated if it names the same each time, as SPARQLWrapper sends it.
+
     Raises:
-        ParameterRefused: a name is unknown, or a parameter is repeated.
+        ParameterRefused: a name is unknown, or a parameter names different representations.
     """
-    given = [(name, parameters.at_most_once(name)) for name in FORMAT_PARAMETERS]
-    for name, value in given:
-        if value and named(value, offers) is None:
-            known = ", ".join(dict.fromkeys(offer.name for offer in offers))
+    names = []
+    for parameter in FORMAT_PARAMETERS:
+        values = [value for value in parameters.all(parameter) if value]
+        if len({_meant(parameter, value, offers) for value in values}) > 1:
             raise ParameterRefused(
-                name,
-                f"There is no format named {value[:80]!r}.",
-                hint=f"The formats are {known}.",
-                members={"available": [offer.name for offer in offers]},
+                parameter,
+                f"{parameter} is given {len(values)} times, with different values.",
+                hint="Give it at most once.",
             )
-    return next((value for _, value in given if value), None)
+        names += values
+    return names[0] if names else None
+
+
+def _meant(
+    parameter: str, value: str, offers: Collection[Representation]
+) -> frozenset[Representation]:
+    meant = frozenset(offer for offer in offers if named(value, [offer]))
+    if not meant:
+        known = ", ".join(dict.fromkeys(offer.name for offer in offers))
+        raise ParameterRefused(
+            parameter,
+            f"There is no format named {value[:80]!r}.",
+            hint=f"The formats are {known}.",
+            members={"available": [offer.name for offer in offers]},
+        )
+    return meant
 
 
 def result_format(parameters: Parameters) -> str | None:
     """Give the name of the representation of results that the parameters ask for, or None.
 
     Raises:
-        ParameterRefused: a name is unknown, or a parameter is repeated.
+        ParameterRefused: as ``format_named``.
     """
     every = dict.fromkeys(offer for offers in RESULTS.values() for offer in offers)
     return format_named(parameters, list(every))

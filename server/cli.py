@@ -7,6 +7,8 @@ query cannot be answered as it is asked; 4 the engine could not finish.
 from __future__ import annotations
 
 import json
+import re
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +21,14 @@ from rich.table import Table
 
 import kg
 from kg.build import build as build_dataset
-from kg.catalogue import CannedQuery, CatalogueError, ParameterError, UnknownQueryError
+from kg.catalogue import (
+    CannedQuery,
+    CatalogueError,
+    Parameter,
+    ParameterError,
+    UnknownQueryError,
+    check_terms,
+)
 from kg.engine import (
     CSV,
     FORMATS,
@@ -27,6 +36,7 @@ from kg.engine import (
     Answer,
     EngineUnavailable,
     Format,
+    FormatNotAvailable,
     Query,
     QueryError,
     QuerySyntaxError,
@@ -62,6 +72,10 @@ def _failures_said() -> Iterator[None]:
     except QuerySyntaxError as error:
         hint = f"\n{error.hint}" if error.hint else ""
         raise Failure(f"{error}\n{error.excerpt}{hint}", NOT_ANSWERABLE) from error
+    except FormatNotAvailable as error:
+        names = ", ".join(each.name for each in error.available)
+        message = f"The result is {error.kind.phrase}; give --format as one of {names}."
+        raise Failure(message, NOT_ANSWERABLE) from error
     except QueryError as error:
         raise Failure(str(error), NOT_ANSWERABLE) from error
     except EngineUnavailable as error:
@@ -223,23 +237,29 @@ def _question(graph: kg.KnowledgeGraph, text: str, values: dict[str, str]) -> Qu
     """Take the argument for a canned query, a file or SPARQL, in this order."""
     if text in graph.catalogue:
         canned = graph.catalogue[text]
-        return Query(canned.text, canned.bindings(values))
-    if values:
-        graph.catalogue[text]  # raises: only canned queries have parameters
-    if text == "-" or Path(text).is_file():
-        with click.open_file(text, encoding="utf-8") as file:
-            return Query(_decoded(file, text))
-    if text.replace("-", "").isalnum():
+        bound = canned.bindings(values)
+        check_terms(canned, bound, graph.engine)
+        return Query(canned.text, bound)
+    is_file = text == "-" or Path(text).is_file()
+    if not is_file and re.fullmatch(r"[\w-]+", text):
         graph.catalogue[text]  # raises: a single word is no SPARQL
+    if values:
+        raise click.UsageError(f"NAME=VALUE goes with a canned query, and {text!r} is none.")
+    if is_file:
+        return Query(_content(text))
+    if re.fullmatch(r"[^\s{<]+", text):
+        raise click.UsageError(f"There is no file {text!r}, and it is no SPARQL.")
     return Query(text)
 
 
-def _decoded(file: object, name: str) -> str:
+def _content(file: str) -> str:
     try:
-        content: str = file.read()  # type: ignore[attr-defined]
+        with click.open_file(file, encoding="utf-8") as opened:
+            return str(opened.read())
     except UnicodeDecodeError as error:
-        raise click.UsageError(f"{name} is not UTF-8: {error}") from error
-    return content
+        raise click.UsageError(f"{file} is not UTF-8: {error}.") from error
+    except OSError as error:
+        raise click.UsageError(f"Cannot read {file}: {error.strerror}.") from error
 
 
 def _pairs(parameters: Sequence[str]) -> dict[str, str]:
@@ -262,7 +282,8 @@ def _write(answer: Answer, *, as_table: bool, plain: bool) -> None:
         assert isinstance(rows, Rows)
         _print_table(rows)
     else:
-        sys.stdout.buffer.write(answer.body)
+        ending = b"\n" if sys.stdout.isatty() and not answer.body.endswith(b"\n") else b""
+        sys.stdout.buffer.write(answer.body + ending)
         sys.stdout.buffer.flush()
 
 
@@ -284,14 +305,23 @@ def _cell(value: Value) -> str:
 
 @main.command()
 @click.argument("name", required=False)
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How they are written.",
+)
 def queries(name: str | None, form: str) -> None:
     """List the canned queries, or show the one called NAME."""
     with _failures_said():
         catalogue = _load().catalogue
         shown = [catalogue[name]] if name else list(catalogue.values())
     if form == "json":
-        click.echo(json.dumps([_described(each) for each in shown], indent=2, ensure_ascii=False))
+        described = [_described(each) for each in shown]
+        content = described[0] if name else described
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
     elif name:
         _print_query(shown[0])
     else:
@@ -322,13 +352,32 @@ def _described(canned: CannedQuery) -> dict[str, object]:
 
 
 def _print_query(canned: CannedQuery) -> None:
-    click.echo(f"{canned.title}\n\n{canned.description}")
+    click.echo(f"{canned.title}\n\n{click.wrap_text(canned.description, width=100)}")
     if canned.parameters:
         click.echo("\nParameters:")
     for parameter in canned.parameters:
-        need = "required" if parameter.required else f"default {parameter.default or 'none'}"
-        click.echo(f"  {parameter.name}  {parameter.type}, {need}: {parameter.description}")
-    for example in canned.examples:
-        given = " ".join(f"{key}={value}" for key, value in example.items())
-        click.echo(f"\nExample: dermograph query {canned.name} {given}".rstrip())
-    click.echo(f"\n{canned.text}")
+        click.echo(f"  {parameter.name}  {parameter.description.strip()} {_accepted(parameter)}")
+    click.echo("\nExamples:")
+    for example in ({}, *canned.examples) if _can_be_bare(canned) else canned.examples:
+        given = [f"{key}={shlex.quote(value)}" for key, value in example.items()]
+        click.echo(" ".join(["  dermograph query", canned.name, *given]))
+    sparql = [line for line in canned.text.splitlines() if not line.startswith("#+")]
+    click.echo("\n" + "\n".join(sparql).strip())
+
+
+def _can_be_bare(canned: CannedQuery) -> bool:
+    return not any(parameter.required for parameter in canned.parameters)
+
+
+def _accepted(parameter: Parameter) -> str:
+    """Say in brackets which values a parameter takes."""
+    said = [parameter.type]
+    if parameter.class_iri:
+        said.append(f"a kind of {curie(parameter.class_iri)}")
+    if parameter.values:
+        said.append(f"one of {', '.join(parameter.values)}")
+    if parameter.required:
+        said.append("required")
+    if parameter.default is not None:
+        said.append(f"default {parameter.default}")
+    return f"[{'; '.join(said)}]"

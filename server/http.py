@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, g, request
 
-from server.errors import UrlTooLong
+from server.errors import MalformedHeader, UrlTooLong
 from server.service import current_service
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ _QUERY_ID: Final = re.compile(r"[A-Za-z0-9._~:-]{1,64}")
 def init_app(app: Flask) -> None:
     """Give all responses of an app the headers that they have in common, and bound its URLs."""
     app.before_request(_begin)
+    app.before_request(_check_host)
     app.before_request(_bound_url)
     app.before_request(_answer_options)
     app.after_request(_finish)
@@ -119,9 +120,15 @@ def _begin() -> None:
     g.timings = {}
 
 
+def _check_host() -> None:
+    """Refuse an illegal Host header, from which the addresses in answers would be made."""
+    if current_service().settings.public_url is None and not request.host:
+        raise MalformedHeader("Host", "The Host header does not name a host.")
+
+
 def _bound_url() -> None:
     limit = current_service().settings.max_url_bytes
-    if len(request.full_path) > limit or len(request.query_string) > limit:
+    if len(request.path.encode()) + 1 + len(request.query_string) > limit:
         raise UrlTooLong(
             f"The URL is longer than {limit} bytes.",
             limit,

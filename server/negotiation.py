@@ -181,13 +181,12 @@ def parse_accept(header: str) -> tuple[MediaRange, ...]:
 
 
 def _media_range(element: str) -> MediaRange:
-    pieces = [piece.strip() for piece in _PIECES.findall(element)]
-    name = "*/*" if pieces[0] == "*" else pieces[0]
-    match = _RANGE.fullmatch(name)
+    name, _, rest = element.partition(";")
+    match = _RANGE.fullmatch("*/*" if name.strip() == "*" else name.strip())
     if match is None or (match[1] == "*" and match[2] != "*"):
         raise _malformed(element, "is not a media type")
     parameters: list[tuple[str, str]] = []
-    for piece in filter(None, pieces[1:]):
+    for piece in filter(None, (piece.strip() for piece in _PIECES.findall(rest))):
         key, value = _parameter(piece, element)
         if key == "q":
             # What follows the weight was an extension of it, which nothing ever used.
@@ -319,7 +318,10 @@ def choose(accept: str | None, offers: Sequence[Representation]) -> Representati
 
 
 def named(name: str, offers: Iterable[Representation]) -> Representation | None:
-    """Give the first offer that has a short name, suffix or media type, or None."""
-    # An unescaped + in a URL arrives as a space.
-    wanted = name.strip().lower().replace(" ", "+")
-    return next((offer for offer in offers if wanted in offer.all_names), None)
+    """Give the first offer that has a short name, suffix or media type, or None.
+
+    Several names may be given, separated by commas; an unescaped + of a media type, which
+    arrives as a space, is understood.
+    """
+    wanted = {each.strip().lower().replace(" ", "+") for each in name.split(",")}
+    return next((offer for offer in offers if not wanted.isdisjoint(offer.all_names)), None)

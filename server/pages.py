@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 from kg import resources
-from kg.namespaces import BASE, DG, DGD, GRAPH, curie
+from kg.namespaces import BASE, DG, curie
 from kg.nodes import Node, Value
+from server.plots import plot
 
 if TYPE_CHECKING:
+    from rdflib import Literal
+
     from kg.engine import Engine
-    from kg.resources import Found
+    from kg.resources import Found, LaserLine, Mention
     from server.service import Service
 
 
@@ -32,6 +35,137 @@ class Page:
     content: Mapping[str, Any] = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A derived statement about the thing that a page is about.
+
+    Attributes:
+        value: what it is related to.
+        derivations: why: the records that name the rule and the claims.
+    """
+
+    value: Value
+    derivations: tuple[Node, ...]
+
+    @property
+    def claims(self) -> list[Node]:
+        """The claims that it rests on."""
+        claims = [each.nodes("prov:wasDerivedFrom") for each in self.derivations]
+        return list(dict.fromkeys(claim for each in claims for claim in each))
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether all claims that it rests on are of low confidence."""
+        levels = {claim.text("dg:confidence") for claim in self.claims}
+        return levels == {"low"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """The records that name the thing that a page is about, otherwise than the page shows.
+
+    Attributes:
+        groups: by the words for the property that names it.
+        more: whether there are others.
+    """
+
+    groups: list[tuple[str, list[Mention]]]
+    more: bool
+
+
+Grouped = list[tuple[Node, list[Any]]]
+"""Things by the property that relates them, in the order of its name."""
+
+OUTSIDE_WORDS: Final = {
+    "bibo:doi": "DOI",
+    "bibo:pmid": "PubMed identifier",
+    "dcterms:bibliographicCitation": "citation",
+    "dcterms:conformsTo": "conforms to",
+    "dcterms:created": "created",
+    "dcterms:creator": "authors",
+    "dcterms:description": "description",
+    "dcterms:identifier": "identifier",
+    "dcterms:isReplacedBy": "replaced by",
+    "dcterms:issued": "issued",
+    "dcterms:license": "licence",
+    "dcterms:modified": "modified",
+    "dcterms:publisher": "publisher",
+    "dcterms:references": "sources of the assessment",
+    "dcterms:source": "page read",
+    "dcterms:title": "title",
+    "owl:deprecated": "withdrawn",
+    "owl:disjointWith": "disjoint with",
+    "owl:versionIRI": "version IRI",
+    "owl:versionInfo": "version",
+    "prov:wasDerivedFrom": "source",
+    "rdf:object": "object",
+    "rdf:predicate": "predicate",
+    "rdf:subject": "subject",
+    "rdf:type": "kind",
+    "rdfs:label": "label",
+    "rdfs:subClassOf": "kind of",
+    "rdfs:subPropertyOf": "special case of",
+    "schema:domainIncludes": "speaks of",
+    "schema:rangeIncludes": "has values that are",
+    "skos:altLabel": "synonym",
+    "skos:definition": "definition",
+    "skos:exactMatch": "same as",
+    "skos:inScheme": "list",
+    "skos:note": "note of the curators",
+    "skos:notation": "notation",
+    "skos:scopeNote": "scope note",
+    "vann:preferredNamespacePrefix": "prefix",
+    "vann:preferredNamespaceUri": "namespace",
+}
+"""Words for properties of other vocabularies, which the graph does not label."""
+
+_BACKLINK_WORDS: Final = {
+    "dg:subject": "Claims about it",
+    "dg:object": "Claims that name it",
+    "dg:supportedBy": "Statements that it supports",
+    "dg:correctedBy": "Statements that it corrects",
+    "dg:disagreeingClaim": "Disagreements",
+    "dg:opposedClaim": "Disagreements, on the other side",
+    "dg:medium": "Spectra",
+    "dg:spectrum": "Points",
+    "dg:standardTerm": "Statements that mean it",
+    "prov:wasDerivedFrom": "What rests on it",
+    "rdf:subject": "What is derived about it",
+    "skos:inScheme": "Members",
+}
+
+_SHOWN_OF_CONCEPT: Final = frozenset(
+    (
+        *("rdf:type", "rdfs:label", "rdfs:subClassOf", "skos:definition", "skos:altLabel"),
+        *("dg:layTerm", "dg:abbreviation", "obo:IAO_0000119", "owl:deprecated"),
+        *("dcterms:isReplacedBy", "skos:scopeNote"),
+    )
+)
+_SHOWN_OF_CLAIM: Final = frozenset(
+    ("rdfs:label", "prov:wasDerivedFrom", "dg:locator", "dcterms:identifier", "dg:confidence")
+)
+_SHOWN_OF_RECORD: Final = frozenset(("rdfs:label", "dcterms:title", "skos:definition"))
+_SHOWN_OF_SPECTRUM: Final = frozenset(("rdfs:label", "dcterms:identifier", "rdf:type"))
+_SLOTS: Final = (
+    *("rdf:type", "dg:wording", "dg:subject", "dg:predicate", "dg:object", "dg:objectText"),
+    *("dg:polarity", "dg:assessment", "dg:correction", "dg:assessmentNote", "dg:standardTerm"),
+    *("dg:standardTermText", "dg:supportedBy", "dg:correctedBy", "dcterms:references"),
+    *("dg:value", "dg:minimum", "dg:maximum", "dg:bounds", "dg:statistic", "dg:unit"),
+    *("dg:unitCode", "dg:reportedFigure", "dg:eventCount", "dg:sampleSize"),
+    *("dg:reportedPercentage", "dg:unitOfAnalysis", "dg:proportion", "dg:proportionLower"),
+    *("dg:proportionUpper", "dg:frequencyBand", "dg:condition", "dg:laser", "dg:technique"),
+    *("dg:bodySite", "dg:skinType", "dg:comparator", "dg:outcomeMeasure", "dg:strength"),
+    *("dg:phase", "dg:followUp", "dg:circumstances", "dg:evidence", "skos:note"),
+)
+"""The slots of a claim in the order that people read them; others follow."""
+
+_SIDES: Final = (
+    *("rdf:type", "dg:topic", "dg:position", "dg:disagreeingClaim"),
+    *("dg:opposedPosition", "dg:opposedClaim", "dg:likelyReason"),
+)
+"""What is said of a disagreement, one side after the other."""
+
+
 def local_path(iri: str) -> str:
     """Give the path at which one of our IRIs is served."""
     return "/" + quote(iri.removeprefix(BASE), safe="/:@!$&'()*+,;=~%")
@@ -44,69 +178,318 @@ def href(iri: str) -> str | None:
     return iri if iri.startswith(("http://", "https://")) else None
 
 
+def words_of(term: Node) -> str:
+    """Give what people call a property."""
+    return term.name if term.named else OUTSIDE_WORDS.get(curie(term.iri), term.name)
+
+
 def page_of(service: Service, found: Found) -> Page:
     """Choose the page for a resource, and gather what it shows."""
     engine = service.graph.engine
     if found.graph is not None:
-        return _whole_graph(service, found)
+        make_whole = _ontology if found.graph != found.iri else _named_graph
+        return make_whole(engine, found)
     node = resources.look_up(engine, found.iri)
-    make = next(make for applies, make in _KINDS if applies(node))
-    return make(engine, node)
+    return next(make for applies, make in _KINDS if applies(node))(engine, node)
 
 
 def _concept(engine: Engine, node: Node) -> Page:
     parents, children = resources.hierarchy(engine, node.iri)
-    claims = node.back("dg:subject")
-    return Page(
-        "resource_concept.html",
-        {
-            "node": node,
-            "parents": _among(node, parents),
-            "children": _among(node, children),
-            "edges": _edges(node),
-            "claims": _by_predicate(claims),
-            "object_of": _by_predicate(_without(node.back("dg:object"), claims)),
-            "facts": _facts(node, _SHOWN_OF_CONCEPT | _derived_properties(node)),
-            "mentions": _by_property(resources.mentions(engine, node.iri)),
-            "structured": structured_data(node),
-        },
-    )
+    about, naming = node.back("dg:subject"), node.back("dg:object")
+    content = {
+        "parents": parents,
+        "children": children,
+        "edges": _edges(node),
+        "claims": _by_predicate(about),
+        "naming": _by_predicate(claim for claim in naming if claim not in about),
+        "meant_by": node.back("dg:standardTerm"),
+        "facts": _stated(node, _facts(node, _SHOWN_OF_CONCEPT)),
+        "spectra": node.back("dg:medium"),
+        "mentions": _mentions(engine, node),
+        "structured": structured_data(node),
+    }
+    return Page("resource_concept.html", {"node": node, **content})
 
 
-def _claim(engine: Engine, node: Node) -> Page:
-    del engine
-    disagreements = [*node.back("dg:disagreeingClaim"), *node.back("dg:opposedClaim")]
-    return Page(
-        "resource_claim.html",
-        {
-            "node": node,
-            "slots": _facts(node, _SHOWN_OF_CLAIM, _ORDER_OF_SLOTS),
-            "disagreements": disagreements,
-            "derivations": [each for each in node.back("prov:wasDerivedFrom") if _derives(each)],
-        },
-    )
+def _claim(_engine: Engine, node: Node) -> Page:
+    derived = [each for each in node.back("prov:wasDerivedFrom") if each["dg:rule"]]
+    content = {
+        "slots": _facts(node, _SHOWN_OF_CLAIM, first=_SLOTS),
+        "disagreements": [*node.back("dg:disagreeingClaim"), *node.back("dg:opposedClaim")],
+        "derivations": derived,
+    }
+    return Page("resource_claim.html", {"node": node, **content})
 
 
 def _source(engine: Engine, node: Node) -> Page:
     taken = node.back("prov:wasDerivedFrom")
-    return Page(
-        "resource_source.html",
-        {
-            "node": node,
-            "claims": [each for each in taken if each["dg:predicate"]],
-            "spectra": [each for each in taken if each.is_a("dg:Spectrum")],
-            "mentions": _by_property(resources.mentions(engine, node.iri)),
-        },
-    )
+    content = {
+        "claims": [each for each in taken if each["dg:predicate"]],
+        "spectra": [each for each in taken if each.is_a("dg:Spectrum")],
+        "mentions": _mentions(engine, node),
+    }
+    return Page("resource_source.html", {"node": node, **content})
+
+
+def _spectrum(engine: Engine, node: Node) -> Page:
+    points = sorted(node.back("dg:spectrum"), key=_wavelength)
+    lines = resources.laser_lines(engine)
+    coefficients = [name for name in _COEFFICIENTS if any(point[name] for point in points)]
+    curves = [
+        (label, [(_wavelength(point), _number(point, name)) for point in points if point[name]])
+        for name, label in _COEFFICIENTS.items()
+        if name in coefficients
+    ]
+    content = {
+        "facts": _facts(node, _SHOWN_OF_SPECTRUM),
+        "points": points,
+        "coefficients": [(name, _COEFFICIENTS[name]) for name in coefficients],
+        "lasers": _lasers_at(points, lines),
+        "plot": plot(curves, [line.nanometres for line in lines]),
+    }
+    return Page("resource_spectrum.html", {"node": node, **content})
 
 
 def _record(engine: Engine, node: Node) -> Page:
-    return Page(
-        "resource_record.html",
-        {
-            "node": node,
-            "facts": _facts(node, {"rdfs:label", "dcterms:title", "skos:definition", "rdf:type"}),
-            "backlinks": _backlinks(node),
-            "mentions": _by_property(resources.mentions(engine, node.iri)),
-        },
-    )
+    content = {
+        "facts": _facts(node, _SHOWN_OF_RECORD, first=_SIDES),
+        "backlinks": [
+            (words, node.back(name)) for name, words in _BACKLINK_WORDS.items() if node.back(name)
+        ],
+        "mentions": _mentions(engine, node),
+    }
+    return Page("resource_record.html", {"node": node, **content})
+
+
+def _ontology(engine: Engine, found: Found) -> Page:
+    node = resources.look_up(engine, found.iri)
+    content = {
+        "facts": _facts(node, _SHOWN_OF_RECORD | {"rdf:type", "dcterms:description"}),
+        "concepts": resources.top_concepts(engine),
+        "properties": resources.properties(engine),
+    }
+    return Page("resource_ontology.html", {"node": node, **content})
+
+
+def _named_graph(engine: Engine, found: Found) -> Page:
+    node = resources.look_up(engine, found.iri)
+    content = {"contents": resources.contents(engine, found.iri)}
+    return Page("resource_graph.html", {"node": node, **content})
+
+
+def _is_concept(node: Node) -> bool:
+    return node.is_a("owl:Class") and node.iri.startswith(DG)
+
+
+_KINDS: Final[tuple[tuple[Callable[[Node], bool], Callable[[Engine, Node], Page]], ...]] = (
+    (lambda node: bool(node["dg:predicate"]), _claim),
+    (lambda node: node.is_a("dg:Source"), _source),
+    (lambda node: node.is_a("dg:Spectrum"), _spectrum),
+    (_is_concept, _concept),
+    (lambda _: True, _record),
+)
+"""How a kind is recognised, and its page; the first that applies is taken."""
+
+
+def _facts(
+    node: Node, without: Collection[str], first: tuple[str, ...] = ()
+) -> list[tuple[Node, list[Value]]]:
+    """Give properties and values, except those that the page shows elsewhere."""
+    places = {name: place for place, name in enumerate(first)}
+    shown = [each for each in node.properties() if curie(each.iri) not in without]
+    shown.sort(key=lambda each: (places.get(curie(each.iri), len(places)), words_of(each)))
+    return [(each, node[curie(each.iri)]) for each in shown]
+
+
+def _derivations(node: Node) -> list[Node]:
+    """Give the derivations of what holds of a thing, except that it is of a wider kind."""
+    derivations = node.back("rdf:subject")
+    kind_of = "rdfs:subClassOf"
+    return [
+        each
+        for each in derivations
+        if all(curie(predicate.iri) != kind_of for predicate in each.nodes("rdf:predicate"))
+    ]
+
+
+def _stated(node: Node, facts: list[tuple[Node, list[Value]]]) -> list[tuple[Node, list[Value]]]:
+    """Give facts without the values that are derived, as these are shown with their reasons."""
+    derived = {
+        (predicate, value)
+        for each in _derivations(node)
+        for predicate in each.nodes("rdf:predicate")
+        for value in each["rdf:object"]
+    }
+    kept = [
+        (property_, [value for value in values if (property_, value) not in derived])
+        for property_, values in facts
+    ]
+    return [(property_, values) for property_, values in kept if values]
+
+
+def _edges(node: Node) -> Grouped:
+    reasons: defaultdict[Node, defaultdict[Value, list[Node]]]
+    reasons = defaultdict(lambda: defaultdict(list))
+    for each in _derivations(node):
+        for predicate in each.nodes("rdf:predicate"):
+            for value in each["rdf:object"]:
+                reasons[predicate][value].append(each)
+    return [
+        (predicate, [Edge(value, tuple(reasons[predicate][value])) for value in values])
+        for predicate, values in sorted(reasons.items(), key=lambda item: words_of(item[0]))
+    ]
+
+
+def _by_predicate(claims: Iterable[Node]) -> Grouped:
+    groups: defaultdict[Node, list[Node]] = defaultdict(list)
+    for claim in claims:
+        for predicate in claim.nodes("dg:predicate"):
+            groups[predicate].append(claim)
+    return sorted(groups.items(), key=lambda item: words_of(item[0]))
+
+
+def _mentions(engine: Engine, node: Node) -> Mentions:
+    found = resources.mentions(engine, node.iri)
+    groups: defaultdict[str, list[Mention]] = defaultdict(list)
+    for mention in found[: resources.MOST_MENTIONS]:
+        words = OUTSIDE_WORDS.get(curie(mention.property), mention.property_name)
+        groups[words].append(mention)
+    return Mentions(sorted(groups.items()), len(found) > resources.MOST_MENTIONS)
+
+
+_COEFFICIENTS: Final = {
+    "dg:absorptionCoefficientPerCentimetre": "Absorption coefficient (1/cm)",
+    "dg:reducedScatteringCoefficientPerCentimetre": "Reduced scattering coefficient (1/cm)",
+}
+
+
+def _number(node: Node, name: str) -> float:
+    return float(str(node.one(name)))
+
+
+def _wavelength(point: Node) -> float:
+    return _number(point, "dg:wavelengthInNanometre")
+
+
+_NEAR: Final = 0.005
+"""How far a laser line may lie from a point to be marked there, as a part of its wavelength."""
+
+
+def _lasers_at(points: list[Node], lines: Iterable[LaserLine]) -> dict[str, list[LaserLine]]:
+    """Give for points, by IRI, the lasers that emit there; each at the nearest point."""
+    found: defaultdict[str, list[LaserLine]] = defaultdict(list)
+    for line in lines:
+        nearest = min(
+            points, key=lambda point: abs(_wavelength(point) - line.nanometres), default=None
+        )
+        if nearest and abs(_wavelength(nearest) - line.nanometres) <= _NEAR * line.nanometres:
+            found[nearest.iri].append(line)
+    return dict(found)
+
+
+_UNITS: Final = {
+    "Cel": "°C",
+    "um": "µm",
+    "us": "µs",
+    "uJ": "µJ",
+    "cm2": "cm²",
+    "J/cm2": "J/cm²",
+    "W/cm2": "W/cm²",
+    "mm2": "mm²",
+    "/cm": "1/cm",
+    "/cm2": "1/cm²",
+    "/d": "a day",
+    "a": "years",
+    "mo": "months",
+    "wk": "weeks",
+    "d": "days",
+    "h": "h",
+    "min": "min",
+    "1": "",
+    "{score}": "points",
+    "{session}": "sessions",
+}
+"""Units as people write them, where UCUM writes otherwise."""
+
+
+def figure(claim: Node) -> str:
+    """Give the number that a claim states, with its unit: `32 to 36 %`; empty if there is none."""
+    low, high, value = (claim.text(f"dg:{name}") for name in ("minimum", "maximum", "value"))
+    bounds = {
+        (True, True): f"{low} to {high}",
+        (True, False): f"at least {low}",
+        (False, True): f"at most {high}",
+        (False, False): "",
+    }[low is not None, high is not None]
+    kind = claim.text("dg:bounds")
+    if value is not None and bounds:
+        bounds = f"({bounds}{', ' + kind if kind else ''})"
+    code = claim.text("dg:unitCode") or ""
+    parts = (value, bounds, _UNITS.get(code, code.strip("{}")))
+    return " ".join(part for part in parts if part)
+
+
+def counted(claim: Node) -> str:
+    """Give what was counted: `12 of 63 patients`, `n = 63`; empty if nothing was."""
+    events, size = claim.text("dg:eventCount"), claim.text("dg:sampleSize")
+    unit = claim.text("dg:unitOfAnalysis")
+    if size is None:
+        return ""
+    number = f"{events} of {size}" if events is not None else f"n = {size}"
+    return f"{number} ({unit})" if unit else number
+
+
+def percent(share: Literal | None) -> str:
+    """Give a proportion in per cent, to three significant digits."""
+    if share is None:
+        return ""
+    shown = f"{Decimal(str(share)) * 100:.3g}"
+    return f"{Decimal(shown).normalize():f}\u00a0%"
+
+
+_QUALIFIERS: Final = (
+    *("dg:condition", "dg:laser", "dg:technique", "dg:bodySite", "dg:skinType"),
+    *("dg:comparator", "dg:outcomeMeasure", "dg:strength", "dg:phase", "dg:followUp"),
+    "dg:circumstances",
+)
+
+
+def qualifiers(claim: Node) -> list[tuple[Node, list[Value]]]:
+    """Give the qualifiers of a claim: what it is limited to."""
+    return [
+        (each, claim[curie(each.iri)])
+        for each in claim.properties()
+        if curie(each.iri) in _QUALIFIERS
+    ]
+
+
+def structured_data(node: Node) -> dict[str, Any]:
+    """Describe a concept in the vocabulary of https://schema.org, for search engines.
+
+    A procedure is a MedicalTherapy, which may have adverse outcomes and contraindications, as a
+    MedicalDevice may; any other concept is a defined term.
+    """
+    kinds = [name for name in _SCHEMA_KINDS if node.is_a(f"schema:{name}")]
+    alternatives = [str(each) for each in (*node["skos:altLabel"], *node["dg:layTerm"])]
+    data: dict[str, Any] = {
+        "@context": "https://schema.org",
+        "@type": kinds[0] if kinds else "DefinedTerm",
+        "@id": node.iri,
+        "url": node.iri,
+        "name": node.name,
+        "alternateName": alternatives,
+        "description": node.text("skos:definition"),
+    }
+    if kinds:
+        data["adverseOutcome"] = _entities(node, "dg:hasRisk", "MedicalEntity")
+        data["contraindication"] = _entities(
+            node, "dg:hasContraindication", "MedicalContraindication"
+        )
+    return {name: value for name, value in data.items() if value}
+
+
+_SCHEMA_KINDS: Final = ("MedicalTherapy", "MedicalDevice")
+
+
+def _entities(node: Node, name: str, kind: str) -> list[dict[str, str]]:
+    return [{"@type": kind, "@id": each.iri, "name": each.name} for each in node.nodes(name)]

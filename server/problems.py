@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 from flask import Blueprint, Flask, Response, render_template, request
-from werkzeug.exceptions import HTTPException, SecurityError
+from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
 from kg.catalogue import ParameterError, UnknownQueryError
@@ -45,7 +45,7 @@ from server.negotiation import (
     best,
     choose,
 )
-from server.service import public_url
+from server.service import current_service, public_url
 
 
 class ProblemType(NamedTuple):
@@ -398,11 +398,9 @@ def type_iri(slug: str | None) -> str:
     """Give the IRI of a type of problem; for None the one that refers to HTTP."""
     if slug is None:
         return "about:blank"
-    try:
-        return f"{public_url()}/problems/{slug}"
-    except SecurityError:
-        # The Host header is illegal; the reference is resolved by the client.
-        return f"/problems/{slug}"
+    # Without a legal Host header the client has to resolve the reference.
+    known = current_service().settings.public_url or request.host
+    return f"{public_url()}/problems/{slug}" if known else f"/problems/{slug}"
 
 
 def _document(problem: Problem) -> str:

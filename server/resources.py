@@ -8,9 +8,10 @@ chooses the format, and Content-Location says which it became; a client that sen
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from flask import Blueprint, Response, render_template, request
@@ -18,7 +19,7 @@ from flask import Blueprint, Response, render_template, request
 import kg
 from kg import jsonld, resources
 from kg.engine import formats
-from kg.namespaces import BASE
+from kg.namespaces import BASE, curie
 from kg.resources import Found
 from kg.shipped import ONTOLOGY_FOLDER
 from server import answers, http, pages
@@ -77,6 +78,12 @@ def resource(space: str, name: str) -> Response:
     return _document(f"{space}/{name}")
 
 
+@blueprint.get("/.well-known/genid/<path:name>")
+def nameless(name: str) -> Response:
+    """Give what is known of a thing that was a blank node before it was published."""
+    return _document(f".well-known/genid/{name}")
+
+
 def address_of(path: str) -> Address:
     """Read a path, without its first slash. A suffix is one of our formats, or part of the name."""
     bare, dot, suffix = path.rpartition(".")
@@ -99,11 +106,11 @@ def _document(path: str) -> Response:
 
 def _unknown(service: Service, iri: str) -> UnknownResource:
     near = resources.similar(service.graph.engine, iri)
-    names = ", ".join(f"{name} <{each}>" for each, name in near)
+    names = ", ".join(f"{each.name} <{each.iri}>" for each in near)
     return UnknownResource(
         f"Nothing is known of <{iri[:200]}>.",
         hint=f"Near are: {names}." if names else "Look for it with a query at /sparql.",
-        members={"similar": [{"id": each, "label": name} for each, name in near]},
+        members={"similar": [{"id": each.iri, "label": each.name} for each in near]},
     )
 
 
@@ -209,3 +216,16 @@ def _page(service: Service, found: Found) -> str:
 def problem_page(problem: Problem) -> str:
     """Write the page for a problem, with what is spelt like the resource that there is not."""
     return render_template("resource_problem.html", problem=problem)
+
+
+_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "href": pages.href,
+    "words": pages.words_of,
+    "figure": pages.figure,
+    "counted": pages.counted,
+    "percent": pages.percent,
+    "qualifiers": pages.qualifiers,
+    "short": curie,
+}
+for _name, _filter in _FILTERS.items():
+    blueprint.add_app_template_filter(_filter, _name)

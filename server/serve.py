@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
+from multiprocessing.process import BaseProcess
 from typing import Final
 
 from flask import Flask
@@ -74,9 +77,21 @@ def _loader(app: Flask, settings: Mapping[str, object] | None) -> Callable[[], F
 
     A forked process shares the memory of this one; any other loads the knowledge itself.
     """
-    if multiprocessing.get_start_method() == "fork":
-        return lambda: app
-    return partial(create_app, settings)
+    forks = multiprocessing.get_start_method() == "fork"
+    return partial(_start, (lambda: app) if forks else partial(create_app, settings))
+
+
+def _start(make: Callable[[], Flask]) -> Flask:
+    parent = multiprocessing.parent_process()
+    assert parent is not None, "granian serves in processes of its own"
+    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
+    return make()
+
+
+def _die_with(parent: BaseProcess) -> None:
+    """End this process when its parent ends, even if that was killed."""
+    parent.join()
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _address(host: str, port: int) -> str:

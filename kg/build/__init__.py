@@ -13,7 +13,7 @@ from rdflib import OWL, RDFS, Literal, URIRef
 
 from kg.build import description, figures, rules
 from kg.build.errors import BuildError, Problem
-from kg.build.sentences import sentence
+from kg.build.sentences import label
 from kg.build.tables import Row, Table, Triple, read_tables, term_of
 from kg.build.turtle import lines_of_subjects, read_turtle
 from kg.engine.bindings import canonical
@@ -85,12 +85,14 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
             origins[str(row.subject)] = f"{row.file}, line {row.line}"
     _refuse_unknown_terms(graphs, documents, tables)
     labels = _labels(graphs.values())
-    claim_rows = [row for table in tables if _is_claims(table) for row in table.rows]
-    for row in claim_rows:
-        graphs["claims"].add((row.subject, RDFS.label, Literal(sentence(row, labels), lang="en")))
+    for table in tables:
+        for row in table.rows:
+            text = label(row, labels)
+            if text is not None:
+                graphs[_graph_of(table)].add((row.subject, RDFS.label, Literal(text, lang="en")))
     progress("computing figures")
     units, bands = figures.units_of(tables), figures.band_limits(graphs["ontology"])
-    for row in claim_rows:
+    for row in (row for table in tables for row in table.rows if "predicate" in row.cells):
         graphs["inferred"] |= set(figures.computed(row, units, bands))
     progress("applying rules")
     inference = rules.read_rules(folder)
@@ -140,10 +142,6 @@ def _written_iri(text: str) -> str:
         return text[1:-1] if text.startswith("<") else str(term_of(text))
     except ValueError:
         return text
-
-
-def _is_claims(table: Table) -> bool:
-    return table.file.startswith("claims/") and bool(table.rows) and "kind" in table.rows[0].cells
 
 
 def _graph_of(table: Table) -> str:

@@ -1,4 +1,4 @@
-"""The sentence that labels a claim, composed from its parts."""
+"""The labels of records, composed from their parts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,23 @@ from kg.build.tables import Row, term_of
 from kg.namespaces import DGD
 
 _NEGATED = DGD + "polarity/negated"
+
+
+def label(row: Row, labels: Mapping[str, str]) -> str | None:
+    """Compose the label of a record; None for records that come with one or need none.
+
+    Args:
+        row: a row of any table.
+        labels: labels by IRI.
+    """
+    if "predicate" in row.cells:
+        return sentence(row, labels)
+    if "wavelength_nm" in row.cells:
+        spectrum = labels.get(f"{DGD}spectrum/{row.cells['spectrum']}", row.cells["spectrum"])
+        return f"{spectrum} at {row.cells['wavelength_nm']} nm"
+    if row.subject.startswith(f"{DGD}disagreement/"):
+        return f"disagreement on {row.cells['topic']}"
+    return None
 
 
 def sentence(row: Row, labels: Mapping[str, str]) -> str:

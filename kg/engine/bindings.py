@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from rdflib import XSD, Literal, URIRef
@@ -19,7 +20,7 @@ from kg.engine.errors import BindingError
 from kg.engine.interface import Term
 from kg.engine.tokens import Token, TokenKind, tokens
 
-_NOT_IN_IRI = re.compile(r"[\x00-\x20<>\"{}|^`\\]")
+_NOT_IN_IRI = re.compile(r"[\x00-\x20<>\"{}|^`\\\ud800-\udfff]")
 _NOT_IN_LITERAL = re.compile(r"[\x00\ud800-\udfff]")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ESCAPES = str.maketrans(
@@ -93,7 +94,8 @@ def bind(text: str, bindings: Mapping[str, Term]) -> str:
     if absent:
         raise BindingError(f"The query has no variable ?{absent[0]}.")
     replaced = {
-        token.offset: replacement for token, replacement in _replacements(meaningful, terms)
+        token.offset: replacement
+        for token, replacement in _replacements(meaningful, terms, present)
     }
     return "".join(replaced.get(token.offset, token.text) for token in everything)
 
@@ -101,34 +103,79 @@ def bind(text: str, bindings: Mapping[str, Term]) -> str:
 _CLAUSE_ENDS = ("WHERE", "FROM", "HAVING", "ORDER", "LIMIT", "OFFSET", "VALUES")
 
 
-def _replacements(meaningful: list[Token], terms: Mapping[str, str]) -> list[tuple[Token, str]]:
+@dataclass(frozen=True, slots=True)
+class _Position:
+    """Where in a query a walk over its tokens is.
+
+    Attributes:
+        clause: the keywords of the clause, or empty inside a pattern.
+        depth: how many parentheses are open since the clause began.
+        selected: the bound variables that this SELECT clause and those around it name.
+    """
+
+    clause: str = ""
+    depth: int = 0
+    selected: frozenset[str] = frozenset()
+
+    def after(self, token: Token, before: Token | None) -> _Position:
+        """Give the position after a token that is neither brace nor variable."""
+        if token.is_word("SELECT", *_CLAUSE_ENDS):
+            return replace(self, clause=token.text.upper(), depth=0)
+        if token.is_word("BY") and before is not None:
+            return replace(self, clause=f"{before.text.upper()} BY", depth=0)
+        return replace(self, depth=self.depth + {"(": 1, ")": -1}.get(token.text, 0))
+
+    def inside(self) -> _Position:
+        """Give the position after an opening brace."""
+        return self if self.clause == "VALUES" else _Position(selected=self.selected)
+
+    def resumed(self) -> _Position:
+        """Give the position after the brace that closes what was opened here."""
+        return replace(self, clause="") if self.clause == "VALUES" else self
+
+
+def _replacements(
+    meaningful: list[Token], terms: Mapping[str, str], present: set[str]
+) -> list[tuple[Token, str]]:
     """Pair each token of a bound variable, and each BOUND around one, with what replaces it."""
     found = []
-    clause: str | None = None
-    depth = 0
+    here = _Position()
+    around: list[_Position] = []
     for place, token in enumerate(meaningful):
         before = meaningful[place - 1] if place else None
-        if token.is_word("SELECT", *_CLAUSE_ENDS):
-            clause, depth = token.text.upper(), 0
-        elif token.is_word("BY") and before is not None:
-            clause, depth = f"{before.text.upper()} BY", 0
-        elif token.text == "{":
-            clause = None if clause != "VALUES" else clause
-        elif token.text == "}" and clause == "VALUES":
-            clause = None
-        elif token.text in "()":
-            depth += 1 if token.text == "(" else -1
-        elif token.kind is TokenKind.VARIABLE and token.text[1:] in terms:
-            name, term = token.text[1:], terms[token.text[1:]]
-            if clause == "VALUES" or (before is not None and before.is_word("AS")):
+        if token.text == "{":
+            around.append(here)
+            here = here.inside()
+        elif token.text == "}":
+            here = around.pop().resumed() if around else _Position()
+        elif token.kind is not TokenKind.VARIABLE:
+            here = here.after(token, before)
+        elif (name := token.text[1:]) in terms:
+            if here.clause == "VALUES" or (before is not None and before.is_word("AS")):
                 raise BindingError(f"The query itself gives ?{name} a value, so none can be bound.")
-            if depth == 0 and clause == "SELECT":
-                term = f"({term} AS ?{name})"
-            elif depth == 0 and clause in ("GROUP BY", "ORDER BY"):
-                term = f"({term})"
-            elif place > 1 and meaningful[place - 2].is_word("BOUND"):
-                found += [(meaningful[place - 2], ""), (meaningful[place - 1], "")]
-                found += [(meaningful[place + 1], "")]
-                term = "true"
-            found.append((token, term))
+            if place > 1 and meaningful[place - 2].is_word("BOUND"):
+                found += [(meaningful[place - 2], ""), (token, "true")]
+            else:
+                # A column that a SELECT around this one names too is of no use here, and illegal.
+                hidden = name in here.selected
+                column = _unused(f"{name}_bound{place}", present) if hidden else name
+                found.append((token, _expression(terms[name], here, column)))
+            if here.clause == "SELECT" and here.depth == 0:
+                here = replace(here, selected=here.selected | {name})
     return found
+
+
+def _unused(name: str, present: set[str]) -> str:
+    return name if name not in present else _unused(f"{name}_", present)
+
+
+def _expression(term: str, here: _Position, column: str) -> str:
+    """Write a term so that it can stand where a variable stands.
+
+    Spaces keep it from running into what is written next to it.
+    """
+    if here.depth == 0 and here.clause == "SELECT":
+        return f"({term} AS ?{column})"
+    if here.depth == 0 and here.clause in ("GROUP BY", "ORDER BY"):
+        return f"({term})"
+    return f" {term} "

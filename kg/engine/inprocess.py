@@ -5,6 +5,7 @@ For notebooks, the command line and platforms that cannot fork. A query cannot b
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,13 +21,20 @@ from kg.engine.errors import (
     EngineError,
     FederationRefused,
     FormatNotAvailable,
+    QuerySyntaxError,
     ResultTooLarge,
     UnsupportedFunction,
     UpdateNotAllowed,
 )
 from kg.engine.formats import Format, ResultKind, formats_for
 from kg.engine.interface import Answer, Query
-from kg.engine.tokens import has_dataset_clause, is_repeatable, service_offset, significant
+from kg.engine.tokens import (
+    has_dataset_clause,
+    is_repeatable,
+    is_update,
+    service_offset,
+    without_hidden_service,
+)
 
 _RESULT_FORMATS = {
     formats.JSON: ox.QueryResultsFormat.JSON,
@@ -42,7 +50,6 @@ _GRAPH_FORMATS = {
     formats.RDFXML: ox.RdfFormat.RDF_XML,
     formats.JSONLD: ox.RdfFormat.JSON_LD,
 }
-_UPDATES = ("INSERT", "DELETE", "LOAD", "CLEAR", "DROP", "CREATE", "ADD", "MOVE", "COPY", "WITH")
 
 _Results = ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples
 
@@ -91,7 +98,7 @@ class InProcessEngine:
             self._evaluate(ox.Store(), query.text, {}, query.base_iri)
         text = bind(query.text, query.bindings)
         try:
-            results = self._evaluate(self._store, text, _dataset(query), query.base_iri)
+            results = self._evaluate_bound(text, query)
             kind = _kind(results)
             chosen = query.formats[kind]
             if chosen is None or kind not in chosen.kinds:
@@ -110,6 +117,17 @@ class InProcessEngine:
             seconds=time.perf_counter() - began,
         )
 
+    def _evaluate_bound(self, text: str, query: Query) -> _Results:
+        try:
+            return self._evaluate(self._store, text, _dataset(query), query.base_iri)
+        except QuerySyntaxError as error:
+            if not query.bindings:
+                raise
+            raise BindingError(
+                "A value cannot stand where the query has its variable: predicates, graphs and "
+                "what DESCRIBE names must be IRIs, and IRIs and language tags well-formed."
+            ) from error
+
     def _evaluate(
         self,
         store: ox.Store,
@@ -117,15 +135,16 @@ class InProcessEngine:
         dataset: Mapping[str, object],
         base_iri: str | None,
     ) -> _Results:
+        safe = without_hidden_service(text)
         try:
-            return store.query(text, base_iri=base_iri, **dataset)  # type: ignore[arg-type]
+            return store.query(safe, base_iri=base_iri, **dataset)  # type: ignore[arg-type]
         except SyntaxError as error:
-            first = next((token for token in significant(text) if token.is_word(*_UPDATES)), None)
-            if first is not None and not _has_query_form(text):
+            if is_update(text):
                 raise UpdateNotAllowed(
                     "This is a SPARQL Update; only queries are answered here."
                 ) from error
-            raise diagnose(text, str(error), self._prefixes) from error
+            said = str(error) if safe == text else _said_of(text)
+            raise diagnose(text, said, self._prefixes) from error
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
 
@@ -147,10 +166,13 @@ class InProcessEngine:
             )
 
 
-def _has_query_form(text: str) -> bool:
-    return any(
-        token.is_word("SELECT", "ASK", "CONSTRUCT", "DESCRIBE") for token in significant(text)[:1]
-    )
+def _said_of(text: str) -> str:
+    """Give what the parser says of a text without SERVICE, with the positions of that text."""
+    try:
+        ox.Store().query(re.sub("(?i)(s)e(rvice)", r"\1a\2", text))
+    except SyntaxError as error:
+        return str(error)
+    return ""
 
 
 def _dataset(query: Query) -> dict[str, object]:

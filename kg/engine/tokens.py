@@ -9,7 +9,7 @@ The terminals follow https://www.w3.org/TR/sparql11-query/#sparqlGrammar.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -50,34 +50,44 @@ class Token:
         return self.kind is TokenKind.WORD and self.text.upper() in words
 
 
+# The ranges of PN_CHARS_BASE and of what may follow in a name: not those of Python's \w.
+_BASE = (
+    r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c\u200d"
+    r"\u2070-\u218f\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
+)
+_FIRST = rf"{_BASE}_0-9"
+_NEXT = rf"{_FIRST}\u00b7\u0300-\u036f\u203f\u2040"
 # Bounded, so that a long run of names and dots is not scanned again from each of its names.
-_NAME = r"[^\W_](?:[\w·.-]{0,126}[\w·-])?"
-_LOCAL = r"(?:[\w:]|%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?#@%])"
-_LOCAL_REST = r"(?:[\w:·.-]|%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?#@%])"
-_LOCAL_LAST = r"(?:[\w:·-]|%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?#@%])"
+_NAME = rf"[{_BASE}](?:[{_NEXT}.-]{{0,126}}[{_NEXT}-])?"
+_ESCAPED = r"%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?#@%]"
+_LOCAL = rf"(?:[{_FIRST}:]|{_ESCAPED})"
+_LOCAL_REST = rf"(?:[{_NEXT}:.-]|{_ESCAPED})"
+_LOCAL_LAST = rf"(?:[{_NEXT}:-]|{_ESCAPED})"
+_IRI = r"<(?:[^<>\"{}|^`\\\x00-\x20]|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8})*>"
 _TERMINALS = re.compile(
     "|".join(
         (
-            r"(?P<space>\s+)",
+            r"(?P<space>[ \t\r\n]+)",
             r"(?P<comment>\#[^\n\r]*)",
-            r"(?P<iri><[^<>\"{}|^`\x00-\x20]*>)",
+            rf"(?P<iri>{_IRI})",
             (
                 r"(?P<string>'''(?:'{0,2}(?:[^'\\]|\\.))*'''"
                 r'|"""(?:"{0,2}(?:[^"\\]|\\.))*"""'
                 r"|'(?:[^'\\\n\r]|\\.)*'"
                 r'|"(?:[^"\\\n\r]|\\.)*")'
             ),
-            r"(?P<variable>[?$][\w·]+)",
-            r"(?P<blank_node>_:[\w·](?:[\w·.-]*[\w·-])?)",
+            rf"(?P<variable>[?$][{_FIRST}][{_NEXT}]*)",
+            rf"(?P<blank_node>_:[{_FIRST}](?:[{_NEXT}.-]*[{_NEXT}-])?)",
             rf"(?P<prefixed_name>(?:{_NAME})?:(?:{_LOCAL}(?:{_LOCAL_REST}*{_LOCAL_LAST})?)?)",
             r"(?P<language>@[A-Za-z]+(?:-+[A-Za-z0-9]+)*)",
             r"(?P<number>(?:\d+\.\d*|\.?\d+)(?:[eE][+-]?\d+)?)",
-            r"(?P<word>[A-Za-z]\w*)",
+            rf"(?P<word>[{_BASE}][{_NEXT}]*)",
             (
-                r"(?P<punctuation>\^\^|&&|\|\||!=|<=|>=|<<\(|\)>>|<<|>>|\{\||\|\}"
+                rf"(?P<punctuation>\^\^|&&|\|\||!=|<=|>=|<<\(|\)>>|<<(?!{_IRI[1:]})|>>|\{{\||\|\}}"
                 r"|[(){}\[\].,;=<>!*/+\-|^?&~])"
             ),
-            r"(?P<invalid>.)",
+            # An escaped quote opens no string, or each of many would be scanned to the end.
+            r"(?P<invalid>\\.|.)",
         )
     ),
     re.DOTALL,
@@ -103,23 +113,96 @@ def significant(text: str) -> list[Token]:
 _VOLATILE = ("NOW", "RAND", "UUID", "STRUUID", "BNODE")
 
 
+def first_word(text: str, *words: str) -> Token | None:
+    """Give the first token of a query that is one of the keywords, or None.
+
+    Args:
+        text: the query.
+        words: the keywords, in upper case.
+    """
+    shouted = text.upper()
+    if not any(word in shouted for word in words):
+        return None  # which spares most queries being split into tokens
+    return next((token for token in significant(text) if token.is_word(*words)), None)
+
+
 def is_repeatable(text: str) -> bool:
     """Tell whether a query gives the same answer whenever it is asked of the same data.
 
     It does not when it calls a function whose value changes from call to call, or asks a
     remote endpoint.
     """
-    return not any(token.is_word(*_VOLATILE, "SERVICE") for token in significant(text))
+    return first_word(text, *_VOLATILE, "SERVICE") is None
 
 
 def has_dataset_clause(text: str) -> bool:
     """Tell whether a query names its dataset with FROM or FROM NAMED."""
-    return any(token.is_word("FROM") for token in significant(text))
+    return first_word(text, "FROM") is not None
 
 
 def service_offset(text: str) -> int | None:
     """Give the position of the first SERVICE keyword, or None."""
+    service = first_word(text, "SERVICE")
+    return None if service is None else service.offset
+
+
+_UPDATES = ("INSERT", "DELETE", "LOAD", "CLEAR", "DROP", "CREATE", "ADD", "MOVE", "COPY", "WITH")
+
+
+def is_update(text: str) -> bool:
+    """Tell whether a text, if it is SPARQL, is an update: by its first word after the prologue."""
     for token in significant(text):
-        if token.is_word("SERVICE"):
-            return token.offset
-    return None
+        if token.kind is TokenKind.WORD and not token.is_word("BASE", "PREFIX", "VERSION"):
+            return token.is_word(*_UPDATES)
+    return False
+
+
+_SERVICE = re.compile("(s)(e)(rvice)", re.IGNORECASE)
+
+
+def without_hidden_service(text: str) -> str:
+    r"""Rewrite a query so that no parser finds the keyword SERVICE where this lexer finds none.
+
+    Oxigraph parses without a lexer. It takes the beginning of `SERVICE:x`, a prefixed name, for
+    the keyword, and the middle of `1<2)SERVICE#>`, an IRI with what comes before. Here the letters
+    are escaped (`S\u0045RVICE`), which inside strings and IRIs means the same and is an error where
+    a keyword could stand; prefixed names that have them become IRIs; comments and blank node labels lose them.
+    """
+    if not _SERVICE.search(text):
+        return text
+    namespaces = _namespaces(text)
+    written = []
+    before: Token | None = None
+    for token in tokens(text):
+        declares = before is not None and before.is_word("PREFIX")
+        written.append(token.text if declares else _without_service(token, namespaces))
+        if token.kind not in (TokenKind.SPACE, TokenKind.COMMENT):
+            before = token
+    return "".join(written)
+
+
+_KEPT = (TokenKind.VARIABLE, TokenKind.LANGUAGE)
+"""What cannot be taken apart, since it begins with a character that no keyword follows."""
+
+
+def _without_service(token: Token, namespaces: Mapping[str, str]) -> str:
+    if token.kind in _KEPT or token.is_word("SERVICE") or not _SERVICE.search(token.text):
+        return token.text
+    if token.kind in (TokenKind.COMMENT, TokenKind.BLANK_NODE):
+        return _SERVICE.sub(r"\1-\3", token.text)
+    text = token.text
+    prefix, _, local = text.partition(":")
+    if token.kind is TokenKind.PREFIXED_NAME and prefix in namespaces:
+        unescaped = re.sub(r"\\(.)", r"\1", local)
+        text = f" <{namespaces[prefix]}{unescaped}> "
+    return _SERVICE.sub(lambda found: f"{found[1]}\\u{ord(found[2]):04x}{found[3]}", text)
+
+
+def _namespaces(text: str) -> dict[str, str]:
+    """Give the namespaces that a query declares, by prefix."""
+    found = significant(text)
+    return {
+        name.text[:-1]: iri.text[1:-1]
+        for keyword, name, iri in zip(found, found[1:], found[2:], strict=False)
+        if keyword.is_word("PREFIX") and iri.kind is TokenKind.IRI
+    }

@@ -1,0 +1,133 @@
+"""The rooms of the house and the doors between them, as the imports of every module tell them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).resolve().parents[2]
+_ROOMS = ("kg", "server", "benchmarks")
+_MODULES = sorted(
+    path.relative_to(_ROOT) for room in _ROOMS for path in (_ROOT / room).rglob("*.py")
+)
+_TESTS = sorted(path.relative_to(_ROOT) for path in (_ROOT / "tests").rglob("*.py"))
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Give the full name of every module that a file imports, wherever in the file."""
+    package = path.parent.parts
+    for node in ast.walk(ast.parse((_ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*above, *(node.module.split(".") if node.module else [])])
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _importing(wanted: str, modules: list[Path]) -> set[str]:
+    """Give the files that import a package or anything inside it."""
+    return {
+        path.as_posix()
+        for path in modules
+        for name in _imports(path)
+        if name == wanted or name.startswith(f"{wanted}.")
+    }
+
+
+def _in_room(*parts: str) -> list[Path]:
+    return [path for path in _MODULES if path.parts[: len(parts)] == parts]
+
+
+def test_every_room_has_modules() -> None:
+    """The tests below look at something."""
+    assert len(_in_room("kg", "engine")) > 5
+    assert len(_in_room("kg", "build")) > 5
+    assert len(_in_room("server")) > 5
+
+
+def test_imports_are_seen_wherever_they_stand() -> None:
+    """An import inside a function or a relative one counts like any other."""
+    assert "kg.validate" in set(_imports(Path("kg/shipped.py")))
+    assert _importing("pyoxigraph", _MODULES)
+
+
+@pytest.mark.parametrize("upward", ["server", "tests", "benchmarks", "flask", "granian", "click"])
+def test_kg_knows_no_http_and_nothing_above_it(upward: str) -> None:
+    """The library imports neither the service nor what the service is made of."""
+    assert _importing(upward, _in_room("kg")) == set()
+
+
+def test_the_engine_knows_nothing_of_our_knowledge() -> None:
+    """kg.engine imports of kg only kg.engine."""
+    foreign = {
+        (path.as_posix(), name)
+        for path in _in_room("kg", "engine")
+        for name in _imports(path)
+        if name.split(".")[0] == "kg" and not f"{name}.".startswith("kg.engine.")
+    }
+
+    assert foreign == set()
+
+
+def test_one_module_speaks_to_oxigraph() -> None:
+    """Everything but kg.engine.inprocess is free of Oxigraph, so that engines are interchangeable."""
+    assert _importing("pyoxigraph", _MODULES) == {"kg/engine/inprocess.py"}
+
+
+def test_tests_speak_through_the_door_of_a_room() -> None:
+    """No test imports a private name of a module."""
+    private = {
+        (path.as_posix(), name)
+        for path in _TESTS
+        for name in _imports(path)
+        if name.split(".")[0] in _ROOMS
+        and any(part.startswith("_") and not part.startswith("__") for part in name.split("."))
+    }
+
+    assert private == set()
+
+
+@pytest.mark.parametrize("path", [*_MODULES, *_TESTS], ids=str)
+def test_every_module_says_what_lives_in_it(path: Path) -> None:
+    """A module begins with a docstring whose first paragraph is a sentence."""
+    docstring = ast.get_docstring(ast.parse((_ROOT / path).read_text(encoding="utf-8")))
+
+    assert docstring is not None
+    assert docstring.split("\n\n")[0].endswith((".", ":"))
+
+
+@pytest.mark.parametrize("path", _MODULES, ids=str)
+def test_every_public_function_and_class_is_documented(path: Path) -> None:
+    """Whatever a module offers says what it is for."""
+    silent = [
+        node.name
+        for node in _public(ast.parse((_ROOT / path).read_text(encoding="utf-8")))
+        if ast.get_docstring(node) is None
+    ]
+
+    assert silent == []
+
+
+def _public(
+    node: ast.Module | ast.ClassDef,
+) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef]:
+    for child in node.body:
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if child.name.startswith("_"):
+                continue
+            if not any(isinstance(each, ast.Name) and each.id == "overload" for each in child.decorator_list):
+                yield child
+        if isinstance(child, ast.ClassDef):
+            yield from _public(child)
+
+
+def test_no_module_is_a_drawer_for_odds_and_ends() -> None:
+    """No module is named for having no subject."""
+    drawers = {"utils", "util", "helpers", "common", "base", "misc", "manager"}
+
+    assert {path.as_posix() for path in _MODULES if path.stem in drawers} == set()

@@ -1,0 +1,96 @@
+"""A service over the shipped knowledge: in this process for most tests, on loopback for clients."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+import kg
+from server import create_app
+
+Ask = Callable[..., TestResponse]
+
+_SERVE = """
+import sys
+import kg
+from server.serve import serve
+serve(kg.load(), {"MAX_BODY_BYTES": 300_000, "MAX_QUERY_BYTES": 250_000}, host="127.0.0.1",
+      port=int(sys.argv[1]))
+"""
+_SECONDS_TO_START = 60.0
+
+
+@pytest.fixture(scope="session")
+def graph() -> kg.KnowledgeGraph:
+    """Give the shipped knowledge."""
+    return kg.load()
+
+
+@pytest.fixture(scope="session")
+def app(graph: kg.KnowledgeGraph) -> Flask:
+    """Give the service over the shipped knowledge."""
+    return create_app({}, graph)
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """Give a client of the service."""
+    return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def client_of_session(app: Flask) -> FlaskClient:
+    """Give a client that generated examples may share."""
+    return app.test_client()
+
+
+@pytest.fixture
+def ask(client: FlaskClient) -> Ask:
+    """Give a function that asks the SPARQL endpoint by GET."""
+
+    def send(
+        query: str, accept: str | None = None, method: str = "GET", **parameters: Any
+    ) -> TestResponse:
+        address = "/sparql?" + urlencode({"query": query, **parameters}, doseq=True)
+        headers = {} if accept is None else {"Accept": accept}
+        return client.open(address, method=method, headers=headers)
+
+    return send
+
+
+@pytest.fixture(scope="session")
+def live_url() -> Iterator[str]:
+    """Give the URL of a service that granian serves in a process of its own."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen([sys.executable, "-c", _SERVE, str(port)], env=environment) as process:
+        try:
+            _wait_for(port, process)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.terminate()
+            process.wait(timeout=20)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _SECONDS_TO_START
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.05)
+    pytest.fail("the service did not start")

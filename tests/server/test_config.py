@@ -1,0 +1,73 @@
+"""Settings come from one table, and a wrong one is named."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import kg
+from server import create_app
+from server.config import SETTINGS, SettingError, read
+
+
+def test_defaults_hold_when_nothing_is_said() -> None:
+    """Every setting has its default."""
+    settings = read({}, {})
+
+    for setting in SETTINGS:
+        assert setting.default == getattr(settings, setting.name.lower())
+
+
+def test_what_is_given_comes_before_the_environment() -> None:
+    """A mapping beats a variable, a variable beats the default."""
+    environment = {"DERMOGRAPH_MAX_URL_BYTES": "20000", "DERMOGRAPH_MAX_BODY_BYTES": "30000"}
+
+    settings = read({"MAX_URL_BYTES": 10_000}, {**environment, "OTHER": "x"})
+
+    assert (settings.max_url_bytes, settings.max_body_bytes) == (10_000, 30_000)
+
+
+def test_the_public_url_loses_its_last_slash() -> None:
+    """Addresses are appended to it, so it has no slash at its end."""
+    assert read({"PUBLIC_URL": "https://x.test/kg/"}, {}).public_url == "https://x.test/kg"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAX_URL_BITES", 1),
+        ("MAX_URL_BYTES", 0),
+        ("MAX_URL_BYTES", -5),
+        ("MAX_URL_BYTES", 1.5),
+        ("MAX_URL_BYTES", True),
+        ("MAX_URL_BYTES", "many"),
+        ("MAX_URL_BYTES", ""),
+        ("PUBLIC_URL", "dermograph.example"),
+        ("PUBLIC_URL", "ftp://dermograph.example"),
+        ("PUBLIC_URL", "https://x.test/?a=b"),
+        ("PUBLIC_URL", 7),
+    ],
+)
+def test_a_wrong_setting_is_named(graph: kg.KnowledgeGraph, name: str, value: object) -> None:
+    """An unknown setting or an illegal value is an error that names it."""
+    with pytest.raises(SettingError, match=name):
+        create_app({name: value}, graph)
+
+
+def test_a_wrong_variable_is_named_as_it_is_in_the_environment() -> None:
+    """The error names the variable, so that it can be found."""
+    with pytest.raises(SettingError, match="DERMOGRAPH_MAX_URL_BYTES"):
+        read({}, {"DERMOGRAPH_MAX_URL_BYTES": "x"})
+    with pytest.raises(SettingError, match="DERMOGRAPH_COLOUR"):
+        read({}, {"DERMOGRAPH_COLOUR": "red"})
+
+
+def test_every_setting_is_documented() -> None:
+    """docs/protocol.md has a row for every setting, with its default."""
+    text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+
+    for setting in SETTINGS:
+        shown = "" if setting.default is None else f"{setting.default:,}"
+        assert re.search(rf"^\| `DERMOGRAPH_{setting.name}` \| {shown} *\|", text, re.MULTILINE)

@@ -1,0 +1,192 @@
+"""Every error is a problem document with its status, its type and what to do."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+import kg
+from kg import engine
+from kg.catalogue import ParameterError, UnknownQueryError
+from kg.engine import Answer, Query
+from server import create_app, errors
+from server.problems import PROBLEM_TYPES, problem_of
+
+STATUSES = [
+    (engine.QueryTimeout("too slow"), 503, "query-timeout"),
+    (engine.MemoryLimitExceeded("too much"), 503, "memory-limit"),
+    (engine.Overloaded("busy"), 503, "overloaded"),
+    (engine.EngineUnavailable("starting"), 503, "overloaded"),
+    (engine.ResultTooLarge(10), 403, "result-too-large"),
+    (engine.FederationRefused("no"), 403, "federation-refused"),
+    (engine.UnsupportedFunction("no"), 400, "unsupported-function"),
+    (engine.UpdateNotAllowed("no"), 400, "update-as-query"),
+    (engine.BindingError("no"), 400, "unbindable-value"),
+    (engine.QueryError("no"), 400, "query-refused"),
+    (engine.EngineError("secret path"), 500, "engine-failure"),
+    (engine.FormatNotAvailable(engine.ResultKind.BOOLEAN, ()), 406, "not-acceptable"),
+    (ParameterError("x", "no", "do"), 400, "bad-parameter"),
+    (UnknownQueryError("x", ["y"]), 404, "not-found"),
+    (errors.ReadOnly("no"), 403, "read-only"),
+    (errors.UnknownResource("no"), 404, "not-found"),
+]
+
+
+class Broken:
+    """An engine that raises the same exception for every question."""
+
+    version = "1"
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def check(self, text: str) -> None:
+        """Accept every text."""
+
+    def run(self, query: Query) -> Answer:
+        """Count as empty for the service that starts, then fail."""
+        if "COUNT" in query.text:
+            body = (
+                b'{"head":{},"results":{"bindings":[{"n":{"value":"0"},"graph":{"value":"g:"}}]}}'
+            )
+            return Answer(engine.ResultKind.SOLUTIONS, engine.JSON, body, "1", True, 0)
+        raise self.error
+
+
+def service_over(error: Exception, graph: kg.KnowledgeGraph) -> Flask:
+    """Give a service whose engine raises an error."""
+    broken = kg.KnowledgeGraph(
+        engine=Broken(error), catalogue=graph.catalogue, release="0", nquads=b""
+    )
+    return create_app({}, broken)
+
+
+@pytest.mark.parametrize(("error", "status", "slug"), STATUSES, ids=lambda value: str(value)[:30])
+def test_every_error_has_its_status_and_type(
+    graph: kg.KnowledgeGraph, error: Exception, status: int, slug: str
+) -> None:
+    """An exception in the engine reaches the client as the problem that the table says."""
+    response = service_over(error, graph).test_client().get("/sparql?query=ASK{}")
+
+    assert status == response.status_code
+    assert response.content_type == "application/problem+json"
+    assert f"http://localhost/problems/{slug}" == response.get_json()["type"]
+    assert PROBLEM_TYPES[slug].title == response.get_json()["title"]
+    assert status == response.get_json()["status"]
+    assert ("Retry-After" in response.headers) == (status == 503)
+
+
+def test_every_exception_of_the_engine_is_a_problem() -> None:
+    """No exception class of the interface is without a type of problem."""
+    classes = [getattr(engine, name) for name in engine.__all__]
+    made = {
+        each: each.__new__(each)
+        for each in classes
+        if isinstance(each, type) and issubclass(each, engine.EngineError)
+    }
+    slugs = {engine.QuerySyntaxError: "syntax-error", engine.DataError: "engine-failure"}
+    slugs |= {type(error): slug for error, _, slug in STATUSES}
+
+    assert set(made) <= set(slugs)
+
+
+def test_what_fails_inside_stays_inside(
+    graph: kg.KnowledgeGraph, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An unexpected exception is logged with its traceback; the client sees no internals."""
+    client = service_over(RuntimeError("secret path"), graph).test_client()
+
+    with caplog.at_level(logging.ERROR):
+        response = client.get("/sparql?query=ASK{}")
+
+    assert response.status_code == 500
+    assert response.get_json()["type"].endswith("/problems/internal-error")
+    assert "secret" not in response.text
+    assert "secret path" in caplog.text
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+
+
+def test_the_message_of_a_failing_engine_stays_inside(graph: kg.KnowledgeGraph) -> None:
+    """An error of the engine that is nobody's mistake tells no internals."""
+    client = service_over(engine.EngineError("secret path"), graph).test_client()
+
+    assert "secret" not in client.get("/sparql?query=ASK{}").text
+
+
+@pytest.mark.parametrize("slug", PROBLEM_TYPES)
+def test_every_type_of_problem_is_explained_at_its_address(client: FlaskClient, slug: str) -> None:
+    """The type of a problem is an address that explains it, to people and programs."""
+    page = client.get(f"/problems/{slug}", headers={"Accept": "text/html"})
+    document = client.get(f"/problems/{slug}", headers={"Accept": "application/json"})
+
+    assert 200 == page.status_code == document.status_code
+    assert PROBLEM_TYPES[slug].title in page.text
+    assert f"http://localhost/problems/{slug}" == document.get_json()["type"]
+    assert PROBLEM_TYPES[slug].explanation == document.get_json()["explanation"]
+
+
+def test_types_are_below_the_public_url(graph: kg.KnowledgeGraph) -> None:
+    """Behind a proxy the types of problems are where clients reach the service."""
+    client = create_app({"PUBLIC_URL": "https://dermograph.example/"}, graph).test_client()
+
+    response = client.get("/nowhere")
+
+    assert response.get_json()["type"] == "https://dermograph.example/problems/not-found"
+
+
+def test_a_browser_sees_the_error_with_its_query(client: FlaskClient) -> None:
+    """The page for an error has detail, place and hint, and the query to mend."""
+    response = client.get(
+        "/sparql?query=SELECT * { ?s dg:hasRisk ?o }", headers={"Accept": "text/html"}
+    )
+
+    assert response.status_code == 400
+    assert "The prefix dg: is not declared." in response.text
+    assert "Line 1, column 15" in response.text
+    assert "SELECT * { ?s dg:hasRisk ?o }</textarea>" in response.text
+
+
+def test_plain_text_tells_the_same(client: FlaskClient) -> None:
+    """A client that reads only text sees detail, excerpt and hint."""
+    response = client.get(
+        "/sparql?query=SELECT * { ?s dg:hasRisk ?o }", headers={"Accept": "text/plain"}
+    )
+
+    assert response.text.startswith("400 The query is not legal SPARQL\nThe prefix dg: is not")
+    assert "PREFIX dg:" in response.text
+
+
+def test_nothing_from_the_request_is_markup(client: FlaskClient) -> None:
+    """A query is shown as text, whatever it contains."""
+    evil = "</textarea><script>alert(1)</script>"
+    for address in (
+        f"/sparql?query={evil}",
+        f"/sparql?query=SELECT ('{evil}' AS ?x) {{}}",
+        f"/sparql?query=ASK{{}}&{evil}=1",
+        f"/queries/{evil}",
+        f"/queries/lasers/answer?{evil}={evil}",
+        f"/queries/why/answer?subject={evil}",
+    ):
+        page = client.get(address, headers={"Accept": "text/html"}).text
+
+        assert "<script>alert" not in page
+
+
+def test_what_http_itself_explains_has_no_type_of_its_own() -> None:
+    """A status without a type of problem is `about:blank`, as RFC 9457 has it."""
+    from werkzeug.exceptions import RequestTimeout
+
+    problem = problem_of(RequestTimeout())
+
+    assert (problem.slug, problem.status, problem.title) == (None, 408, "Request Timeout")
+
+
+def test_an_unknown_query_is_404_with_near_names(client: FlaskClient) -> None:
+    """A misspelt name is answered with names that resemble it."""
+    response = client.get("/queries/laser/answer")
+
+    assert response.status_code == 404
+    assert "lasers" in response.get_json()["near"]

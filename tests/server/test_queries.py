@@ -1,0 +1,279 @@
+"""The canned queries are listed, explained and answered."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from rdflib import RDF, RDFS, SH, Graph, URIRef
+
+import kg
+from kg.catalogue import Catalogue
+from kg.namespaces import DG
+from kg.results import Rows
+from server import create_app
+
+HTML = {"Accept": "text/html"}
+
+OWN = """#+ title: Own
+#+ description: For the tests of forms.
+#+ params:
+#+   - name: event
+#+     type: iri
+#+     class: dg:AdverseEvent
+#+     default: dg:AdverseEvent
+#+     description: An event.
+#+   - name: name
+#+     type: string
+#+     values: [a, b]
+#+     description: A name.
+SELECT ($event AS ?e) ($name AS ?n) {}
+"""
+
+
+@pytest.fixture
+def client_of_own(graph: kg.KnowledgeGraph, tmp_path: Path) -> FlaskClient:
+    """Give a client of a service with one canned query of the tests' own."""
+    (tmp_path / "own.rq").write_text(OWN)
+    own = kg.KnowledgeGraph(
+        engine=graph.engine,
+        catalogue=Catalogue.load(tmp_path, graph.engine),
+        release=graph.release,
+        nquads=b"",
+    )
+    return create_app({}, own).test_client()
+
+
+def test_the_catalogue_lists_every_query(client: FlaskClient, graph: kg.KnowledgeGraph) -> None:
+    """JSON, page and RDF name all queries."""
+    listed = client.get("/queries").get_json()["queries"]
+    page = client.get("/queries", headers=HTML).text
+    described = Graph().parse(data=client.get("/queries?format=turtle").text, format="turtle")
+
+    assert list(graph.catalogue) == [each["name"] for each in listed]
+    for name in graph.catalogue:
+        assert f'href="/queries/{name}"' in page
+        assert described.value(URIRef(f"http://localhost/queries/{name}"), RDFS.label)
+
+
+def test_every_query_is_described(client: FlaskClient, graph: kg.KnowledgeGraph) -> None:
+    """Each has title, description, parameters and text, as JSON, SPARQL and page."""
+    for name, query in graph.catalogue.items():
+        described = client.get(f"/queries/{name}").get_json()
+        text = client.get(f"/queries/{name}", headers={"Accept": "application/sparql-query"}).text
+        page = client.get(f"/queries/{name}", headers=HTML).text
+
+        assert query.title == described["title"]
+        assert query.text == described["query"] == text
+        assert [each.name for each in query.parameters] == [
+            each["name"] for each in described["parameters"]
+        ]
+        for parameter in query.parameters:
+            assert f'name="{parameter.name}"' in page
+
+
+def test_every_query_is_described_as_an_executable(
+    client: FlaskClient, graph: kg.KnowledgeGraph
+) -> None:
+    """Editors that look for `sh:SPARQLExecutable` find the text."""
+    for name, query in graph.catalogue.items():
+        node = URIRef(f"http://localhost/queries/{name}")
+        text = client.get(f"/queries/{name}", headers={"Accept": "text/turtle"}).text
+
+        described = Graph().parse(data=text, format="turtle")
+
+        assert (node, RDF.type, SH.SPARQLExecutable) in described
+        stated = described.value(node, SH.select) or described.value(node, SH.construct)
+        assert query.text == str(stated)
+
+
+def test_every_example_has_an_answer(client: FlaskClient, graph: kg.KnowledgeGraph) -> None:
+    """The examples of a query, and the query without values if none is required, have rows."""
+    for name, query in graph.catalogue.items():
+        required = any(parameter.required for parameter in query.parameters)
+        for example in [*query.examples, *([] if required else [{}])]:
+            answer = client.get(f"/queries/{name}/answer", query_string=example)
+            page = client.get(f"/queries/{name}/answer", query_string=example, headers=HTML)
+
+            assert 200 == answer.status_code == page.status_code, (name, example)
+            assert "The answer has no rows" not in page.text, (name, example)
+
+
+def test_the_answer_is_that_of_the_library(client: FlaskClient, graph: kg.KnowledgeGraph) -> None:
+    """The service gives the rows that `graph.query` gives."""
+    expected = graph.query("lay-terms")
+    assert isinstance(expected, Rows)
+
+    text = client.get("/queries/lay-terms/answer?format=csv").text
+
+    answered = list(csv.DictReader(io.StringIO(text)))
+    assert len(expected) == len(answered) > 10
+    assert tuple(answered[0]) == expected.columns
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "dg:CO2Laser",
+        "CO2Laser",
+        "https://w3id.org/dermograph/ontology/CO2Laser",
+    ],
+)
+def test_a_term_may_be_given_short_or_whole(client: FlaskClient, given: str) -> None:
+    """A parameter that names a term takes its name, its short form and its IRI."""
+    answers = client.get("/queries/why/answer", query_string={"subject": given})
+
+    assert answers.status_code == 200
+    assert answers.get_json()["results"]["bindings"]
+
+
+@pytest.mark.parametrize(
+    ("address", "parameter"),
+    [
+        ("/queries/why/answer", "subject"),
+        ("/queries/why/answer?subject=", "subject"),
+        ("/queries/why/answer?subject=a b", "subject"),
+        ("/queries/why/answer?subject=zz:CO2Laser", "subject"),
+        ("/queries/why/answer?subject=CO2Laser&subject=CO2Laser", "subject"),
+        ("/queries/why/answer?subject=CO2Laser&colour=red", "colour"),
+        ("/queries/why/answer?subject=CO2Laser&format=banana", "format"),
+        ("/queries/lasers?format=banana", "format"),
+        ("/queries?format=banana", "format"),
+    ],
+)
+def test_a_parameter_that_is_unfit_is_named(
+    client: FlaskClient, address: str, parameter: str
+) -> None:
+    """A missing, repeated, unknown or ill-typed parameter is 400, and says which."""
+    response = client.get(address)
+
+    assert response.status_code == 400
+    assert parameter == response.get_json()["parameter"]
+    assert response.get_json()["hint"]
+
+
+def test_a_missing_parameter_comes_with_the_schema(client: FlaskClient) -> None:
+    """A program learns what the parameters are; a person sees the form and the message."""
+    problem = client.get("/queries/why/answer").get_json()
+    page = client.get("/queries/why/answer", headers=HTML)
+
+    assert [each["name"] for each in problem["parameters"]] == ["subject", "property", "object"]
+    assert problem["parameters"][0]["required"] is True
+    assert page.status_code == 400
+    assert "subject: A value is required." in page.text
+    assert '<input type="text" id="subject" name="subject"' in page.text
+
+
+def test_the_form_keeps_what_was_given(client: FlaskClient) -> None:
+    """When one value is unfit, the others need not be typed again."""
+    page = client.get("/queries/why/answer?subject=a b&property=dg:acts", headers=HTML).text
+
+    assert 'value="a b"' in page
+    assert 'value="dg:acts"' in page
+
+
+def test_a_form_offers_the_concepts_of_a_class(
+    client_of_own: FlaskClient, graph: kg.KnowledgeGraph
+) -> None:
+    """A parameter with a class has a list of its concepts, its default chosen."""
+    page = client_of_own.get("/queries/own", headers=HTML).text
+    rows: Any = graph.query(
+        "PREFIX dg: <https://w3id.org/dermograph/ontology/> "
+        "PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#> "
+        "SELECT (COUNT(DISTINCT ?c) AS ?n) { ?c rdfs:subClassOf* dg:AdverseEvent ; rdfs:label ?l }"
+    )
+    [counted] = rows
+    options = page.partition('<select id="event"')[2].partition("</select>")[0]
+
+    assert options.count('<option value="dg:') == counted["n"]
+    assert '<option value="dg:AdverseEvent" selected>adverse event</option>' in options
+    assert options.count(" selected") == 1
+
+
+def test_a_form_offers_the_values_of_an_enumeration(client_of_own: FlaskClient) -> None:
+    """A parameter with a list of values offers them; without a default, none is chosen."""
+    page = client_of_own.get("/queries/own", headers=HTML).text
+    options = page.partition('<select id="name"')[2].partition("</select>")[0]
+
+    assert options.count("<option") == 3
+    assert '<option value="">any</option>' in options
+    assert "selected" not in options
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["Hypopigmentation", "dg:Hypopigmentation", f"{DG}Hypopigmentation"],
+)
+def test_a_form_can_be_prefilled(client_of_own: FlaskClient, given: str) -> None:
+    """Values in the address of a query's page are chosen in its form."""
+    page = client_of_own.get(f"/queries/own?event={given}&name=a", headers=HTML).text
+
+    assert '<option value="dg:Hypopigmentation" selected>' in page
+    assert '<option value="a" selected>' in page
+
+
+def test_values_reach_the_query_and_come_back_to_the_form(client_of_own: FlaskClient) -> None:
+    """An answer is that for the values; its page leads back to the form with them."""
+    address = "/queries/own/answer?event=Erythema&name=a"
+
+    [row] = client_of_own.get(address).get_json()["results"]["bindings"]
+    page = client_of_own.get(address, headers=HTML).text
+
+    assert (row["e"]["value"], row["n"]["value"]) == (f"{DG}Erythema", "a")
+    assert 'href="/queries/own?event=Erythema&amp;name=a"' in page
+
+
+def test_an_answer_page_links_terms_and_downloads(client: FlaskClient) -> None:
+    """Cells with our IRIs lead to our pages; downloads keep the values of the parameters."""
+    page = client.get("/queries/why/answer?subject=CO2Laser", headers=HTML).text
+
+    assert 'href="/id/claim/' in page
+    assert 'href="/queries/why/answer?subject=CO2Laser&amp;format=csv"' in page
+
+
+def test_a_page_shows_a_part_and_says_so(client: FlaskClient) -> None:
+    """A long answer is shown in part, with the number of all rows; downloads have them all."""
+    query = "SELECT * { ?s ?p ?o } LIMIT 1234"
+    for text, rows in ((query, 1000), (query.replace("SELECT *", "CONSTRUCT WHERE"), 1000)):
+        page = client.get("/sparql", query_string={"query": text}, headers=HTML).text
+
+        assert rows + 1 == page.count("<tr>")
+        assert "Showing 1,000 of 1,2" in page
+
+    document = client.get("/sparql", query_string={"query": query}).get_json()
+    assert len(document["results"]["bindings"]) == 1234
+
+
+def test_every_kind_of_term_is_shown(client: FlaskClient) -> None:
+    """IRIs, literals with language or datatype, blank nodes and unbound variables have cells."""
+    query = """SELECT * { VALUES (?a ?b ?c ?d ?e ?f) {
+        (<https://w3id.org/dermograph/id/claim/B0375> <http://x.test/a> <javascript:alert(1)>
+         "Haut"@de 7 UNDEF) } BIND(BNODE() AS ?g) }"""
+
+    page = client.get("/sparql", query_string={"query": query}, headers=HTML).text
+
+    assert '<a href="/id/claim/B0375" title="https://w3id.org/dermograph/id/claim/B0375">' in page
+    assert '<a href="http://x.test/a"' in page
+    assert 'href="javascript' not in page
+    assert '<span title="de">Haut</span>' in page
+    assert '<td class="number"><span title="xsd:integer">7</span></td>' in page
+    assert "_:" in page
+
+
+@pytest.mark.parametrize(("text", "shown"), [("ASK {}", "true"), ("ASK {<a:> ?p 1}", "false")])
+def test_a_truth_value_is_shown(client: FlaskClient, text: str, shown: str) -> None:
+    """The page for ASK says true or false."""
+    page = client.get("/sparql", query_string={"query": text}, headers=HTML).text
+
+    assert f"<strong>{shown}</strong>" in page
+
+
+def test_an_empty_answer_is_said_to_be_empty(client: FlaskClient) -> None:
+    """The page says that there are no rows."""
+    page = client.get("/sparql?query=SELECT * {<a:> ?p 1}", headers=HTML).text
+
+    assert "The answer has no rows." in page

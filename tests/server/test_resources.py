@@ -1,0 +1,377 @@
+"""Linked data over HTTP: every IRI that we mint has a document, in every format and as a page."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Final
+
+import pytest
+import rdflib
+from flask.testing import FlaskClient
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pyoxigraph import RdfFormat, parse
+
+import kg
+from kg import jsonld
+from kg.engine import formats
+from kg.engine.inprocess import InProcessEngine
+from kg.graph import KnowledgeGraph
+from kg.namespaces import BASE, DG, GRAPH
+from kg.shipped import ONTOLOGY_FOLDER
+from server import create_app
+from server.negotiation import RDF, Representation
+
+CONCEPT: Final = "/ontology/CO2LaserResurfacing"
+CLAIM: Final = "/id/claim/B0001"
+POINT: Final = "/id/spectrum/epidermis-salomatina-2006/400.424"
+PATHS: Final = (
+    *(CONCEPT, CLAIM, POINT, "/ontology", "/ontology/", "/ontology/0.1.0", "/ontology/hasRisk"),
+    *("/ontology/Claim", "/id/source/NANNI1998", "/id/spectrum/water-hale-querry-1973"),
+    *("/id/claim/S01", "/id/disagreement/C01", "/id/rule/claim-to-edge", "/id/confidence/low"),
+    *("/id/confidence", "/id/dataset", "/graph/sources", "/graph/dataset"),
+)
+BROWSER: Final = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+RDFLIB: Final = (
+    "application/rdf+xml, text/n3, text/turtle, application/n-triples, application/ld+json, "
+    "application/n-quads, application/trix, application/trig"
+)
+OWL_API: Final = "application/rdf+xml, application/xml; q=0.5, text/xml; q=0.3, */*; q=0.2"
+
+
+def triples(body: bytes, representation: Representation) -> set[str]:
+    """Read a document in any RDF format as a set of N-Triples."""
+    if representation.format == formats.JSONLD:
+        context = jsonld.Context.load(
+            ONTOLOGY_FOLDER / "context.jsonld", "http://localhost/context.jsonld"
+        )
+        body, media_type = jsonld.read(body, context), "application/n-triples"
+    else:
+        media_type = representation.media_type
+    read = RdfFormat.from_media_type(media_type)
+    assert read is not None
+    return {str(quad.triple) for quad in parse(body, format=read)}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("accept", [*(each.media_type for each in RDF), BROWSER])
+def test_every_kind_of_iri_dereferences_in_every_format(
+    client: FlaskClient, path: str, accept: str
+) -> None:
+    """The bare URL answers 200 in the format that is asked for, and says which it became."""
+    response = client.get(path, headers={"Accept": accept})
+    assert response.status_code == 200
+    assert response.mimetype == accept.partition(",")[0]
+    assert response.vary.as_set() == {"accept"}
+    assert response.headers["Content-Location"].startswith("http://localhost/")
+    again = client.get(response.headers["Content-Location"])
+    assert again.data == response.data
+
+
+@pytest.mark.parametrize("path", [CONCEPT, CLAIM, POINT, "/ontology/0.1.0", "/id/dataset"])
+@pytest.mark.parametrize("offer", RDF, ids=lambda offer: str(offer.name))
+def test_a_suffix_fixes_the_format(client: FlaskClient, path: str, offer: Representation) -> None:
+    """With a suffix the Accept header has no say, and caches need not look at it."""
+    response = client.get(f"{path}.{offer.suffix}", headers={"Accept": "text/html"})
+    assert response.status_code == 200
+    assert response.mimetype == offer.media_type
+    assert not response.vary
+    assert 'rel="canonical"' in response.headers["Link"]
+
+
+@pytest.mark.parametrize("path", [CONCEPT, CLAIM, "/id/source/NANNI1998", POINT])
+def test_all_formats_hold_the_same_triples(client: FlaskClient, path: str) -> None:
+    """Whatever the format, a document holds the same graph."""
+    documents = {offer: client.get(f"{path}.{offer.suffix}").data for offer in RDF}
+    graphs = [triples(body, offer) for offer, body in documents.items()]
+    assert graphs[0]
+    assert all(graph == graphs[0] for graph in graphs)
+
+
+@pytest.mark.parametrize(
+    ("accept", "media_type"),
+    [
+        (None, "text/turtle"),
+        ("*/*", "text/turtle"),
+        (RDFLIB, "text/turtle"),
+        (OWL_API, "application/rdf+xml"),
+        (BROWSER, "text/html"),
+        ("application/ld+json, application/json;q=0.9, */*;q=0.1", "application/ld+json"),
+        ("application/json", "application/ld+json"),
+        ("text/turtle;q=0, */*", "application/n-triples"),
+    ],
+)
+def test_each_client_gets_what_it_reads(
+    client: FlaskClient, accept: str | None, media_type: str
+) -> None:
+    """What rdflib, the OWL API, browsers and curl send leads to a format that they can read."""
+    headers = {} if accept is None else {"Accept": accept}
+    for path in ("/ontology", CONCEPT):
+        assert client.get(path, headers=headers).mimetype == media_type
+
+
+def test_rdflib_reads_a_resource_by_its_url(live_url: str) -> None:
+    """Graph.parse(url) needs no format."""
+    graph = rdflib.Graph().parse(live_url + CLAIM)
+    claim = rdflib.URIRef(BASE + CLAIM[1:])
+    assert (claim, rdflib.URIRef(DG + "predicate"), rdflib.URIRef(DG + "isA")) in graph
+
+
+def test_nothing_acceptable_lists_what_there_is(client: FlaskClient) -> None:
+    """An Accept header that admits nothing gets 406 with the media types."""
+    response = client.get(CLAIM, headers={"Accept": "image/png"})
+    assert response.status_code == 406
+    assert "text/turtle" in response.get_json(force=True)["available"]
+
+
+def test_alternates_are_linked(client: FlaskClient) -> None:
+    """The Link header leads to each other format, the licence and the IRI itself."""
+    link = client.get(CLAIM).headers["Link"]
+    assert f'<{BASE}id/claim/B0001>; rel="canonical"' in link
+    assert '<http://localhost/id/claim/B0001.ttl>; rel="describedby"' in link
+    assert '<http://localhost/id/claim/B0001.html>; rel="alternate"; type="text/html"' in link
+    assert 'rel="license"' in link
+
+
+def test_the_public_url_is_used_throughout(graph: kg.KnowledgeGraph) -> None:
+    """Behind a proxy, links and the address of the context are those that clients see."""
+    client = create_app({"PUBLIC_URL": "https://dermograph.example/kg"}, graph).test_client()
+    response = client.get(f"{CLAIM}.jsonld")
+    assert response.get_json()["@context"] == "https://dermograph.example/kg/context.jsonld"
+    assert "<https://dermograph.example/kg/id/claim/B0001.ttl>" in response.headers["Link"]
+    assert "http://localhost" not in response.headers["Link"]
+
+
+@pytest.mark.parametrize("path", [CLAIM, f"{CLAIM}.jsonld", f"{CLAIM}.html", "/context.jsonld"])
+def test_a_client_that_has_it_gets_304(client: FlaskClient, path: str) -> None:
+    """The entity tag leads to 304 without a body, with the same tag."""
+    first = client.get(path)
+    tag = first.headers["ETag"]
+    again = client.get(path, headers={"If-None-Match": tag})
+    assert again.status_code == 304
+    assert again.data == b""
+    assert again.headers["ETag"] == tag
+    assert again.vary.as_set() == first.vary.as_set()
+
+
+def test_formats_have_tags_of_their_own(client: FlaskClient) -> None:
+    """The tag of one format does not stand for another."""
+    tags = {client.get(f"{CLAIM}.{offer.suffix}").headers["ETag"] for offer in RDF}
+    assert len(tags) == len(RDF)
+
+
+@pytest.mark.parametrize("path", [CONCEPT, f"{CLAIM}.ttl", "/context.jsonld"])
+def test_head_and_options_are_right(client: FlaskClient, path: str) -> None:
+    """HEAD has the headers of GET and no body; OPTIONS says what is allowed."""
+    got, head = client.get(path), client.head(path)
+    assert head.data == b""
+    for name in ("Content-Type", "Content-Length", "ETag", "Link"):
+        assert head.headers.get(name) == got.headers.get(name)
+    options = client.options(path)
+    assert options.status_code == 204
+    assert options.headers["Allow"] == "GET, HEAD, OPTIONS"
+
+
+def test_changing_a_resource_is_not_allowed(client: FlaskClient) -> None:
+    """PUT and DELETE get 405 with the methods that are."""
+    for method in ("PUT", "DELETE", "POST"):
+        response = client.open(CLAIM, method=method)
+        assert response.status_code == 405
+        assert "GET" in response.headers["Allow"]
+
+
+def test_an_unknown_resource_gets_near_names(client: FlaskClient) -> None:
+    """404 says what was looked for, and what is spelt like it."""
+    response = client.get("/ontology/Erythma", headers={"Accept": "application/json"})
+    assert response.status_code == 404
+    problem = response.get_json(force=True)
+    assert f"{DG}Erythma" in problem["detail"]
+    assert problem["similar"][0] == {"id": f"{DG}Erythema", "label": "erythema"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/id/claim/B0001.json", "/id/claim/B9999.ttl", "/ontology/0.0.9", "/graph/x", "/ontology.xyz"],
+)
+def test_what_is_not_there_is_404_whatever_its_suffix(client: FlaskClient, path: str) -> None:
+    """A suffix that is no format is part of the name, and the name is unknown."""
+    assert client.get(path).status_code == 404
+
+
+@settings(deadline=None, max_examples=30)
+@given(path=st.text(max_size=40))
+def test_any_path_gets_an_orderly_answer(client_of_session: FlaskClient, path: str) -> None:
+    """No path, whatever its characters, is an error of the service."""
+    response = client_of_session.get(
+        "/id/" + path.encode(errors="replace").decode(errors="replace")
+    )
+    assert response.status_code in (200, 308, 400, 404)
+
+
+def test_unknown_parameters_are_refused(client: FlaskClient) -> None:
+    """A misspelt parameter is named, not ignored."""
+    response = client.get(f"{CLAIM}?fromat=ttl")
+    assert response.status_code == 400
+    assert response.get_json(force=True)["parameter"] == "fromat"
+
+
+def test_a_format_can_be_asked_for_by_name(client: FlaskClient) -> None:
+    """`?format=` works as it does for queries, but not beside a suffix."""
+    assert client.get(f"{CLAIM}?format=ttl", headers={"Accept": "*/*"}).mimetype == "text/turtle"
+    assert client.get(f"{CLAIM}?format=json-ld").mimetype == "application/ld+json"
+    assert client.get(f"{CLAIM}.ttl?format=nt").status_code == 400
+
+
+@pytest.mark.parametrize("form", jsonld.FORMS)
+def test_a_profile_of_jsonld_is_honoured_and_echoed(client: FlaskClient, form: str) -> None:
+    """The profile of the Accept header decides the form, and the Content-Type says so."""
+    profile = f"http://www.w3.org/ns/json-ld#{form}"
+    response = client.get(CLAIM, headers={"Accept": f'application/ld+json;profile="{profile}"'})
+    assert response.mimetype_params["profile"] == profile
+    document = json.loads(response.data)
+    shape = {"framed": "id", "expanded": 0}.get(form, "@graph")
+    assert shape in document if isinstance(shape, str) else document[shape]["@id"]
+
+
+def test_an_unknown_profile_is_ignored(client: FlaskClient) -> None:
+    """A profile that we do not know gets the usual form, not 406."""
+    accept = 'application/ld+json;profile="https://example.org/profile"'
+    response = client.get(CLAIM, headers={"Accept": accept})
+    assert response.status_code == 200
+    assert response.get_json()["id"] == f"{BASE}id/claim/B0001"
+
+
+def test_the_context_is_served_for_browsers_and_caches(client: FlaskClient) -> None:
+    """The context is JSON-LD, open to scripts of other sites, and cacheable without Vary."""
+    response = client.get("/context.jsonld", headers={"Accept": "text/html"})
+    assert response.mimetype == "application/ld+json"
+    assert response.headers["Access-Control-Allow-Origin"] == "*"
+    assert "max-age" in response.headers["Cache-Control"]
+    assert not response.vary
+    assert "@context" in response.get_json()
+
+
+def page(client: FlaskClient, path: str) -> str:
+    """Give the page about a resource."""
+    response = client.get(path, headers={"Accept": BROWSER})
+    assert response.status_code == 200
+    return response.text
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_every_link_to_ourselves_leads_somewhere(client: FlaskClient, path: str) -> None:
+    """No page has a dead link to this service."""
+    targets = sorted(set(re.findall(r'href="(/[^"#]*)"', page(client, path))))
+    assert targets
+    for target in targets[:: max(1, len(targets) // 25)]:
+        with client.get(target) as response:
+            assert response.status_code == 200, target
+
+
+def test_a_concept_page_tells_what_is_known_with_sources(client: FlaskClient) -> None:
+    """Definition, hierarchy, conclusions with their reasons, and claims with their sources."""
+    text = page(client, CONCEPT)
+    assert "<h1>CO2 laser resurfacing</h1>" in text
+    assert "An ablative laser resurfacing that is done with a carbon dioxide laser." in text
+    assert 'href="/ontology/AblativeLaserResurfacing"' in text
+    assert 'href="/id/rule/claim-to-edge"' in text
+    assert text.count('<table class="claims">') > 3
+    assert 'href="https://doi.org/' in text
+
+
+def test_a_doubtful_claim_carries_a_warning_wherever_it_is_shown(
+    client: FlaskClient, graph: kg.KnowledgeGraph
+) -> None:
+    """Low confidence is visible on the claim's page and on the page of its subject."""
+    found = graph.query(
+        f"SELECT ?claim ?subject WHERE {{ ?claim <{DG}confidence> <{BASE}id/confidence/low> ;"
+        f" <{DG}subject> ?subject }} ORDER BY ?claim LIMIT 1"
+    )
+    assert isinstance(found, kg.Rows)
+    (row,) = found
+    for name in ("claim", "subject"):
+        path = "/" + str(row[name]).removeprefix(BASE)
+        assert re.search(r"low confidence", page(client, path), re.IGNORECASE)
+
+
+def test_a_claim_page_shows_every_slot(client: FlaskClient, graph: kg.KnowledgeGraph) -> None:
+    """Each literal that is stated of a claim can be read on its page."""
+    claim = f"{BASE}id/claim/B0407"
+    found = graph.query(f"SELECT ?p ?o WHERE {{ <{claim}> ?p ?o FILTER isLiteral(?o) }}")
+    assert isinstance(found, kg.Rows)
+    text = page(client, "/id/claim/B0407")
+    for row in found:
+        if not str(row["p"]).startswith(f"{DG}proportion"):
+            assert str(row["o"]) in text, row
+
+
+def test_a_source_page_leads_to_the_publication_and_lists_its_claims(client: FlaskClient) -> None:
+    """Authors, identifiers with links, what was seen, and the claims taken from it."""
+    text = page(client, "/id/source/NANNI1998")
+    assert "Nanni" in text
+    assert re.search(r'href="https://pubmed\.ncbi\.nlm\.nih\.gov/\d+/"', text)
+    assert "What was read of it" in text
+    assert "full-field CO2 laser resurfacing has risk erythema" in text
+
+
+def test_a_spectrum_page_draws_its_points_and_marks_lasers(client: FlaskClient) -> None:
+    """The plot has a curve and laser lines; the table has every point and names the lasers."""
+    text = page(client, "/id/spectrum/water-hale-querry-1973")
+    assert "<polyline" in text
+    assert 'class="laser"' in text
+    assert text.count("<tr") > 130
+    assert re.search(r">2940</a>.*Er:YAG laser", text, re.DOTALL)
+
+
+def test_a_page_carries_links_and_schema_org_data(client: FlaskClient) -> None:
+    """Alternates for each format, and a data block that calls a procedure a MedicalTherapy."""
+    text = page(client, CONCEPT)
+    for offer in RDF:
+        assert f'rel="alternate" type="{offer.media_type}" href="{CONCEPT}.{offer.suffix}"' in text
+    block = re.search(r'<script type="application/ld\+json">(.*?)</script>', text, re.DOTALL)
+    assert block
+    data = json.loads(block[1])
+    assert data["@type"] == "MedicalTherapy"
+    assert data["name"] == "CO2 laser resurfacing"
+    risk = {"@type": "MedicalEntity", "@id": f"{DG}Hyperpigmentation", "name": "hyperpigmentation"}
+    assert risk in data["adverseOutcome"]
+    assert not {"risks", "usesDevice", "indication"} & set(data)
+
+
+AWKWARD: Final = f"""
+<{DG}Old> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://www.w3.org/2002/07/owl#Class> <{GRAPH}ontology> .
+<{DG}Old> <http://www.w3.org/2000/01/rdf-schema#label> "old <b>name</b> </script>"@en <{GRAPH}ontology> .
+<{DG}Old> <http://www.w3.org/2002/07/owl#deprecated> "true"^^<http://www.w3.org/2001/XMLSchema#boolean> <{GRAPH}ontology> .
+<{DG}Old> <http://purl.org/dc/terms/isReplacedBy> <{DG}New> <{GRAPH}ontology> .
+<{DG}New> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://www.w3.org/2002/07/owl#Class> <{GRAPH}ontology> .
+<{DG}New> <http://www.w3.org/2000/01/rdf-schema#label> "new name"@en <{GRAPH}ontology> .
+<{DG}New> <{DG}partOf> <javascript:alert(1)> <{GRAPH}ontology> .
+"""
+
+
+@pytest.fixture
+def awkward(graph: kg.KnowledgeGraph) -> FlaskClient:
+    """Give a client of a service over a graph with a withdrawn term and hostile text."""
+    nquads = AWKWARD.strip().encode() + b"\n"
+    engine = InProcessEngine(nquads, version="awkward")
+    small = KnowledgeGraph(engine=engine, catalogue=graph.catalogue, release="0", nquads=nquads)
+    return create_app({}, small).test_client()
+
+
+def test_a_withdrawn_term_says_what_replaces_it(awkward: FlaskClient) -> None:
+    """A deprecated IRI still answers 200, with a note and its replacement, in page and data."""
+    text = page(awkward, "/ontology/Old")
+    assert "withdrawn" in text
+    assert '<a href="/ontology/New">new name</a>' in text
+    document = awkward.get("/ontology/Old.jsonld").get_json()
+    assert document["deprecated"] is True
+    assert document["isReplacedBy"][0]["label"] == "new name"
+
+
+def test_text_of_the_graph_stays_text_on_the_page(awkward: FlaskClient) -> None:
+    """Markup in a label is shown, not obeyed, and an IRI that is no web address is not a link."""
+    text = page(awkward, "/ontology/Old")
+    assert "<b>name" not in text
+    assert text.count("</script>") == 1
+    assert 'href="javascript:' not in page(awkward, "/ontology/New")
