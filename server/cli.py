@@ -47,19 +47,25 @@ from kg.namespaces import curie
 from kg.results import Rows, Value, python_result
 from kg.shipped import ONTOLOGY_FOLDER
 
-INVALID: Final = 1
-NOT_ANSWERABLE: Final = 3
-UNAVAILABLE: Final = 4
-
 _BY_NAME: Final = {each.name: each for each in FORMATS}
 
 
-class Failure(click.ClickException):
-    """An error to be said on standard error before ending with an exit code."""
+class Invalid(click.ClickException):
+    """The files or the knowledge are invalid."""
 
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        self.exit_code = exit_code
+    exit_code = 1
+
+
+class NotAnswerable(click.ClickException):
+    """The query cannot be answered as it is asked."""
+
+    exit_code = 3
+
+
+class Unavailable(click.ClickException):
+    """The engine could not finish."""
+
+    exit_code = 4
 
 
 @contextmanager
@@ -68,18 +74,18 @@ def _failures_said() -> Iterator[None]:
     try:
         yield
     except (kg.BuildError, kg.InvalidKnowledge, CatalogueError) as error:
-        raise Failure(str(error), INVALID) from error
+        raise Invalid(str(error)) from error
     except QuerySyntaxError as error:
         hint = f"\n{error.hint}" if error.hint else ""
-        raise Failure(f"{error}\n{error.excerpt}{hint}", NOT_ANSWERABLE) from error
+        raise NotAnswerable(f"{error}\n{error.excerpt}{hint}") from error
     except FormatNotAvailable as error:
         names = ", ".join(each.name for each in error.available)
         message = f"The result is {error.kind.phrase}; give --format as one of {names}."
-        raise Failure(message, NOT_ANSWERABLE) from error
+        raise NotAnswerable(message) from error
     except QueryError as error:
-        raise Failure(str(error), NOT_ANSWERABLE) from error
+        raise NotAnswerable(str(error)) from error
     except EngineUnavailable as error:
-        raise Failure(str(error), UNAVAILABLE) from error
+        raise Unavailable(str(error)) from error
     except (UnknownQueryError, ParameterError) as error:
         raise click.UsageError(str(error)) from error
 
@@ -126,7 +132,8 @@ def serve(host: str, port: int, public_url: str | None) -> None:
     Further settings are read from environment variables; see docs/protocol.md.
     """
     from server.config import SettingError  # noqa: PLC0415 - the other commands need no server
-    from server.serve import AddressError, serve as serve_graph  # noqa: PLC0415 - as above
+    from server.serve import AddressError  # noqa: PLC0415 - as above
+    from server.serve import serve as serve_graph  # noqa: PLC0415 - as above
 
     with _failures_said():
         graph = _load()
@@ -159,17 +166,24 @@ def build_command(output: Path | None, folder: Path) -> None:
         progress("validating")
         report = check(built.nquads, origins=built.origins)
     if not report.conforms:
-        raise Failure(report.as_text(), INVALID)
+        raise Invalid(report.as_text())
     if output is not None:
-        with click.open_file(str(output), "wb") as file:
-            file.write(built.nquads)
+        _save(built.nquads, output)
     total = sum(built.counts.values())
     graphs = ", ".join(f"{name} {count}" for name, count in built.counts.items())
     click.echo(f"version {built.version}: {total} triples ({graphs})", err=True)
 
 
+def _save(content: bytes, output: Path) -> None:
+    try:
+        with click.open_file(str(output), "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise click.UsageError(f"Cannot write {output}: {error.strerror}.") from error
+
+
 @main.command()
-@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option(
     "--format",
     "form",
@@ -193,7 +207,7 @@ def validate(files: Sequence[Path], form: str) -> None:
                 progress("validating")
                 report = check(built.nquads, origins=built.origins)
         except ValidationInputError as error:
-            raise Failure(str(error), INVALID) from error
+            raise Invalid(str(error)) from error
     written = {
         "text": report.as_text,
         "json": lambda: json.dumps(report.as_dict(), indent=2, ensure_ascii=False),
@@ -201,7 +215,7 @@ def validate(files: Sequence[Path], form: str) -> None:
     }[form]()
     click.echo(written)
     if not report.conforms:
-        sys.exit(INVALID)
+        sys.exit(Invalid.exit_code)
 
 
 @main.command()

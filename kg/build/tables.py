@@ -23,19 +23,22 @@ from jsonschema import Draft202012Validator
 from rdflib import XSD, Literal, URIRef
 
 from kg.build.errors import BuildError, Problem
+from kg.engine import BindingError
+from kg.engine.bindings import canonical
 from kg.namespaces import PREFIXES
 
 Triple = tuple[URIRef, URIRef, URIRef | Literal]
 
 _PATTERNS: Final = {
     "string": re.compile(r".+", re.DOTALL),
-    "integer": re.compile(r"[+-]?\d+"),
-    "decimal": re.compile(r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)"),
+    "integer": re.compile(r"[+-]?\d+", re.ASCII),
+    "decimal": re.compile(r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)", re.ASCII),
     "boolean": re.compile(r"true|false"),
-    "date": re.compile(r"\d{4}-\d{2}-\d{2}"),
-    "gYear": re.compile(r"\d{4}"),
+    "date": re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII),
+    "gYear": re.compile(r"\d{4}", re.ASCII),
     "duration": re.compile(
-        r"P(?=.)(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?=.)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?"
+        r"P(?=.)(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?=.)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?",
+        re.ASCII,
     ),
     "anyURI": re.compile(r"\S+"),
 }
@@ -50,6 +53,21 @@ _REMEDIES: Final = {
     "anyURI": "Write an IRI or a prefixed name such as dg:Erythema.",
 }
 
+_SCHEMA_OF_GROUPS: Final[dict[str, Any]] = {
+    "type": "object",
+    "required": ["tables"],
+    "properties": {
+        "tables": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "additionalProperties": False,
+                "required": ["url", "tableSchema"],
+                "properties": {"url": {"type": "string"}, "tableSchema": {"type": "string"}},
+            },
+        },
+    },
+}
 _SCHEMA_OF_SCHEMAS: Final[dict[str, Any]] = {
     "type": "object",
     "additionalProperties": False,
@@ -151,13 +169,12 @@ def read_tables(folder: Path) -> list[Table]:
         BuildError: the mapping or a table is malformed; names all problems found.
     """
     mapping = folder / "tables.json"
-    group = _read_json(folder, mapping)
+    group = _read_json(folder, mapping, _SCHEMA_OF_GROUPS)
     problems: list[Problem] = []
     tables = []
     schemas = []
     for entry in group["tables"]:
-        schema = _read_json(folder, folder / entry["tableSchema"])
-        _check_schema(entry["tableSchema"], schema)
+        schema = _read_json(folder, folder / entry["tableSchema"], _SCHEMA_OF_SCHEMAS)
         rows = tuple(_read_table(folder, entry["url"], schema, problems))
         tables.append(Table(entry["url"], rows))
         schemas.append(schema)
@@ -194,7 +211,7 @@ def canonical_decimal(text: str) -> str:
     return "0" if shortest == "-0" else shortest
 
 
-def _read_json(folder: Path, path: Path) -> dict[str, Any]:
+def _read_json(folder: Path, path: Path, schema: Mapping[str, Any]) -> dict[str, Any]:
     name = str(path.relative_to(folder))
     try:
         content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -203,16 +220,17 @@ def _read_json(folder: Path, path: Path) -> dict[str, Any]:
     except json.JSONDecodeError as error:
         problem = Problem(name, error.lineno, "", f"This is not JSON: {error.msg}.", "Mend it.")
         raise BuildError([problem]) from error
-    return content
-
-
-def _check_schema(name: str, schema: Mapping[str, Any]) -> None:
+    except UnicodeDecodeError as error:
+        detail = f"The file is not UTF-8: {error}."
+        raise BuildError([Problem(name, 0, "", detail, "Convert it.")]) from error
+    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     problems = [
         Problem(name, 0, "/".join(str(key) for key in error.path), f"{error.message}.", "Mend it.")
-        for error in Draft202012Validator(_SCHEMA_OF_SCHEMAS).iter_errors(schema)
+        for error in validator.iter_errors(content)
     ]
     if problems:
         raise BuildError(problems)
+    return content
 
 
 def _read_table(
@@ -293,6 +311,11 @@ def _column_triples(
         if len(set(values)) != len(values):
             raise ValueError("A value is repeated in the cell.", "Give each value once.")
     objects = [_value(column, {**cells, name: value}) for value in values]
+    for value in objects:
+        try:
+            canonical(value)
+        except BindingError as error:
+            raise ValueError(str(error), "Correct the cell.") from error
     if column.get("suppressOutput") or "propertyUrl" not in column:
         return []
     predicate = term_of(column["propertyUrl"])
@@ -335,13 +358,14 @@ def _filled(template: str, cells: Mapping[str, str]) -> str:
 def _broken_references(
     table: Table, schema: Mapping[str, Any], tables: Sequence[Table]
 ) -> Iterator[Problem]:
-    by_file = {each.file: each for each in tables}
     for key in schema.get("foreignKeys", ()):
         column = key["columnReference"]
         reference = key["reference"]
         known = {
             row.cells.get(reference["columnReference"])
-            for row in by_file[reference["resource"]].rows
+            for each in tables
+            if each.file == reference["resource"]
+            for row in each.rows
         }
         for row in table.rows:
             if column in row.cells and row.cells[column] not in known:

@@ -9,9 +9,12 @@ from pathlib import Path
 from rdflib import BNode, Graph, Literal, URIRef
 from rdflib.compare import to_canonical_graph
 from rdflib.plugins.parsers.notation3 import BadSyntax
+from rdflib.term import Node
 
 from kg.build.errors import BuildError, Problem
 from kg.build.tables import Triple
+from kg.engine import BindingError
+from kg.engine.bindings import canonical
 from kg.namespaces import BASE
 
 _SKOLEM = BASE + ".well-known/genid/"
@@ -29,13 +32,16 @@ def read_turtle(folder: Path, path: Path) -> Iterator[Triple]:
         path: the file.
 
     Raises:
-        BuildError: the file is not Turtle.
+        BuildError: the file is not Turtle, or has an IRI or a literal that is malformed.
     """
     graph = Graph()
     try:
         graph.parse(path, format="turtle")
     except (BadSyntax, UnicodeDecodeError, ValueError) as error:
         raise BuildError([_problem(str(path.relative_to(folder)), error)]) from error
+    problems = sorted(set(_malformed(folder, path, graph)))
+    if problems:
+        raise BuildError(problems)
     if any(isinstance(term, BNode) for triple in graph for term in triple):
         graph = to_canonical_graph(graph)
     for subject, predicate, value in graph:
@@ -52,6 +58,34 @@ def lines_of_subjects(path: Path) -> dict[str, int]:
         if line and not line[0].isspace() and line[0] not in "#.]" and not _NUMBER.match(line):
             lines.setdefault(line.split(maxsplit=1)[0], number)
     return lines
+
+
+def _malformed(folder: Path, path: Path, graph: Graph) -> Iterator[Problem]:
+    name = str(path.relative_to(folder))
+    for subject, *rest in graph:
+        for term in (subject, *rest):
+            detail = _fault(term)
+            if detail is not None:
+                # Lines are known by subject as written, which a malformed one need not be.
+                line = next(
+                    (n for text, n in lines_of_subjects(path).items() if _is_written(text, subject)),
+                    0,
+                )
+                yield Problem(name, line, "", detail, "Correct it.")
+
+
+def _fault(term: Node) -> str | None:
+    if isinstance(term, BNode):
+        return None
+    if isinstance(term, URIRef) and term.startswith("file:"):
+        return f"An IRI is relative: {term.rpartition('/')[2]}."
+    if isinstance(term, Literal) and term.ill_typed:
+        return f"{str(term)!r} is not of the type {term.datatype}."
+    try:
+        canonical(term)  # type: ignore[arg-type] - neither blank nodes nor anything else is left
+    except BindingError as error:
+        return str(error)
+    return None
 
 
 def _problem(name: str, error: Exception) -> Problem:

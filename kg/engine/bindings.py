@@ -22,6 +22,8 @@ from kg.engine.tokens import Token, TokenKind, tokens
 
 _NOT_IN_IRI = re.compile(r"[\x00-\x20<>\"{}|^`\\\ud800-\udfff]")
 _NOT_IN_LITERAL = re.compile(r"[\x00\ud800-\udfff]")
+# Percent signs that encode nothing, and brackets anywhere but around an IP address.
+_MISPLACED = re.compile(r"%(?![0-9A-Fa-f]{2})|(?<!//)\[|\](?![:/?#]|$)")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ESCAPES = str.maketrans(
     {
@@ -64,7 +66,7 @@ def canonical(term: Term) -> str:
 
 @lru_cache(maxsize=1 << 16)
 def _canonical_iri(iri: URIRef) -> str:
-    if _NOT_IN_IRI.search(iri) or not _ABSOLUTE.match(iri):
+    if _NOT_IN_IRI.search(iri) or _MISPLACED.search(iri) or not _ABSOLUTE.match(iri):
         raise BindingError(f"{str(iri)!r} is not an absolute IRI.")
     return f"<{iri}>"
 

@@ -149,6 +149,7 @@ def diagnose(text: str, message: str, known_prefixes: Mapping[str, str]) -> Quer
         lambda: _undeclared(found, known_prefixes),
         lambda: _misspelt(found),
         lambda: _doubled_equals(found),
+        lambda: _capital_boolean(found),
         lambda: _unbalanced(found),
     )
     for check in checks:
@@ -189,7 +190,7 @@ def _invalid(found: list[Token]) -> Finding | None:
         if token.kind is TokenKind.INVALID:
             if token.text in "\"'":
                 return "A string is not closed.", token.offset, f"Close it with {token.text}."
-            return f"The character {token.text!r} has no place here.", token.offset, None
+            return f"The character {token.text[0]!r} has no place here.", token.offset, None
     return None
 
 
@@ -221,6 +222,13 @@ def _doubled_equals(found: list[Token]) -> Finding | None:
     for token, following in pairwise(found):
         if token.text == following.text == "=":
             return "SPARQL compares with a single =.", token.offset, "Write = instead of ==."
+    return None
+
+
+def _capital_boolean(found: list[Token]) -> Finding | None:
+    for token in found:
+        if token.is_word("TRUE", "FALSE") and token.text != token.text.lower():
+            return "Booleans are in lower case.", token.offset, f"Write {token.text.lower()}."
     return None
 
 

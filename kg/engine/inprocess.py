@@ -143,7 +143,7 @@ class InProcessEngine:
                 raise UpdateNotAllowed(
                     "This is a SPARQL Update; only queries are answered here."
                 ) from error
-            said = str(error) if safe == text else _said_of(text)
+            said = str(error) if safe == text else _said_of(text, base_iri)
             raise diagnose(text, said, self._prefixes) from error
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
@@ -166,10 +166,10 @@ class InProcessEngine:
             )
 
 
-def _said_of(text: str) -> str:
+def _said_of(text: str, base_iri: str | None) -> str:
     """Give what the parser says of a text without SERVICE, with the positions of that text."""
     try:
-        ox.Store().query(re.sub("(?i)(s)e(rvice)", r"\1a\2", text))
+        ox.Store().query(re.sub("(?i)(s)e(rvice)", r"\1a\2", text), base_iri=base_iri)
     except SyntaxError as error:
         return str(error)
     return ""

@@ -110,7 +110,9 @@ def test_the_order_of_rows_does_not_depend_on_the_order_of_the_data(
     lines = graph.nquads.splitlines(keepends=True)
     backwards = InProcessEngine(b"".join(reversed(lines)), version=graph.version)
 
-    different = [case.file.name for case in CASES if case.answer(backwards) != case.answer(graph.engine)]
+    different = [
+        case.file.name for case in CASES if case.answer(backwards) != case.answer(graph.engine)
+    ]
 
     assert different == []
 

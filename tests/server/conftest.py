@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from urllib.parse import urlencode
 
@@ -20,6 +21,7 @@ import kg
 from server import create_app
 
 Ask = Callable[..., TestResponse]
+Start = Callable[[], AbstractContextManager[tuple[subprocess.Popen[bytes], int]]]
 
 _SERVE = """
 import sys
@@ -29,12 +31,6 @@ serve(kg.load(), {"MAX_BODY_BYTES": 300_000, "MAX_QUERY_BYTES": 250_000}, host="
       port=int(sys.argv[1]))
 """
 _SECONDS_TO_START = 60.0
-
-
-@pytest.fixture(scope="session")
-def graph() -> kg.KnowledgeGraph:
-    """Give the shipped knowledge."""
-    return kg.load()
 
 
 @pytest.fixture(scope="session")
@@ -70,8 +66,20 @@ def ask(client: FlaskClient) -> Ask:
 
 
 @pytest.fixture(scope="session")
-def live_url() -> Iterator[str]:
+def start() -> Start:
+    """Give a context manager that serves the knowledge with granian, in a process of its own."""
+    return _started
+
+
+@pytest.fixture(scope="session")
+def live_url(start: Start) -> Iterator[str]:
     """Give the URL of a service that granian serves in a process of its own."""
+    with start() as (_, port):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def _started() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -79,7 +87,7 @@ def live_url() -> Iterator[str]:
     with subprocess.Popen([sys.executable, "-c", _SERVE, str(port)], env=environment) as process:
         try:
             _wait_for(port, process)
-            yield f"http://127.0.0.1:{port}"
+            yield process, port
         finally:
             process.terminate()
             process.wait(timeout=20)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import urllib.error
-import urllib.request
 from collections.abc import Callable
 from http.client import HTTPConnection
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,8 +17,6 @@ from SPARQLWrapper import CSV, JSON, JSONLD, POST, POSTDIRECTLY, RDFXML, TSV, TU
 from SPARQLWrapper import SPARQLWrapper as Wrapper
 from SPARQLWrapper.SPARQLExceptions import QueryBadFormed
 from werkzeug.test import TestResponse
-
-from server.serve import AddressError, serve
 
 Ask = Callable[..., TestResponse]
 
@@ -232,27 +226,3 @@ def test_long_urls_reach_the_service(live_url: str) -> None:
         connection.close()
 
         assert status == response.status
-
-
-def test_an_address_in_use_is_an_error(live_url: str) -> None:
-    """A second service does not share the port of the first in silence."""
-    import kg
-
-    port = urlsplit(live_url).port
-    assert port is not None
-    with pytest.raises(AddressError, match=f"port {port}.*Choose another"):
-        serve(kg.load(), {}, host="127.0.0.1", port=port)
-
-
-def test_flask_finds_the_app() -> None:
-    """`flask --app server` works, without granian."""
-    listed = subprocess.run(
-        [sys.executable, "-m", "flask", "--app", "server", "routes"],
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=60,
-    )
-
-    assert "/sparql" in listed.stdout

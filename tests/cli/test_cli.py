@@ -1,0 +1,423 @@
+"""The command `dermograph`, run as a user runs it: in a process of its own, by its exit code and streams."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import errno
+import io
+import json
+import os
+import pty
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import pytest
+import rdflib
+from rdflib.compare import isomorphic
+
+import kg
+from kg.engine import FORMATS, Format, ResultKind
+from kg.shipped import ONTOLOGY_FOLDER, QUERIES_FOLDER
+from server.cli import main
+
+_ROOT: Final = Path(__file__).parent.parent.parent
+_GOLDEN: Final = _ROOT / "tests" / "queries" / "golden"
+_COMMAND: Final = (
+    sys.executable,
+    "-c",
+    "from server.cli import main; main(prog_name='dermograph')",
+)
+_ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (_ROOT, *sys.path)))}
+_SECONDS: Final = 120
+
+_SELECT: Final = """
+SELECT ?claim ?label {
+  ?claim <http://purl.org/dc/terms/identifier> "B0375" ;
+         <http://www.w3.org/2000/01/rdf-schema#label> ?label .
+}
+"""
+_CONSTRUCT: Final = """
+CONSTRUCT { ?claim ?p ?o } { ?claim <http://purl.org/dc/terms/identifier> "B0375" ; ?p ?o }
+"""
+_MESSAGE: Final = re.compile(r"^Usage: dermograph \w+ .*\n.*\n\nError: (.*)$", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A command that has ended.
+
+    Attributes:
+        code: its exit code.
+        out: its standard output.
+        err: its standard error.
+    """
+
+    code: int
+    out: bytes
+    err: str
+
+
+def dermograph(*arguments: str, stdin: bytes = b"", cwd: Path = _ROOT) -> Ended:
+    """Run the command to its end."""
+    done = subprocess.run(
+        [*_COMMAND, *arguments],
+        input=stdin,
+        capture_output=True,
+        check=False,
+        cwd=cwd,
+        env=_ENVIRONMENT,
+        timeout=_SECONDS,
+    )
+    return Ended(done.returncode, done.stdout, done.stderr.decode())
+
+
+def on_a_terminal(*arguments: str) -> tuple[int, str]:
+    """Run the command with a terminal for its output; give its exit code and what was shown."""
+    ours, theirs = pty.openpty()
+    environment = {**_ENVIRONMENT, "COLUMNS": "160", "TERM": "xterm"}
+    with subprocess.Popen(
+        [*_COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+        cwd=_ROOT,
+    ) as process:
+        os.close(theirs)
+        shown = b"".join(_chunks(ours))
+        os.close(ours)
+    return process.returncode, shown.decode().replace("\r\n", "\n")
+
+
+def _chunks(terminal: int) -> Iterator[bytes]:
+    while True:
+        try:
+            chunk = os.read(terminal, 1 << 16)
+        except OSError as error:
+            if error.errno != errno.EIO:  # how Linux says that the other end is closed
+                raise
+            return
+        if not chunk:
+            return
+        yield chunk
+
+
+class TestHelp:
+    """--help says how to use the command and each subcommand."""
+
+    @pytest.mark.parametrize("command", [(), *((name,) for name in sorted(main.commands))])
+    def test_help_is_shown_on_standard_output(self, command: tuple[str, ...]) -> None:
+        """-h shows usage and every subcommand or option, and succeeds."""
+        ended = dermograph(*command, "-h")
+
+        assert (ended.code, ended.err) == (0, "")
+        text = ended.out.decode()
+        assert text.startswith(" ".join(("Usage: dermograph", *command)))
+        expected = list(main.commands) if not command else ["--help"]
+        assert all(word in text for word in expected)
+
+    def test_every_option_says_what_it_is_for(self) -> None:
+        """No option of any subcommand is without help."""
+        silent = [
+            f"{name} {parameter.opts[0]}"
+            for name, command in main.commands.items()
+            for parameter in command.params
+            if parameter.param_type_name == "option" and not getattr(parameter, "help", None)
+        ]
+
+        assert silent == []
+
+    def test_the_exit_codes_are_documented(self) -> None:
+        """The help of the command lists the exit codes that scripts rely on."""
+        text = " ".join((main.help or "").split())
+
+        assert "0 success, 1 invalid" in text
+        assert "2 wrong usage, 3 a query that cannot be answered" in text
+
+    def test_without_a_subcommand_help_is_an_error(self) -> None:
+        """Without a subcommand the help goes to standard error, since nothing was done."""
+        ended = dermograph()
+
+        assert (ended.code, ended.out) == (2, b"")
+        assert "Commands:" in ended.err
+
+
+class TestQuery:
+    """`dermograph query` answers SPARQL, files and canned queries."""
+
+    @pytest.mark.parametrize("form", FORMATS, ids=lambda form: str(form.name))
+    def test_an_answer_is_written_in_each_format(
+        self, form: Format, graph: kg.KnowledgeGraph
+    ) -> None:
+        """--format writes an answer in each format that suits it, and nothing else."""
+        is_graph = ResultKind.GRAPH in form.kinds
+
+        ended = dermograph("query", _CONSTRUCT if is_graph else _SELECT, "--format", form.name)
+
+        assert (ended.code, ended.err) == (0, "")
+        if is_graph:
+            expected = graph.query(_CONSTRUCT)
+            assert isinstance(expected, rdflib.Graph)
+            assert isomorphic(_parsed(ended.out, form), expected)
+        else:
+            assert _labels(ended.out, form) == ["full-field CO2 laser resurfacing"]
+
+    def test_a_truth_value_is_said_in_a_word(self) -> None:
+        """ASK prints true or false, unless a format is asked for."""
+        assert dermograph("query", "ASK {}") == Ended(0, b"true\n", "")
+        assert dermograph("query", "ASK { FILTER(false) }") == Ended(0, b"false\n", "")
+
+    def test_a_graph_is_written_as_turtle_when_nothing_is_said(self) -> None:
+        """CONSTRUCT gives Turtle by default."""
+        ended = dermograph("query", _CONSTRUCT)
+
+        assert ended.code == 0
+        assert "dcterms:identifier" in ended.out.decode()
+        assert len(rdflib.Graph().parse(data=ended.out, format="turtle")) > 0
+
+    def test_a_query_is_read_from_a_file(self, tmp_path: Path) -> None:
+        """The name of a file stands for the query that it holds."""
+        file = tmp_path / "question.rq"
+        file.write_text("ASK {}", encoding="utf-8")
+
+        assert dermograph("query", str(file)) == Ended(0, b"true\n", "")
+        assert dermograph("query", "question.rq", cwd=tmp_path) == Ended(0, b"true\n", "")
+
+    def test_a_query_is_read_from_standard_input(self) -> None:
+        """A hyphen stands for standard input."""
+        assert dermograph("query", "-", stdin=b"ASK {}") == Ended(0, b"true\n", "")
+
+    @pytest.mark.parametrize(
+        ("arguments", "golden"),
+        [
+            (["cannot-treat"], "cannot-treat.csv"),
+            (["care", "phase=dgd:phase/before"], "care--phase-before.csv"),
+            (["layer-thickness", "layer=Epidermis"], "layer-thickness--layer-Epidermis.csv"),
+        ],
+    )
+    def test_a_canned_query_is_asked_by_name(self, arguments: list[str], golden: str) -> None:
+        """A canned query gives its golden answer as CSV in a pipe, byte for byte."""
+        ended = dermograph("query", *arguments)
+
+        assert ended == Ended(0, (_GOLDEN / golden).read_bytes(), "")
+
+    def test_rows_are_a_table_on_a_terminal(self) -> None:
+        """On a terminal rows are laid out for people, with short names for IRIs."""
+        code, shown = on_a_terminal("query", _SELECT)
+
+        assert code == 0
+        assert "dgd:claim/B0375" in shown
+        assert "┃ claim" in shown
+        assert "full-field CO2 laser resurfacing has risk hyperpigmentation" in " ".join(
+            shown.split()
+        )
+
+    def test_an_answer_in_a_format_ends_its_line_on_a_terminal(self) -> None:
+        """On a terminal the prompt does not follow the answer on the same line."""
+        code, shown = on_a_terminal("query", "ASK {}", "--format", "json")
+
+        assert (code, json.loads(shown)["boolean"]) == (0, True)
+        assert shown.endswith("}\n")
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["cannot-treet"], "no canned query named 'cannot-treet'. Did you mean cannot-treat?"),
+            (["care", "phse=x"], "phse: care has no such parameter. Its parameters: phase, "),
+            (["care", "phase"], "'phase' is not of the form NAME=VALUE."),
+            (["care", "phase=1", "phase=2"], "phase is given twice."),
+            (["care", "phase=later"], "phase: 'later' is not accepted. Give one of dgd:phase/bef"),
+            (
+                ["lasers", "kind=dg:CO2Lser"],
+                "kind: dg:CO2Lser is not a kind of dg:EnergySource. Did",
+            ),
+            (["spectrum", "lowest=deep"], "lowest: 'deep' is not a decimal number. Write it with"),
+            (["why"], "subject: A value is required."),
+            (["why", "subject=dg:Nowhere"], "subject: The graph does not know dg:Nowhere."),
+            (
+                ["ASK {}", "name=value"],
+                "NAME=VALUE goes with a canned query, and 'ASK {}' is none.",
+            ),
+            (["no/such/file.rq"], "There is no file 'no/such/file.rq', and it is no SPARQL."),
+            ([], "Missing argument 'QUERY'."),
+            (["ASK {}", "--format", "yaml"], "'yaml' is not one of 'table', 'json'"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_wrong_use_says_what_to_do(self, arguments: list[str], message: str) -> None:
+        """Wrong use ends with 2, and says on standard error what is wrong and what would do."""
+        ended = dermograph("query", *arguments)
+
+        assert (ended.code, ended.out) == (2, b"")
+        said = _MESSAGE.match(ended.err)
+        assert said is not None
+        assert message in said[1]
+
+    def test_a_file_that_is_not_utf_8_is_wrong_use(self, tmp_path: Path) -> None:
+        """A query file in another encoding is named, with the place."""
+        file = tmp_path / "latin.rq"
+        file.write_bytes("ASK { ?s ?p 'é' }".encode("latin-1"))
+
+        ended = dermograph("query", str(file))
+
+        assert (ended.code, ended.out) == (2, b"")
+        assert f"{file} is not UTF-8" in ended.err
+
+    @pytest.mark.parametrize(
+        ("query", "message"),
+        [
+            ("INSERT DATA { <a:a> <a:b> <a:c> }", "Error: This is a SPARQL Update"),
+            ("SELECT * { SERVICE <http://a.example/> {} }", "Error: SERVICE at line 1, column 12"),
+            ("ASK { FILTER(<http://a.example/f>(1)) }", "Error: "),
+        ],
+    )
+    def test_a_query_that_is_not_answered_says_why(self, query: str, message: str) -> None:
+        """A query that cannot be answered ends with 3 and the reason."""
+        ended = dermograph("query", query)
+
+        assert (ended.code, ended.out) == (3, b"")
+        assert ended.err.startswith(message)
+
+    def test_a_syntax_error_shows_its_place(self) -> None:
+        """A syntax error ends with 3 and shows line, column, the line itself and a hint."""
+        ended = dermograph("query", "SELECT ?x {\n  ?x a dg:Claim }")
+
+        assert (ended.code, ended.out) == (3, b"")
+        assert ended.err.splitlines() == [
+            "Error: line 2, column 8: The prefix dg: is not declared.",
+            "  ?x a dg:Claim }",
+            "       ^",
+            "Put PREFIX dg: <https://w3id.org/dermograph/ontology/> before the query.",
+        ]
+
+    def test_a_format_that_does_not_suit_names_those_that_do(self) -> None:
+        """CSV cannot hold a truth value: the message names the formats that can."""
+        ended = dermograph("query", "ASK {}", "--format", "csv")
+
+        assert (ended.code, ended.out) == (3, b"")
+        assert (
+            ended.err == "Error: The result is true or false; give --format as one of json, xml.\n"
+        )
+
+
+class TestQueries:
+    """`dermograph queries` shows the catalogue."""
+
+    def test_all_canned_queries_are_listed(self) -> None:
+        """There is a line for each canned query, with its name and its question."""
+        ended = dermograph("queries")
+
+        assert (ended.code, ended.err) == (0, "")
+        listed = [re.split(r"  +", line) for line in ended.out.decode().splitlines()]
+        assert [name for name, _ in listed] == sorted(p.stem for p in QUERIES_FOLDER.glob("*.rq"))
+        assert all(title.endswith("?") for _, title in listed)
+
+    def test_a_canned_query_is_shown_with_all_that_is_needed_to_use_it(self) -> None:
+        """A query is shown with its question, parameters, examples that can be pasted, and SPARQL."""
+        ended = dermograph("queries", "why")
+
+        assert (ended.code, ended.err) == (0, "")
+        text = ended.out.decode()
+        assert text.startswith("Why does the graph state this?\n")
+        assert "  subject  The subject of the statement. [iri; required]\n" in text
+        assert "  dermograph query why subject=dg:CO2Laser property=dg:targetsChromophore\n" in text
+        assert "\nSELECT ?states" in text
+        assert "#+" not in text
+
+    def test_the_catalogue_is_written_as_json(self) -> None:
+        """--format json gives a list of all, and one object for one."""
+        everything = json.loads(dermograph("queries", "--format", "json").out)
+        one = json.loads(dermograph("queries", "care", "--format", "json").out)
+
+        assert one in everything
+        assert one["parameters"][0]["values"] == [
+            "dgd:phase/before",
+            "dgd:phase/during",
+            "dgd:phase/after",
+        ]
+
+    def test_an_unknown_name_is_wrong_use(self) -> None:
+        """A name that is not there ends with 2 and the names that resemble it."""
+        ended = dermograph("queries", "laser")
+
+        assert (ended.code, ended.out) == (2, b"")
+        assert "no canned query named 'laser'. Did you mean lasers?" in ended.err
+
+
+class TestBuild:
+    """`dermograph build` builds, validates and writes the dataset."""
+
+    def test_the_dataset_is_the_one_that_is_served(
+        self, tmp_path: Path, graph: kg.KnowledgeGraph
+    ) -> None:
+        """Building again gives the same bytes as the build that is loaded, and says the version."""
+        file = tmp_path / "dermograph.nq"
+
+        ended = dermograph("build", "-o", str(file))
+
+        assert (ended.code, ended.out) == (0, b"")
+        assert ended.err.startswith(f"version {graph.version}: ")
+        assert file.read_bytes() == graph.nquads
+
+    def test_a_malformed_file_stops_the_build(self, tmp_path: Path) -> None:
+        """A malformed row ends with 1, names file, line and column, and writes nothing."""
+        folder, output = _copy_of_the_ontology(tmp_path), tmp_path / "out.nq"
+        table = folder / "claims" / "physics.tsv"
+        lines = table.read_text(encoding="utf-8").splitlines(keepends=True)
+        lines[1] = lines[1].replace("dg:ErYAGLaser", "dg:ErYAGLazer")
+        table.write_text("".join(lines), encoding="utf-8")
+
+        ended = dermograph("build", "--folder", str(folder), "-o", str(output))
+
+        assert (ended.code, ended.out) == (1, b"")
+        assert "physics.tsv" in ended.err
+        assert "line 2" in ended.err
+        assert "dg:ErYAGLazer" in ended.err
+        assert not output.exists()
+
+    def test_a_folder_that_is_not_there_is_wrong_use(self) -> None:
+        """--folder has to be a folder."""
+        ended = dermograph("build", "--folder", "no/such/folder")
+
+        assert (ended.code, ended.out) == (2, b"")
+        assert "'no/such/folder' does not exist" in ended.err
+
+
+def _copy_of_the_ontology(folder: Path) -> Path:
+    for file in ONTOLOGY_FOLDER.rglob("*"):
+        if file.is_file():
+            target = folder / "ontology" / file.relative_to(ONTOLOGY_FOLDER)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.read_bytes())
+    return folder / "ontology"
+
+
+def _parsed(body: bytes, form: Format) -> rdflib.Graph:
+    if form.name in {"nquads", "trig"}:
+        dataset = rdflib.Dataset(default_union=True)
+        dataset.parse(data=body, format=form.name)
+        return rdflib.Graph().parse(data=dataset.serialize(format="nt"), format="nt")
+    return rdflib.Graph().parse(data=body, format=form.media_type)
+
+
+def _labels(body: bytes, form: Format) -> list[str]:
+    """Give what the answer says of the claim, up to the predicate."""
+    text = body.decode()
+    if form.name in {"csv", "tsv"}:
+        rows = csv.reader(io.StringIO(text), delimiter="," if form.name == "csv" else "\t")
+        labels = [row[1].strip('"') for row in list(rows)[1:]]
+    else:
+        result = rdflib.query.Result.parse(io.BytesIO(body), format=form.name)
+        labels = [str(row["label"]) for row in result.bindings]
+    return [label.partition(" has risk")[0] for label in labels]
