@@ -23,7 +23,8 @@ from kg.headers import Header, HeaderError, read_header
 from kg.namespaces import DG, curie, expand
 from kg.results import Rows, python_result
 
-_NAME = "^[a-z][a-z0-9_]*$"
+# The excepted names are parameters of the service, which chooses the format by them.
+_NAME = "^(?!(?:format|output|results)$)[a-z][a-z0-9_]*$"
 _TEXT: Final = {"type": "string", "minLength": 1}
 _SCALAR: Final = {"type": ["string", "integer", "number", "boolean"]}
 _IRI: Final = {"type": "string", "pattern": "^[a-z]+:\\S+$"}
@@ -191,8 +192,9 @@ class CannedQuery:
 class Catalogue(Mapping[str, CannedQuery]):
     """The canned queries by name, in the order of their names."""
 
-    def __init__(self, queries: Mapping[str, CannedQuery]) -> None:
+    def __init__(self, queries: Mapping[str, CannedQuery], engine: Engine) -> None:
         self._queries = dict(sorted(queries.items()))
+        self._engine = engine
 
     @classmethod
     def load(cls, folder: Path, engine: Engine) -> Catalogue:
@@ -205,7 +207,21 @@ class Catalogue(Mapping[str, CannedQuery]):
         Raises:
             CatalogueError: a file is not a canned query; says file, line and what to do.
         """
-        return cls({path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))})
+        queries = {path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))}
+        return cls(queries, engine)
+
+    def bindings(self, name: str, values: Mapping[str, str]) -> dict[str, Term]:
+        """Turn values of the parameters of a query into bindings, see ``CannedQuery.bindings``.
+
+        Raises:
+            UnknownQueryError: there is no query of this name.
+            ParameterError: besides, where a term is unknown or not below the class that its
+                parameter asks for; suggests terms that resemble it.
+        """
+        query = self[name]
+        bound = query.bindings(values)
+        _check_terms(query, bound, self._engine)
+        return bound
 
     def __getitem__(self, name: str) -> CannedQuery:
         """Give a query by its name.
@@ -235,19 +251,10 @@ SELECT DISTINCT ?term { ?term rdfs:subClassOf* $class } ORDER BY ?term
 _OCCURS: Final = "ASK { { $term ?p ?o } UNION { ?s $term ?o } UNION { ?s ?p $term } }"
 
 
-def check_terms(query: CannedQuery, bindings: Mapping[str, Term], engine: Engine) -> None:
-    """Check that the terms bound to a canned query are terms that the graph knows.
+def _check_terms(query: CannedQuery, bindings: Mapping[str, Term], engine: Engine) -> None:
+    """Refuse terms that the graph does not know.
 
-    Without this check a misspelt concept would get an empty answer, as if nothing were known of it.
-
-    Args:
-        query: the canned query.
-        bindings: what ``query.bindings`` gave.
-        engine: knows the graph.
-
-    Raises:
-        ParameterError: a term does not occur in the graph, or is not below the class that its
-            parameter asks for; suggests terms that resemble it.
+    A misspelt concept would get an empty answer, as if nothing were known of it.
     """
     for parameter in query.parameters:
         term = bindings.get(parameter.name)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rdflib import Dataset, Graph
 
-from kg.catalogue import Catalogue, check_terms
+from kg.catalogue import Catalogue
 from kg.engine import Engine, Query, Term
 from kg.results import Rows, python_result
 
@@ -53,11 +53,9 @@ class KnowledgeGraph:
             kg.catalogue.ParameterError: a parameter is unknown, missing or unfit.
         """
         if text in self.catalogue:
-            canned = self.catalogue[text]
             given = {name: _as_text(value) for name, value in parameters.items()}
-            bound = canned.bindings(given)
-            check_terms(canned, bound, self.engine)
-            return python_result(self.engine.run(Query(canned.text, bound)))
+            bound = self.catalogue.bindings(text, given)
+            return python_result(self.engine.run(Query(self.catalogue[text].text, bound)))
         if parameters:
             self.catalogue[text]  # raises: only canned queries have parameters
         return python_result(self.engine.run(Query(text, bindings or {})))

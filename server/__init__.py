@@ -45,7 +45,11 @@ def create_app(
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     service.init_app(app, service.Service(knowledge, values, counts))
     http.init_app(app)
-    pages = {"sparql": sparql.problem_page, "queries": queries.problem_page}
+    pages = {
+        "sparql": sparql.problem_page,
+        "queries": queries.problem_page,
+        "resources": resources.problem_page,
+    }
     problems.init_app(app, pages)
     for blueprint in (
         home.blueprint,

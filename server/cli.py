@@ -27,7 +27,6 @@ from kg.catalogue import (
     Parameter,
     ParameterError,
     UnknownQueryError,
-    check_terms,
 )
 from kg.engine import (
     CSV,
@@ -250,10 +249,7 @@ def query(query: str, parameters: Sequence[str], form: str | None) -> None:
 def _question(graph: kg.KnowledgeGraph, text: str, values: dict[str, str]) -> Query:
     """Take the argument for a canned query, a file or SPARQL, in this order."""
     if text in graph.catalogue:
-        canned = graph.catalogue[text]
-        bound = canned.bindings(values)
-        check_terms(canned, bound, graph.engine)
-        return Query(canned.text, bound)
+        return Query(graph.catalogue[text].text, graph.catalogue.bindings(text, values))
     is_file = text == "-" or Path(text).is_file()
     if not is_file and re.fullmatch(r"[\w-]+", text):
         graph.catalogue[text]  # raises: a single word is no SPARQL

@@ -27,7 +27,7 @@ _ALLOWED_HEADERS: Final = (
     "X-Query-Id"
 )
 _EXPOSED_HEADERS: Final = (
-    "Allow, Accept-Post, Content-Disposition, Dataset-Version, ETag, Link, Location, Retry-After, "
+    "Allow, Accept-Post, Content-Disposition, Content-Location, Dataset-Version, ETag, Link, Location, Retry-After, "
     "Server-Timing, X-Query-Id"
 )
 _EVERY_RESPONSE: Final = {

@@ -116,7 +116,7 @@ def _given(parameters: Parameters) -> dict[str, str]:
 
 def _bindings(found: CannedQuery, values: Mapping[str, str]) -> dict[str, Term]:
     try:
-        return found.bindings(values)
+        return current_service().graph.catalogue.bindings(found.name, values)
     except ParameterError as error:
         raise ParameterRefused(
             error.parameter,
@@ -139,7 +139,7 @@ def _summary(found: CannedQuery) -> dict[str, Any]:
     return {
         "name": found.name,
         "title": found.title,
-        "description": found.description.strip(),
+        "description": found.description,
         "url": address,
         "answer": f"{address}/answer",
         "parameters": [_parameter(each) for each in found.parameters],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from rdflib import Dataset
 
 import kg
 
@@ -11,3 +12,9 @@ import kg
 def graph() -> kg.KnowledgeGraph:
     """Give the shipped knowledge."""
     return kg.load()
+
+
+@pytest.fixture(scope="session")
+def dataset(graph: kg.KnowledgeGraph) -> Dataset:
+    """Give the shipped knowledge as an rdflib dataset; tests must not change it."""
+    return graph.as_rdflib()

@@ -15,7 +15,7 @@ from kg.build import description, figures, rules
 from kg.build.errors import BuildError, Problem
 from kg.build.sentences import label
 from kg.build.tables import Row, Table, Triple, read_tables, term_of
-from kg.build.turtle import lines_of_subjects, read_turtle
+from kg.build.turtle import fault, lines_of_subjects, read_turtle
 from kg.engine.bindings import canonical
 from kg.namespaces import DG, DGD, GRAPH, ONTOLOGY, PREFIXES, curie
 
@@ -31,6 +31,9 @@ _TURTLE: Final = (
 
 _TABLES: Final = {"units.tsv": "ontology", "sources": "sources", "spectra": "spectra"}
 """Which tables, by file or folder, go into which named graph; all others go into `claims`."""
+
+_PREMISES: Final = ("ontology", "claims", "inferred")
+"""The named graphs that rules see."""
 
 _TITLE: Final = URIRef(PREFIXES["dcterms"] + "title")
 
@@ -99,7 +102,8 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
     for rule in inference:
         graphs["ontology"] |= set(rule.triples())
         origins[str(rule.iri)] = rule.file
-    graphs["inferred"] |= rules.infer(_nquads(graphs), inference, labels)
+    premises = {name: graphs[name] for name in _PREMISES}
+    graphs["inferred"] |= rules.infer(_nquads(premises), inference, labels)
     release = _release(graphs["ontology"])
     graphs["dataset"] = set(description.describe(graphs, release))
     progress("writing")
@@ -133,7 +137,16 @@ def _turtle_files(folder: Path) -> Iterator[tuple[Path, str]]:
 def _read_document(folder: Path, path: Path, graph: str) -> _Document:
     triples = set(read_turtle(folder, path))
     lines = {_written_iri(text): line for text, line in lines_of_subjects(path).items()}
-    return _Document(str(path.relative_to(folder)), graph, triples, lines)
+    name = str(path.relative_to(folder))
+    problems = {
+        Problem(name, lines.get(str(triple[0]), 0), "", detail, "Correct it.")
+        for triple in triples
+        for detail in map(fault, triple)
+        if detail is not None
+    }
+    if problems:
+        raise BuildError(list(problems))
+    return _Document(name, graph, triples, lines)
 
 
 def _written_iri(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Final
 
 from rdflib import XSD, Literal, URIRef
 
+from kg.build.errors import BuildError, Problem
 from kg.build.tables import Row, Table, Triple, canonical_decimal
 from kg.namespaces import DG, DGD
 
@@ -89,6 +90,9 @@ def computed(row: Row, units: Mapping[str, Unit], bands: Mapping[str, Decimal]) 
         row: a row of a claims table.
         units: the units by UCUM code; the unit of the row is among them.
         bands: lower limits of the CIOMS bands (proportions) by IRI.
+
+    Raises:
+        BuildError: no band begins as low as the proportion of the row.
     """
     if "unit" in row.cells:
         yield from _quantity(row, units[row.cells["unit"]])
@@ -116,8 +120,12 @@ def _incidence(row: Row, bands: Mapping[str, Decimal]) -> Iterator[Triple]:
     yield row.subject, URIRef(DG + "proportionLower"), _rounded(lower)
     yield row.subject, URIRef(DG + "proportionUpper"), _rounded(upper)
     if row.cells["predicate"] == "dg:hasRisk":
-        band = max((limit, iri) for iri, limit in bands.items() if limit <= share)[1]
-        yield row.subject, URIRef(DG + "frequencyBand"), URIRef(band)
+        fitting = [(limit, iri) for iri, limit in bands.items() if limit <= share]
+        if not fitting:
+            detail = f"No frequency band holds {events} of {total}."
+            remedy = "Give one of the bands dg:lowerLimit 0.0."
+            raise BuildError([Problem(row.file, row.line, "event_count", detail, remedy)])
+        yield row.subject, URIRef(DG + "frequencyBand"), URIRef(max(fitting)[1])
 
 
 def band_limits(triples: Iterable[Triple]) -> dict[str, Decimal]:
@@ -125,7 +133,10 @@ def band_limits(triples: Iterable[Triple]) -> dict[str, Decimal]:
     return {
         str(subject): Decimal(str(value))
         for subject, predicate, value in triples
-        if str(predicate) == DG + "lowerLimit" and subject.startswith(DGD + "frequency-band/")
+        if str(predicate) == DG + "lowerLimit"
+        and subject.startswith(DGD + "frequency-band/")
+        and isinstance(value, Literal)
+        and value.datatype in (XSD.decimal, XSD.integer)
     }
 
 

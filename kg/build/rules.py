@@ -19,7 +19,7 @@ from rdflib import RDF, RDFS, Literal, URIRef
 
 from kg.build.errors import BuildError, Problem
 from kg.build.tables import Triple
-from kg.engine import EngineError, Query, QuerySyntaxError
+from kg.engine import EngineError, Query, QuerySyntaxError, ResultKind
 from kg.engine.bindings import canonical
 from kg.engine.inprocess import InProcessEngine
 from kg.headers import HeaderError, read_header
@@ -105,16 +105,17 @@ def infer(nquads: bytes, rules: Iterable[Rule], labels: Mapping[str, str]) -> se
     """
     rules = list(rules)
     derived: set[Triple] = set()
+    known: dict[tuple[URIRef, Triple], set[URIRef]] = {}
     written = nquads
     while True:
         engine = InProcessEngine(written, version="under construction")
-        found = {
-            triple
-            for rule in rules
-            for statement, claims in _conclusions(rule, engine).items()
-            for triple in _derivation(rule, statement, claims, labels)
-        }
-        new = found - derived
+        new: set[Triple] = set()
+        for rule in rules:
+            for statement, claims in _conclusions(rule, engine).items():
+                if known.get((rule.iri, statement)) != claims:
+                    known[rule.iri, statement] = claims
+                    new.update(_derivation(rule, statement, claims, labels))
+        new -= derived
         if not new:
             return derived
         derived |= new
@@ -134,14 +135,19 @@ def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, set[URIRef
         raise BuildError([problem]) from error
     except EngineError as error:
         raise BuildError([Problem(rule.file, 0, "", str(error), "Mend the query.")]) from error
-    content = json.loads(answer.body)
-    columns = content.get("head", {}).get("vars", ())
+    content = json.loads(answer.body) if answer.kind is ResultKind.SOLUTIONS else {"head": {}}
+    columns = content["head"].get("vars", ())
     if not set(_COLUMNS) <= set(columns) <= {*_COLUMNS, "claim"}:
         detail = f"The rule gives {' '.join(columns) or 'no rows'}."
         remedy = "Select ?subject ?predicate ?object and, where claims are the reason, ?claim."
         raise BuildError([Problem(rule.file, 0, "", detail, remedy)])
     reasons: dict[Triple, set[URIRef]] = defaultdict(set)
     for row in content["results"]["bindings"]:
+        if not _is_statement(row):
+            shown = " ".join(row[name]["value"] if name in row else "nothing" for name in _COLUMNS)
+            detail = f"The rule concludes {shown}."
+            remedy = "Subject and predicate must be IRIs, the object an IRI or a literal."
+            raise BuildError([Problem(rule.file, 0, "", detail, remedy)])
         statement = (
             URIRef(row["subject"]["value"]),
             URIRef(row["predicate"]["value"]),
@@ -149,6 +155,11 @@ def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, set[URIRef
         )
         reasons[statement] |= {URIRef(row["claim"]["value"])} if "claim" in row else set()
     return reasons
+
+
+def _is_statement(row: Mapping[str, Mapping[str, str]]) -> bool:
+    kinds = [row[name]["type"] if name in row else None for name in _COLUMNS]
+    return kinds[:2] == ["uri", "uri"] and kinds[2] in ("uri", "literal")
 
 
 def _object(term: Mapping[str, str]) -> URIRef | Literal:

@@ -330,7 +330,7 @@ def _value(column: Mapping[str, Any], cells: Mapping[str, str]) -> URIRef | Lite
         pattern = None if isinstance(datatype, str) else datatype["format"]
         if not _PATTERNS[base].fullmatch(text):
             raise ValueError(f"{text!r} is not of the type {base}.", _REMEDIES[base])
-        if pattern is not None and not re.fullmatch(pattern, text):
+        if pattern is not None and not re.fullmatch(pattern, text, re.ASCII):
             raise ValueError(f"{text!r} is not accepted.", f"It must match {pattern}.")
     if "valueUrl" in column:
         try:

@@ -9,7 +9,6 @@ from pathlib import Path
 from rdflib import BNode, Graph, Literal, URIRef
 from rdflib.compare import to_canonical_graph
 from rdflib.plugins.parsers.notation3 import BadSyntax
-from rdflib.term import Node
 
 from kg.build.errors import BuildError, Problem
 from kg.build.tables import Triple
@@ -32,16 +31,13 @@ def read_turtle(folder: Path, path: Path) -> Iterator[Triple]:
         path: the file.
 
     Raises:
-        BuildError: the file is not Turtle, or has an IRI or a literal that is malformed.
+        BuildError: the file is not Turtle.
     """
     graph = Graph()
     try:
         graph.parse(path, format="turtle")
     except (BadSyntax, UnicodeDecodeError, ValueError) as error:
         raise BuildError([_problem(str(path.relative_to(folder)), error)]) from error
-    problems = sorted(set(_malformed(folder, path, graph)))
-    if problems:
-        raise BuildError(problems)
     if any(isinstance(term, BNode) for triple in graph for term in triple):
         graph = to_canonical_graph(graph)
     for subject, predicate, value in graph:
@@ -60,29 +56,17 @@ def lines_of_subjects(path: Path) -> dict[str, int]:
     return lines
 
 
-def _malformed(folder: Path, path: Path, graph: Graph) -> Iterator[Problem]:
-    name = str(path.relative_to(folder))
-    for subject, *rest in graph:
-        for term in (subject, *rest):
-            detail = _fault(term)
-            if detail is not None:
-                # Lines are known by subject as written, which a malformed one need not be.
-                line = next(
-                    (n for text, n in lines_of_subjects(path).items() if _is_written(text, subject)),
-                    0,
-                )
-                yield Problem(name, line, "", detail, "Correct it.")
+def fault(term: URIRef | Literal) -> str | None:
+    """Say what is wrong with a term that a Turtle file has, or give None.
 
-
-def _fault(term: Node) -> str | None:
-    if isinstance(term, BNode):
-        return None
+    The parser lets relative IRIs, illegal characters and values of the wrong type pass.
+    """
     if isinstance(term, URIRef) and term.startswith("file:"):
         return f"An IRI is relative: {term.rpartition('/')[2]}."
     if isinstance(term, Literal) and term.ill_typed:
         return f"{str(term)!r} is not of the type {term.datatype}."
     try:
-        canonical(term)  # type: ignore[arg-type] - neither blank nodes nor anything else is left
+        canonical(term)
     except BindingError as error:
         return str(error)
     return None

@@ -129,10 +129,23 @@ def first_word(text: str, *words: str) -> Token | None:
 def is_repeatable(text: str) -> bool:
     """Tell whether a query gives the same answer whenever it is asked of the same data.
 
-    It does not when it calls a function whose value changes from call to call, or asks a
-    remote endpoint.
+    It does not when it calls a function whose value changes from call to call, asks a remote
+    endpoint, or constructs blank nodes, which are named anew each time.
     """
-    return first_word(text, *_VOLATILE, "SERVICE") is None
+    return first_word(text, *_VOLATILE, "SERVICE") is None and not _constructs_blank_nodes(text)
+
+
+def _constructs_blank_nodes(text: str) -> bool:
+    """Tell whether the template of a CONSTRUCT query has blank nodes, brackets or lists."""
+    construct = first_word(text, "CONSTRUCT")
+    if construct is None:
+        return False
+    for token in significant(text[construct.offset :]):
+        if token.kind is TokenKind.BLANK_NODE or token.text in ("[", "("):
+            return True
+        if token.text == "}":
+            return False
+    return False
 
 
 def has_dataset_clause(text: str) -> bool:

@@ -14,17 +14,18 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 import rdflib
+from click.testing import CliRunner
 from rdflib.compare import isomorphic
+from rdflib.query import Result
 
 import kg
 from kg.engine import FORMATS, Format, ResultKind
@@ -80,6 +81,12 @@ def dermograph(*arguments: str, stdin: bytes = b"", cwd: Path = _ROOT) -> Ended:
         timeout=_SECONDS,
     )
     return Ended(done.returncode, done.stdout, done.stderr.decode())
+
+
+def in_this_process(*arguments: str) -> Ended:
+    """Run the command where many small questions are asked: starting a process takes longer."""
+    result = CliRunner().invoke(main, arguments, prog_name="dermograph")
+    return Ended(result.exit_code, result.stdout_bytes, result.stderr)
 
 
 def on_a_terminal(*arguments: str) -> tuple[int, str]:
@@ -218,7 +225,7 @@ class TestQuery:
 
         assert code == 0
         assert "dgd:claim/B0375" in shown
-        assert "┃ claim" in shown
+        assert "┏━" in shown
         assert "full-field CO2 laser resurfacing has risk hyperpigmentation" in " ".join(
             shown.split()
         )
@@ -257,7 +264,7 @@ class TestQuery:
     )
     def test_wrong_use_says_what_to_do(self, arguments: list[str], message: str) -> None:
         """Wrong use ends with 2, and says on standard error what is wrong and what would do."""
-        ended = dermograph("query", *arguments)
+        ended = in_this_process("query", *arguments)
 
         assert (ended.code, ended.out) == (2, b"")
         said = _MESSAGE.match(ended.err)
@@ -269,7 +276,7 @@ class TestQuery:
         file = tmp_path / "latin.rq"
         file.write_bytes("ASK { ?s ?p 'é' }".encode("latin-1"))
 
-        ended = dermograph("query", str(file))
+        ended = in_this_process("query", str(file))
 
         assert (ended.code, ended.out) == (2, b"")
         assert f"{file} is not UTF-8" in ended.err
@@ -284,7 +291,7 @@ class TestQuery:
     )
     def test_a_query_that_is_not_answered_says_why(self, query: str, message: str) -> None:
         """A query that cannot be answered ends with 3 and the reason."""
-        ended = dermograph("query", query)
+        ended = in_this_process("query", query)
 
         assert (ended.code, ended.out) == (3, b"")
         assert ended.err.startswith(message)
@@ -303,7 +310,7 @@ class TestQuery:
 
     def test_a_format_that_does_not_suit_names_those_that_do(self) -> None:
         """CSV cannot hold a truth value: the message names the formats that can."""
-        ended = dermograph("query", "ASK {}", "--format", "csv")
+        ended = in_this_process("query", "ASK {}", "--format", "csv")
 
         assert (ended.code, ended.out) == (3, b"")
         assert (
@@ -388,10 +395,84 @@ class TestBuild:
 
     def test_a_folder_that_is_not_there_is_wrong_use(self) -> None:
         """--folder has to be a folder."""
-        ended = dermograph("build", "--folder", "no/such/folder")
+        ended = in_this_process("build", "--folder", "no/such/folder")
 
         assert (ended.code, ended.out) == (2, b"")
         assert "'no/such/folder' does not exist" in ended.err
+
+
+class TestServe:
+    """`dermograph serve` serves until it is told to stop."""
+
+    @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)
+    def test_it_answers_until_it_is_stopped(self, stop: signal.Signals) -> None:
+        """It says where it serves, answers, and on SIGTERM or Ctrl-C leaves no process behind."""
+        port = _free_port()
+        with subprocess.Popen(
+            [*_COMMAND, "serve", "--port", str(port)],
+            stderr=subprocess.PIPE,
+            text=True,
+            env=_ENVIRONMENT,
+            cwd=_ROOT,
+            start_new_session=True,
+        ) as process:
+            assert process.stderr is not None
+            assert process.stderr.readline().endswith(f" is served at http://127.0.0.1:{port}\n")
+            answer = _get(f"http://127.0.0.1:{port}/sparql?query=ASK%20%7B%7D")
+            os.killpg(process.pid, stop)
+            rest = process.stderr.read()
+
+        assert json.loads(answer)["boolean"] is True
+        assert (process.returncode, rest) == (0, "")
+        with pytest.raises(ProcessLookupError):
+            os.killpg(process.pid, 0)
+
+    def test_a_port_in_use_is_wrong_use(self) -> None:
+        """A port that something listens on ends with 2, the reason and the way out."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            ended = dermograph("serve", "--port", str(port))
+
+        assert (ended.code, ended.out) == (2, b"")
+        assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use" in ended.err
+        assert "--port" in ended.err
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["--port", "99999"], "99999 is not in the range 1<=x<=65535"),
+            (["--public-url", "not a url"], "PUBLIC_URL"),
+        ],
+    )
+    def test_an_unfit_option_is_wrong_use(self, arguments: list[str], message: str) -> None:
+        """An option with an unfit value ends with 2 and is named."""
+        ended = in_this_process("serve", *arguments)
+
+        assert (ended.code, ended.out) == (2, b"")
+        assert message in ended.err
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _get(url: str) -> bytes:
+    """Ask until the service listens; it says where it will just before it does."""
+    for _ in range(_SECONDS * 1000):
+        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(_address(url)):
+            break
+    with urllib.request.urlopen(url, timeout=_SECONDS) as response:
+        body: bytes = response.read()
+    return body
+
+
+def _address(url: str) -> tuple[str, int]:
+    parts = urllib.parse.urlsplit(url)
+    assert parts.hostname
+    assert parts.port
+    return parts.hostname, parts.port
 
 
 def _copy_of_the_ontology(folder: Path) -> Path:
@@ -418,6 +499,6 @@ def _labels(body: bytes, form: Format) -> list[str]:
         rows = csv.reader(io.StringIO(text), delimiter="," if form.name == "csv" else "\t")
         labels = [row[1].strip('"') for row in list(rows)[1:]]
     else:
-        result = rdflib.query.Result.parse(io.BytesIO(body), format=form.name)
-        labels = [str(row["label"]) for row in result.bindings]
+        result = Result.parse(io.BytesIO(body), format=form.name)
+        labels = [str(row[rdflib.Variable("label")]) for row in result.bindings]
     return [label.partition(" has risk")[0] for label in labels]

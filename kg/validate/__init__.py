@@ -1,0 +1,68 @@
+"""Validation: does a dataset, a file or a graph keep to the shapes, and if not, what to mend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rdflib import Graph
+
+from kg.namespaces import ONTOLOGY
+from kg.validate.inputs import Data, ValidationInputError, read
+from kg.validate.report import Finding, ValidationReport
+from kg.validate.shapes import aimed_at, background_graph, shapes_graph
+from kg.validate.verdict import ShapesError, accelerated_verdict, reference_verdict
+
+__all__ = [
+    "Finding",
+    "ShapesError",
+    "ValidationInputError",
+    "ValidationReport",
+    "background_graph",
+    "shapes_graph",
+    "validate",
+]
+
+_HEADER = f"<{ONTOLOGY}> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://www.w3.org/2002/07/owl#Ontology>"
+
+
+def validate(
+    data: Data,
+    *,
+    shapes: Graph | None = None,
+    background: Graph | None = None,
+    origins: Mapping[str, str] | None = None,
+    accelerated: bool = False,
+) -> ValidationReport:
+    """Check data against shapes.
+
+    Data with the header of the ontology are taken to be a whole dataset. Other data are a part,
+    such as the new claims of a curator: they are read together with a background, so that the
+    terms and sources that they name are known, and only what they themselves describe is
+    reported. Named graphs are joined into one, without the graph of the shapes.
+
+    Args:
+        data: a graph, a dataset, N-Quads as bytes, or files (.ttl .trig .nt .nq .rdf .owl).
+        shapes: the shapes; None: those of the ontology.
+        background: what a part is read with; None: the ontology and the names of its records.
+        origins: for IRIs of subjects, where they are described, such as
+            `claims/clinical.tsv, line 7`. For files it is found without.
+        accelerated: ask the fast engine for the verdict. It is the same as that of the reference,
+            pySHACL, which the tests hold it to.
+
+    Raises:
+        ValidationInputError: a file is missing, of an unknown kind, or cannot be parsed.
+        ShapesError: the shapes themselves are malformed.
+    """
+    material = read(data)
+    places = {**material.origins, **(origins or {})}
+    verdict = accelerated_verdict if accelerated else reference_verdict
+    shapes = shapes_graph() if shapes is None else shapes
+    if _HEADER in material.ntriples:
+        return ValidationReport.of(verdict(material.ntriples, shapes), places)
+    own = material.graph()
+    described = frozenset(str(subject) for subject in own.subjects())
+    joined = own + (background_graph() if background is None else background)
+    aimed, unchecked = aimed_at(shapes, joined, described)
+    ntriples = joined.serialize(format="nt")
+    report = ValidationReport.of(verdict(ntriples, aimed), places, unchecked=unchecked)
+    return report.about(described)

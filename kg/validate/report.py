@@ -1,0 +1,236 @@
+"""What a validation found: as objects, as RDF, as data and as text that tells what to mend."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any, Final
+
+from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
+from rdflib.collection import Collection
+from rdflib.term import Node
+
+from kg.namespaces import DGD, ONTOLOGY, curie
+
+_SEVERITIES: Final = ("Violation", "Warning", "Info")
+"""The severities, the gravest first."""
+
+_WHOLE: Final = (ONTOLOGY, DGD + "dataset")
+"""Rules across records are aimed at these; the record to mend is the value that they found."""
+
+_IRI: Final = re.compile(r"https?://[^\s\"<>{}|,;()]*[^\s\"<>{}|,;().:]")
+_SHOWN: Final = 120
+"""How many characters of a value are shown in a text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One place where data do not keep to a shape.
+
+    Attributes:
+        severity: Violation, Warning or Info.
+        shape: IRI of the shape, property shape or SPARQL constraint.
+        record: IRI of what has to be mended.
+        focus: IRI of the focus node; other than `record` for rules across records.
+        path: IRI of the property, or a path in the syntax of SPARQL, or None.
+        value: the value at fault, or None.
+        constraint: IRI of the kind of constraint, such as sh:MinCountConstraintComponent.
+        message: what to do.
+        origin: where the record is described, such as `claims/clinical.tsv, line 7`, or None.
+    """
+
+    severity: str
+    shape: str
+    record: str
+    focus: str
+    path: str | None
+    value: str | None
+    constraint: str
+    message: str
+    origin: str | None
+
+    def place(self) -> tuple[int, str, str, str, str, str]:
+        """Give the key that findings are sorted by."""
+        rank = _SEVERITIES.index(self.severity)
+        return rank, self.shape, self.record, self.path or "", self.value or "", self.message
+
+
+@dataclass(frozen=True)
+class ValidationReport:
+    """The result of a validation.
+
+    Attributes:
+        findings: what does not keep to the shapes, sorted.
+        unchecked: subjects that no shape is for. Filled when a part is validated.
+    """
+
+    findings: tuple[Finding, ...]
+    unchecked: tuple[str, ...] = ()
+    _rdf: Mapping[Finding, Graph] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(
+        cls, rdf: Graph, origins: Mapping[str, str], *, unchecked: tuple[str, ...] = ()
+    ) -> ValidationReport:
+        """Read a report of a SHACL engine.
+
+        Args:
+            rdf: the report.
+            origins: for IRIs of records, where they are described.
+            unchecked: subjects that no shape is for.
+        """
+        results = (_described(rdf, each) for each in rdf.objects(None, SH.result))
+        found = {_finding(result, origins): result for result in results}
+        return cls(tuple(sorted(found, key=Finding.place)), unchecked, found)
+
+    @property
+    def conforms(self) -> bool:
+        """Whether there is no violation; warnings and remarks do not count."""
+        return not any(finding.severity == "Violation" for finding in self.findings)
+
+    def about(self, records: AbstractSet[str]) -> ValidationReport:
+        """Give the report without what is found about other records."""
+        kept = tuple(finding for finding in self.findings if finding.record in records)
+        return replace(self, findings=kept)
+
+    def as_rdf(self) -> Graph:
+        """Give the report in the vocabulary of SHACL, as a `sh:ValidationReport`.
+
+        As the recommendation has it, `sh:conforms` is false there if there is any finding, be it
+        a warning.
+        """
+        graph, report = Graph(), BNode()
+        graph.bind("sh", SH)
+        graph.add((report, RDF.type, SH.ValidationReport))
+        graph.add((report, SH.conforms, Literal(not self.findings)))
+        for finding in self.findings:
+            graph += self._rdf[finding]
+            for node in self._rdf[finding].subjects(RDF.type, SH.ValidationResult):
+                graph.add((report, SH.result, node))
+        return graph
+
+    def as_dict(self) -> dict[str, Any]:
+        """Give the report as data that JSON can hold."""
+        names = Finding.__slots__
+        return {
+            "conforms": self.conforms,
+            "findings": [{name: getattr(each, name) for name in names} for each in self.findings],
+            "unchecked": list(self.unchecked),
+        }
+
+    def as_text(self) -> str:
+        """Tell a curator what was found, shape by shape, and what to do."""
+        parts = ["\n".join(_group(list(group))) for _, group in groupby(self.findings, _heading)]
+        if self.unchecked:
+            names = ", ".join(curie(iri) for iri in self.unchecked)
+            parts.append(f"Not checked, since no shape is for them: {names}")
+        return "\n\n".join([self._summary(), *parts]) + "\n"
+
+    def _summary(self) -> str:
+        counts = [
+            _counted(sum(each.severity == severity for each in self.findings), severity.lower())
+            for severity in _SEVERITIES
+        ]
+        counted = ", ".join(filter(None, counts))
+        verdict = "The data conform to the shapes" if self.conforms else "The data do not conform"
+        return f"{verdict}: {counted}." if counted else f"{verdict}."
+
+
+def _described(rdf: Graph, result: Node) -> Graph:
+    """Give what a report says of one result, with the blank nodes that it leads to."""
+    graph, waiting = Graph(), [result]
+    while waiting:
+        for triple in rdf.triples((waiting.pop(), None, None)):
+            if triple not in graph:
+                graph.add(triple)
+                waiting += [triple[2]] if isinstance(triple[2], BNode) else []
+    return graph
+
+
+def _finding(result: Graph, origins: Mapping[str, str]) -> Finding:
+    node = result.value(None, RDF.type, SH.ValidationResult)
+
+    def said(predicate: URIRef) -> Node | None:
+        return min(result.objects(node, predicate), key=str, default=None)
+
+    focus, value, path = str(said(SH.focusNode)), said(SH.value), said(SH.resultPath)
+    record = str(value) if focus in _WHOLE and isinstance(value, URIRef) else focus
+    constraint = said(SH.sourceConstraint)
+    shape = constraint if isinstance(constraint, URIRef) else said(SH.sourceShape)
+    return Finding(
+        severity=str(said(SH.resultSeverity)).removeprefix(str(SH)),
+        shape=str(shape),
+        record=record,
+        focus=focus,
+        path=None if path is None else _path(result, path),
+        value=None if value is None else str(value),
+        constraint=str(said(SH.sourceConstraintComponent)),
+        message=_IRI.sub(_curie_of, str(said(SH.resultMessage) or "")),
+        origin=origins.get(record),
+    )
+
+
+def _path(graph: Graph, node: Node) -> str:
+    """Write a path as SPARQL does; one that is a single property is its IRI."""
+    if not isinstance(node, BNode):
+        return str(node)
+    for predicate, before, after in _OPERATORS:
+        inner = graph.value(node, predicate)
+        if inner is not None:
+            return f"{before}{_step(graph, inner)}{after}"
+    alternatives = graph.value(node, SH.alternativePath)
+    members = Collection(graph, node if alternatives is None else alternatives)
+    return ("/" if alternatives is None else "|").join(_step(graph, each) for each in members)
+
+
+_OPERATORS: Final = (
+    (SH.inversePath, "^", ""),
+    (SH.zeroOrMorePath, "", "*"),
+    (SH.oneOrMorePath, "", "+"),
+    (SH.zeroOrOnePath, "", "?"),
+)
+"""The paths that are made of one other: how SHACL names them and how SPARQL writes them."""
+
+
+def _step(graph: Graph, node: Node) -> str:
+    return f"({_path(graph, node)})" if isinstance(node, BNode) else f"<{node}>"
+
+
+def _heading(finding: Finding) -> tuple[str, str]:
+    return finding.severity, finding.shape
+
+
+def _group(findings: list[Finding]) -> Iterator[str]:
+    """Tell of the findings of one shape: what to do, and for which records."""
+    first = findings[0]
+    yield f"{curie(first.shape)} ({_counted(len(findings), first.severity.lower())})"
+    if len({finding.message for finding in findings}) == 1:
+        yield f"  {first.message}"
+        yield from (f"  - {_place(finding)}{_fault(finding)}" for finding in findings)
+    else:
+        yield from (f"  - {_place(finding)}: {finding.message}" for finding in findings)
+
+
+def _place(finding: Finding) -> str:
+    origin = "" if finding.origin is None else f" ({finding.origin})"
+    return curie(finding.record) + origin
+
+
+def _fault(finding: Finding) -> str:
+    """Name the property and the value at fault, as far as there are."""
+    path = "" if finding.path is None else f" {_IRI.sub(_curie_of, finding.path)}"
+    if finding.value is None or finding.value == finding.record:
+        return path
+    return f"{path}: {_IRI.sub(_curie_of, finding.value[:_SHOWN])}"
+
+
+def _curie_of(match: re.Match[str]) -> str:
+    return curie(match[0])
+
+
+def _counted(number: int, noun: str) -> str:
+    """Say how many there are; nothing of none."""
+    return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""

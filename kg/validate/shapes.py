@@ -1,0 +1,106 @@
+"""The shapes of the ontology, what a part is read with, and shapes that are aimed at a part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from rdflib import RDF, RDFS, SH, Graph, URIRef
+from rdflib.term import Node
+
+from kg.namespaces import DG, DGD, ONTOLOGY
+
+_FOLDER: Final = Path(__file__).resolve().parents[2] / "ontology"
+
+_BACKGROUND: Final = ("dermograph.ttl", "schemes.ttl", "concepts/*.ttl")
+"""The Turtle files of the ontology that hold knowledge."""
+
+_RECORDS: Final = (
+    ("sources/*.tsv", DGD + "source/", DG + "Source"),
+    ("claims/[!d]*.tsv", DGD + "claim/", DG + "Claim"),
+)
+"""Tables whose records others refer to: the files, what their names begin with, their class."""
+
+_TARGETS: Final = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.targetObjectsOf)
+
+
+@cache
+def shapes_graph(folder: Path = _FOLDER / "shapes") -> Graph:
+    """Give the shapes of a folder as one graph; do not change it, it is kept.
+
+    Args:
+        folder: holds the shapes as *.ttl; by default those of the ontology.
+    """
+    return _joined(sorted(folder.glob("*.ttl")))
+
+
+@cache
+def background_graph(folder: Path = _FOLDER) -> Graph:
+    """Give what a part is read with: the ontology, and the names of its sources and claims.
+
+    Args:
+        folder: an ontology folder; by default the one that is shipped. Do not change the graph.
+    """
+    graph = _joined(path for pattern in _BACKGROUND for path in sorted(folder.glob(pattern)))
+    for pattern, base, kind in _RECORDS:
+        for path in sorted(folder.glob(pattern)):
+            for key in _keys(path):
+                graph.add((URIRef(base + key), RDF.type, URIRef(kind)))
+    return graph
+
+
+def _joined(paths: Iterable[Path]) -> Graph:
+    graph = Graph()
+    for path in paths:
+        graph.parse(path, format="turtle")
+    return graph
+
+
+def _keys(table: Path) -> Iterator[str]:
+    """Give the first cell of each row of a table."""
+    for line in table.read_text(encoding="utf-8").splitlines()[1:]:
+        yield line.partition("\t")[0]
+
+
+def aimed_at(
+    shapes: Graph, data: Graph, described: AbstractSet[str]
+) -> tuple[Graph, tuple[str, ...]]:
+    """Aim shapes at some subjects only.
+
+    The focus nodes that pySHACL lets one choose would also be the only ones that its nested shapes
+    look at, so that `sh:node` passes in silence; hence the targets themselves are replaced.
+    Rules across records, which are aimed at the ontology, stay.
+
+    Args:
+        shapes: the shapes.
+        data: what they are to be applied to.
+        described: the IRIs of the subjects to aim at.
+
+    Returns:
+        The shapes, and the subjects that none of them is for, sorted.
+    """
+    aimed, checked = Graph(), set()
+    for shape, predicate, target in shapes:
+        if predicate not in _TARGETS:
+            aimed.add((shape, predicate, target))
+            continue
+        for node in _nodes(data, predicate, target):
+            if str(node) in described or str(node) == ONTOLOGY:
+                aimed.add((shape, SH.targetNode, node))
+                checked.add(str(node))
+    return aimed, tuple(sorted(described - checked))
+
+
+def _nodes(data: Graph, predicate: Node, target: Node) -> Iterable[Node]:
+    """Give the nodes that one target of a shape stands for."""
+    if predicate == SH.targetNode:
+        return (target,)
+    if predicate == SH.targetSubjectsOf:
+        return data.subjects(target)
+    if predicate == SH.targetObjectsOf:
+        return data.objects(None, target)
+    kinds = set(data.transitive_subjects(RDFS.subClassOf, target))
+    return (node for kind in kinds for node in data.subjects(RDF.type, kind))

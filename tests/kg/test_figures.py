@@ -1,0 +1,301 @@
+"""The numbers that the build computes: intervals against published ones, SI values, bands."""
+
+from __future__ import annotations
+
+import math
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rdflib import XSD, Dataset, Literal, URIRef
+
+from kg.build.figures import Unit, units_of, wilson_interval
+from kg.build.tables import read_tables
+from kg.namespaces import DG, DGD, GRAPH
+from kg.shipped import ONTOLOGY_FOLDER
+
+if TYPE_CHECKING:
+    from tests.kg.conftest import SmallOntology
+
+# R. G. Newcombe, Two-sided confidence intervals for the single proportion, Statistics in Medicine
+# 17 (1998) 857-872, table I, method 3 (score without continuity correction).
+_PUBLISHED = (
+    (81, 263, 0.2553, 0.3662),
+    (15, 148, 0.0624, 0.1605),
+    (0, 20, 0.0, 0.1611),
+    (1, 29, 0.0061, 0.1718),
+)
+
+
+@pytest.mark.parametrize(("events", "total", "lower", "upper"), _PUBLISHED)
+def test_wilson_intervals_are_those_of_newcombe(
+    events: int, total: int, lower: float, upper: float
+) -> None:
+    """The intervals agree with a published table to its four places."""
+    low, high = wilson_interval(events, total)
+
+    assert round(low, 4) == lower
+    assert round(high, 4) == upper
+
+
+_TOTALS = st.integers(1, 100_000)
+_COUNTS = _TOTALS.flatmap(lambda total: st.tuples(st.integers(0, total), st.just(total)))
+
+
+@given(_COUNTS)
+def test_an_interval_holds_its_proportion(counts: tuple[int, int]) -> None:
+    """Limits are proportions, in order, with what was observed between them."""
+    events, total = counts
+    low, high = wilson_interval(events, total)
+
+    assert 0 <= low <= events / total + 1e-12
+    assert events / total - 1e-12 <= high <= 1
+    assert low < high
+
+
+@given(_COUNTS)
+def test_intervals_of_an_event_and_of_its_absence_mirror_each_other(counts: tuple[int, int]) -> None:
+    """What holds for having an event holds, turned round, for not having it."""
+    events, total = counts
+    low, high = wilson_interval(events, total)
+    mirrored_low, mirrored_high = wilson_interval(total - events, total)
+
+    assert math.isclose(low, 1 - mirrored_high, abs_tol=1e-12)
+    assert math.isclose(high, 1 - mirrored_low, abs_tol=1e-12)
+
+
+@given(_TOTALS.flatmap(lambda total: st.tuples(st.integers(0, total - 1), st.just(total))))
+def test_more_events_move_the_interval_up(counts: tuple[int, int]) -> None:
+    """Both limits grow with the number of events."""
+    events, total = counts
+    less, more = wilson_interval(events, total), wilson_interval(events + 1, total)
+
+    assert less[0] < more[0]
+    assert less[1] < more[1] or math.isclose(more[1], 1)
+
+
+@given(_COUNTS)
+def test_more_units_narrow_the_interval(counts: tuple[int, int]) -> None:
+    """The same proportion of twice as many is known better."""
+    events, total = counts
+    low, high = wilson_interval(events, total)
+    twice_low, twice_high = wilson_interval(2 * events, 2 * total)
+
+    assert twice_high - twice_low < high - low
+
+
+@pytest.mark.parametrize(("events", "total"), [(1, 0), (-1, 10), (11, 10), (0, -1)])
+def test_what_is_no_proportion_has_no_interval(events: int, total: int) -> None:
+    """Counts that cannot be are refused."""
+    with pytest.raises(ValueError, match="is no proportion"):
+        wilson_interval(events, total)
+
+
+_UNITS = units_of(read_tables(ONTOLOGY_FOLDER))
+
+
+@pytest.mark.parametrize(
+    ("code", "number", "in_si"),
+    [
+        ("um", "2.94", "0.00000294"),
+        ("nm", "2940", "0.00000294"),
+        ("mm", "1.5", "0.0015"),
+        ("Cel", "37", "310.15"),
+        ("Cel", "-273.15", "0"),
+        ("J/cm2", "5", "50000"),
+        ("mJ", "70", "0.07"),
+        ("ms", "1", "0.001"),
+        ("us", "250", "0.00025"),
+        ("ns", "90", "0.00000009"),
+        ("ps", "1", "0.000000000001"),
+        ("cm-1", "12500", "1250000"),
+        ("%", "12.5", "0.125"),
+        ("d", "2", "172800"),
+        ("wk", "1", "604800"),
+        ("mo", "12", "31557600"),
+        ("a", "1", "31557600"),
+        ("h", "1", "3600"),
+        ("min", "1", "60"),
+        ("kW/cm2", "1", "10000000"),
+        ("{pass}", "3", "3"),
+        ("1", "0.5", "0.5"),
+    ],
+)
+def test_numbers_are_converted_to_si(code: str, number: str, in_si: str) -> None:
+    """Each unit has its exact factor, and degrees Celsius their offset."""
+    assert _UNITS[code].in_si(Decimal(number)) == Decimal(in_si)
+
+
+def test_a_unit_without_factor_is_not_converted() -> None:
+    """Where no exact factor is known, no number is made up."""
+    assert _UNITS["/d"].in_si(Decimal(1)) is None
+
+
+def test_units_of_time_length_and_energy_agree_with_each_other() -> None:
+    """A thousand of one are one of the next."""
+    for small, large, ratio in (
+        ("ps", "ns", 1000),
+        ("ns", "us", 1000),
+        ("us", "ms", 1000),
+        ("ms", "s", 1000),
+        ("s", "min", 60),
+        ("min", "h", 60),
+        ("h", "d", 24),
+        ("d", "wk", 7),
+        ("mo", "a", 12),
+        ("nm", "um", 1000),
+        ("um", "mm", 1000),
+        ("mJ", "J", 1000),
+    ):
+        assert _UNITS[small].in_si(Decimal(ratio)) == _UNITS[large].in_si(Decimal(1)), small
+
+
+@given(st.decimals(min_value=-(10**6), max_value=10**6, places=4))
+def test_conversion_is_exact(number: Decimal) -> None:
+    """Decimals are converted without the error of binary fractions."""
+    unit = Unit(code="x", iri=None, factor=Decimal("0.001"), offset=Decimal("273.15"))
+
+    assert unit.in_si(number) == (number * 1000 + Decimal("273150000")) / 1000000
+
+
+def _figures(ontology: SmallOntology, identifier: str) -> dict[str, list[str]]:
+    """Give what the build computes for a claim, by property name."""
+    dataset = Dataset()
+    dataset.parse(data=ontology.build().nquads, format="nquads")
+    found: dict[str, list[str]] = {}
+    claim = URIRef(f"{DGD}claim/{identifier}")
+    for _, predicate, value, _ in dataset.quads((claim, None, None, URIRef(GRAPH + "inferred"))):
+        found.setdefault(str(predicate).removeprefix(DG), []).append(str(value))
+    return {name: sorted(values) for name, values in found.items()}
+
+
+def test_a_quantity_is_given_in_si(ontology: SmallOntology) -> None:
+    """Value, minimum and maximum each have their number in SI."""
+    ontology.claim("B0009", value="10|30", minimum="1", maximum="50.5", unit="um")
+    found = _figures(ontology, "B0009")
+
+    assert found == {
+        "siValue": ["0.00001", "0.00003"],
+        "siMinimum": ["0.000001"],
+        "siMaximum": ["0.0000505"],
+    }
+
+
+def test_a_temperature_is_given_in_kelvin(ontology: SmallOntology) -> None:
+    """Degrees Celsius are shifted."""
+    assert _figures(ontology, "A0001") == {"siValue": ["293.15", "313.15"]}
+
+
+def test_a_quantity_without_factor_has_no_si_value(ontology: SmallOntology) -> None:
+    """No number is better than a wrong one."""
+    ontology.claim("B0009", value="2", unit="/d")
+
+    assert _figures(ontology, "B0009") == {}
+
+
+def test_an_incidence_has_proportion_interval_and_band(ontology: SmallOntology) -> None:
+    """12 of 63 are 0.190476, with the Wilson interval to six places."""
+    found = _figures(ontology, "B0001")
+    low, high = wilson_interval(12, 63)
+
+    assert found == {
+        "proportion": ["0.190476"],
+        "proportionLower": [f"{low:.6f}".rstrip("0")],
+        "proportionUpper": [f"{high:.6f}".rstrip("0")],
+        "frequencyBand": [f"{DGD}frequency-band/common"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("events", "total", "band"),
+    [
+        ("0", "50", "very-rare"),
+        ("1", "10001", "very-rare"),
+        ("1", "10000", "rare"),
+        ("1", "1001", "rare"),
+        ("1", "1000", "uncommon"),
+        ("1", "101", "uncommon"),
+        ("1", "100", "common"),
+        ("99", "1000", "common"),
+        ("1", "10", "very-common"),
+        ("10", "10", "very-common"),
+    ],
+)
+def test_bands_begin_at_their_limits(
+    ontology: SmallOntology, events: str, total: str, band: str
+) -> None:
+    """One in ten is very common, one in a hundred common, and so on, by CIOMS."""
+    ontology.replace(
+        "dermograph.ttl",
+        "frequency-band/rare> a skos:Concept ; dg:lowerLimit 0.0 .",
+        "frequency-band/none> a skos:Concept .",
+    )
+    ontology.replace("dermograph.ttl", "dg:lowerLimit 0.01 .", "rdfs:label 'x'@en .")
+    ontology.write(
+        "schemes.ttl",
+        (ONTOLOGY_FOLDER / "schemes.ttl").read_text(encoding="utf-8"),
+    )
+    _describe_all_that_schemes_name(ontology)
+    ontology.claim("B0009", event_count=events, sample_size=total)
+
+    assert _figures(ontology, "B0009")["frequencyBand"] == [f"{DGD}frequency-band/{band}"]
+
+
+def _describe_all_that_schemes_name(ontology: SmallOntology) -> None:
+    """Declare the terms that the shipped controlled values refer to."""
+    unknown = {
+        each.detail.split(" ")[0] for each in ontology.problems() if "is unknown" in each.detail
+    }
+    prologue = ontology.read("dermograph.ttl").split("\n<")[0] + "\n"
+    lines = [f"<{DG}{name.removeprefix('dg:')}> rdfs:comment 'x' .\n" for name in sorted(unknown)]
+    ontology.write("concepts/more.ttl", prologue + "".join(lines))
+
+
+def test_only_risks_have_a_band(ontology: SmallOntology) -> None:
+    """The proportion who improve is not an adverse reaction."""
+    ontology.claim("B0009", predicate="dg:mentions", event_count="5", sample_size="10")
+
+    assert _figures(ontology, "B0009")["proportion"] == ["0.5"]
+    assert "frequencyBand" not in _figures(ontology, "B0009")
+
+
+@pytest.mark.parametrize(("events", "total"), [("5", ""), ("", "10"), ("11", "10"), ("0", "0")])
+def test_counts_that_make_no_proportion_give_no_figure(
+    ontology: SmallOntology, events: str, total: str
+) -> None:
+    """Nothing is computed from half of a fraction or from an impossible one."""
+    ontology.claim("B0009", event_count=events, sample_size=total)
+
+    assert _figures(ontology, "B0009") == {}
+
+
+def test_a_proportion_that_no_band_holds_stops_the_build(ontology: SmallOntology) -> None:
+    """Bands must begin at nothing."""
+    ontology.replace("dermograph.ttl", "dg:lowerLimit 0.0 .", "rdfs:label 'x'@en .")
+    ontology.claim("B0009", event_count="0", sample_size="10")
+
+    (problem,) = ontology.problems()
+    assert (problem.file, problem.line, problem.column) == ("claims/clinical.tsv", 6, "event_count")
+    assert "No frequency band" in problem.detail
+
+
+def test_every_shipped_incidence_has_its_figures(dataset: Dataset) -> None:
+    """Wherever both counts stand, proportion and interval agree with them."""
+    claims = dataset.graph(URIRef(GRAPH + "claims"))
+    inferred = dataset.graph(URIRef(GRAPH + "inferred"))
+    checked = 0
+    for claim, total in claims.subject_objects(URIRef(DG + "sampleSize")):
+        events = claims.value(claim, URIRef(DG + "eventCount"))
+        if events is None:
+            continue
+        low, high = wilson_interval(int(str(events)), int(str(total)))
+        expected = (int(str(events)) / int(str(total)), low, high)
+        for name, share in zip(("", "Lower", "Upper"), expected, strict=True):
+            stated = inferred.value(claim, URIRef(f"{DG}proportion{name}"))
+            assert isinstance(stated, Literal), claim
+            assert stated.datatype == XSD.decimal
+            assert abs(float(str(stated)) - share) <= 5.1e-7, claim
+        checked += 1
+    assert checked > 40
