@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-from rdflib import RDF, RDFS, SH, Graph, URIRef
+from rdflib import RDF, RDFS, SH, SKOS, Graph, Literal, URIRef
 from rdflib.term import Node
 
 from kg.namespaces import DG, DGD, ONTOLOGY
@@ -19,10 +19,12 @@ _BACKGROUND: Final = ("dermograph.ttl", "schemes.ttl", "concepts/*.ttl")
 """The Turtle files of the ontology that hold knowledge."""
 
 _RECORDS: Final = (
-    ("sources/*.tsv", DGD + "source/", DG + "Source"),
-    ("claims/[!d]*.tsv", DGD + "claim/", DG + "Claim"),
+    ("sources/*.tsv", "key", DGD + "source/", RDF.type, URIRef(DG + "Source")),
+    ("claims/[!d]*.tsv", "id", DGD + "claim/", RDF.type, URIRef(DG + "Claim")),
+    ("units.tsv", "slug", DGD + "unit/", SKOS.notation, "code"),
 )
-"""Tables whose records others refer to: the files, what their names begin with, their class."""
+"""What is said of each row of a table that others refer to: the files, the column that names the
+row, what its IRI begins with, a property, and its value or the column that holds it."""
 
 _TARGETS: Final = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.targetObjectsOf)
 
@@ -45,10 +47,11 @@ def background_graph(folder: Path = _FOLDER) -> Graph:
         folder: an ontology folder; by default the one that is shipped. Do not change the graph.
     """
     graph = _joined(path for pattern in _BACKGROUND for path in sorted(folder.glob(pattern)))
-    for pattern, base, kind in _RECORDS:
+    for pattern, key, base, predicate, value in _RECORDS:
         for path in sorted(folder.glob(pattern)):
-            for key in _keys(path):
-                graph.add((URIRef(base + key), RDF.type, URIRef(kind)))
+            for row in _rows(path):
+                said = value if isinstance(value, URIRef) else Literal(row[value])
+                graph.add((URIRef(base + row[key]), predicate, said))
     return graph
 
 
@@ -59,10 +62,12 @@ def _joined(paths: Iterable[Path]) -> Graph:
     return graph
 
 
-def _keys(table: Path) -> Iterator[str]:
-    """Give the first cell of each row of a table."""
-    for line in table.read_text(encoding="utf-8").splitlines()[1:]:
-        yield line.partition("\t")[0]
+def _rows(table: Path) -> Iterator[dict[str, str]]:
+    """Give the rows of a table, each by the names of its columns."""
+    header, *lines = (
+        line.split("\t") for line in table.read_text(encoding="utf-8").splitlines() if line
+    )
+    return (dict(zip(header, line, strict=False)) for line in lines)
 
 
 def aimed_at(

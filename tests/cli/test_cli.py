@@ -126,7 +126,7 @@ class TestHelp:
     @pytest.mark.parametrize("command", [(), *((name,) for name in sorted(main.commands))])
     def test_help_is_shown_on_standard_output(self, command: tuple[str, ...]) -> None:
         """-h shows usage and every subcommand or option, and succeeds."""
-        ended = dermograph(*command, "-h")
+        ended = dermograph("-h") if not command else in_this_process(*command, "-h")
 
         assert (ended.code, ended.err) == (0, "")
         text = ended.out.decode()
@@ -170,7 +170,8 @@ class TestQuery:
         """--format writes an answer in each format that suits it, and nothing else."""
         is_graph = ResultKind.GRAPH in form.kinds
 
-        ended = dermograph("query", _CONSTRUCT if is_graph else _SELECT, "--format", form.name)
+        question = _CONSTRUCT if is_graph else _SELECT
+        ended = in_this_process("query", question, "--format", form.name)
 
         assert (ended.code, ended.err) == (0, "")
         if is_graph:
@@ -183,11 +184,11 @@ class TestQuery:
     def test_a_truth_value_is_said_in_a_word(self) -> None:
         """ASK prints true or false, unless a format is asked for."""
         assert dermograph("query", "ASK {}") == Ended(0, b"true\n", "")
-        assert dermograph("query", "ASK { FILTER(false) }") == Ended(0, b"false\n", "")
+        assert in_this_process("query", "ASK { FILTER(false) }") == Ended(0, b"false\n", "")
 
     def test_a_graph_is_written_as_turtle_when_nothing_is_said(self) -> None:
         """CONSTRUCT gives Turtle by default."""
-        ended = dermograph("query", _CONSTRUCT)
+        ended = in_this_process("query", _CONSTRUCT)
 
         assert ended.code == 0
         assert "dcterms:identifier" in ended.out.decode()
@@ -198,7 +199,7 @@ class TestQuery:
         file = tmp_path / "question.rq"
         file.write_text("ASK {}", encoding="utf-8")
 
-        assert dermograph("query", str(file)) == Ended(0, b"true\n", "")
+        assert in_this_process("query", str(file)) == Ended(0, b"true\n", "")
         assert dermograph("query", "question.rq", cwd=tmp_path) == Ended(0, b"true\n", "")
 
     def test_a_query_is_read_from_standard_input(self) -> None:
@@ -332,7 +333,7 @@ class TestQueries:
 
     def test_a_canned_query_is_shown_with_all_that_is_needed_to_use_it(self) -> None:
         """A query is shown with its question, parameters, examples that can be pasted, and SPARQL."""
-        ended = dermograph("queries", "why")
+        ended = in_this_process("queries", "why")
 
         assert (ended.code, ended.err) == (0, "")
         text = ended.out.decode()
@@ -344,8 +345,8 @@ class TestQueries:
 
     def test_the_catalogue_is_written_as_json(self) -> None:
         """--format json gives a list of all, and one object for one."""
-        everything = json.loads(dermograph("queries", "--format", "json").out)
-        one = json.loads(dermograph("queries", "care", "--format", "json").out)
+        everything = json.loads(in_this_process("queries", "--format", "json").out)
+        one = json.loads(in_this_process("queries", "care", "--format", "json").out)
 
         assert one in everything
         assert one["parameters"][0]["values"] == [
@@ -399,6 +400,72 @@ class TestBuild:
 
         assert (ended.code, ended.out) == (2, b"")
         assert "'no/such/folder' does not exist" in ended.err
+
+
+_INVALID: Final = """
+@prefix dg: <https://w3id.org/dermograph/ontology/> .
+<https://w3id.org/dermograph/id/claim/B9999> a dg:AdverseEventClaim .
+"""
+
+
+class TestValidate:
+    """`dermograph validate` judges files."""
+
+    def test_a_file_that_conforms_passes(self, tmp_path: Path) -> None:
+        """What the library writes of a record conforms, and the command succeeds."""
+        file = tmp_path / "claim.ttl"
+        file.write_bytes(in_this_process("query", _CONSTRUCT).out)
+
+        ended = dermograph("validate", str(file))
+
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out.decode().startswith("The data conform to the shapes")
+
+    def test_a_file_that_does_not_conform_fails_with_the_report(self, tmp_path: Path) -> None:
+        """A violation ends with 1; the report names the record, its place, and what to do."""
+        file = tmp_path / "claim.ttl"
+        file.write_text(_INVALID, encoding="utf-8")
+
+        ended = dermograph("validate", str(file))
+
+        assert (ended.code, ended.err) == (1, "")
+        report = ended.out.decode()
+        assert report.startswith("The data do not conform")
+        assert f"dgd:claim/B9999 ({file}, line 3)" in report
+        assert 'the column "polarity"' in report or "dg:polarity" in report
+
+    def test_the_report_is_written_for_programs(self, tmp_path: Path) -> None:
+        """--format json and turtle give the same verdict as data."""
+        file = tmp_path / "claim.ttl"
+        file.write_text(_INVALID, encoding="utf-8")
+
+        as_json = in_this_process("validate", str(file), "--format", "json")
+        as_turtle = in_this_process("validate", str(file), "--format", "turtle")
+
+        assert (as_json.code, as_turtle.code) == (1, 1)
+        graph = rdflib.Graph().parse(data=as_turtle.out, format="turtle")
+        assert [truth.toPython() for truth in graph.objects(None, rdflib.SH.conforms)] == [False]
+        findings = json.loads(as_json.out)["findings"]
+        assert len(findings) == len(
+            set(graph.subjects(rdflib.RDF.type, rdflib.SH.ValidationResult))
+        )
+
+    def test_a_file_that_does_not_parse_is_named_with_the_line(self, tmp_path: Path) -> None:
+        """A file that is no RDF ends with 1, the file and the line."""
+        file = tmp_path / "claim.ttl"
+        file.write_text("\nnonsense", encoding="utf-8")
+
+        ended = in_this_process("validate", str(file))
+
+        assert (ended.code, ended.out) == (1, b"")
+        assert ended.err.startswith(f"Error: {file}, line 2: ")
+
+    def test_a_file_that_is_not_there_is_wrong_use(self) -> None:
+        """A missing file ends with 2."""
+        ended = in_this_process("validate", "no-such-file.ttl")
+
+        assert (ended.code, ended.out) == (2, b"")
+        assert "File 'no-such-file.ttl' does not exist" in ended.err
 
 
 class TestServe:

@@ -1,0 +1,460 @@
+"""Derived knowledge: exactly what the rules say, each statement with its reasons."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import pytest
+from rdflib import RDF, RDFS, Dataset, Graph, Literal, URIRef
+from rdflib.term import Node
+
+from kg.build.rules import read_rules
+from kg.namespaces import DG, DGD, GRAPH, PREFIXES, expand
+from kg.shipped import ONTOLOGY_FOLDER
+
+if TYPE_CHECKING:
+    from tests.kg.conftest import SmallOntology
+
+Statement = tuple[Node, Node, Node]
+
+_DERIVED_FROM = URIRef(PREFIXES["prov"] + "wasDerivedFrom")
+_PART_OF = URIRef(PREFIXES["obo"] + "BFO_0000050")
+_OVER, _UNDER = URIRef(PREFIXES["obo"] + "BSPO_0000108"), URIRef(PREFIXES["obo"] + "BSPO_0000107")
+_JUST_OVER, _JUST_UNDER = (
+    URIRef(PREFIXES["obo"] + "BSPO_0015014"),
+    URIRef(PREFIXES["obo"] + "BSPO_0001107"),
+)
+_FIGURES = {
+    URIRef(DG + name)
+    for name in (
+        *("siValue", "siMinimum", "siMaximum", "unit"),
+        *("proportion", "proportionLower", "proportionUpper", "frequencyBand"),
+    )
+}
+
+
+def _dg(name: str) -> URIRef:
+    return URIRef(DG + name)
+
+
+def _rows(*names: str) -> Iterator[dict[str, str]]:
+    """Give the rows of claim tables, read without the build."""
+    for name in names:
+        with (ONTOLOGY_FOLDER / "claims" / name).open(encoding="utf-8", newline="") as file:
+            yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+
+
+class _Derivations:
+    """What the rules derived in the shipped dataset: statements, by rule, with their claims."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.inferred: Graph = dataset.graph(URIRef(GRAPH + "inferred"))
+        self.asserted: Graph = dataset.graph(URIRef(GRAPH + "ontology"))
+        self.by_rule: dict[str, dict[Statement, set[str]]] = defaultdict(dict)
+        self.nodes = set(self.inferred.subjects(RDF.type, _dg("Derivation")))
+        for node in self.nodes:
+            statement = tuple(self._one(node, part) for part in _PARTS)
+            assert len(statement) == 3
+            rule = str(self._one(node, _dg("rule"))).removeprefix(f"{DGD}rule/")
+            assert statement not in self.by_rule[rule]
+            self.by_rule[rule][statement] = {
+                str(claim).removeprefix(f"{DGD}claim/")
+                for claim in self.inferred.objects(node, _DERIVED_FROM)
+            }
+
+    def _one(self, node: Node, predicate: URIRef) -> Node:
+        (value,) = self.inferred.objects(node, predicate)
+        return value
+
+    def of(self, *predicates: URIRef) -> dict[Statement, set[str]]:
+        """Give all derived statements of some predicates, with all claims behind each."""
+        found: dict[Statement, set[str]] = defaultdict(set)
+        for statements in self.by_rule.values():
+            for statement, claims in statements.items():
+                if statement[1] in predicates:
+                    found[statement] |= claims
+        return found
+
+
+_PARTS = (RDF.subject, RDF.predicate, RDF.object)
+
+
+@pytest.fixture(scope="module")
+def derivations(dataset: Dataset) -> _Derivations:
+    """Give what the rules derived."""
+    return _Derivations(dataset)
+
+
+def _edge_claims(derivations: _Derivations, *names: str) -> dict[Statement, set[str]]:
+    """Compute the plain edges from the rows of tables, with the claims behind each."""
+    marked = set(derivations.asserted.subjects(_dg("derivesEdge"), Literal(True)))  # noqa: FBT003 - an RDF value
+    edges: dict[Statement, set[str]] = defaultdict(set)
+    for row in _rows(*names):
+        predicate = URIRef(expand(row["predicate"]))
+        if predicate not in marked or row["polarity"] != "dgd:polarity/affirmed":
+            continue
+        for name in filter(None, row["object"].split("|")):
+            statement = (URIRef(expand(row["subject"])), predicate, URIRef(expand(name)))
+            edges[statement].add(row["id"])
+    return edges
+
+
+def test_plain_edges_are_exactly_those_of_affirmed_claims(derivations: _Derivations) -> None:
+    """An edge exists if and only if an affirmed claim says so, and names all claims that do."""
+    expected = _edge_claims(derivations, "clinical.tsv", "physics.tsv")
+
+    assert derivations.by_rule["claim-to-edge"] == expected
+    assert len(expected) > 300
+
+
+def test_negated_claims_give_no_edge(derivations: _Derivations) -> None:
+    """What no other claim affirms and one negates does not stand as an edge."""
+    affirmed = _edge_claims(derivations, "clinical.tsv", "physics.tsv")
+    negated = {
+        (URIRef(expand(row["subject"])), URIRef(expand(row["predicate"])), URIRef(expand(name)))
+        for row in _rows("clinical.tsv", "physics.tsv")
+        if row["polarity"] == "dgd:polarity/negated"
+        for name in filter(None, row["object"].split("|"))
+    }
+
+    assert len(negated) > 10
+    derived = set(derivations.by_rule["claim-to-edge"])
+    assert negated & derived == negated & set(affirmed)
+    assert negated - derived
+
+
+def test_founding_statements_support_nothing(derivations: _Derivations) -> None:
+    """The founding text cites nothing, so no derivation rests on it."""
+    founding = {row["id"] for row in _rows("founding-text.tsv")}
+    named = {
+        claim
+        for statements in derivations.by_rule.values()
+        for claims in statements.values()
+        for claim in claims
+    }
+
+    assert len(founding) == 54
+    assert named & founding == set()
+    only_founding = set(_edge_claims(derivations, "founding-text.tsv")) - set(
+        _edge_claims(derivations, "clinical.tsv", "physics.tsv")
+    )
+    assert only_founding & set(derivations.by_rule["claim-to-edge"]) == set()
+
+
+def _closure(pairs: Iterable[tuple[Node, Node]]) -> set[tuple[Node, Node]]:
+    """Give the transitive closure of a relation."""
+    above: dict[Node, set[Node]] = defaultdict(set)
+    for lower, upper in pairs:
+        above[lower].add(upper)
+    found = set()
+    for start in list(above):
+        waiting, seen = list(above[start]), set[Node]()
+        while waiting:
+            node = waiting.pop()
+            if node not in seen:
+                seen.add(node)
+                waiting += above.get(node, ())
+        found |= {(start, node) for node in seen}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("rule", "predicate"), [("subclass-closure", RDFS.subClassOf), ("part-of", _PART_OF)]
+)
+def test_hierarchies_are_closed(
+    derivations: _Derivations, rule: str, predicate: URIRef
+) -> None:
+    """Asserted and derived statements together are the transitive closure, and no more."""
+    asserted = set(derivations.asserted.subject_objects(predicate))
+    derived = {(s, o) for s, _, o in derivations.by_rule[rule]}
+
+    assert asserted | derived == _closure(asserted)
+    assert asserted & derived == set()
+    assert derived
+
+
+def test_the_closure_of_classes_is_that_of_rdflib(derivations: _Derivations) -> None:
+    """An independent implementation finds the same classes above each class."""
+    for concept in set(derivations.asserted.subjects(RDFS.subClassOf)):
+        above = set(derivations.asserted.transitive_objects(concept, RDFS.subClassOf)) - {concept}
+        stated = set(derivations.asserted.objects(concept, RDFS.subClassOf))
+        derived = set(derivations.inferred.objects(concept, RDFS.subClassOf))
+        assert stated | derived == above
+
+
+def test_narrower_properties_imply_the_wider_ones(derivations: _Derivations) -> None:
+    """What is removed or heated is acted on, with the same claims as reasons."""
+    wider = _closure(derivations.asserted.subject_objects(RDFS.subPropertyOf))
+    marked = set(derivations.asserted.subjects(_dg("derivesEdge"), Literal(True)))  # noqa: FBT003 - an RDF value
+    expected: dict[Statement, set[str]] = defaultdict(set)
+    for (s, p, o), claims in derivations.of(*marked).items():
+        for narrow, wide in wider:
+            if narrow == p and wide in marked and (s, p, o) in _not_only_by(derivations, "subproperty"):
+                expected[s, wide, o] |= claims
+
+    assert set(derivations.by_rule["subproperty"]) == set(expected)
+    for statement, claims in derivations.by_rule["subproperty"].items():
+        assert claims, statement
+        assert claims <= expected[statement]
+
+
+def _not_only_by(derivations: _Derivations, rule: str) -> set[Statement]:
+    return {
+        statement
+        for name, statements in derivations.by_rule.items()
+        if name != rule
+        for statement in statements
+    }
+
+
+def test_the_order_of_layers_is_complete_and_sound(derivations: _Derivations) -> None:
+    """Order is transitive, immediate order implies order, both run both ways, and none is circular."""
+    claims = derivations.by_rule["claim-to-edge"]
+    stated = {(s, o) for s, p, o in claims if p in (_OVER, _JUST_OVER)}
+    over = {(s, o) for s, p, o in derivations.of(_OVER)}
+    under = {(s, o) for s, p, o in derivations.of(_UNDER)}
+
+    assert len(stated) >= 5
+    assert over == _closure(stated)
+    assert {(o, s) for s, o in over} <= under
+    assert not {(s, o) for s, o in over if s == o or (o, s) in over}
+    just_over = {(s, o) for s, p, o in claims if p == _JUST_OVER}
+    assert {(o, s) for s, o in just_over} <= {(s, o) for s, _, o in derivations.of(_JUST_UNDER)}
+
+
+def test_an_emission_claim_gives_the_wavelength_in_nanometres(derivations: _Derivations) -> None:
+    """Each single wavelength that is affirmed stands as a number on its source."""
+    factor = {"um": Decimal(1000), "nm": Decimal(1)}
+    expected: dict[tuple[Node, Decimal], set[str]] = defaultdict(set)
+    for row in _rows("clinical.tsv", "physics.tsv"):
+        if row["predicate"] != "dg:emissionWavelength" or "negated" in row["polarity"]:
+            continue
+        for value in filter(None, row["value"].split("|")):
+            number = Decimal(value) * factor[row["unit"]]
+            expected[URIRef(expand(row["subject"])), number].add(row["id"])
+    derived = {
+        (s, Decimal(str(o))): claims
+        for (s, _, o), claims in derivations.by_rule["emitted-wavelength"].items()
+    }
+
+    assert derived == expected
+    assert (_dg("CO2Laser"), Decimal(10600)) in derived
+
+
+def test_a_kind_of_source_has_what_the_wider_kind_has(derivations: _Derivations) -> None:
+    """Gain medium and chromophore are handed down the hierarchy of energy sources."""
+    below = _closure(derivations.asserted.subject_objects(RDFS.subClassOf))
+    handed = (_dg("hasGainMedium"), _dg("targetsChromophore"))
+    expected = {
+        (kind, p, o)
+        for s, p, o in derivations.by_rule["claim-to-edge"]
+        if p in handed and (s, _dg("EnergySource")) in below
+        for kind, wide in below
+        if wide == s
+    }
+
+    assert set(derivations.by_rule["inherited-physics"]) == expected
+    assert expected
+
+
+def test_light_may_act_where_its_chromophore_is(derivations: _Derivations) -> None:
+    """The conclusion joins the chromophore of a source with what contains that chromophore."""
+    below = _closure(derivations.asserted.subject_objects(RDFS.subClassOf))
+    contained = {(o, s) for s, _, o in derivations.of(_dg("containsChromophore"))}
+    expected = {
+        (source, _dg("mayActOn"), entity)
+        for source, _, chromophore in derivations.of(_dg("targetsChromophore"))
+        if (source, _dg("EnergySource")) in below
+        for held, entity in contained
+        if held == chromophore
+    }
+
+    assert set(derivations.by_rule["may-act-on"]) == expected
+    assert len(expected) > 20
+
+
+def test_every_derived_statement_has_a_derivation_and_every_derivation_a_statement(
+    derivations: _Derivations,
+) -> None:
+    """Nothing stands in the graph `inferred` unexplained but computed figures."""
+    explained = {
+        statement for statements in derivations.by_rule.values() for statement in statements
+    }
+    standing = {
+        (s, p, o)
+        for s, p, o in derivations.inferred
+        if s not in derivations.nodes and not (p in _FIGURES and str(s).startswith(f"{DGD}claim/"))
+    }
+
+    assert standing == explained
+    assert len(explained) > 1000
+
+
+def test_every_derivation_names_a_rule_that_is_described(derivations: _Derivations) -> None:
+    """A rule can be read: its title, what it concludes, and its SPARQL."""
+    files = {path.stem for path in (ONTOLOGY_FOLDER / "rules").glob("*.rq")}
+
+    assert set(derivations.by_rule) == files
+    for rule in files:
+        described = dict(derivations.asserted.predicate_objects(URIRef(f"{DGD}rule/{rule}")))
+        assert described[RDF.type] == _dg("InferenceRule")
+        assert str(described[RDFS.label])
+        assert str(described[URIRef(PREFIXES["skos"] + "definition")]).endswith(".")
+        text = (ONTOLOGY_FOLDER / "rules" / f"{rule}.rq").read_text(encoding="utf-8")
+        assert str(described[_dg("ruleQuery")]) == text
+
+
+def test_claims_are_given_where_claims_are_the_reason(derivations: _Derivations) -> None:
+    """Only the closures of asserted hierarchies rest on no claim."""
+    without = {
+        rule
+        for rule, statements in derivations.by_rule.items()
+        for claims in statements.values()
+        if not claims
+    }
+
+    assert without == {"subclass-closure", "part-of"}
+    known = {row["id"] for row in _rows("clinical.tsv", "physics.tsv")}
+    named = {
+        claim
+        for statements in derivations.by_rule.values()
+        for claims in statements.values()
+        for claim in claims
+    }
+    assert named <= known
+
+
+def test_derivations_are_labelled_in_words(derivations: _Derivations) -> None:
+    """A derivation reads as a sentence, so that an account of reasons can be shown."""
+    labels = {str(derivations.inferred.value(node, RDFS.label)) for node in derivations.nodes}
+
+    assert len(labels) == len(derivations.nodes)
+    assert "erbium:YAG laser" in " ".join(labels) or "Er:YAG laser" in " ".join(labels)
+    assert not any("http" in label for label in labels)
+
+
+_EDGE = (
+    "#+ title: a test rule\n#+ description: It is tried.\n"
+    "PREFIX dg: <https://w3id.org/dermograph/ontology/>\n"
+)
+
+
+def _graph(ontology: SmallOntology, name: str = "inferred") -> Graph:
+    dataset = Dataset()
+    dataset.parse(data=ontology.build().nquads, format="nquads")
+    return dataset.graph(URIRef(GRAPH + name))
+
+
+def test_rules_run_until_nothing_new_follows(ontology: SmallOntology) -> None:
+    """The conclusion of one rule is a premise of another, and of itself."""
+    ontology.write(
+        "rules/a.rq",
+        _EDGE + "SELECT ?subject ?predicate ?object ?claim { ?d a dg:Derivation ;"
+        " <http://www.w3.org/1999/02/22-rdf-syntax-ns#predicate> dg:hasRisk ;"
+        " <http://www.w3.org/1999/02/22-rdf-syntax-ns#subject> ?subject ;"
+        " <http://www.w3.org/1999/02/22-rdf-syntax-ns#object> ?object ;"
+        " <http://www.w3.org/ns/prov#wasDerivedFrom> ?claim . BIND(dg:acts AS ?predicate) }",
+    )
+    ontology.write(
+        "rules/b.rq",
+        _EDGE + "SELECT ?subject ?predicate ?object ?claim { ?claim dg:subject ?subject ;"
+        " dg:object ?object ; dg:predicate ?predicate . ?predicate dg:derivesEdge true }",
+    )
+
+    inferred = _graph(ontology)
+    assert (_dg("LaserResurfacing"), _dg("acts"), _dg("Erythema")) in inferred
+    assert (_dg("LaserResurfacing"), _dg("acts"), _dg("Itch")) in inferred
+
+
+def test_a_statement_that_two_rules_conclude_has_two_derivations(ontology: SmallOntology) -> None:
+    """Reasons stand side by side."""
+    body = "SELECT (dg:Itch AS ?subject) (dg:acts AS ?predicate) (dg:Erythema AS ?object) {}"
+    ontology.write("rules/a.rq", _EDGE + body)
+    ontology.write("rules/b.rq", _EDGE + body)
+
+    inferred = _graph(ontology)
+    assert {str(each) for each in inferred.objects(None, _dg("rule"))} == {
+        f"{DGD}rule/a",
+        f"{DGD}rule/b",
+    }
+    assert len(set(inferred.subjects(RDF.type, _dg("Derivation")))) == 2
+
+
+def test_the_shipped_edge_rule_on_a_small_ontology(ontology: SmallOntology) -> None:
+    """Affirmed claims give edges; negated ones, unmarked predicates and the founding text none."""
+    rule = (ONTOLOGY_FOLDER / "rules" / "claim-to-edge.rq").read_text(encoding="utf-8")
+    ontology.write("rules/claim-to-edge.rq", rule)
+    edges = set(_graph(ontology).triples((None, _dg("hasRisk"), None)))
+
+    assert edges == {
+        (_dg("LaserResurfacing"), _dg("hasRisk"), _dg("Erythema")),
+        (_dg("LaserResurfacing"), _dg("hasRisk"), _dg("Itch")),
+    }
+    assert not set(_graph(ontology).triples((None, _dg("mentions"), None)))
+    ontology.set_cell("claims/clinical.tsv", 3, "polarity", "dgd:polarity/negated")
+    assert (_dg("LaserResurfacing"), _dg("hasRisk"), _dg("Itch")) not in _graph(ontology)
+
+
+_MISTAKES = (
+    ("SELECT ?subject { }", 1, "The file has no header"),
+    ("#+title: x\nSELECT ?x {}", 1, "Put a space after #+"),
+    ("#+ title: x\nSELECT ?x {}", 1, "'description' is a required property"),
+    ("#+ title: x\n#+ description: y\n#+ author: z\nSELECT ?x {}", 1, "'author'"),
+    ("#+ title: x\n#+ description: [\nSELECT ?x {}", 2, "not YAML"),
+    ("#+ title: x\n#+ title: y\n#+ description: z\nSELECT ?x {}", 2, "title is given twice"),
+    ("#+ title: 5\n#+ description: y\nSELECT ?x {}", 1, "not of type 'string'"),
+    (_EDGE + "SELECT ?subject WHRE {}", 4, "'WHRE' is not a word of SPARQL."),
+    (_EDGE + "\nSELECT * {\n ?s ex:p ?o }", 6, "The prefix ex: is not declared."),
+    (_EDGE + "SELECT ?subject ?predicate { ?subject ?predicate 1 }", 0, "gives subject predicate"),
+    (_EDGE + "SELECT ?subject ?predicate ?object ?why { }", 0, "gives subject predicate object why"),
+    (_EDGE + "ASK {}", 0, "The rule gives no rows."),
+    (_EDGE + "CONSTRUCT WHERE { ?s ?p ?o }", 0, "The rule gives no rows."),
+    (_EDGE + "SELECT ?subject ?predicate ?object {}", 0, "concludes nothing nothing nothing"),
+    (_EDGE + "SELECT (1 AS ?subject) (2 AS ?predicate) (3 AS ?object) {}", 0, "concludes 1 2 3"),
+    (_EDGE + "SELECT * { SERVICE <http://127.0.0.1:1/> { ?s ?p ?o } }", 0, "SERVICE"),
+    (_EDGE + "INSERT DATA { dg:a dg:b dg:c }", 0, "SPARQL Update"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "line", "detail"), _MISTAKES, ids=[ascii(each[2]) + str(n) for n, each in enumerate(_MISTAKES)])
+def test_a_malformed_rule_stops_the_build(
+    ontology: SmallOntology, text: str, line: int, detail: str
+) -> None:
+    """File and, where there is one, line of the mistake are named, with what to do."""
+    ontology.write("rules/broken.rq", text)
+
+    (problem,) = ontology.problems()
+    assert (problem.file, problem.line) == ("rules/broken.rq", line)
+    assert detail in problem.detail
+    assert problem.remedy
+
+
+def test_a_rule_that_is_not_utf_8_stops_the_build(ontology: SmallOntology) -> None:
+    """Other encodings are refused."""
+    ontology.path("rules/broken.rq").write_bytes(b"#+ title: \xe9\n")
+
+    (problem,) = ontology.problems()
+    assert (problem.file, problem.line) == ("rules/broken.rq", 1)
+    assert "UTF-8" in problem.detail
+
+
+def test_all_malformed_headers_are_told_at_once(ontology: SmallOntology) -> None:
+    """Each broken rule is on the list."""
+    for name in ("a", "b"):
+        ontology.write(f"rules/{name}.rq", "ASK {}")
+
+    assert [each.file for each in ontology.problems()] == ["rules/a.rq", "rules/b.rq"]
+
+
+def test_rules_are_read_in_the_order_of_their_names() -> None:
+    """The shipped rules have names, titles and files that belong together."""
+    rules = read_rules(ONTOLOGY_FOLDER)
+
+    assert [rule.file for rule in rules] == sorted(rule.file for rule in rules)
+    assert len({rule.title for rule in rules}) == len(rules) >= 8
+    for rule in rules:
+        assert str(rule.iri) == f"{DGD}rule/{rule.file.removeprefix('rules/').removesuffix('.rq')}"
