@@ -25,6 +25,7 @@ _TURTLE: Final = (
     ("dermograph.ttl", "ontology"),
     ("schemes.ttl", "ontology"),
     ("concepts/*.ttl", "ontology"),
+    ("alignments.ttl", "mappings"),
     ("shapes/*.ttl", "shapes"),
 )
 """Which Turtle files go into which named graph."""
@@ -95,7 +96,7 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
                 graphs[_graph_of(table)].add((row.subject, RDFS.label, Literal(text, lang="en")))
     progress("computing figures")
     units, bands = figures.units_of(tables), figures.band_limits(graphs["ontology"])
-    for row in (row for table in tables for row in table.rows if "predicate" in row.cells):
+    for row in (row for table in tables for row in table.rows if _has_figures(row)):
         graphs["inferred"] |= set(figures.computed(row, units, bands))
     progress("applying rules")
     inference = rules.read_rules(folder)
@@ -155,6 +156,11 @@ def _written_iri(text: str) -> str:
         return text[1:-1] if text.startswith("<") else str(term_of(text))
     except ValueError:
         return text
+
+
+def _has_figures(row: Row) -> bool:
+    """Tell whether a row is a claim or a setting, of which figures can be computed."""
+    return "predicate" in row.cells or "parameter" in row.cells
 
 
 def _graph_of(table: Table) -> str:
