@@ -119,7 +119,7 @@ def _incidence(row: Row, bands: Mapping[str, Decimal]) -> Iterator[Triple]:
     yield row.subject, URIRef(DG + "proportion"), _rounded(float(share))
     yield row.subject, URIRef(DG + "proportionLower"), _rounded(lower)
     yield row.subject, URIRef(DG + "proportionUpper"), _rounded(upper)
-    if row.cells["predicate"] == "dg:hasRisk":
+    if events and row.cells["predicate"] == "dg:hasRisk":
         fitting = [(limit, iri) for iri, limit in bands.items() if limit <= share]
         if not fitting:
             detail = f"No frequency band holds {events} of {total}."
