@@ -14,7 +14,7 @@ test: .venv/installed
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/dermograph validate
+	$(BIN)/dermograph validate --reference
 	$(BIN)/pytest
 
 # The lock file pins what is installed. The package itself is linked, so edits take effect at once.

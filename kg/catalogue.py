@@ -402,7 +402,7 @@ def _iri(text: str) -> URIRef:
 
 def _typed(pattern: str, datatype: URIRef) -> Callable[[str], Term]:
     def make(text: str) -> Literal:
-        if not re.fullmatch(pattern, text):
+        if not re.fullmatch(pattern, text, re.ASCII):
             raise ValueError(text)
         return Literal(text, datatype=datatype)
 
@@ -410,6 +410,8 @@ def _typed(pattern: str, datatype: URIRef) -> Callable[[str], Term]:
 
 
 def _date(text: str) -> Literal:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+        raise ValueError(text)
     return Literal(date.fromisoformat(text).isoformat(), datatype=XSD.date)
 
 

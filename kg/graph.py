@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from rdflib import Dataset, Graph
@@ -50,14 +51,15 @@ class KnowledgeGraph:
 
         Raises:
             kg.engine.EngineError: the query cannot be answered.
+            kg.catalogue.UnknownQueryError: there is no canned query of this name.
             kg.catalogue.ParameterError: a parameter is unknown, missing or unfit.
         """
         if text in self.catalogue:
             given = {name: _as_text(value) for name, value in parameters.items()}
             bound = self.catalogue.bindings(text, given)
             return python_result(self.engine.run(Query(self.catalogue[text].text, bound)))
-        if parameters:
-            self.catalogue[text]  # raises: only canned queries have parameters
+        if parameters or re.fullmatch(r"[a-z][a-z0-9-]*", text):
+            self.catalogue[text]  # raises: only canned queries are asked in this way
         return python_result(self.engine.run(Query(text, bindings or {})))
 
     def as_rdflib(self) -> Dataset:

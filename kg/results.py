@@ -104,4 +104,7 @@ def _value(term: Mapping[str, Any] | None) -> Value:
     if term["type"] == "uri":
         return URIRef(text)
     convert = _PYTHON.get(term.get("datatype", ""), str)
-    return convert(text)
+    try:
+        return convert(text)
+    except (ValueError, ArithmeticError):
+        return text  # what Python has no value for, such as the year 12345, stays as it is written

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from rdflib import Graph
 
-from kg.namespaces import ONTOLOGY
+from kg.namespaces import BASE, ONTOLOGY
 from kg.validate.inputs import Data, ValidationInputError, read
 from kg.validate.report import Finding, ValidationReport
 from kg.validate.shapes import aimed_at, background_graph, shapes_graph
@@ -38,7 +38,8 @@ def validate(
     Data with the header of the ontology are taken to be a whole dataset. Other data are a part,
     such as the new claims of a curator: they are read together with a background, so that the
     terms and sources that they name are known, and only what they themselves describe is
-    reported. Named graphs are joined into one, without the graph of the shapes.
+    reported; their blank nodes get names. Named graphs are joined into one, without that of the
+    shapes.
 
     Args:
         data: a graph, a dataset, N-Quads as bytes, or files (.ttl .trig .nt .nq .rdf .owl).
@@ -59,7 +60,7 @@ def validate(
     shapes = shapes_graph() if shapes is None else shapes
     if _HEADER in material.ntriples:
         return ValidationReport.of(verdict(material.ntriples, shapes), places)
-    own = material.graph()
+    own = material.graph().skolemize(authority=BASE)
     described = frozenset(str(subject) for subject in own.subjects())
     joined = own + (background_graph() if background is None else background)
     aimed, unchecked = aimed_at(shapes, joined, described)

@@ -85,6 +85,8 @@ def read(data: Data) -> Material:
     if isinstance(data, bytes):
         return Material(_triples_of_nquads(data), {})
     paths = [data] if isinstance(data, Path) else list(data)
+    if not paths:
+        raise ValidationInputError(None, 0, "No file was given.", "Name at least one.")
     read_files = [_read_file(path) for path in paths]
     origins = {iri: place for each in reversed(read_files) for iri, place in each.origins.items()}
     return Material("".join(each.ntriples for each in read_files), origins)

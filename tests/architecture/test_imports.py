@@ -120,7 +120,10 @@ def _public(
         if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             if child.name.startswith("_"):
                 continue
-            if not any(isinstance(each, ast.Name) and each.id == "overload" for each in child.decorator_list):
+            if not any(
+                isinstance(each, ast.Name) and each.id == "overload"
+                for each in child.decorator_list
+            ):
                 yield child
         if isinstance(child, ast.ClassDef):
             yield from _public(child)

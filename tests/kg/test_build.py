@@ -159,7 +159,9 @@ _TURTLE_MISTAKES = (
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "detail", "remedy"), _TURTLE_MISTAKES, ids=[ascii(each[0]) for each in _TURTLE_MISTAKES]
+    ("text", "line", "detail", "remedy"),
+    _TURTLE_MISTAKES,
+    ids=[ascii(each[0]) for each in _TURTLE_MISTAKES],
 )
 @pytest.mark.filterwarnings("ignore")
 def test_a_mistake_in_turtle_stops_the_build_and_is_named(
@@ -198,7 +200,9 @@ def test_blank_nodes_in_turtle_become_iris_that_stay(ontology: SmallOntology) ->
 
 def test_every_described_subject_is_traced_to_its_line(shipped: Build) -> None:
     """Origins name the file and line where a subject is written, so reports can."""
-    ours = re.compile(rb"^<(https://w3id\.org/dermograph/[^>]+)> [^\n]* <[^>]*/graph/(\w+)> \.$", re.M)
+    ours = re.compile(
+        rb"^<(https://w3id\.org/dermograph/[^>]+)> [^\n]* <[^>]*/graph/(\w+)> \.$", re.MULTILINE
+    )
     described = {
         match[1].decode()
         for match in ours.finditer(shipped.nquads)
@@ -277,7 +281,10 @@ def test_the_number_of_records_of_each_class_is_true(graph: kg.KnowledgeGraph) -
 
 def test_problems_are_sorted_and_counted() -> None:
     """The message of a failed build lists what there is to mend, in order."""
-    problems = [Problem("b.tsv", 3, "x", "Wrong.", "Mend."), Problem("a.ttl", 0, "", "Bad.", "Fix.")]
+    problems = [
+        Problem("b.tsv", 3, "x", "Wrong.", "Mend."),
+        Problem("a.ttl", 0, "", "Bad.", "Fix."),
+    ]
 
     assert str(BuildError(problems)) == (
         "2 problems:\na.ttl: Bad. Fix.\nb.tsv, line 3, column x: Wrong. Mend."

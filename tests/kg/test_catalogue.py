@@ -144,7 +144,7 @@ _MISTAKES = (
 @pytest.mark.parametrize(
     ("old", "new", "line", "said"),
     [each for each in _MISTAKES if each[3] is not None],
-    ids=[f"{n} {ascii(each[3])}" for n, each in enumerate(_MISTAKES) if each[3] is not None],
+    ids=[f"{n} {each[3]!a}" for n, each in enumerate(_MISTAKES) if each[3] is not None],
 )
 def test_a_mistake_in_a_canned_query_is_named(
     tmp_path: Path, old: str, new: str, line: int, said: str
@@ -195,7 +195,7 @@ def test_a_parameter_may_stand_in_every_place_that_takes_its_type(tmp_path: Path
 SELECT * { ?s $verb ?o }
 """
     assert _load(tmp_path, text.replace("TYPE", "iri"))
-    with pytest.raises(CatalogueError, match="must be IRIs"):
+    with pytest.raises(CatalogueError, match=r"line 5: .*not legal"):
         _load(tmp_path, text.replace("TYPE", "string"))
 
 
@@ -204,7 +204,7 @@ _TYPES = (
     ("iri", "Erythema", URIRef(f"{DG}Erythema")),
     ("iri", "dgd:claim/B0375", URIRef(f"{DGD}claim/B0375")),
     ("iri", "https://example.org/a?b=c#d", URIRef("https://example.org/a?b=c#d")),
-    ("string", "any \"text\" at all }", Literal("any \"text\" at all }")),
+    ("string", 'any "text" at all }', Literal('any "text" at all }')),
     ("string", "", Literal("")),
     ("integer", "12", Literal("12", datatype=XSD.integer)),
     ("integer", "-3", Literal("-3", datatype=XSD.integer)),
@@ -241,11 +241,11 @@ def test_text_becomes_a_term_of_the_type(kind: str, text: str, term: URIRef | Li
         ("integer", "1.0"),
         ("integer", "one"),
         ("integer", "1 "),
-        ("integer", "١"),
+        ("integer", "\u0661"),
         ("decimal", "1,5"),
         ("decimal", "1e5"),
         ("decimal", "NaN"),
-        ("decimal", "٣.٥"),
+        ("decimal", "\u0663.\u0665"),
         ("boolean", "yes"),
         ("boolean", "True"),
         ("boolean", "1"),
@@ -274,10 +274,10 @@ def test_any_text_is_a_term_or_a_parameter_error(kind: str, text: str) -> None:
     """No text makes a parameter fail in any other way."""
     try:
         term = _parameter(kind).term(text)
-    except ParameterError as refusal:
-        assert refusal.parameter == "x"
-    else:
-        assert isinstance(term, URIRef if kind == "iri" else Literal)
+    except ParameterError:
+        return
+
+    assert isinstance(term, URIRef if kind == "iri" else Literal)
 
 
 def test_values_of_an_enumeration_are_told(tmp_path: Path) -> None:
@@ -337,7 +337,7 @@ def test_every_shipped_query_can_be_tried(graph: kg.KnowledgeGraph) -> None:
             tries.append({})
         assert tries, query.name
         for values in tries:
-            rows = graph.query(query.name, **values)
+            rows = graph.query(query.name, None, **values)
             assert isinstance(rows, kg.Rows)
             assert len(rows) > 0, (query.name, values)
 

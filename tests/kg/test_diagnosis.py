@@ -36,7 +36,7 @@ _MISTAKES = (
     ("ASK { ?s ?p 'a }", 1, 13, "A string is not closed.", "Close it with '."),
     ('ASK {\n?s ?p "a }', 2, 7, "A string is not closed.", 'Close it with ".'),
     ("ASK { ?s ?p 'a\nb' }", 1, 13, "A string is not closed.", "Close it with '."),
-    ("ASK { ?s ?p ‘a’ }", 1, 13, "‘", None),
+    ("ASK { ?s ?p \u2018a\u2019 }", 1, 13, "\u2018", None),
     ("ASK { ?s\u00a0?p ?o }", 1, 9, "\\xa0", None),
     ("ASK { ?s ?p `o` }", 1, 13, "'`' has no place here", None),
     ("ASK { ?s ?p ?o FILTER(?o == 1) }", 1, 26, "compares with a single =", "= instead of =="),
@@ -112,28 +112,54 @@ def test_keywords_may_be_written_in_any_case() -> None:
     _ENGINE.run(Query("select * where { ?s a ?o . Filter(bound(?s) && true) } oRdEr bY ?s"))
 
 
-_WORDS = (
+_WORDS = (  # noqa: SIM905 - so many words read better as prose
     "STR LANG LANGMATCHES DATATYPE BOUND IRI URI BNODE RAND ABS CEIL FLOOR ROUND CONCAT STRLEN "
-    "UCASE LCASE ENCODE_FOR_URI CONTAINS STRSTARTS STRENDS STRBEFORE STRAFTER YEAR MONTH DAY HOURS "
-    "MINUTES SECONDS TIMEZONE TZ NOW UUID STRUUID MD5 SHA1 SHA256 SHA384 SHA512 COALESCE IF STRLANG "
-    "STRDT SAMETERM ISIRI ISURI ISBLANK ISLITERAL ISNUMERIC REGEX SUBSTR REPLACE EXISTS NOT IN "
-    "COUNT SUM MIN MAX AVG SAMPLE GROUP_CONCAT SEPARATOR DISTINCT REDUCED AS SELECT CONSTRUCT "
-    "DESCRIBE ASK FROM NAMED WHERE GROUP BY HAVING ORDER ASC DESC LIMIT OFFSET VALUES UNDEF OPTIONAL "
-    "GRAPH SERVICE SILENT BIND UNION MINUS FILTER BASE PREFIX true false a"
+    "UCASE LCASE ENCODE_FOR_URI CONTAINS STRSTARTS STRENDS STRBEFORE STRAFTER YEAR MONTH DAY "
+    "HOURS MINUTES SECONDS TIMEZONE TZ NOW UUID STRUUID MD5 SHA1 SHA256 SHA384 SHA512 COALESCE "
+    "IF STRLANG STRDT SAMETERM ISIRI ISURI ISBLANK ISLITERAL ISNUMERIC REGEX SUBSTR REPLACE "
+    "EXISTS NOT IN COUNT SUM MIN MAX AVG SAMPLE GROUP_CONCAT SEPARATOR DISTINCT REDUCED AS "
+    "SELECT CONSTRUCT DESCRIBE ASK FROM NAMED WHERE GROUP BY HAVING ORDER ASC DESC LIMIT OFFSET "
+    "VALUES UNDEF OPTIONAL GRAPH SILENT BIND UNION MINUS FILTER BASE PREFIX true false "
+    "a"
 ).split()
 
 
 @pytest.mark.parametrize("word", _WORDS)
 def test_every_word_of_the_standard_is_known(word: str) -> None:
     """No keyword or function of SPARQL 1.1 is called a misspelling."""
-    mistake = _mistake(f"SELECT * {{ ?s ?p ?o ]  {word.lower()}") if word != "SERVICE" else None
+    mistake = _mistake(f"SELECT * {{ ?s ?p ?o ]  {word.lower()}")
 
-    assert mistake is None or "not a word of SPARQL" not in mistake.detail
+    assert "not a word of SPARQL" not in mistake.detail
 
 
 _PIECES = st.sampled_from(
-    ["SELECT", "*", "{", "}", "(", ")", "?s", "ex:a", "'a'", "'", ".", "\n", "\r", "#", "==", "1"]
-    + ["FILTER", "WHRE", "\u2028", "é", "\t", "service", "<", ">", "\\"]
+    [
+        "SELECT",
+        "*",
+        "{",
+        "}",
+        "(",
+        ")",
+        "?s",
+        "ex:a",
+        "'a'",
+        "'",
+        ".",
+        "\n",
+        "\r",
+        "#",
+        "==",
+        "1",
+        "FILTER",
+        "WHRE",
+        "\u2028",
+        "é",
+        "\t",
+        "service",
+        "<",
+        ">",
+        "\\",
+    ]
 )
 
 
@@ -142,12 +168,18 @@ _PIECES = st.sampled_from(
 def test_any_mistake_is_placed_inside_the_text(pieces: list[str]) -> None:
     """Whatever the text, an error of the query comes out whose line and column exist."""
     text = " ".join(pieces)
-    try:
-        _ENGINE.run(Query(text))
-    except QuerySyntaxError as mistake:
+    mistake = _refusal(text)
+
+    if isinstance(mistake, QuerySyntaxError):
         lines = re.split(r"\r\n|\n", text)
         assert 1 <= mistake.line <= len(lines)
         assert 1 <= mistake.column <= len(lines[mistake.line - 1]) + 1
         assert mistake.detail.endswith((".", "?", "!"))
+
+
+def _refusal(text: str) -> QueryError | None:
+    try:
+        _ENGINE.run(Query(text))
     except QueryError as error:
-        assert str(error)
+        return error
+    return None

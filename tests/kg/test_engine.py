@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -12,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from hypothesis import given, settings
@@ -133,7 +134,7 @@ def test_rows_in_json(engine: InProcessEngine) -> None:
 
 def test_rows_in_xml(engine: InProcessEngine) -> None:
     """SPARQL XML has the same cells."""
-    root = ElementTree.fromstring(_in_format(engine, _NAMES, XML))  # noqa: S314 - written by our engine
+    root = ET.fromstring(_in_format(engine, _NAMES, XML))  # noqa: S314 - written by our engine
     space = "{http://www.w3.org/2005/sparql-results#}"
 
     assert [each.get("name") for each in root.iter(f"{space}variable")] == ["s", "name"]
@@ -311,7 +312,7 @@ class _Trap:
                 asked.append(self.requestline)
                 self.send_error(404)
 
-            do_POST = do_GET
+            do_POST = do_GET  # noqa: N815 - the name that the base class looks for
 
             def log_message(self, *_: object) -> None:
                 """Stay silent."""
@@ -383,8 +384,10 @@ _DISGUISED = (
     "SELECT * { FILTER(1<2)SERVICE#>\n<TRAP> { ?s ?p ?o } }",
     "SELECT * { FILTER(1<2)#>'''\nSERVICE <TRAP> { ?s ?p ?o } #'''\n }",
     "SELECT * { FILTER('b'<'>') SERVICE <TRAP> { ?s ?p ?o } #'\n }",
-    "PREFIX ex: <http://example.org/> "
-    "SELECT * { OPTIONAL { ?s ?p ex:a\u0300\\#. } SERVICE <TRAP> { ?s ?p ?o } }",
+    (
+        "PREFIX ex: <http://example.org/> "
+        "SELECT * { OPTIONAL { ?s ?p ex:a\u0300\\#. } SERVICE <TRAP> { ?s ?p ?o } }"
+    ),
 )
 
 
@@ -479,10 +482,8 @@ def test_no_text_reaches_the_network(trap: _Trap, fragments: list[str]) -> None:
     engine = InProcessEngine(_DATA.encode(), version="v1")
     prologue = "PREFIX t: <TRAP> PREFIX : <TRAP> PREFIX ex: <http://example.org/> "
     text = prologue + "SELECT * {" + "".join(fragments) + "SERVICE<TRAP>{?s ?p ?o}\n}"
-    try:
+    with contextlib.suppress(QueryError):
         engine.run(Query(text.replace("TRAP", trap.iri)))
-    except QueryError as error:
-        assert str(error)
 
     assert trap.asked == []
 
@@ -565,7 +566,7 @@ def test_a_query_with_a_mistake_is_no_update(engine: InProcessEngine, text: str)
 
 def test_an_extension_function_is_refused_by_name(engine: InProcessEngine) -> None:
     """An error names the function that the engine does not have."""
-    with pytest.raises(UnsupportedFunction, match="http://example.org/f"):
+    with pytest.raises(UnsupportedFunction, match=r"http://example\.org/f"):
         engine.run(Query("SELECT (<http://example.org/f>(1) AS ?x) {}"))
 
 
@@ -622,8 +623,8 @@ def test_check_parses_without_answering(engine: InProcessEngine) -> None:
     ],
 )
 def test_an_answer_says_whether_it_is_repeatable(
-    engine: InProcessEngine, text: str, repeatable: bool
-) -> None:  # noqa: FBT001 - a parameter of the test
+    engine: InProcessEngine, text: str, *, repeatable: bool
+) -> None:
     """Only functions that change from call to call make an answer unrepeatable."""
     assert engine.run(Query(text)).repeatable is repeatable
 

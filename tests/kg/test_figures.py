@@ -56,7 +56,9 @@ def test_an_interval_holds_its_proportion(counts: tuple[int, int]) -> None:
 
 
 @given(_COUNTS)
-def test_intervals_of_an_event_and_of_its_absence_mirror_each_other(counts: tuple[int, int]) -> None:
+def test_intervals_of_an_event_and_of_its_absence_mirror_each_other(
+    counts: tuple[int, int],
+) -> None:
     """What holds for having an event holds, turned round, for not having it."""
     events, total = counts
     low, high = wilson_interval(events, total)
@@ -157,7 +159,7 @@ def test_conversion_is_exact(number: Decimal) -> None:
     """Decimals are converted without the error of binary fractions."""
     unit = Unit(code="x", iri=None, factor=Decimal("0.001"), offset=Decimal("273.15"))
 
-    assert unit.in_si(number) == (number * 1000 + Decimal("273150000")) / 1000000
+    assert unit.in_si(number) == (number * 1000 + Decimal(273150000)) / 1000000
 
 
 def _figures(ontology: SmallOntology, identifier: str) -> dict[str, list[str]]:
@@ -166,7 +168,7 @@ def _figures(ontology: SmallOntology, identifier: str) -> dict[str, list[str]]:
     dataset.parse(data=ontology.build().nquads, format="nquads")
     found: dict[str, list[str]] = {}
     claim = URIRef(f"{DGD}claim/{identifier}")
-    for _, predicate, value, _ in dataset.quads((claim, None, None, URIRef(GRAPH + "inferred"))):
+    for predicate, value in dataset.graph(URIRef(GRAPH + "inferred")).predicate_objects(claim):
         found.setdefault(str(predicate).removeprefix(DG), []).append(str(value))
     return {name: sorted(values) for name, values in found.items()}
 

@@ -70,7 +70,7 @@ class _Derivations:
         (value,) = self.inferred.objects(node, predicate)
         return value
 
-    def of(self, *predicates: URIRef) -> dict[Statement, set[str]]:
+    def of(self, *predicates: Node) -> dict[Statement, set[str]]:
         """Give all derived statements of some predicates, with all claims behind each."""
         found: dict[Statement, set[str]] = defaultdict(set)
         for statements in self.by_rule.values():
@@ -91,7 +91,7 @@ def derivations(dataset: Dataset) -> _Derivations:
 
 def _edge_claims(derivations: _Derivations, *names: str) -> dict[Statement, set[str]]:
     """Compute the plain edges from the rows of tables, with the claims behind each."""
-    marked = set(derivations.asserted.subjects(_dg("derivesEdge"), Literal(True)))  # noqa: FBT003 - an RDF value
+    marked = set(derivations.asserted.subjects(_dg("derivesEdge"), Literal(True)))
     edges: dict[Statement, set[str]] = defaultdict(set)
     for row in _rows(*names):
         predicate = URIRef(expand(row["predicate"]))
@@ -165,9 +165,7 @@ def _closure(pairs: Iterable[tuple[Node, Node]]) -> set[tuple[Node, Node]]:
 @pytest.mark.parametrize(
     ("rule", "predicate"), [("subclass-closure", RDFS.subClassOf), ("part-of", _PART_OF)]
 )
-def test_hierarchies_are_closed(
-    derivations: _Derivations, rule: str, predicate: URIRef
-) -> None:
+def test_hierarchies_are_closed(derivations: _Derivations, rule: str, predicate: URIRef) -> None:
     """Asserted and derived statements together are the transitive closure, and no more."""
     asserted = set(derivations.asserted.subject_objects(predicate))
     derived = {(s, o) for s, _, o in derivations.by_rule[rule]}
@@ -189,11 +187,15 @@ def test_the_closure_of_classes_is_that_of_rdflib(derivations: _Derivations) -> 
 def test_narrower_properties_imply_the_wider_ones(derivations: _Derivations) -> None:
     """What is removed or heated is acted on, with the same claims as reasons."""
     wider = _closure(derivations.asserted.subject_objects(RDFS.subPropertyOf))
-    marked = set(derivations.asserted.subjects(_dg("derivesEdge"), Literal(True)))  # noqa: FBT003 - an RDF value
+    marked = set(derivations.asserted.subjects(_dg("derivesEdge"), Literal(True)))
     expected: dict[Statement, set[str]] = defaultdict(set)
     for (s, p, o), claims in derivations.of(*marked).items():
         for narrow, wide in wider:
-            if narrow == p and wide in marked and (s, p, o) in _not_only_by(derivations, "subproperty"):
+            if (
+                narrow == p
+                and wide in marked
+                and (s, p, o) in _not_only_by(derivations, "subproperty")
+            ):
                 expected[s, wide, o] |= claims
 
     assert set(derivations.by_rule["subproperty"]) == set(expected)
@@ -420,7 +422,11 @@ _MISTAKES = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(("text", "line", "detail"), _MISTAKES, ids=[ascii(each[2]) + str(n) for n, each in enumerate(_MISTAKES)])
+@pytest.mark.parametrize(
+    ("text", "line", "detail"),
+    _MISTAKES,
+    ids=[ascii(each[2]) + str(n) for n, each in enumerate(_MISTAKES)],
+)
 def test_a_malformed_rule_stops_the_build(
     ontology: SmallOntology, text: str, line: int, detail: str
 ) -> None:

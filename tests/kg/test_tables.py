@@ -25,7 +25,7 @@ _DAMAGED_CELLS = (
     (_CLAIMS, 2, "id", "B1", "'B1' is not accepted.", "It must match"),
     (_CLAIMS, 2, "id", "xB0001", "'xB0001' is not accepted.", "It must match"),
     (_CLAIMS, 2, "id", "B00011", "'B00011' is not accepted.", "It must match"),
-    (_CLAIMS, 2, "id", "B٠٠٠١", None, "It must match"),
+    (_CLAIMS, 2, "id", "B\u0660\u0660\u0660\u0661", None, "It must match"),
     (_CLAIMS, 2, "id", "B0002", "'B0002' stands in claims/clinical.tsv already.", "line 2"),
     (_CLAIMS, 2, "id", "A0001", "'A0001' stands in claims/clinical.tsv already.", "line 2"),
     (_CLAIMS, 2, "kind", "", "The cell is empty.", "A value is required here."),
@@ -52,7 +52,7 @@ _DAMAGED_CELLS = (
     (_CLAIMS, 2, "value", "1e5", "'1e5' is not of the type decimal.", "digits with a point"),
     (_CLAIMS, 2, "value", "10 um", "'10 um' is not of the type decimal.", "without unit"),
     (_CLAIMS, 2, "value", "NaN", "'NaN' is not of the type decimal.", "digits with a point"),
-    (_CLAIMS, 2, "value", "١٢", "is not of the type decimal.", "digits with a point"),
+    (_CLAIMS, 2, "value", "\u0661\u0662", "is not of the type decimal.", "digits with a point"),
     (_CLAIMS, 2, "value", "5|", "'' is not of the type decimal.", "digits with a point"),
     (_CLAIMS, 2, "minimum", "<5", "'<5' is not of the type decimal.", "digits with a point"),
     (_CLAIMS, 2, "unit", "furlong", "'furlong' is not in units.tsv.", "add it there"),
@@ -88,7 +88,7 @@ _DAMAGED_CELLS = (
     _DAMAGED_CELLS,
     ids=[f"{file} {column} {value!a}" for file, _, column, value, *_ in _DAMAGED_CELLS],
 )
-def test_a_malformed_cell_stops_the_build_and_is_named(
+def test_a_malformed_cell_stops_the_build_and_is_named(  # noqa: PLR0917 - one per column of the table
     ontology: SmallOntology,
     file: str,
     line: int,
@@ -122,7 +122,7 @@ def test_a_cell_that_is_made_right_again_builds(ontology: SmallOntology) -> None
         "value": "-0.5|.25|+12",
         "unit": "um",
         "follow_up": "P1Y6M",
-        "object_text": "“red” – rötlich",
+        "object_text": "“red” = rötlich",
         "object": "dg:Erythema|dg:Itch",
         "evidence": "obo:ECO_0000034",
     }.items():
@@ -162,9 +162,7 @@ def test_a_malformed_table_stops_the_build(
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe", "id\tä".encode("latin-1")])
-def test_a_table_that_is_not_utf_8_stops_the_build(
-    ontology: SmallOntology, content: bytes
-) -> None:
+def test_a_table_that_is_not_utf_8_stops_the_build(ontology: SmallOntology, content: bytes) -> None:
     """Other encodings are refused rather than guessed."""
     ontology.path(_CLAIMS).write_bytes(content)
 
@@ -254,7 +252,9 @@ def test_all_problems_are_told_at_once_in_order(ontology: SmallOntology) -> None
 
 def test_an_identifier_is_used_once_across_tables(ontology: SmallOntology) -> None:
     """The same source in two files is a mistake, told where it is repeated."""
-    ontology.append("sources/physics.tsv", key="SMITH2001", title="x", study_design="dgd:study-design/cohort")
+    ontology.append(
+        "sources/physics.tsv", key="SMITH2001", title="x", study_design="dgd:study-design/cohort"
+    )
 
     (problem,) = ontology.problems()
     assert (problem.file, problem.line, problem.column) == ("sources/physics.tsv", 2, "key")
@@ -291,7 +291,8 @@ def test_canonical_decimals_keep_the_number(number: Decimal) -> None:
 
     assert Decimal(written) == number
     assert "e" not in written.lower()
-    assert not (written.startswith("+") or ("." in written and written.endswith(("0", "."))))
+    assert not written.startswith("+")
+    assert not ("." in written and written.endswith(("0", ".")))
     assert written != "-0"
 
 
@@ -320,5 +321,5 @@ def test_terms_are_named_short_or_whole(text: str, iri: str) -> None:
 @pytest.mark.parametrize("text", ["Erythema", "zz:a", "", "dg:a b", "http://a b/", "dg:{x}"])
 def test_what_names_no_term_is_refused(text: str) -> None:
     """Words, unknown prefixes and illegal characters are no terms."""
-    with pytest.raises(ValueError, match="is not an IRI|is unknown"):
+    with pytest.raises(ValueError, match=r"is not an IRI|is unknown"):
         term_of(text)

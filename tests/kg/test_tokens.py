@@ -214,7 +214,13 @@ def test_a_text_without_the_letters_of_service_is_left_alone() -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.lists(st.sampled_from(["service", "SERVICE", ":", "<", ">", "'", "#", "\n", ".", "a", "_:", "@", "{"])))
+@given(
+    st.lists(
+        st.sampled_from(
+            ["service", "SERVICE", ":", "<", ">", "'", "#", "\n", ".", "a", "_:", "@", "{"]
+        )
+    )
+)
 def test_no_keyword_service_is_left_hidden(pieces: list[str]) -> None:
     """After the rewriting the letters stand in keywords, variables, declarations and tags only."""
     text = "".join(pieces)

@@ -1,0 +1,481 @@
+"""Validation: what can be handed in, what is reported, and how it is told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from rdflib import RDF, RDFS, SH, Dataset, Graph, Literal, URIRef
+
+import kg
+from kg.namespaces import DG, DGD, GRAPH
+from kg.validate import (
+    ShapesError,
+    ValidationInputError,
+    ValidationReport,
+    shapes_graph,
+    validate,
+)
+
+_CLAIM = """
+@prefix dcterms: <http://purl.org/dc/terms/> .
+@prefix dg: <https://w3id.org/dermograph/ontology/> .
+@prefix prov: <http://www.w3.org/ns/prov#> .
+
+<https://w3id.org/dermograph/id/claim/B9001> a dg:AdverseEventClaim ;
+    dcterms:identifier "B9001" ;
+    dg:subject dg:AblativeLaserResurfacing ;
+    dg:predicate dg:hasRisk ;
+    dg:object dg:Erythema ;
+    dg:polarity <https://w3id.org/dermograph/id/polarity/affirmed> ;
+    prov:wasDerivedFrom <https://w3id.org/dermograph/id/source/NANNI1998> ;
+    dg:confidence <https://w3id.org/dermograph/id/confidence/high> ;
+    dg:locator "abstract" .
+"""
+_WITHOUT_LOCATOR = _CLAIM.replace(' ;\n    dg:locator "abstract"', "")
+_IRI = DGD + "claim/B9001"
+
+
+def _report(text: str, **options: object) -> ValidationReport:
+    return validate(Graph().parse(data=text, format="turtle"), accelerated=True, **options)  # type: ignore[arg-type]
+
+
+def _broken(report: ValidationReport) -> list[tuple[str, str]]:
+    return [(each.record, each.shape.removeprefix(DG)) for each in report.findings]
+
+
+def _written(folder: Path, name: str, text: str) -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# What is found
+
+
+def test_the_shipped_knowledge_conforms(graph: kg.KnowledgeGraph) -> None:
+    """The knowledge that ships breaks no shape."""
+    report = validate(graph.nquads, accelerated=True)
+
+    assert report.conforms, report.as_text()
+
+
+def test_damage_to_the_shipped_knowledge_is_found_with_its_origin(graph: kg.KnowledgeGraph) -> None:
+    """A claim that loses its locator is reported, with the row that describes it."""
+    claim = DGD + "claim/B0375"
+    lines = graph.nquads.decode().splitlines(keepends=True)
+    damaged = [line for line in lines if not line.startswith(f"<{claim}> <{DG}locator>")]
+    assert len(damaged) == len(lines) - 1
+
+    report = validate(
+        "".join(damaged).encode(),
+        origins={claim: "claims/clinical.tsv, line 7"},
+        accelerated=True,
+    )
+
+    found = [each for each in report.findings if each.severity == "Violation"]
+    assert not report.conforms
+    assert [(each.record, each.shape) for each in found] == [(claim, DG + "ClaimShape-locator")]
+    assert found[0].origin == "claims/clinical.tsv, line 7"
+
+
+def test_a_plain_edge_without_a_claim_is_found(graph: kg.KnowledgeGraph) -> None:
+    """Nobody can slip a risk into the whole dataset without a claim that says so."""
+    edge = f"<{DG}AblativeLaserResurfacing> <{DG}hasRisk> <{DG}NailFungus> <{GRAPH}claims> .\n"
+
+    report = validate(graph.nquads + edge.encode(), accelerated=True)
+
+    assert (DG + "AblativeLaserResurfacing", "DerivedEdgesShape-edge") in _broken(report)
+
+
+def test_a_good_part_conforms() -> None:
+    """A claim alone is read together with the ontology, so that its terms and source are known."""
+    assert _report(_CLAIM).findings == ()
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_a_bad_part_is_reported_for_its_own_records_only(*, accelerated: bool) -> None:
+    """What the background lacks is not the fault of the part."""
+    background = Graph().parse(data=_WITHOUT_LOCATOR.replace("B9001", "B9002"), format="turtle")
+    part = Graph().parse(data=_WITHOUT_LOCATOR, format="turtle")
+
+    report = validate(
+        part, background=background + kg.validate.background_graph(), accelerated=accelerated
+    )
+
+    assert _broken(report) == [(_IRI, "ClaimShape-locator")]
+
+
+def test_a_part_is_checked_through_nested_shapes() -> None:
+    """A term that only a nested shape looks at is looked at in a part too."""
+    report = _report(_CLAIM.replace("dg:Erythema", "<http://example.org/redness>"))
+
+    assert (_IRI, "ClaimShape-object") in _broken(report)
+
+
+def test_rules_across_records_hold_for_a_part() -> None:
+    """A claim whose object does not suit its predicate is found by the rule for all claims."""
+    report = _report(_CLAIM.replace("dg:Erythema", "dg:AcneScar"))
+
+    assert _broken(report) == [(_IRI, "ClaimTermsShape-object")]
+
+
+def test_what_only_the_background_knows_is_known() -> None:
+    """A source that is described in the given background can be cited."""
+    cited = _CLAIM.replace("NANNI1998", "MINE2026")
+    source = (URIRef(DGD + "source/MINE2026"), RDF.type, URIRef(DG + "Source"))
+    background = kg.validate.background_graph() + Graph().add(source)
+
+    assert "ClaimShape-source" in {shape for _, shape in _broken(_report(cited))}
+    assert _report(cited, background=background).conforms
+
+
+def test_a_misspelt_class_does_not_pass_in_silence() -> None:
+    """A record of a class that does not exist is no target of any shape, and yet is reported."""
+    report = _report(_CLAIM.replace("AdverseEventClaim", "AdverseEventCliam"))
+
+    assert (_IRI, "LiveTermsShape-unknown") in _broken(report)
+    assert report.unchecked == (_IRI,)
+    assert "Not checked, since no shape is for them: dgd:claim/B9001" in report.as_text()
+
+
+def test_a_blank_node_is_checked_like_any_other() -> None:
+    """A claim without a name is told to get one."""
+    report = _report(_CLAIM.replace(f"<{_IRI}>", "[]"))
+
+    assert [shape for _, shape in _broken(report)] == ["ClaimNameShape"]
+
+
+def test_a_warning_is_told_and_does_not_stand_in_the_way() -> None:
+    """Data with warnings only conform; the report in RDF follows the letter of SHACL."""
+    report = _report(_CLAIM.replace("dg:object dg:Erythema", 'dg:objectText "a rare redness"'))
+
+    assert [each.severity for each in report.findings] == ["Warning"]
+    assert report.conforms
+    assert "The data conform to the shapes: 1 warning." in report.as_text()
+    assert report.as_rdf().value(None, SH.conforms).toPython() is False  # type: ignore[union-attr]
+
+
+def test_other_shapes_can_be_given() -> None:
+    """The shapes of somebody else are applied in place of ours."""
+    shapes = Graph().parse(
+        data="""
+        @prefix dg: <https://w3id.org/dermograph/ontology/> .
+        @prefix sh: <http://www.w3.org/ns/shacl#> .
+        <http://example.org/S> a sh:NodeShape ; sh:targetClass dg:Claim ; sh:property <http://example.org/P> .
+        <http://example.org/P> sh:path [ sh:inversePath dg:supportedBy ] ; sh:minCount 1 ; sh:message "Support."@en .
+        """,
+        format="turtle",
+    )
+
+    for accelerated in (False, True):
+        report = validate(
+            Graph().parse(data=_CLAIM, format="turtle"), shapes=shapes, accelerated=accelerated
+        )
+        assert [(each.shape, each.path) for each in report.findings] == [
+            ("http://example.org/P", f"^<{DG}supportedBy>")
+        ]
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_malformed_shapes_are_an_error(*, accelerated: bool) -> None:
+    """Shapes that cannot be applied say nothing about the data, least of all that they conform."""
+    shapes = Graph().parse(
+        data="""
+        @prefix owl: <http://www.w3.org/2002/07/owl#> .
+        @prefix sh: <http://www.w3.org/ns/shacl#> .
+        <http://example.org/S> a sh:NodeShape ; sh:targetNode <http://example.org/x> ;
+            sh:sparql <http://example.org/Q> .
+        <http://example.org/Q> sh:select "SELECT $this WHERE { $this ?p }" .
+        """,
+        format="turtle",
+    )
+    data = Graph().parse(data="<http://example.org/x> a <http://example.org/X> .", format="turtle")
+
+    with pytest.raises(ShapesError):
+        validate(data, shapes=shapes, accelerated=accelerated)
+
+
+# What can be handed in
+
+_KINDS = {
+    ".ttl": "turtle",
+    ".nt": "nt",
+    ".nq": "nquads",
+    ".trig": "trig",
+    ".rdf": "xml",
+    ".owl": "xml",
+}
+
+
+@pytest.mark.parametrize(("suffix", "parser"), _KINDS.items())
+def test_each_kind_of_file_is_read(suffix: str, parser: str, tmp_path: Path) -> None:
+    """The same data give the same findings in each kind of file."""
+    data = Dataset()
+    data.parse(data=_WITHOUT_LOCATOR, format="turtle")
+    graph = data if parser in ("nquads", "trig") else data.default_graph
+    path = _written(tmp_path, f"claims{suffix}", graph.serialize(format=parser))
+
+    assert _broken(validate(path, accelerated=True)) == [(_IRI, "ClaimShape-locator")]
+
+
+def test_a_dataset_and_its_nquads_are_read_alike() -> None:
+    """Named graphs are joined, in a dataset as in N-Quads."""
+    data = Dataset()
+    data.graph(URIRef(GRAPH + "claims")).parse(data=_WITHOUT_LOCATOR, format="turtle")
+    nquads = data.serialize(format="nquads").encode()
+
+    assert validate(data, accelerated=True) == validate(nquads, accelerated=True)
+    assert _broken(validate(nquads, accelerated=True)) == [(_IRI, "ClaimShape-locator")]
+
+
+def test_nquads_that_are_not_canonical_are_read_too() -> None:
+    """Comments, blank lines and more white space than needed do no harm."""
+    data = Graph().parse(data=_WITHOUT_LOCATOR, format="turtle").serialize(format="nt")
+    loose = "# a comment\n\n" + data.replace("> <", ">  \t<")
+
+    assert _broken(validate(loose.encode(), accelerated=True)) == [(_IRI, "ClaimShape-locator")]
+
+
+def test_the_graph_of_the_shapes_is_no_data() -> None:
+    """Shapes that are published with the data are not themselves validated as data."""
+    data = Dataset()
+    data.graph(URIRef(GRAPH + "shapes")).parse(data=_WITHOUT_LOCATOR, format="turtle")
+
+    assert validate(data, accelerated=True).findings == ()
+    assert validate(data.serialize(format="nquads").encode(), accelerated=True).findings == ()
+
+
+def test_several_files_are_read_together(tmp_path: Path) -> None:
+    """A claim in one file may cite a source in another; each finding names its own file and line."""
+    source = """
+        @prefix dg: <https://w3id.org/dermograph/ontology/> .
+        <https://w3id.org/dermograph/id/source/MINE2026> a dg:Source .
+    """.replace("        ", "")
+    paths = [
+        _written(tmp_path, "claims.ttl", _CLAIM.replace("NANNI1998", "MINE2026")),
+        _written(tmp_path, "sources.ttl", source),
+    ]
+
+    findings = validate(paths, accelerated=True).findings
+
+    assert {each.record for each in findings} == {DGD + "source/MINE2026"}
+    assert {each.origin for each in findings} == {f"{paths[1]}, line 3"}
+
+
+def test_data_that_are_handed_in_are_not_changed() -> None:
+    """The graph of the caller stays as it was."""
+    data = Graph().parse(data=_CLAIM, format="turtle")
+    before, shapes = set(data), len(shapes_graph())
+
+    validate(data)
+
+    assert set(data) == before
+    assert len(shapes_graph()) == shapes
+
+
+_UNPARSABLE = (
+    ("claims.ttl", "@prefix dg: <https://example.org/> .\n\ndg:a dg:b .\n", 3),
+    ("claims.ttl", "dg:a dg:b dg:c .\n", 1),
+    ("claims.trig", "@prefix dg: <https://example.org/> .\ndg:g { dg:a dg:b }\n dg:c", 3),
+    ("claims.nt", "<http://e/a> <http://e/b> <http://e/c> .\n<http://e/a> <http://e/b>\n", 2),
+    ("claims.nq", "<http://e/a> <http://e/b> <http://e/c> <http://e/g> .\nnonsense\n", 2),
+    ("claims.rdf", "<?xml version='1.0'?>\n<rdf>\n<unclosed>\n</rdf>\n", 4),
+)
+
+
+@pytest.mark.parametrize(("name", "text", "line"), _UNPARSABLE, ids=lambda value: str(value)[:12])
+def test_a_file_that_does_not_parse_is_named_with_the_line(
+    name: str, text: str, line: int, tmp_path: Path
+) -> None:
+    """Whoever made the mistake is led to it."""
+    path = _written(tmp_path, name, text)
+
+    with pytest.raises(ValidationInputError) as caught:
+        validate(path)
+
+    assert (caught.value.file, caught.value.line) == (path, line)
+    assert str(caught.value).startswith(f"{path}, line {line}: It cannot be parsed: ")
+    assert str(caught.value).endswith("Mend the syntax there.")
+
+
+def _missing(folder: Path) -> Path:
+    return folder / "missing.ttl"
+
+
+def _folder(folder: Path) -> Path:
+    path = folder / "folder.ttl"
+    path.mkdir()
+    return path
+
+
+def _latin(folder: Path) -> Path:
+    path = folder / "latin.ttl"
+    path.write_bytes(b'<http://e/a> <http://e/b> "\xe9t\xe9" .\n')
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "detail"),
+    [
+        (_missing, "It cannot be read: No such file or directory. Check the path."),
+        (_folder, "It cannot be read: Is a directory. Check the path."),
+        (_latin, "It cannot be parsed: "),
+        (lambda folder: _written(folder, "claims.tsv", "id\n"), "tables are checked when the"),
+        (lambda folder: _written(folder, "claims", ""), "Files of the kind '' are unknown."),
+    ],
+    ids=["missing", "folder", "not UTF-8", "table", "no suffix"],
+)
+def test_a_file_that_cannot_be_read_is_named(
+    make: Callable[[Path], Path], detail: str, tmp_path: Path
+) -> None:
+    """A missing or unknown file is an error that names it, not data that conform."""
+    path = make(tmp_path)
+
+    with pytest.raises(ValidationInputError) as caught:
+        validate([path])
+
+    assert caught.value.file == path
+    assert detail in str(caught.value)
+
+
+def test_no_file_at_all_is_an_error() -> None:
+    """An empty list of files does not conform."""
+    with pytest.raises(ValidationInputError, match="No file was given"):
+        validate([])
+
+
+def test_bytes_that_are_no_nquads_are_an_error() -> None:
+    """The line that does not parse is named."""
+    with pytest.raises(ValidationInputError) as caught:
+        validate(b"<http://e/a> <http://e/b> <http://e/c> .\nnonsense\n")
+
+    assert caught.value.file is None
+    assert caught.value.line == 2
+
+
+# How it is told
+
+
+def test_the_text_groups_by_shape_and_names_place_value_and_remedy(tmp_path: Path) -> None:
+    """A curator reads what to do once, and where for each record."""
+    second = _WITHOUT_LOCATOR.partition("\n\n")[2].replace("B9001", "B9002")
+    text = _WITHOUT_LOCATOR + "\n" + second.replace("confidence/high", "confidence/certain")
+    path = _written(tmp_path, "claims.ttl", text)
+
+    assert validate(path, accelerated=True).as_text() == (
+        "The data do not conform: 4 violations.\n"
+        "\n"
+        "dg:ClaimShape-confidence (1 violation)\n"
+        "  State the confidence once, with a value of its scheme: dgd:confidence/high, "
+        "dgd:confidence/medium or dgd:confidence/low.\n"
+        f"  - dgd:claim/B9002 ({path}, line 15) dg:confidence: dgd:confidence/certain\n"
+        "\n"
+        "dg:ClaimShape-locator (2 violations)\n"
+        "  Say once where in the source the claim stands (abstract, Table 2, page 4): "
+        'the column "locator".\n'
+        f"  - dgd:claim/B9001 ({path}, line 6) dg:locator\n"
+        f"  - dgd:claim/B9002 ({path}, line 15) dg:locator\n"
+        "\n"
+        "dg:LiveTermsShape-unknown (1 violation)\n"
+        "  dgd:claim/B9002 refers to dgd:confidence/certain, which nothing describes: "
+        "correct the name, or describe it.\n"
+        f"  - dgd:claim/B9002 ({path}, line 15) dg:confidence\n"
+    )
+
+
+def test_the_text_of_data_that_conform_says_so() -> None:
+    """Nothing to mend is one sentence."""
+    assert _report(_CLAIM).as_text() == "The data conform to the shapes.\n"
+
+
+def test_findings_come_in_the_same_order_whatever_the_order_of_the_data() -> None:
+    """The report of the same data is the same."""
+    lines = (
+        Graph()
+        .parse(data=_WITHOUT_LOCATOR.replace("dg:Erythema", "dg:AcneScar"))
+        .serialize(format="nt")
+        .splitlines()
+    )
+
+    there = validate("\n".join(lines).encode(), accelerated=True)
+    back = validate("\n".join(reversed(lines)).encode(), accelerated=True)
+
+    assert len(there.findings) == 2
+    assert there.as_text() == back.as_text()
+    assert there.as_dict() == back.as_dict()
+
+
+def test_the_report_as_data_holds_every_field() -> None:
+    """The report can be written as JSON, with whole IRIs."""
+    data = json.loads(json.dumps(_report(_WITHOUT_LOCATOR).as_dict()))
+
+    assert data == {
+        "conforms": False,
+        "findings": [
+            {
+                "severity": "Violation",
+                "shape": DG + "ClaimShape-locator",
+                "record": _IRI,
+                "focus": _IRI,
+                "path": DG + "locator",
+                "value": None,
+                "constraint": str(SH.MinCountConstraintComponent),
+                "message": "Say once where in the source the claim stands (abstract, Table 2, "
+                'page 4): the column "locator".',
+                "origin": None,
+            }
+        ],
+        "unchecked": [],
+    }
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_the_report_as_rdf_is_a_shacl_report_of_the_same_findings(*, accelerated: bool) -> None:
+    """Any SHACL tool can read the report; it holds what is reported and no more."""
+    text = _WITHOUT_LOCATOR.replace("dg:AblativeLaserResurfacing", "<http://example.org/x>")
+    report = validate(Graph().parse(data=text, format="turtle"), accelerated=accelerated)
+
+    rdf = report.as_rdf()
+
+    node = rdf.value(None, RDF.type, SH.ValidationReport)
+    results = list(rdf.objects(node, SH.result))
+    assert len(results) == len(report.findings) == 3
+    assert {str(rdf.value(each, SH.focusNode)) for each in results} == {
+        each.focus for each in report.findings
+    }
+    assert ValidationReport.of(rdf, {}) == report
+
+
+def test_a_path_of_several_properties_is_written_as_in_sparql() -> None:
+    """The path of a finding is the IRI of its property, or a property path."""
+    report = _report(_CLAIM.replace("dg:AblativeLaserResurfacing", "<http://example.org/x>"))
+
+    paths = {each.shape.removeprefix(DG): each.path for each in report.findings}
+    assert paths["ClaimShape-subjectLabel"] == f"<{DG}subject>/<{RDFS.label}>"
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)
+
+
+@given(text=_TEXT)
+@hypothesis_settings(max_examples=30, deadline=None)
+def test_any_text_in_the_data_is_read_and_told_alike(text: str) -> None:
+    """Whatever a cell holds, a graph and its N-Quads give the same report in every form."""
+    data = Graph()
+    claim = URIRef(_IRI)
+    data.add((claim, RDF.type, URIRef(DG + "OpticalClaim")))
+    data.add((claim, URIRef(DG + "objectText"), Literal(text)))
+    nquads = data.serialize(format="nt").encode()
+
+    report = validate(data, background=Graph(), accelerated=True)
+
+    assert report == validate(nquads, background=Graph(), accelerated=True)
+    assert report.as_text()
+    assert json.loads(json.dumps(report.as_dict())) == report.as_dict()
+    assert (DG + "ClaimShape-objectText" in {each.shape for each in report.findings}) == (not text)

@@ -1,0 +1,358 @@
+"""The concepts: one hierarchy without holes or circles, names that are unique, definitions that define."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import pytest
+from rdflib import OWL, RDF, RDFS, Dataset, Graph, Literal, URIRef
+from rdflib.term import Node
+
+from kg.namespaces import DG, DGD, GRAPH, PREFIXES
+from kg.shipped import ONTOLOGY_FOLDER
+
+_DEFINITION = URIRef(PREFIXES["skos"] + "definition")
+_ALTERNATIVE = URIRef(PREFIXES["skos"] + "altLabel")
+_LAY_TERM, _ABBREVIATION = URIRef(DG + "layTerm"), URIRef(DG + "abbreviation")
+_DEFINITION_SOURCE = URIRef(PREFIXES["obo"] + "IAO_0000119")
+_RANK = URIRef(DG + "depthRank")
+_OVER = URIRef(PREFIXES["obo"] + "BSPO_0000108")
+
+
+@pytest.fixture(scope="module")
+def terms(dataset: Dataset) -> Graph:
+    """Give the named graph of concepts, properties and controlled values."""
+    return dataset.graph(URIRef(GRAPH + "ontology"))
+
+
+def _tops() -> set[Node]:
+    """Give the top classes that docs/model.md names."""
+    model = (ONTOLOGY_FOLDER.parent / "docs" / "model.md").read_text(encoding="utf-8")
+    listed = model.partition("The top classes")[2].partition("\n\n")[0]
+    return {URIRef(DG + name) for name in re.findall(r"`dg:(\w+)`", listed)}
+
+
+def _below(terms: Graph, top: Node) -> set[Node]:
+    found = terms.transitive_subjects(RDFS.subClassOf, top)
+    return {each for each in found if each is not None and each != top}
+
+
+@pytest.fixture(scope="module")
+def concepts(terms: Graph) -> set[Node]:
+    """Give all concepts: what is below a top class, and the top classes."""
+    return {concept for top in _tops() for concept in {top, *_below(terms, top)}}
+
+
+def test_the_top_classes_are_those_of_the_model(terms: Graph) -> None:
+    """docs/model.md names every class that nothing is above, records aside."""
+    classes = set(terms.subjects(RDF.type, OWL.Class))
+    uncovered = {each for each in classes if terms.value(each, RDFS.subClassOf) is None}
+
+    assert len(_tops()) >= 15
+    assert uncovered - _tops() <= {URIRef(DG + "Disagreement")}
+    assert _tops() <= uncovered
+
+
+_RECORDS = {"Claim", "Source", "Spectrum", "SpectralPoint", "Derivation", "InferenceRule", "Disagreement"}  # fmt: skip
+
+
+def test_every_concept_is_below_one_top_class(terms: Graph, concepts: set[Node]) -> None:
+    """Each class is a kind of record or below a top class; top classes do not overlap."""
+    records = {
+        each for name in _RECORDS for each in {URIRef(DG + name), *_below(terms, URIRef(DG + name))}
+    }
+    classes = set(terms.subjects(RDF.type, OWL.Class))
+    overlap = Counter(concept for top in _tops() for concept in _below(terms, top))
+
+    assert classes - concepts - records == set()
+    assert {concept for concept, count in overlap.items() if count > 1} == set()
+    assert len(concepts) > 700
+
+
+def test_top_classes_are_disjoint(terms: Graph) -> None:
+    """Each pair of top classes of the model is declared disjoint, in one direction at least."""
+    tops = sorted(_tops(), key=str)
+    together = [
+        (first, second)
+        for index, first in enumerate(tops)
+        for second in tops[index + 1 :]
+        if (first, OWL.disjointWith, second) not in terms
+        and (second, OWL.disjointWith, first) not in terms
+    ]
+
+    assert together == []
+
+
+def test_no_concept_is_below_two_disjoint_ones(terms: Graph, concepts: set[Node]) -> None:
+    """What is disjoint has nothing in common."""
+    both = {
+        (first, second): shared
+        for first, second in terms.subject_objects(OWL.disjointWith)
+        if (shared := {first, *_below(terms, first)} & {second, *_below(terms, second)})
+    }
+
+    assert both == {}
+    assert set(terms.objects(None, OWL.disjointWith)) <= concepts | set(
+        terms.subjects(RDF.type, OWL.Class)
+    )
+
+
+@pytest.mark.parametrize("name", ["rdfs:subClassOf", "obo:BFO_0000050", "rdfs:subPropertyOf"])
+def test_hierarchies_have_no_circle(terms: Graph, name: str) -> None:
+    """Nothing is above itself."""
+    prefix, _, local = name.partition(":")
+    predicate = URIRef(PREFIXES[prefix] + local)
+    circular = {
+        subject
+        for subject, above in terms.subject_objects(predicate)
+        if subject in set(terms.transitive_objects(above, predicate))
+    }
+
+    assert circular == set()
+
+
+def test_no_hierarchy_states_what_follows(terms: Graph) -> None:
+    """A parent that another parent implies is not stated again, one aside that is listed here."""
+    redundant = {
+        (str(concept), str(parent))
+        for concept, parent in terms.subject_objects(RDFS.subClassOf)
+        for other in terms.objects(concept, RDFS.subClassOf)
+        if other != parent and parent in set(terms.transitive_objects(other, RDFS.subClassOf))
+    }
+
+    # The genus of its definition is above both of its other parents.
+    assert redundant == {(f"{DG}CombinedCO2ErYAGLaserResurfacing", f"{DG}AblativeLaserResurfacing")}
+
+
+def test_labels_are_unique_among_concepts_and_among_values(terms: Graph) -> None:
+    """No two classes, no two properties and no two values of a scheme share a label."""
+    seen: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for subject, label in terms.subject_objects(RDFS.label):
+        kind = str(subject).rsplit("/", 1)[0]
+        if str(subject).startswith(DG) and (subject, RDF.type, OWL.Class) not in terms:
+            kind = "property"
+        seen[kind, str(label).lower()].append(str(subject))
+
+    assert {key: each for key, each in seen.items() if len(each) > 1} == {}
+
+
+def test_definitions_are_unique_among_concepts(terms: Graph, concepts: set[Node]) -> None:
+    """Two concepts with one definition would be one concept."""
+    seen = defaultdict(list)
+    for concept in concepts:
+        seen[str(terms.value(concept, _DEFINITION))].append(concept)
+
+    assert {text: each for text, each in seen.items() if len(each) > 1} == {}
+
+
+def test_every_concept_has_label_definition_and_source(terms: Graph, concepts: set[Node]) -> None:
+    """One English label, one English definition, and where the definition is from."""
+    wrong = {
+        str(concept)
+        for concept in concepts
+        if [_language(each) for each in terms.objects(concept, RDFS.label)] != ["en"]
+        or [_language(each) for each in terms.objects(concept, _DEFINITION)] != ["en"]
+        or not set(terms.objects(concept, _DEFINITION_SOURCE))
+    }
+
+    assert wrong == set()
+
+
+def _language(node: Node) -> str | None:
+    assert isinstance(node, Literal)
+    return node.language
+
+
+def test_a_definition_names_the_parent(terms: Graph, concepts: set[Node]) -> None:
+    """Definitions have the form "A GENUS that ...", with a parent as genus."""
+    wrong = {}
+    for concept in concepts - _tops():
+        definition = str(terms.value(concept, _DEFINITION))
+        parents = [
+            str(terms.value(parent, RDFS.label)).lower()
+            for parent in terms.objects(concept, RDFS.subClassOf)
+        ]
+        start = definition.lower().partition(" that ")[0]
+        if not (
+            re.match(r"(A|An|The) ", definition)
+            and definition.endswith(".")
+            and any(parent in start for parent in parents)
+        ):
+            wrong[str(concept)] = definition
+
+    assert wrong == {}
+
+
+def test_another_name_of_a_concept_is_the_label_of_no_other(terms: Graph) -> None:
+    """A synonym means exactly the same, so it is no other concept's name, nor given twice."""
+    labels = {
+        str(label): concept
+        for concept, label in terms.subject_objects(RDFS.label)
+        if (concept, RDF.type, OWL.Class) in terms
+    }
+    names = [
+        (concept, str(name))
+        for predicate in (_ALTERNATIVE, _LAY_TERM)
+        for concept, name in terms.subject_objects(predicate)
+    ]
+
+    assert len(names) > 300
+    assert [each for each in names if labels.get(each[1], each[0]) != each[0]] == []
+    assert [each for each in names if labels.get(each[1]) == each[0]] == []
+    assert [each for each, count in Counter(names).items() if count > 1] == []
+
+
+def test_adverse_events_are_known_in_lay_words(terms: Graph) -> None:
+    """Adverse events, which patients ask about, have words that patients use."""
+    events = _below(terms, URIRef(DG + "AdverseEvent"))
+    worded = {event for event in events if terms.value(event, _LAY_TERM) is not None}
+
+    assert len(worded) >= 40
+
+
+# The Fitzpatrick skin types are written with Roman numerals.
+_VALUE = r"[a-z0-9]+(?:[-/][a-z0-9]+)*(?:/[IV]+)?"
+
+
+def test_names_of_terms_have_one_form(terms: Graph) -> None:
+    """Classes begin with a capital, properties in lower case; values are words with hyphens."""
+    odd = set()
+    for subject in set(terms.subjects()):
+        iri = str(subject)
+        if iri.startswith(DG):
+            is_class = (subject, RDF.type, OWL.Class) in terms
+            pattern = r"[A-Z][A-Za-z0-9]*" if is_class else r"[a-z][A-Za-z0-9]*"
+            odd |= {iri} if not re.fullmatch(pattern, iri.removeprefix(DG)) else set()
+        elif iri.startswith(DGD):
+            path = iri.removeprefix(DGD)
+            odd |= {iri} if not re.fullmatch(_VALUE, path) else set()
+
+    assert odd == set()
+
+
+def test_nothing_of_ours_is_named_without_being_described(dataset: Dataset) -> None:
+    """No reference dangles: whatever of ours is mentioned has statements of its own."""
+    triples = list(dataset.triples((None, None, None)))
+    described = {s for s, _, _ in triples}
+    mentioned = {
+        term
+        for _, p, o in triples
+        for term in (p, o)
+        if isinstance(term, URIRef)
+        and str(term).startswith((DG, DGD))
+        and str(term) != DG
+        and p != OWL.versionIRI
+    }
+
+    assert mentioned - described == set()
+    assert len(mentioned) > 2000
+
+
+def test_every_property_that_is_used_is_declared_or_known(dataset: Dataset, terms: Graph) -> None:
+    """Ours are declared; others come from vocabularies that this list admits."""
+    used = {str(p) for _, p, _ in dataset.triples((None, None, None))}
+    declared = {
+        str(subject)
+        for kind in (OWL.ObjectProperty, OWL.DatatypeProperty, OWL.AnnotationProperty)
+        for subject in terms.subjects(RDF.type, kind)
+    }
+    namespaces = ("dcat", "dcterms", "bibo", "vann", "void", "rdf", "rdfs", "owl", "skos", "prov")
+    known = tuple(PREFIXES[name] for name in (*namespaces, "sh", "schema"))
+
+    assert {each for each in used if each.startswith(DG)} - declared == set()
+    others = {each for each in used if not each.startswith(DG) and not each.startswith(known)}
+    assert others - {PREFIXES["obo"] + "IAO_0000119"} <= declared
+
+
+def test_every_declared_property_is_used(dataset: Dataset, terms: Graph) -> None:
+    """A property is used by statements or by claims, or it is withdrawn."""
+    used: set[Node] = set()
+    for _, p, o in dataset.triples((None, None, None)):
+        used |= {p, o} if p != RDFS.subPropertyOf else {p}
+    idle = {
+        str(each)
+        for kind in (OWL.ObjectProperty, OWL.DatatypeProperty, OWL.AnnotationProperty)
+        for each in terms.subjects(RDF.type, kind)
+        if str(each).startswith(DG)
+        and each not in used
+        and (each, OWL.deprecated, None) not in terms
+    }
+
+    assert idle == set()
+
+
+def test_every_class_of_claims_has_claims(dataset: Dataset, terms: Graph) -> None:
+    """A kind of claim that nobody makes is not declared, those aside that are listed here."""
+    claims = dataset.graph(URIRef(GRAPH + "claims"))
+    made = set(claims.objects(None, RDF.type))
+
+    # Optical properties are given as spectra so far.
+    assert _below(terms, URIRef(DG + "Claim")) - made == {URIRef(DG + "OpticalClaim")}
+
+
+def test_every_scheme_has_values_and_every_value_a_scheme(terms: Graph) -> None:
+    """Controlled values belong together, and none is an orphan."""
+    skos = PREFIXES["skos"]
+    schemes = set(terms.subjects(RDF.type, URIRef(skos + "ConceptScheme")))
+    values = set(terms.subjects(RDF.type, URIRef(skos + "Concept")))
+    home = {value: terms.value(value, URIRef(skos + "inScheme")) for value in values}
+
+    assert set(home.values()) == schemes
+    assert len(schemes) >= 10
+    for value, scheme in home.items():
+        assert str(value).startswith(f"{scheme}/"), value
+
+
+def test_the_layers_of_the_skin_have_an_order(dataset: Dataset, terms: Graph) -> None:
+    """Ranks run from 1 at the surface without gap, each once, and agree with the claims."""
+    ranks = {layer: int(str(rank)) for layer, rank in terms.subject_objects(_RANK)}
+    names = [str(layer).removeprefix(DG) for layer in sorted(ranks, key=lambda each: ranks[each])]
+
+    assert names == [
+        "StratumCorneum",
+        "StratumLucidum",
+        "StratumGranulosum",
+        "StratumSpinosum",
+        "StratumBasale",
+        "DermoEpidermalJunction",
+        "PapillaryDermis",
+        "ReticularDermis",
+        "Hypodermis",
+    ]
+    assert sorted(ranks.values()) == list(range(1, 10))
+    ordered = [
+        (upper, lower)
+        for upper, _, lower in dataset.triples((None, _OVER, None))
+        if upper in ranks and lower in ranks
+    ]
+    assert len(ordered) >= 5
+    assert all(ranks[upper] < ranks[lower] for upper, lower in ordered)
+
+
+def test_the_header_of_the_ontology_is_complete(terms: Graph) -> None:
+    """Version IRI, licence, preferred prefix and dates are stated."""
+    header = URIRef(DG.rstrip("/"))
+    release = str(terms.value(header, OWL.versionInfo))
+
+    assert terms.value(header, OWL.versionIRI) == URIRef(f"{DG}{release}")
+    assert terms.value(header, URIRef(PREFIXES["dcterms"] + "license")) == URIRef(
+        "https://creativecommons.org/licenses/by/4.0/"
+    )
+    assert str(terms.value(header, URIRef(PREFIXES["vann"] + "preferredNamespacePrefix"))) == "dg"
+    assert str(terms.value(header, URIRef(PREFIXES["vann"] + "preferredNamespaceUri"))) == DG
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ONTOLOGY_FOLDER / "concepts").glob("*.ttl")), ids=lambda path: path.stem
+)
+def test_a_file_of_concepts_has_one_subject(path: Path, terms: Graph) -> None:
+    """All concepts of a file are below one top class, or are that class's neighbours."""
+    graph = Graph().parse(path)
+    subjects = set(graph.subjects(RDF.type, OWL.Class))
+    above = {wide for each in subjects for wide in terms.transitive_objects(each, RDFS.subClassOf)}
+    tops = _tops() & above
+
+    assert subjects
+    assert 1 <= len(tops) <= 2
