@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -34,22 +35,53 @@ WHERE {
 ORDER BY ?key ?unverified
 """
 
-_TYPES: Final = {
-    "textbook-chapter": ("chapter", "incollection"),
-    "reference-web-page": ("webpage", "misc"),
-    "regulatory-document": ("report", "techreport"),
-    "data-set": ("dataset", "misc"),
-    "calculation": ("document", "misc"),
-    "editorial": ("document", "misc"),
-    "founding-text": ("document", "misc"),
-}
-"""Type in CSL and in BibTeX by study design; all others are journal articles."""
 
-_ARTICLE: Final = ("article-journal", "article")
-_NAME: Final = re.compile(r"(?P<family>\S.*?) (?P<given>[A-Z]{1,4})")
-_CONTAINER: Final = re.compile(
-    r"(?P<title>.+?),? (?P<volume>\d+)(?:\((?P<issue>[^)]+)\))?:(?P<pages>[A-Za-z]?\d+(?:-[A-Za-z]?\d+)?)"
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A kind of source as the two formats have it.
+
+    Attributes:
+        csl, bibtex: its type.
+        csl_container, bibtex_container: where the name of what it appeared in stands.
+    """
+
+    csl: str
+    csl_container: str
+    bibtex: str
+    bibtex_container: str
+
+
+_ARTICLE: Final = _Kind("article-journal", "container-title", "article", "journal")
+_LOOSE: Final = _Kind("document", "publisher", "misc", "howpublished")
+_KINDS: Final = {
+    "textbook-chapter": _Kind("chapter", "container-title", "incollection", "booktitle"),
+    "reference-web-page": _Kind("webpage", "container-title", "misc", "howpublished"),
+    "regulatory-document": _Kind("report", "publisher", "techreport", "institution"),
+    "data-set": _Kind("dataset", "publisher", "misc", "howpublished"),
+    "calculation": _LOOSE,
+    "editorial": _LOOSE,
+    "founding-text": _LOOSE,
+}
+"""Kinds by study design; all others are journal articles, where a journal is known."""
+
+_PAGES: Final = r"(?P<pages>[A-Za-z]*\d+(?:-[A-Za-z]?\d+(?:\.e\d+)?)?)"
+_CONTAINERS: Final = tuple(
+    re.compile(pattern)
+    for pattern in (
+        rf"(?P<title>.+?),? (?P<volume>\d+)?(?:\((?P<issue>[^)]+)\))?:{_PAGES}",
+        r"(?P<title>.+?),? (?P<volume>\d+)\((?P<issue>\d+\w*)\)",
+        rf"(?P<title>.+?), pp?\.? ?{_PAGES}",
+        r"(?P<title>Proc\. SPIE) (?P<volume>\d+)(?:, .+)?",
+    )
 )
+"""How containers are printed with volume, issue and pages, each as far as it is given."""
+
+_NAME: Final = re.compile(r"(?P<family>[^\W\d_].*[a-z].*) (?P<given>[A-Z](?:-?[A-Z]){0,3})")
+_ORGANISATION: Final = re.compile(r"/|\b(?:Center|Clinic|Force|Society|Surgery|Technologies)\b")
+_EDITOR: Final = re.compile(
+    r"(?P<before>.+) \(eds?\)|\(editor (?P<bracketed>.+)\)|chief ed (?P<chief>.+)"
+)
+_AND_OTHERS: Final = re.compile(r"(?P<named>.*?),? ?\bet al\b\.?(?P<rest>.*)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +111,30 @@ class Citation:
     unverified: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Name:
+    """A person with the initials, or an organisation, which has none."""
+
+    family: str
+    initials: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Creators:
+    """Who made a source.
+
+    Attributes:
+        authors, editors: by name.
+        and_others: whether there are authors that are not named.
+        as_printed: the whole as printed, where the names do not hold all of it; else empty.
+    """
+
+    authors: tuple[_Name, ...]
+    editors: tuple[_Name, ...]
+    and_others: bool
+    as_printed: str
+
+
 def citations(engine: Engine) -> list[Citation]:
     """Give all sources, in the order of their keys."""
     rows = python_result(engine.run(Query(_QUERY)))
@@ -87,6 +143,35 @@ def citations(engine: Engine) -> list[Citation]:
     for row in rows:
         by_key[str(row["key"])].append(row)
     return [_citation(key, group) for key, group in by_key.items()]
+
+
+class UnknownSourceError(LookupError):
+    """There is no source of a key.
+
+    Attributes:
+        key: what was asked for.
+        near: keys that are spelt like it.
+    """
+
+    def __init__(self, key: str, near: Sequence[str]) -> None:
+        hint = f" Near are: {', '.join(near)}." if near else ""
+        super().__init__(f"There is no source {key[:80]!r}.{hint}")
+        self.key = key
+        self.near = tuple(near)
+
+
+def chosen(records: Sequence[Citation], keys: Sequence[str]) -> list[Citation]:
+    """Give the records of the keys, in their order; all records if there are no keys.
+
+    Raises:
+        UnknownSourceError: there is no record of a key.
+    """
+    by_key = {record.key: record for record in records}
+    for key in keys:
+        if key not in by_key:
+            near = difflib.get_close_matches(key[:80].upper(), by_key, n=3)
+            raise UnknownSourceError(key, near)
+    return [by_key[key] for key in dict.fromkeys(keys)] if keys else list(records)
 
 
 def _citation(key: str, rows: list[dict[str, Any]]) -> Citation:
@@ -117,43 +202,95 @@ def as_csl_json(records: Iterable[Citation]) -> str:
 
 
 def _csl(record: Citation) -> dict[str, Any]:
+    kind = _kind(record)
+    creators = _creators(record.creator)
+    authors = [_csl_name(name) for name in creators.authors]
     item: dict[str, Any] = {
         "id": record.key,
-        "type": _TYPES.get(record.design, _ARTICLE)[0],
+        "type": kind.csl,
         "title": record.title,
+        "author": authors + [{"literal": "et al."}] * creators.and_others,
+        "editor": [_csl_name(name) for name in creators.editors],
+        "issued": {"date-parts": [[int(record.year)]]} if record.year else None,
     }
-    if record.creator:
-        item["author"] = [_csl_name(name.strip()) for name in record.creator.split(";")]
-    if record.year:
-        item["issued"] = {"date-parts": [[int(record.year)]]}
-    item |= _csl_container(record.container)
+    title, parts = _container(record.container)
+    item |= {kind.csl_container: title}
+    item |= {_CSL_PARTS[name]: text for name, text in parts.items()}
     item |= {name: text for name, text in record.identifiers.items() if name != "licence"}
-    if _note(record):
-        item["note"] = _note(record)
-    return item
+    item["note"] = _note(record)
+    return {name: value for name, value in item.items() if value}
 
 
-def _csl_name(name: str) -> dict[str, str]:
-    match = _NAME.fullmatch(name)
-    return match.groupdict() if match else {"literal": name}
+_CSL_PARTS: Final = {"volume": "volume", "issue": "issue", "pages": "page"}
+_BIBTEX_PARTS: Final = {"volume": "volume", "issue": "number", "pages": "pages"}
 
 
-def _csl_container(container: str | None) -> dict[str, str]:
-    if container is None:
-        return {}
-    match = _CONTAINER.fullmatch(container)
+def _kind(record: Citation) -> _Kind:
+    kind = _KINDS.get(record.design, _ARTICLE)
+    needs_container = kind.csl in ("article-journal", "chapter")
+    return _LOOSE if needs_container and _container(record.container)[0] is None else kind
+
+
+def _creators(creator: str | None) -> _Creators:
+    """Read authors and editors as printed, such as `Nanni CA; Alster TS` or `Vu L (ed)`."""
+    authors: list[_Name] = []
+    editors: list[_Name] = []
+    rest = others = ""
+    for printed in re.split(r"[;|]", creator or ""):
+        name = printed.strip()
+        cut = _AND_OTHERS.fullmatch(name)
+        if cut is not None:
+            name, others, rest = cut["named"], "et al.", rest + cut["rest"]
+        editor = _EDITOR.fullmatch(name)
+        if editor is not None:
+            editors.append(_name(next(filter(None, editor.groups()))))
+        elif name:
+            authors.append(_name(name))
+    as_printed = creator if creator and rest else ""
+    return _Creators(tuple(authors), tuple(editors), bool(others), as_printed)
+
+
+def _name(printed: str) -> _Name:
+    match = _NAME.fullmatch(printed)
+    if match is None or _ORGANISATION.search(printed):
+        return _Name(printed)
+    letters = match["given"].replace("-", "")
+    return _Name(match["family"], " ".join(f"{letter}." for letter in letters))
+
+
+def _csl_name(name: _Name) -> dict[str, str]:
+    if not name.initials:
+        return {"literal": name.family}
+    return {"family": name.family, "given": name.initials}
+
+
+def _container(container: str | None) -> tuple[str | None, dict[str, str]]:
+    """Give the name of a container, and volume, issue and pages as far as they are printed."""
+    if container is None or container.startswith("("):
+        return None, {}
+    matches = (pattern.fullmatch(container) for pattern in _CONTAINERS)
+    match = next(filter(None, matches), None)
     if match is None:
-        return {"container-title": container}
-    parts = {"container-title": match["title"], "volume": match["volume"]}
-    parts |= {"issue": match["issue"]} if match["issue"] else {}
-    return parts | {"page": match["pages"]}
+        return container, {}
+    parts = {name: text for name, text in match.groupdict().items() if text}
+    return parts.pop("title"), parts
 
 
 def _note(record: Citation) -> str:
-    """Say what was seen of a source, and which details are unverified."""
-    parts = [f"Seen: {record.seen}."] if record.seen else []
-    parts += [f"Unverified: {detail}." for detail in record.unverified]
-    return " ".join(part.replace("..", ".") for part in parts)
+    """Say what has no field of its own: what was seen of a source, and what is unverified."""
+    container = record.container or ""
+    licence = record.identifiers.get("licence")
+    said = {
+        "Authors as printed": [_creators(record.creator).as_printed],
+        "Published": [container.strip("()") if container.startswith("(") else ""],
+        "Licence": [licence or ""],
+        "Seen": [record.seen or ""],
+        "Unverified": list(record.unverified),
+    }
+    parts = [
+        f"{what}: {text.rstrip('.')}." for what, texts in said.items() for text in texts if text
+    ]
+    return " ".join(parts)
 
 
 _TEX: Final = str.maketrans(
@@ -178,30 +315,29 @@ def as_bibtex(records: Iterable[Citation]) -> str:
 
 
 def _bibtex(record: Citation) -> str:
-    container = _csl_container(record.container)
-    kind = _TYPES.get(record.design, _ARTICLE)[1]
-    within = {"article": "journal", "incollection": "booktitle"}.get(kind, "howpublished")
+    kind = _kind(record)
+    creators = _creators(record.creator)
+    title, parts = _container(record.container)
+    authors = [_bibtex_name(name) for name in creators.authors] + ["others"] * creators.and_others
     fields = {
         "title": f"{{{record.title.translate(_TEX)}}}",
-        "author": record.creator
-        and " and ".join(_bibtex_name(name.strip()) for name in record.creator.split(";")),
+        "author": " and ".join(authors),
+        "editor": " and ".join(_bibtex_name(name) for name in creators.editors),
         "year": record.year,
-        within: container.get("container-title", "").translate(_TEX) or None,
-        "volume": container.get("volume"),
-        "number": container.get("issue"),
-        "pages": container.get("page", "").replace("-", "--") or None,
-        "doi": record.identifiers.get("DOI"),
-        "pmid": record.identifiers.get("PMID"),
-        "url": record.identifiers.get("URL"),
-        "note": _note(record).translate(_TEX) or None,
+        kind.bibtex_container: title and title.translate(_TEX),
+        **{_BIBTEX_PARTS[name]: text.replace("-", "--") for name, text in parts.items()},
+        **{name: record.identifiers.get(name.upper()) for name in ("doi", "pmid", "pmcid")},
+        "url": record.identifiers.get("URL", "").translate(_IN_URL),
+        "note": _note(record).translate(_TEX),
     }
     lines = [f"  {name} = {{{text}}}," for name, text in fields.items() if text]
-    return "\n".join([f"@{kind}{{{record.key},", *lines, "}"]) + "\n"
+    return "\n".join([f"@{kind.bibtex}{{{record.key},", *lines, "}"]) + "\n"
 
 
-def _bibtex_name(name: str) -> str:
-    match = _NAME.fullmatch(name)
-    if match is None:
-        return f"{{{name.translate(_TEX)}}}"
-    initials = " ".join(f"{letter}." for letter in match["given"])
-    return f"{match['family'].translate(_TEX)}, {initials}"
+_IN_URL: Final = str.maketrans({"{": "%7B", "}": "%7D", "\\": "%5C"})
+
+
+def _bibtex_name(name: _Name) -> str:
+    if not name.initials:
+        return f"{{{name.family.translate(_TEX)}}}"
+    return f"{name.family.translate(_TEX)}, {name.initials}"

@@ -1,6 +1,8 @@
 """The physics of light and heat in skin, as far as it can be computed from published figures.
 
 Quantities carry their unit (a UCUM code); a unit that does not fit is an error, never a number.
+A float stands for the decimal number that it is written as, and is computed with exactly, so that
+no result shows the noise of binary fractions.
 """
 
 from __future__ import annotations
@@ -9,7 +11,9 @@ import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Context, Decimal
 from enum import Enum
+from fractions import Fraction
 from typing import Final
 
 
@@ -25,24 +29,31 @@ class Dimension(Enum):
     TIME = "s"
     DIFFUSIVITY = "m2/s"
 
+    @property
+    def words(self) -> str:
+        """What people call it."""
+        return self.name.lower().replace("_", " ")
 
-_UNITS: Final = {
-    "nm": (Dimension.LENGTH, 1e-9),
-    "um": (Dimension.LENGTH, 1e-6),
-    "mm": (Dimension.LENGTH, 1e-3),
-    "cm": (Dimension.LENGTH, 1e-2),
-    "m": (Dimension.LENGTH, 1.0),
-    "m-1": (Dimension.RECIPROCAL_LENGTH, 1.0),
-    "cm-1": (Dimension.RECIPROCAL_LENGTH, 1e2),
-    "mm-1": (Dimension.RECIPROCAL_LENGTH, 1e3),
-    "ns": (Dimension.TIME, 1e-9),
-    "us": (Dimension.TIME, 1e-6),
-    "ms": (Dimension.TIME, 1e-3),
-    "s": (Dimension.TIME, 1.0),
-    "m2/s": (Dimension.DIFFUSIVITY, 1.0),
-    "cm2/s": (Dimension.DIFFUSIVITY, 1e-4),
-    "mm2/s": (Dimension.DIFFUSIVITY, 1e-6),
+
+UNITS: Final = {
+    "nm": (Dimension.LENGTH, -9),
+    "um": (Dimension.LENGTH, -6),
+    "mm": (Dimension.LENGTH, -3),
+    "cm": (Dimension.LENGTH, -2),
+    "m": (Dimension.LENGTH, 0),
+    "m-1": (Dimension.RECIPROCAL_LENGTH, 0),
+    "cm-1": (Dimension.RECIPROCAL_LENGTH, 2),
+    "mm-1": (Dimension.RECIPROCAL_LENGTH, 3),
+    "ps": (Dimension.TIME, -12),
+    "ns": (Dimension.TIME, -9),
+    "us": (Dimension.TIME, -6),
+    "ms": (Dimension.TIME, -3),
+    "s": (Dimension.TIME, 0),
+    "m2/s": (Dimension.DIFFUSIVITY, 0),
+    "cm2/s": (Dimension.DIFFUSIVITY, -4),
+    "mm2/s": (Dimension.DIFFUSIVITY, -6),
 }
+"""For each unit what it measures, and the power of ten that makes it the SI unit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +62,11 @@ class Quantity:
 
     Attributes:
         value: a finite number.
-        unit: a UCUM code that this module knows.
+        unit: a UCUM code of UNITS.
+
+    Raises:
+        UnitError: the unit is unknown.
+        ValueError: the value is not finite.
     """
 
     value: float
@@ -59,8 +74,8 @@ class Quantity:
 
     def __post_init__(self) -> None:
         """Refuse what is no quantity."""
-        if self.unit not in _UNITS:
-            raise UnitError(f"The unit {self.unit!r} is unknown; known are {', '.join(_UNITS)}.")
+        if self.unit not in UNITS:
+            raise UnitError(f"The unit {self.unit!r} is unknown; known are {', '.join(UNITS)}.")
         if not math.isfinite(self.value):
             raise ValueError(f"{self.value} is not a finite number.")
 
@@ -69,23 +84,32 @@ class Quantity:
 
         Raises:
             UnitError: the unit is unknown or measures something else.
+            ValueError: the number is too large for a float.
         """
-        dimension, factor = _UNITS[self.unit]
-        target = Quantity(0.0, unit)
-        if _UNITS[target.unit][0] is not dimension:
-            raise UnitError(f"{unit} does not measure what {self.unit} does.")
-        return Quantity(self.value * factor / _UNITS[unit][1], unit)
+        dimension, _ = UNITS[self.unit]
+        return _in_unit(self.in_si(dimension), dimension, unit)
 
-    def in_si(self, dimension: Dimension) -> float:
-        """Give the number in the SI unit of a dimension.
+    def in_si(self, dimension: Dimension) -> Fraction:
+        """Give the number in the SI unit of a dimension, exactly.
 
         Raises:
             UnitError: the unit of this quantity measures something else.
         """
-        own, factor = _UNITS[self.unit]
+        own, power = UNITS[self.unit]
         if own is not dimension:
-            raise UnitError(f"{self.unit} is not a unit of {dimension.name.lower()}.")
-        return self.value * factor
+            raise UnitError(f"{self.unit} is not a unit of {dimension.words}.")
+        return Fraction(str(self.value)) * Fraction(10) ** power
+
+
+def _in_unit(number: Fraction, dimension: Dimension, unit: str) -> Quantity:
+    """Give a number in the SI unit of a dimension as a quantity in another unit of it."""
+    target = Quantity(0.0, unit)
+    if UNITS[target.unit][0] is not dimension:
+        raise UnitError(f"{unit} is not a unit of {dimension.words}.")
+    try:
+        return Quantity(float(number / Fraction(10) ** UNITS[unit][1]), unit)
+    except OverflowError as error:
+        raise ValueError(f"The number is too large in {unit}.") from error
 
 
 def absorption_depth(absorption: Quantity) -> Quantity:
@@ -99,9 +123,13 @@ def absorption_depth(absorption: Quantity) -> Quantity:
 
     Returns:
         The depth in micrometres.
+
+    Raises:
+        UnitError: it is no reciprocal length.
+        ValueError: it is not above 0.
     """
     coefficient = _positive(absorption, Dimension.RECIPROCAL_LENGTH, "absorption coefficient")
-    return Quantity(1 / coefficient, "m").to("um")
+    return _in_unit(1 / coefficient, Dimension.LENGTH, "um")
 
 
 def effective_penetration_depth(absorption: Quantity, reduced_scattering: Quantity) -> Quantity:
@@ -117,12 +145,17 @@ def effective_penetration_depth(absorption: Quantity, reduced_scattering: Quanti
 
     Returns:
         The depth in micrometres.
+
+    Raises:
+        UnitError: one of them is no reciprocal length.
+        ValueError: absorption is not above 0, or scattering is negative.
     """
     absorbed = _positive(absorption, Dimension.RECIPROCAL_LENGTH, "absorption coefficient")
     scattered = reduced_scattering.in_si(Dimension.RECIPROCAL_LENGTH)
     if scattered < 0:
         raise ValueError("The reduced scattering coefficient is negative.")
-    return Quantity(1 / math.sqrt(3 * absorbed * (absorbed + scattered)), "m").to("um")
+    depth = 1 / _root(3 * absorbed * (absorbed + scattered))
+    return _in_unit(depth, Dimension.LENGTH, "um")
 
 
 def absorption_ratio(one: Quantity, other: Quantity) -> float:
@@ -131,53 +164,51 @@ def absorption_ratio(one: Quantity, other: Quantity) -> float:
     Args:
         one: absorption coefficient, a reciprocal length above 0.
         other: likewise.
+
+    Raises:
+        UnitError: one of them is no reciprocal length.
+        ValueError: one of them is not above 0, or the ratio is too large for a float.
     """
     above = _positive(one, Dimension.RECIPROCAL_LENGTH, "first absorption coefficient")
     below = _positive(other, Dimension.RECIPROCAL_LENGTH, "second absorption coefficient")
-    return above / below
+    try:
+        return float(above / below)
+    except OverflowError as error:
+        raise ValueError("The ratio is too large.") from error
 
 
-class Geometry(Enum):
-    """The shape of a heated target, with the factor that its relaxation time is divided by.
+WATER_DIFFUSIVITY: Final = Quantity(1e-7, "m2/s")
+"""The thermal diffusivity of water by its order of magnitude, as the derived claims of the graph assume it."""
 
-    DIFFUSION is the plain diffusion length, d = sqrt(4 kappa t), of a layer of thickness d.
-    The other factors are for the time in which the centre of a target of thickness or diameter d
-    cools by half; see R. R. Anderson, J. A. Parrish, Selective photothermolysis, Science 220 (1983)
-    524-527, doi:10.1126/science.6836297, and H. P. Berlien, G. J. Mueller (eds.), Applied Laser
-    Medicine (2003).
-    """
-
-    DIFFUSION = 4
-    PLANE = 8
-    CYLINDER = 16
-    SPHERE = 24
+DIFFUSION_LENGTH: Final = 4.0
+"""The factor of the diffusion length d = sqrt(4 kappa t), as the derived claims of the graph use it."""
 
 
-THERMAL_DIFFUSIVITY_OF_WATER: Final = Quantity(1e-7, "m2/s")
-"""About that of water, as the dossier assumes for soft tissue; an order of magnitude."""
-
-
-def thermal_relaxation_time(
-    size: Quantity,
-    geometry: Geometry,
-    diffusivity: Quantity = THERMAL_DIFFUSIVITY_OF_WATER,
-) -> Quantity:
+def thermal_relaxation_time(size: Quantity, factor: float, diffusivity: Quantity) -> Quantity:
     """Give the time in which a heated target loses heat to what surrounds it.
 
-    The time is d^2 / (g kappa); see ``Geometry`` for the factor and its sources. Definitions
-    differ between sources (cooling by half or by 63%), so the geometry must be stated.
+    The time is d^2 / (g kappa), from the diffusion of heat. What the factor g is depends on the
+    shape of the target and on how much of the heat is meant to be lost, half or 63%, and
+    publications differ; so it must be stated. With DIFFUSION_LENGTH it is the time in which heat
+    spreads over the size, as in the source AUTHOREA_DIFF.
 
     Args:
         size: thickness or diameter of the target, a length above 0.
-        geometry: its shape.
-        diffusivity: thermal diffusivity of the tissue.
+        factor: the factor g, above 0, without unit.
+        diffusivity: thermal diffusivity of the tissue, above 0; see WATER_DIFFUSIVITY.
 
     Returns:
         The time in microseconds.
+
+    Raises:
+        UnitError: the size is no length, or the diffusivity no diffusivity.
+        ValueError: one of the three is not above 0.
     """
     thickness = _positive(size, Dimension.LENGTH, "size")
     kappa = _positive(diffusivity, Dimension.DIFFUSIVITY, "thermal diffusivity")
-    return Quantity(thickness**2 / (geometry.value * kappa), "s").to("us")
+    if not (math.isfinite(factor) and factor > 0):
+        raise ValueError(f"The factor {factor} is not a finite number above 0.")
+    return _in_unit(thickness**2 / (Fraction(str(factor)) * kappa), Dimension.TIME, "us")
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,10 +236,10 @@ def read_spectrum(points: Sequence[tuple[float, float]], wavelength: Quantity) -
         ValueError: the wavelength lies outside the spectrum; nothing is extrapolated.
         UnitError: the wavelength is no length.
     """
-    wanted = wavelength.in_si(Dimension.LENGTH) * 1e9
+    wanted = wavelength.to("nm").value
     wavelengths = [each for each, _ in points]
-    place = bisect_left(wavelengths, wanted - 1e-6)
-    if place < len(points) and math.isclose(wavelengths[place], wanted, abs_tol=1e-6):
+    place = bisect_left(wavelengths, wanted)
+    if place < len(points) and wavelengths[place] == wanted:
         return Reading(points[place][1], interpolated=False)
     if place in (0, len(points)):
         shown = f"{wavelengths[0]:g} to {wavelengths[-1]:g} nm" if points else "nothing"
@@ -218,8 +249,17 @@ def read_spectrum(points: Sequence[tuple[float, float]], wavelength: Quantity) -
     return Reading(at_low + share * (at_high - at_low), interpolated=True)
 
 
-def _positive(quantity: Quantity, dimension: Dimension, name: str) -> float:
+def _positive(quantity: Quantity, dimension: Dimension, name: str) -> Fraction:
     value = quantity.in_si(dimension)
     if value <= 0:
         raise ValueError(f"The {name} is not above 0.")
     return value
+
+
+_PRECISE: Final = Context(prec=34)
+"""Twice the digits of a float, and a range that no product of floats leaves."""
+
+
+def _root(number: Fraction) -> Fraction:
+    numerator, denominator = Decimal(number.numerator), Decimal(number.denominator)
+    return Fraction(_PRECISE.sqrt(_PRECISE.divide(numerator, denominator)))

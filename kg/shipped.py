@@ -16,6 +16,7 @@ from kg.build import build
 from kg.catalogue import Catalogue
 from kg.engine import Query
 from kg.engine.inprocess import InProcessEngine
+from kg.functions import extension_functions, read_spectra
 from kg.graph import KnowledgeGraph
 from kg.namespaces import ONTOLOGY, PREFIXES
 from kg.results import Rows, python_result
@@ -53,7 +54,12 @@ def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
     nquads = _kept() or _build_and_keep(progress)
     progress("loading")
     version = hashlib.sha256(nquads).hexdigest()[:16]
-    engine = InProcessEngine(nquads, version=version, prefixes=_WRITTEN_PREFIXES)
+    engine = InProcessEngine(
+        nquads,
+        version=version,
+        prefixes=_WRITTEN_PREFIXES,
+        functions=extension_functions(read_spectra(nquads)),
+    )
     catalogue = Catalogue.load(QUERIES_FOLDER, engine)
     return KnowledgeGraph(
         engine=engine, catalogue=catalogue, release=_release(engine), nquads=nquads

@@ -16,6 +16,7 @@ from server import (
     resources,
     service,
     service_description,
+    sources,
     sparql,
 )
 
@@ -56,6 +57,7 @@ def create_app(
         sparql.blueprint,
         queries.blueprint,
         resources.blueprint,
+        sources.blueprint,
     ):
         app.register_blueprint(blueprint)
     return app

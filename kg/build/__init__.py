@@ -26,6 +26,7 @@ _TURTLE: Final = (
     ("dermograph.ttl", "ontology"),
     ("schemes.ttl", "ontology"),
     ("concepts/*.ttl", "ontology"),
+    ("functions.ttl", "ontology"),
     ("alignments.ttl", "mappings"),
     ("shapes/*.ttl", "shapes"),
 )
