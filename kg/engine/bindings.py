@@ -23,7 +23,9 @@ from kg.engine.tokens import Token, TokenKind, tokens
 _NOT_IN_IRI = re.compile(r"[\x00-\x20<>\"{}|^`\\\ud800-\udfff]")
 _NOT_IN_LITERAL = re.compile(r"[\x00\ud800-\udfff]")
 # Percent signs that encode nothing, and brackets anywhere but around an IP address.
-_MISPLACED = re.compile(r"%(?![0-9A-Fa-f]{2})|(?<!//)\[|\[(?![0-9A-Fa-f:.]+\])|(?<![0-9A-Fa-f:.])\]")
+_MISPLACED = re.compile(
+    r"%(?![0-9A-Fa-f]{2})|(?<!//)\[|\[(?![0-9A-Fa-f:.]+\])|(?<![0-9A-Fa-f:.])\]"
+)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ESCAPES = str.maketrans(
     {
@@ -129,7 +131,7 @@ class _Position:
 
     def inside(self) -> _Position:
         """Give the position after an opening brace."""
-        return self if self.clause == "VALUES" else _Position(selected=self.selected)
+        return _Position(selected=self.selected)
 
     def resumed(self) -> _Position:
         """Give the position after the brace that closes what was opened here."""
