@@ -15,7 +15,7 @@ test: .venv/installed
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/dermograph validate --reference
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2
 
 # The lock file pins what is installed. The package itself is linked, so edits take effect at once.
 .venv/installed: requirements.lock pyproject.toml

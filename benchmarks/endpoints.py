@@ -89,11 +89,11 @@ def requests_per_second(url: str, workload: Workload, seconds: int, clients: int
     """Measure with wrk; a unique query differs from the last one in a comment."""
     target = f"{url}?query={quote(workload.query)}"
     script = (
-        'local n = math.random(1000000000)\n'
-        'request = function()\n  n = n + 1\n'
+        "local n = math.random(1000000000)\n"
+        "request = function()\n  n = n + 1\n"
         f'  return wrk.format("GET", "{target[target.index("/", 8) :]}'
         + ('%23" .. n' if workload.unique else '"')
-        + ')\nend\n'
+        + ")\nend\n"
     )
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
         file.write(script)

@@ -131,7 +131,7 @@ class _Position:
 
     def inside(self) -> _Position:
         """Give the position after an opening brace."""
-        return self if self.clause == "VALUES" else _Position(selected=self.selected)
+        return _Position(selected=self.selected)
 
     def resumed(self) -> _Position:
         """Give the position after the brace that closes what was opened here."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from rdflib import Graph
 
@@ -42,7 +44,8 @@ def validate(
     shapes.
 
     Args:
-        data: a graph, a dataset, N-Quads as bytes, or files (.ttl .trig .nt .nq .rdf .owl).
+        data: a graph, a dataset, N-Quads as bytes, or files (.ttl .trig .nt .nq .rdf .owl
+            .jsonld).
         shapes: the shapes; None: those of the ontology.
         background: what a part is read with; None: the ontology and the names of its records.
         origins: for IRIs of subjects, where they are described, such as
@@ -54,16 +57,28 @@ def validate(
         ValidationInputError: a file is missing, of an unknown kind, or cannot be parsed.
         ShapesError: the shapes themselves are malformed.
     """
-    material = read(data)
-    places = {**material.origins, **(origins or {})}
-    verdict = accelerated_verdict if accelerated else reference_verdict
     shapes = shapes_graph() if shapes is None else shapes
-    if _HEADER in material.ntriples:
-        return ValidationReport.of(verdict(material.ntriples, shapes), places)
-    own = material.graph().skolemize(authority=BASE)
-    described = frozenset(str(subject) for subject in own.subjects())
-    joined = own + (background_graph() if background is None else background)
-    aimed, unchecked = aimed_at(shapes, joined, described)
-    ntriples = joined.serialize(format="nt")
-    report = ValidationReport.of(verdict(ntriples, aimed), places, unchecked=unchecked)
-    return report.about(described)
+    verdict = accelerated_verdict if accelerated else reference_verdict
+    with _without_remarks_of_rdflib():
+        material = read(data)
+        places = {**material.origins, **(origins or {})}
+        if _HEADER in material.ntriples:
+            return ValidationReport.of(verdict(material.ntriples, shapes), places)
+        own = material.graph().skolemize(authority=BASE)
+        described = frozenset(str(subject) for subject in own.subjects())
+        joined = own + (background_graph() if background is None else background)
+        aimed, unchecked = aimed_at(shapes, joined, described)
+        rdf = verdict(joined.serialize(format="nt"), aimed)
+    return ValidationReport.of(rdf, places, unchecked=unchecked).about(described)
+
+
+@contextmanager
+def _without_remarks_of_rdflib() -> Iterator[None]:
+    """Keep rdflib from logging literals that do not fit their datatype: the shapes report them."""
+    logger = logging.getLogger("rdflib.term")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)

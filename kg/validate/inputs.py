@@ -12,8 +12,11 @@ from xml.sax import SAXParseException
 from rdflib import Dataset, Graph, URIRef
 from rdflib.exceptions import ParserError
 from rdflib.plugins.parsers.notation3 import BadSyntax
+from rdflib.term import Node
 
-from kg.namespaces import GRAPH
+from kg import jsonld
+from kg.namespaces import BASE, GRAPH
+from kg.validate.shapes import ONTOLOGY_FOLDER
 
 Data = Graph | bytes | Path | Sequence[Path]
 """What can be validated. A Dataset is a Graph; bytes are N-Quads."""
@@ -29,6 +32,14 @@ _FORMATS: Final = {
     ".owl": "xml",
 }
 """For each ending of a file name, the parser of rdflib that reads it."""
+
+_JSON_LD: Final = ".jsonld"
+"""The ending of files that are read with our own context, since rdflib would fetch theirs."""
+
+_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]*")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_SHOWN: Final = 60
+"""How many characters of a faulty text are shown."""
 
 _STATEMENT: Final = re.compile(
     r'((?:<[^<>\s]*>|_:\S+) <[^<>\s]*> (?:<[^<>\s]*>|_:[^\s.]+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>\s]*>)?))'
@@ -92,21 +103,35 @@ def read(data: Data) -> Material:
     return Material("".join(each.ntriples for each in read_files), origins)
 
 
-def _ntriples(graph: Graph) -> str:
+def _ntriples(graph: Graph, path: Path | None = None) -> str:
     """Write the triples of a graph, or of all named graphs of a dataset but that of the shapes."""
-    if not isinstance(graph, Dataset):
-        return graph.serialize(format="nt")
-    joined = Graph()
-    for each in graph.graphs():
-        if str(each.identifier) != _SHAPES:
-            joined += each
+    joined = graph
+    if isinstance(graph, Dataset):
+        joined = Graph()
+        for each in graph.graphs():
+            if str(each.identifier) != _SHAPES:
+                joined += each
+    for term in {term for triple in joined for term in triple}:
+        _refuse_if_unwritable(term, path)
     return joined.serialize(format="nt")
+
+
+def _refuse_if_unwritable(term: Node, path: Path | None) -> None:
+    """Refuse what RDF does not allow and rdflib does: such IRIs, and halves of characters."""
+    if isinstance(term, URIRef) and not _IRI.fullmatch(term):
+        detail = f"{str(term)!r} is not an absolute IRI."
+        raise ValidationInputError(
+            path, 0, detail, "Correct it, and encode what IRIs may not hold."
+        )
+    if _SURROGATE.search(str(term)):
+        detail = f"{str(term)[:_SHOWN]!r} holds half of a character."
+        raise ValidationInputError(path, 0, detail, "Write the whole character.")
 
 
 def _triples_of_nquads(data: bytes) -> str:
     """Take the names of graphs off canonical N-Quads, which is faster than to parse them."""
     lines = []
-    for line in data.decode().split("\n"):
+    for line in _decoded(None, data).split("\n"):
         statement = _STATEMENT.fullmatch(line)
         if statement is not None and statement[2] != _SHAPES:
             lines.append(f"{statement[1]} .\n")
@@ -115,20 +140,45 @@ def _triples_of_nquads(data: bytes) -> str:
     return "".join(lines)
 
 
+def _decoded(path: Path | None, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise ValidationInputError(path, line, "It is not UTF-8.", "Save it as UTF-8.") from error
+
+
 def _read_file(path: Path) -> Material:
-    parser = _FORMATS.get(path.suffix.lower())
-    if parser is None:
-        remedy = f"Use one of {' '.join(_FORMATS)}; tables are checked when the dataset is built."
-        raise ValidationInputError(
-            path, 0, f"Files of the kind {path.suffix!r} are unknown.", remedy
-        )
+    kind = path.suffix.lower()
+    if kind not in (*_FORMATS, _JSON_LD):
+        known = " ".join((*_FORMATS, _JSON_LD))
+        remedy = f"Use one of {known}; tables are checked when the dataset is built."
+        detail = f"Files of the kind {path.suffix!r} are unknown."
+        raise ValidationInputError(path, 0, detail, remedy)
     try:
         content = path.read_bytes()
     except OSError as error:
         reason = f"It cannot be read: {error.strerror}."
         raise ValidationInputError(path, 0, reason, "Check the path.") from error
-    graph = _parsed(Dataset() if parser in ("trig", "nquads") else Graph(), path, parser, content)
-    return Material(_ntriples(graph), _origins(path, content.decode(), graph))
+    if kind == _JSON_LD:
+        graph = _parsed(Graph(), path, "nt", _triples_of_jsonld(path, content))
+    else:
+        text = content if _FORMATS[kind] == "xml" else _decoded(path, content).encode()
+        many = _FORMATS[kind] in ("trig", "nquads")
+        graph = _parsed(Dataset() if many else Graph(), path, _FORMATS[kind], text)
+    if not len(graph):
+        raise ValidationInputError(path, 0, "It holds no statement.", "Check that it is RDF.")
+    places = _origins(path, content.decode(errors="replace"), graph)
+    return Material(_ntriples(graph, path), places)
+
+
+def _triples_of_jsonld(path: Path, content: bytes) -> bytes:
+    """Read JSON-LD without fetching a context; the published one is known."""
+    try:
+        context = jsonld.Context.load(ONTOLOGY_FOLDER / "context.jsonld", BASE + "context.jsonld")
+        return jsonld.read(content, context)
+    except jsonld.JsonLdError as error:
+        raise _unparsable(path, 0, str(error)) from error
 
 
 def _parsed(graph: Graph, path: Path | None, parser: str, content: bytes) -> Graph:
@@ -138,7 +188,7 @@ def _parsed(graph: Graph, path: Path | None, parser: str, content: bytes) -> Gra
         raise _unparsable(path, error.lines + 1, getattr(error, "_why", str(error))) from error
     except SAXParseException as error:
         raise _unparsable(path, error.getLineNumber() or 0, error.getMessage()) from error
-    except (ParserError, UnicodeDecodeError, ValueError) as error:
+    except (ParserError, ValueError) as error:
         raise _unparsable(path, _line_of_bad_statement(content), str(error)) from error
     return graph
 

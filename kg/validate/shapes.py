@@ -13,7 +13,8 @@ from rdflib.term import Node
 
 from kg.namespaces import DG, DGD, ONTOLOGY
 
-_FOLDER: Final = Path(__file__).resolve().parents[2] / "ontology"
+ONTOLOGY_FOLDER: Final = Path(__file__).resolve().parents[2] / "ontology"
+"""The ontology that is shipped."""
 
 _BACKGROUND: Final = ("dermograph.ttl", "schemes.ttl", "concepts/*.ttl")
 """The Turtle files of the ontology that hold knowledge."""
@@ -30,7 +31,7 @@ _TARGETS: Final = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.target
 
 
 @cache
-def shapes_graph(folder: Path = _FOLDER / "shapes") -> Graph:
+def shapes_graph(folder: Path = ONTOLOGY_FOLDER / "shapes") -> Graph:
     """Give the shapes of a folder as one graph; do not change it, it is kept.
 
     Args:
@@ -40,7 +41,7 @@ def shapes_graph(folder: Path = _FOLDER / "shapes") -> Graph:
 
 
 @cache
-def background_graph(folder: Path = _FOLDER) -> Graph:
+def background_graph(folder: Path = ONTOLOGY_FOLDER) -> Graph:
     """Give what a part is read with: the ontology, and the names of its sources and claims.
 
     Args:

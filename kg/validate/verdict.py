@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pyshacl
+import pyshacl.errors
 import shacl
+from pyparsing import ParseBaseException
 from rdflib import Graph
 
 
@@ -27,7 +29,7 @@ def reference_verdict(ntriples: str, shapes: Graph) -> Graph:
     data = Graph().parse(data=ntriples, format="nt")
     try:
         _, report, text = pyshacl.validate(data, shacl_graph=shapes, inplace=True)
-    except pyshacl.errors.ShapeLoadError as error:
+    except (pyshacl.errors.ReportableRuntimeError, ParseBaseException) as error:
         raise ShapesError(str(error)) from error
     if not isinstance(report, Graph):
         raise ShapesError(text)

@@ -376,7 +376,7 @@ def test_variables_in_comments_strings_and_iris_are_no_variables() -> None:
         ("ASK { ?s ?p ?o }", {"o": Literal("\udfff")}, "character"),
         ("ASK { ?s ?p ?o }", {"o": Literal("x", lang="abcdefghi")}, "language tag"),
         ("ASK { ?s ?p ?o }", {"o": Literal("x", lang="a")}, "language tag"),
-        ("ASK { ?s ?p ?o }", {"s": URIRef("http://e/%zz")}, "well-formed"),
+        ("ASK { ?s ?p ?o }", {"s": URIRef("http://e/%zz")}, "not an absolute IRI"),
         ("ASK { ?s ?p ?o }", {"p": Literal("x")}, "must be IRIs"),
         ("ASK { GRAPH ?g { ?s ?p ?o } }", {"g": Literal("x")}, "must be IRIs"),
         ("DESCRIBE ?s", {"s": Literal("x")}, "must be IRIs"),

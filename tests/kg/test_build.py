@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from pyoxigraph import RdfFormat, parse
-from rdflib import RDF, Literal, URIRef
+from rdflib import RDF, Dataset, Literal, URIRef
 
 import kg
 from kg.build import Build, BuildError, Problem, build
@@ -292,9 +292,8 @@ def test_problems_are_sorted_and_counted() -> None:
     assert str(BuildError(problems[:1])).startswith("1 problem:\n")
 
 
-def test_every_record_is_of_a_class_of_ours(graph: kg.KnowledgeGraph) -> None:
+def test_every_record_is_of_a_class_of_ours(dataset: Dataset) -> None:
     """Claims, sources and spectra are typed, so that they are found."""
-    dataset = graph.as_rdflib()
     for name in ("claims", "sources", "spectra"):
         records = dataset.graph(URIRef(GRAPH + name))
         untyped = {

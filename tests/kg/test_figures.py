@@ -213,7 +213,6 @@ def test_an_incidence_has_proportion_interval_and_band(ontology: SmallOntology) 
 @pytest.mark.parametrize(
     ("events", "total", "band"),
     [
-        ("0", "50", "very-rare"),
         ("1", "10001", "very-rare"),
         ("1", "10000", "rare"),
         ("1", "1001", "rare"),
@@ -252,6 +251,16 @@ def test_only_risks_have_a_band(ontology: SmallOntology) -> None:
     assert "frequencyBand" not in _figures(ontology, "B0009")
 
 
+def test_an_event_that_was_not_seen_has_no_band(ontology: SmallOntology) -> None:
+    """None in fifty is a proportion with an upper limit, and no claim to be very rare."""
+    ontology.claim("B0009", event_count="0", sample_size="50")
+    found = _figures(ontology, "B0009")
+
+    assert found["proportion"] == found["proportionLower"] == ["0"]
+    assert float(found["proportionUpper"][0]) == pytest.approx(0.0713, abs=5e-5)
+    assert "frequencyBand" not in found
+
+
 @pytest.mark.parametrize(("events", "total"), [("5", ""), ("", "10"), ("11", "10"), ("0", "0")])
 def test_counts_that_make_no_proportion_give_no_figure(
     ontology: SmallOntology, events: str, total: str
@@ -263,9 +272,9 @@ def test_counts_that_make_no_proportion_give_no_figure(
 
 
 def test_a_proportion_that_no_band_holds_stops_the_build(ontology: SmallOntology) -> None:
-    """Bands must begin at nothing."""
+    """The lowest band must begin at nothing."""
     ontology.replace("dermograph.ttl", "dg:lowerLimit 0.0 .", "rdfs:label 'x'@en .")
-    ontology.claim("B0009", event_count="0", sample_size="10")
+    ontology.claim("B0009", event_count="1", sample_size="1000")
 
     (problem,) = ontology.problems()
     assert (problem.file, problem.line, problem.column) == ("claims/clinical.tsv", 6, "event_count")

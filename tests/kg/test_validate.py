@@ -158,7 +158,7 @@ def test_a_warning_is_told_and_does_not_stand_in_the_way() -> None:
     assert [each.severity for each in report.findings] == ["Warning"]
     assert report.conforms
     assert "The data conform to the shapes: 1 warning." in report.as_text()
-    assert report.as_rdf().value(None, SH.conforms).toPython() is False  # type: ignore[union-attr]
+    assert list(report.as_rdf().objects(None, SH.conforms)) == [Literal(False)]
 
 
 def test_other_shapes_can_be_given() -> None:
@@ -282,7 +282,7 @@ def test_data_that_are_handed_in_are_not_changed() -> None:
 _UNPARSABLE = (
     ("claims.ttl", "@prefix dg: <https://example.org/> .\n\ndg:a dg:b .\n", 3),
     ("claims.ttl", "dg:a dg:b dg:c .\n", 1),
-    ("claims.trig", "@prefix dg: <https://example.org/> .\ndg:g { dg:a dg:b }\n dg:c", 3),
+    ("claims.trig", "@prefix dg: <https://example.org/> .\ndg:g { dg:a dg:b }\n dg:c", 2),
     ("claims.nt", "<http://e/a> <http://e/b> <http://e/c> .\n<http://e/a> <http://e/b>\n", 2),
     ("claims.nq", "<http://e/a> <http://e/b> <http://e/c> <http://e/g> .\nnonsense\n", 2),
     ("claims.rdf", "<?xml version='1.0'?>\n<rdf>\n<unclosed>\n</rdf>\n", 4),
@@ -316,7 +316,7 @@ def _folder(folder: Path) -> Path:
 
 def _latin(folder: Path) -> Path:
     path = folder / "latin.ttl"
-    path.write_bytes(b'<http://e/a> <http://e/b> "\xe9t\xe9" .\n')
+    path.write_bytes(b'# summer\n<http://e/a> <http://e/b> "\xe9t\xe9" .\n')
     return path
 
 
@@ -325,11 +325,20 @@ def _latin(folder: Path) -> Path:
     [
         (_missing, "It cannot be read: No such file or directory. Check the path."),
         (_folder, "It cannot be read: Is a directory. Check the path."),
-        (_latin, "It cannot be parsed: "),
+        (_latin, "line 2: It is not UTF-8. Save it as UTF-8."),
         (lambda folder: _written(folder, "claims.tsv", "id\n"), "tables are checked when the"),
         (lambda folder: _written(folder, "claims", ""), "Files of the kind '' are unknown."),
+        (lambda folder: _written(folder, "claims.ttl", "# none\n"), "It holds no statement."),
+        (
+            lambda folder: _written(folder, "claims.ttl", "<http://e/a b> a <http://e/C> ."),
+            "'http://e/a b' is not an absolute IRI.",
+        ),
+        (
+            lambda folder: _written(folder, "claims.ttl", '<http://e/a> a "\\ud800" .'),
+            "holds half of a character.",
+        ),
     ],
-    ids=["missing", "folder", "not UTF-8", "table", "no suffix"],
+    ids=["missing", "folder", "not UTF-8", "table", "no suffix", "empty", "IRI", "character"],
 )
 def test_a_file_that_cannot_be_read_is_named(
     make: Callable[[Path], Path], detail: str, tmp_path: Path
@@ -342,6 +351,52 @@ def test_a_file_that_cannot_be_read_is_named(
 
     assert caught.value.file == path
     assert detail in str(caught.value)
+
+
+def test_a_mark_at_the_beginning_of_a_file_is_read_over(tmp_path: Path) -> None:
+    """Some editors begin a file with a byte order mark."""
+    path = tmp_path / "claims.ttl"
+    path.write_bytes(_WITHOUT_LOCATOR.encode("utf-8-sig"))
+
+    assert _broken(validate(path, accelerated=True)) == [(_IRI, "ClaimShape-locator")]
+
+
+def test_json_ld_is_read_with_our_context(tmp_path: Path) -> None:
+    """A JSON-LD file that names the published context is read without fetching it."""
+    context = "https://w3id.org/dermograph/context.jsonld"
+    text = json.dumps({"@context": context, "@id": _IRI, "@type": DG + "AdverseEventClaim"})
+
+    report = validate(_written(tmp_path, "claim.jsonld", text), accelerated=True)
+
+    assert (_IRI, "ClaimShape-locator") in _broken(report)
+
+
+def test_json_ld_with_a_foreign_context_is_refused(tmp_path: Path) -> None:
+    """Nothing is fetched, so a context that is not ours cannot be read."""
+    text = json.dumps({"@context": "https://example.org/context.jsonld", "@id": _IRI})
+
+    with pytest.raises(ValidationInputError, match=r"It cannot be parsed: .*example\.org"):
+        validate(_written(tmp_path, "claim.jsonld", text))
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+def test_a_number_that_is_none_is_a_finding_and_not_a_log(
+    *, accelerated: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A literal that does not fit its datatype is reported once, by the shape."""
+    text = _CLAIM.replace(
+        "dg:locator",
+        'dg:eventCount "many"^^<http://www.w3.org/2001/XMLSchema#integer> ;\n    dg:locator',
+    )
+    data = Dataset()
+    data.default_graph.parse(data=text, format="turtle")
+    nquads = data.serialize(format="nquads").encode()
+    caplog.clear()
+
+    report = validate(nquads, accelerated=accelerated)
+
+    assert (_IRI, "ClaimShape-eventCount") in _broken(report)
+    assert caplog.records == []
 
 
 def test_no_file_at_all_is_an_error() -> None:
@@ -472,10 +527,11 @@ def test_any_text_in_the_data_is_read_and_told_alike(text: str) -> None:
     data.add((claim, RDF.type, URIRef(DG + "OpticalClaim")))
     data.add((claim, URIRef(DG + "objectText"), Literal(text)))
     nquads = data.serialize(format="nt").encode()
+    background = Graph().add((URIRef(DG + "OpticalClaim"), RDFS.subClassOf, URIRef(DG + "Claim")))
 
-    report = validate(data, background=Graph(), accelerated=True)
+    report = validate(data, background=background, accelerated=True)
 
-    assert report == validate(nquads, background=Graph(), accelerated=True)
+    assert report == validate(nquads, background=background, accelerated=True)
     assert report.as_text()
     assert json.loads(json.dumps(report.as_dict())) == report.as_dict()
     assert (DG + "ClaimShape-objectText" in {each.shape for each in report.findings}) == (not text)
