@@ -441,5 +441,5 @@ def sources(keys: Sequence[str], form: str) -> None:
 def report(output: Path) -> None:
     """Write the quality report, in Markdown: counts, coverage, gaps, and what remains to be done."""
     with _failures_said():
-        written = quality_report(_load())
+        written = quality_report(_load(), ONTOLOGY_FOLDER)
     _save(written.encode(), output)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from flask import Blueprint, Response, render_template, request
@@ -40,7 +40,7 @@ def sources() -> Response:
     return http.reply(writers[chosen](), chosen)
 
 
-def _records(records: list[Citation], keys: list[str]) -> list[Citation]:
+def _records(records: list[Citation], keys: Sequence[str]) -> list[Citation]:
     try:
         return citations.chosen(records, [key for key in keys if key])
     except UnknownSourceError as error:

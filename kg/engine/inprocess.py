@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import pyoxigraph as ox
-from rdflib import Literal, URIRef
+from rdflib import XSD, Literal, URIRef
 
 from kg.engine import formats
 from kg.engine.bindings import bind
@@ -216,7 +216,8 @@ def _rdflib_term(term: _OxTerm) -> Term | None:
     if isinstance(term, ox.NamedNode):
         return URIRef(term.value)
     if isinstance(term, ox.Literal):
-        datatype = None if term.language else URIRef(term.datatype.value)
+        plain = term.language or term.datatype.value == str(XSD.string)
+        datatype = None if plain else URIRef(term.datatype.value)
         return Literal(term.value, lang=term.language, datatype=datatype, normalize=False)
     return None
 
@@ -226,7 +227,8 @@ def _oxigraph_term(term: Term) -> _OxTerm:
         return ox.NamedNode(term)
     if term.language:
         return ox.Literal(str(term), language=term.language)
-    return ox.Literal(str(term), datatype=term.datatype and ox.NamedNode(term.datatype))
+    datatype = None if term.datatype is None else ox.NamedNode(term.datatype)
+    return ox.Literal(str(term), datatype=datatype)
 
 
 def _said_of(text: str, base_iri: str | None) -> str:
