@@ -455,7 +455,8 @@ _UNITS: Final = {
 def figure(claim: Node) -> str:
     """Give the number of a claim or setting with its unit: `32 to 36 %`; empty if there is none."""
     low, high = claim.text("dg:minimum"), claim.text("dg:maximum")
-    value = " and ".join(str(each) for each in claim["dg:value"]) or None
+    values = sorted(Decimal(str(each)) for each in claim["dg:value"])
+    value = " and ".join(f"{each:f}" for each in values) or None
     bounds = {
         (True, True): f"{low} to {high}",
         (True, False): f"at least {low}",
