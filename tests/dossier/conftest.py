@@ -59,4 +59,3 @@ def unexplained(
         return new + [f"{key}: no longer needed" for key in sorted(meant - details.keys())]
 
     return compare
-

@@ -37,7 +37,7 @@ def _side(claims: Graph, name: str, side: str) -> set[str]:
 
 
 def _text(claims: Graph, name: str, slot: str) -> str:
-    return str(claims.value(URIRef(f"{DGD}disagreement/{name}"), URIRef(DG + slot), default=""))
+    return str(claims.value(URIRef(f"{DGD}disagreement/{name}"), URIRef(DG + slot)) or "")
 
 
 def test_there_are_the_disagreements_of_both_reports_and_no_others(claims: Graph) -> None:

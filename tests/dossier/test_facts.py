@@ -68,19 +68,21 @@ def _decimals(graph: Graph, node: URIRef, name: str) -> set[Decimal]:
 
 
 def _code(graph: Graph, node: URIRef) -> str:
-    return str(graph.value(node, URIRef(DG + "unitCode"), default=""))
+    return str(graph.value(node, URIRef(DG + "unitCode")) or "")
 
 
 def _times(duration: str) -> set[Decimal]:
     """Give the numbers by which a duration may be printed: P1Y is 12 months, P14D two weeks."""
-    parts = {unit: Decimal(count) for count, unit in re.findall(r"(\d+(?:\.\d+)?)([A-Z])", duration)}
+    parts = {
+        unit: Decimal(count) for count, unit in re.findall(r"(\d+(?:\.\d+)?)([A-Z])", duration)
+    }
     months = 12 * parts.get("Y", Decimal(0)) + parts.get("M", Decimal(0))
     return {*parts.values(), months, parts.get("D", Decimal(0)) / 7}
 
 
 def _read_claim(graph: Graph, claim: URIRef) -> Claim:
     numbers: dict[str, set[Decimal]] = defaultdict(set)
-    settings = [each for each in graph.objects(claim, URIRef(DG + "setting"))]
+    settings = list(graph.objects(claim, URIRef(DG + "setting")))
     for node in (claim, *settings):
         assert isinstance(node, URIRef)
         for name in _NUMBERS:
@@ -92,7 +94,7 @@ def _read_claim(graph: Graph, claim: URIRef) -> Claim:
     for unit in _COUNTED:
         numbers[unit] |= _decimals(graph, claim, "eventCount")
     numbers[""] |= _decimals(graph, claim, "sampleSize")
-    numbers[""] |= _times(str(graph.value(claim, URIRef(DG + "followUp"), default="")))
+    numbers[""] |= _times(str(graph.value(claim, URIRef(DG + "followUp")) or ""))
     said = [value for node in (claim, *settings) for value in graph.objects(node)]
     own = {name: _decimals(graph, claim, name) for name in _NUMBERS}
     words = " | ".join(str(each).removeprefix(DG) for each in said)
@@ -131,9 +133,7 @@ def test_the_dossier_is_complete(table: Table) -> None:
     assert {part: len(table(f"{part}/facts.tsv")) for part in _FACTS} == _FACTS
 
 
-def test_every_fact_is_a_claim_and_every_claim_a_fact(
-    claims: Graph, facts: dict[str, Row]
-) -> None:
+def test_every_fact_is_a_claim_and_every_claim_a_fact(claims: Graph, facts: dict[str, Row]) -> None:
     """A claim keeps the identifier of its fact; besides, there is only the founding text."""
     identified = {
         str(identifier)
@@ -159,7 +159,11 @@ def test_every_number_stands_in_the_graph_with_its_unit(
     unexplained: Callable[..., list[str]],
 ) -> None:
     """Both ends of each figure are numbers of the claim or of its settings, in the same unit."""
-    found = (each for name, fact in facts.items() for each in _number_deviations(name, fact, stated[name]))
+    found = (
+        each
+        for name, fact in facts.items()
+        for each in _number_deviations(name, fact, stated[name])
+    )
 
     assert unexplained(found, "number") == []
 
@@ -180,7 +184,9 @@ def test_lower_and_upper_bounds_stay_what_they_are(
     unexplained: Callable[..., list[str]],
 ) -> None:
     """The lower end is the minimum, the upper end the maximum, and one end alone stays a limit."""
-    found = (each for name, fact in facts.items() for each in _bound_deviations(name, fact, stated[name]))
+    found = (
+        each for name, fact in facts.items() for each in _bound_deviations(name, fact, stated[name])
+    )
 
     assert unexplained(found, "bound") == []
 
@@ -197,7 +203,9 @@ def test_counts_are_those_of_the_dossier(
 ) -> None:
     """Numerators and denominators are event counts and sample sizes, and there are no others."""
     clinical = {name: fact for name, fact in facts.items() if "numerator" in fact}
-    found = (each for name, fact in clinical.items() for each in _count_deviations(claims, name, fact))
+    found = (
+        each for name, fact in clinical.items() for each in _count_deviations(claims, name, fact)
+    )
 
     assert len(clinical) == _FACTS["clinical"]
     assert unexplained(found, "count") == []
@@ -248,7 +256,11 @@ def test_no_number_in_the_wording_of_the_dossier_is_lost(
     unexplained: Callable[..., list[str]],
 ) -> None:
     """Each number that a statement or its qualifier prints is in a slot, a name or a wording."""
-    found = (each for name, fact in facts.items() for each in _printed_deviations(name, fact, stated[name]))
+    found = (
+        each
+        for name, fact in facts.items()
+        for each in _printed_deviations(name, fact, stated[name])
+    )
 
     assert unexplained(found, "printed") == []
 
@@ -270,14 +282,18 @@ def test_source_locator_confidence_and_note_are_carried_over(
     claims: Graph, facts: dict[str, Row], unexplained: Callable[..., list[str]]
 ) -> None:
     """Who says it, where, how sure the curators are, and what they remarked."""
-    found = (each for name, fact in facts.items() for each in _origin_deviations(claims, name, fact))
+    found = (
+        each for name, fact in facts.items() for each in _origin_deviations(claims, name, fact)
+    )
 
     assert unexplained(found, "origin") == []
 
 
 def test_topics_are_subject_areas(claims: Graph, facts: dict[str, Row], table: Table) -> None:
     """Each clinical fact has the one topic that the dossier gives it."""
-    topics = {f"B{int(row['id'][1:]):04}": row["topic"] for row in table("clinical/facts_topics.tsv")}
+    topics = {
+        f"B{int(row['id'][1:]):04}": row["topic"] for row in table("clinical/facts_topics.tsv")
+    }
     slugs = {
         name: re.sub(r"[^a-z0-9]+", "-", topic.lower()).strip("-") for name, topic in topics.items()
     }

@@ -47,9 +47,14 @@ def test_each_mapping_is_either_published_or_listed_as_unmatched(
     published: list[Row], table: Table
 ) -> None:
     """All 739 are accounted for, and none twice."""
-    verified = {_key(row["subject_label"], row["object_id"]) for row in table("alignment/mappings.sssom.tsv")}
+    verified = {
+        _key(row["subject_label"], row["object_id"])
+        for row in table("alignment/mappings.sssom.tsv")
+    }
     used = set().union(*map(_proposed, published))
-    unmatched = {_key(row["dossier_subject"], row["object_id"]) for row in table("alignment/unmatched.tsv")}
+    unmatched = {
+        _key(row["dossier_subject"], row["object_id"]) for row in table("alignment/unmatched.tsv")
+    }
 
     assert len(table("alignment/mappings.sssom.tsv")) == len(verified) == 739
     assert used & unmatched == set()
@@ -79,7 +84,10 @@ def test_objects_and_their_labels_are_those_that_were_read(
     published: list[Row], table: Table
 ) -> None:
     """No object is published that was not verified, and none under another label."""
-    read = {(row["object_id"].replace("%", "%25"), row["object_label"]) for row in table("alignment/mappings.sssom.tsv")}
+    read = {
+        (row["object_id"].replace("%", "%25"), row["object_label"])
+        for row in table("alignment/mappings.sssom.tsv")
+    }
 
     assert {(row["object_id"], row["object_label"]) for row in published} <= read
 
@@ -93,7 +101,7 @@ def test_every_published_row_is_in_the_graph(
     prefixes = yaml.safe_load("\n".join(header))["curie_map"]
     for row in published:
         subject, target = (_expanded(row[slot], prefixes) for slot in ("subject_id", "object_id"))
-        relation = SKOS[row["predicate_id"].removeprefix("skos:")]
+        relation: URIRef = SKOS[row["predicate_id"].removeprefix("skos:")]
         label = Literal(row["object_label"], lang="en")
         assert (subject, relation, target) in mappings, row
         assert not row["object_label"] or (target, RDFS.label, label) in mappings, row

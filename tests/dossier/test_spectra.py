@@ -67,7 +67,9 @@ def _of_graph(spectra: Graph) -> Iterator[Point]:
         scattering = spectra.value(point, _named("reducedScatteringCoefficientPerCentimetre"))
         yield (
             curie(str(spectra.value(spectrum, _named("medium")))),
-            str(spectra.value(spectrum, URIRef(PREFIXES["prov"] + "wasDerivedFrom"))).rpartition("/")[2],
+            str(spectra.value(spectrum, URIRef(PREFIXES["prov"] + "wasDerivedFrom"))).rpartition(
+                "/"
+            )[2],
             str(spectra.value(spectrum, _named("circumstances"))),
             str(spectra.value(point, _named("pointOrigin"))).rpartition("/")[2],
             _number(spectra, point, "wavelengthInNanometre"),
@@ -84,17 +86,13 @@ def _number(spectra: Graph, point: Node, name: str) -> Decimal:
     return Decimal(str(spectra.value(point, _named(name))))
 
 
-@pytest.mark.parametrize(
-    ("name", "count"), [("absorption", 1005), ("tissue_optics", 237)]
-)
+@pytest.mark.parametrize(("name", "count"), [("absorption", 1005), ("tissue_optics", 237)])
 def test_the_tables_are_complete(table: Table, name: str, count: int) -> None:
     """1005 points of absorption and 237 of tissues are compared."""
     assert len(table(f"physics/{name}.tsv")) == count
 
 
-def test_points_are_those_of_the_dossier(
-    graph_named: Callable[[str], Graph], table: Table
-) -> None:
+def test_points_are_those_of_the_dossier(graph_named: Callable[[str], Graph], table: Table) -> None:
     """No point is lost, added or changed: medium, source, conditions, origin and all numbers."""
     expected = sorted(_of_dossier(table), key=str)
     found = sorted(_of_graph(graph_named("spectra")), key=str)
