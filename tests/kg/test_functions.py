@@ -8,7 +8,14 @@ import pytest
 from rdflib import XSD, Literal, URIRef
 
 import kg
-from kg.engine import FunctionMisused, Query, QueryError, Term, UnsupportedFunction
+from kg.engine import (
+    FunctionMisused,
+    Query,
+    QueryError,
+    QuerySyntaxError,
+    Term,
+    UnsupportedFunction,
+)
 from kg.engine.inprocess import InProcessEngine
 from kg.functions import extension_functions, read_spectra
 from kg.namespaces import DG, DGD, DGF
@@ -59,6 +66,9 @@ class TestWhatThereIs:
     def test_a_query_with_functions_is_legal(self, graph: kg.KnowledgeGraph) -> None:
         """Checking a query without asking it knows the functions."""
         graph.engine.check(f'{PREFIXES}SELECT (dgf:convert(1, "um", "nm") AS ?x) {{}}')
+
+        with pytest.raises(QuerySyntaxError):
+            graph.engine.check(f'{PREFIXES}SELECT (dgf:convert(1, "um", "nm") ?x) {{}}')
 
 
 class TestValues:
