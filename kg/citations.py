@@ -18,12 +18,15 @@ PREFIX bibo: <http://purl.org/ontology/bibo/>
 PREFIX dcterms: <http://purl.org/dc/terms/>
 PREFIX dg: <https://w3id.org/dermograph/ontology/>
 
-SELECT ?key ?title ?creator ?year ?container ?doi ?pmid ?pmcid ?url ?design ?licence ?seen ?unverified
+SELECT ?key ?title ?type ?creators ?editor ?year ?container ?publisher
+  ?doi ?pmid ?pmcid ?url ?licence ?seen ?unverified ?same
 WHERE {
-  ?source a dg:Source ; dcterms:identifier ?key ; dcterms:title ?title ; dg:studyDesign ?design .
-  OPTIONAL { ?source dcterms:creator ?creator }
+  ?source a dg:Source ; dcterms:identifier ?key ; dcterms:title ?title ; dg:documentType ?type .
+  OPTIONAL { ?source dg:creatorText ?creators }
+  OPTIONAL { ?source bibo:editor ?editor }
   OPTIONAL { ?source dcterms:issued ?year }
   OPTIONAL { ?source dcterms:bibliographicCitation ?container }
+  OPTIONAL { ?source dcterms:publisher ?publisher }
   OPTIONAL { ?source bibo:doi ?doi }
   OPTIONAL { ?source bibo:pmid ?pmid }
   OPTIONAL { ?source dg:pmcid ?pmcid }
@@ -31,38 +34,46 @@ WHERE {
   OPTIONAL { ?source dg:licenceText ?licence }
   OPTIONAL { ?source dg:seenAs ?seen }
   OPTIONAL { ?source dg:unverifiedDetail ?unverified }
+  OPTIONAL { ?source dg:sameDocumentAs/dcterms:identifier ?same }
 }
-ORDER BY ?key ?unverified
+ORDER BY ?key ?editor ?unverified ?same
 """
 
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
-    """A kind of source as the two formats have it.
+    """A type of document as the two formats have it.
 
     Attributes:
         csl, bibtex: its type.
         csl_container, bibtex_container: where the name of what it appeared in stands.
+        csl_publisher, bibtex_publisher: where its publisher stands.
     """
 
     csl: str
-    csl_container: str
     bibtex: str
-    bibtex_container: str
+    bibtex_container: str = "howpublished"
+    csl_container: str = "container-title"
+    csl_publisher: str = "publisher"
+    bibtex_publisher: str = "publisher"
 
 
-_ARTICLE: Final = _Kind("article-journal", "container-title", "article", "journal")
-_LOOSE: Final = _Kind("document", "publisher", "misc", "howpublished")
 _KINDS: Final = {
-    "textbook-chapter": _Kind("chapter", "container-title", "incollection", "booktitle"),
-    "reference-web-page": _Kind("webpage", "container-title", "misc", "howpublished"),
-    "regulatory-document": _Kind("report", "publisher", "techreport", "institution"),
-    "data-set": _Kind("dataset", "publisher", "misc", "howpublished"),
-    "calculation": _LOOSE,
-    "editorial": _LOOSE,
-    "founding-text": _LOOSE,
+    "journal-article": _Kind("article-journal", "article", "journal"),
+    "conference-paper": _Kind("paper-conference", "inproceedings", "booktitle"),
+    "book-chapter": _Kind("chapter", "incollection", "booktitle"),
+    "web-page": _Kind("webpage", "misc"),
+    "report": _Kind("report", "techreport", "institution", csl_container="publisher"),
+    "masters-thesis": _Kind("thesis", "mastersthesis", bibtex_publisher="school"),
+    "data-set": _Kind("dataset", "misc", csl_container="publisher"),
+    "software": _Kind("software", "misc", csl_container="publisher"),
+    "document": _Kind("document", "misc", csl_container="publisher"),
 }
-"""Kinds by study design; all others are journal articles, where a journal is known."""
+"""How a document is cited by its type.
+
+BibTeX wants the journal or book of an article, paper or chapter; where it is not known, they are
+cited as other documents.
+"""
 
 _PAGES: Final = r"(?P<pages>[A-Za-z]*\d+(?:-[A-Za-z]?\d+(?:\.e\d+)?)?)"
 _CONTAINERS: Final = tuple(
@@ -72,16 +83,14 @@ _CONTAINERS: Final = tuple(
         r"(?P<title>.+?),? (?P<volume>\d+)\((?P<issue>\d+\w*)\)",
         rf"(?P<title>.+?), pp?\.? ?{_PAGES}",
         r"(?P<title>Proc\. SPIE) (?P<volume>\d+)(?:, .+)?",
+        r"(?P<title>Cochrane Database Syst Rev) (?P<pages>CD\d+)",
     )
 )
 """How containers are printed with volume, issue and pages, each as far as it is given."""
 
 _NAME: Final = re.compile(r"(?P<family>[^\W\d_].*[a-z].*) (?P<given>[A-Z](?:-?[A-Z]){0,3})")
 _ORGANISATION: Final = re.compile(r"/|\b(?:Center|Clinic|Force|Society|Surgery|Technologies)\b")
-_EDITOR: Final = re.compile(
-    r"(?P<before>.+) \(eds?\)|\(editor (?P<bracketed>.+)\)|chief ed (?P<chief>.+)"
-)
-_AND_OTHERS: Final = re.compile(r"(?P<named>.*?),? ?\bet al\b\.?(?P<rest>.*)")
+_AND_OTHERS: Final = "et al."
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,24 +100,31 @@ class Citation:
     Attributes:
         key: its key, which is also the last part of its IRI.
         title: its title.
-        creator: its authors as printed, separated by semicolons; None: not known.
+        kind: the last part of the IRI of its document type.
+        creators: its creators in order, separated by semicolons, and "et al." for those that are
+            not named; None: not known.
+        editors: its editors.
         year: the year, four digits; None: not known.
-        container: journal, book or publisher with volume and pages as printed; None: not known.
+        container: journal, book or site with volume and pages as printed; None: not known.
+        publisher: who published it; None: not known.
         identifiers: DOI, PMID, PMCID, URL and licence, by these names, as far as known.
-        design: the last part of the IRI of its study design.
         seen: what was read of it.
         unverified: details that were given from memory and await checking.
+        same: the keys of other records of the same document.
     """
 
     key: str
     title: str
-    creator: str | None
+    kind: str
+    creators: str | None
+    editors: tuple[str, ...]
     year: str | None
     container: str | None
+    publisher: str | None
     identifiers: Mapping[str, str]
-    design: str
     seen: str | None
     unverified: tuple[str, ...]
+    same: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +133,6 @@ class _Name:
 
     family: str
     initials: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Creators:
-    """Who made a source.
-
-    Attributes:
-        authors, editors: by name.
-        and_others: whether there are authors that are not named.
-        as_printed: the whole as printed, where the names do not hold all of it; else empty.
-    """
-
-    authors: tuple[_Name, ...]
-    editors: tuple[_Name, ...]
-    and_others: bool
-    as_printed: str
 
 
 def citations(engine: Engine) -> list[Citation]:
@@ -181,18 +181,24 @@ def _citation(key: str, rows: list[dict[str, Any]]) -> Citation:
     def text(column: str) -> str | None:
         return None if first[column] is None else str(first[column])
 
+    def texts(column: str) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(str(row[column]) for row in rows if row[column] is not None))
+
     return Citation(
         key=key,
         title=str(first["title"]),
-        creator=text("creator"),
+        kind=str(first["type"]).rpartition("/")[2],
+        creators=text("creators"),
+        editors=texts("editor"),
         year=text("year"),
         container=text("container"),
+        publisher=text("publisher"),
         identifiers={
             name: str(first[key]) for name, key in names.items() if first[key] is not None
         },
-        design=str(first["design"]).rpartition("/")[2],
         seen=text("seen"),
-        unverified=tuple(str(row["unverified"]) for row in rows if row["unverified"] is not None),
+        unverified=texts("unverified"),
+        same=texts("same"),
     )
 
 
@@ -202,22 +208,22 @@ def as_csl_json(records: Iterable[Citation]) -> str:
 
 
 def _csl(record: Citation) -> dict[str, Any]:
-    kind = _kind(record)
-    creators = _creators(record.creator)
-    authors = [_csl_name(name) for name in creators.authors]
+    kind = _KINDS[record.kind]
+    authors, and_others = _authors(record)
+    title, parts = _container(record.container)
     item: dict[str, Any] = {
         "id": record.key,
         "type": kind.csl,
         "title": record.title,
-        "author": authors + [{"literal": "et al."}] * creators.and_others,
-        "editor": [_csl_name(name) for name in creators.editors],
+        "author": [_csl_name(name) for name in authors] + [{"literal": _AND_OTHERS}] * and_others,
+        "editor": [_csl_name(_name(name)) for name in record.editors],
         "issued": {"date-parts": [[int(record.year)]]} if record.year else None,
+        kind.csl_container: title,
+        **({kind.csl_publisher: record.publisher} if record.publisher else {}),
+        **{_CSL_PARTS[name]: text for name, text in parts.items()},
+        **{name: text for name, text in record.identifiers.items() if name != "licence"},
+        "note": _note(record),
     }
-    title, parts = _container(record.container)
-    item |= {kind.csl_container: title}
-    item |= {_CSL_PARTS[name]: text for name, text in parts.items()}
-    item |= {name: text for name, text in record.identifiers.items() if name != "licence"}
-    item["note"] = _note(record)
     return {name: value for name, value in item.items() if value}
 
 
@@ -225,37 +231,19 @@ _CSL_PARTS: Final = {"volume": "volume", "issue": "issue", "pages": "page"}
 _BIBTEX_PARTS: Final = {"volume": "volume", "issue": "number", "pages": "pages"}
 
 
-def _kind(record: Citation) -> _Kind:
-    kind = _KINDS.get(record.design, _ARTICLE)
-    needs_container = kind.csl in ("article-journal", "chapter")
-    return _LOOSE if needs_container and _container(record.container)[0] is None else kind
-
-
-def _creators(creator: str | None) -> _Creators:
-    """Read authors and editors as printed, such as `Nanni CA; Alster TS` or `Vu L (ed)`."""
-    authors: list[_Name] = []
-    editors: list[_Name] = []
-    rest = others = ""
-    for printed in re.split(r"[;|]", creator or ""):
-        name = printed.strip()
-        cut = _AND_OTHERS.fullmatch(name)
-        if cut is not None:
-            name, others, rest = cut["named"], "et al.", rest + cut["rest"]
-        editor = _EDITOR.fullmatch(name)
-        if editor is not None:
-            editors.append(_name(next(filter(None, editor.groups()))))
-        elif name:
-            authors.append(_name(name))
-    as_printed = creator if creator and rest else ""
-    return _Creators(tuple(authors), tuple(editors), bool(others), as_printed)
+def _authors(record: Citation) -> tuple[list[_Name], bool]:
+    """Give the creators by name, and whether there are others that are not named."""
+    names = [part for part in (record.creators or "").split("; ") if part]
+    named = [_name(name) for name in names if name != _AND_OTHERS]
+    return named, _AND_OTHERS in names
 
 
 def _name(printed: str) -> _Name:
     match = _NAME.fullmatch(printed)
     if match is None or _ORGANISATION.search(printed):
         return _Name(printed)
-    letters = match["given"].replace("-", "")
-    return _Name(match["family"], " ".join(f"{letter}." for letter in letters))
+    initials = re.sub(r"([A-Z])(?!$|-)", r"\1. ", match["given"]).replace("-", ".-")
+    return _Name(match["family"], f"{initials}.")
 
 
 def _csl_name(name: _Name) -> dict[str, str]:
@@ -266,9 +254,7 @@ def _csl_name(name: _Name) -> dict[str, str]:
 
 def _container(container: str | None) -> tuple[str | None, dict[str, str]]:
     """Give the name of a container, and volume, issue and pages as far as they are printed."""
-    if container is None or container.startswith("("):
-        return None, {}
-    matches = (pattern.fullmatch(container) for pattern in _CONTAINERS)
+    matches = (pattern.fullmatch(container or "") for pattern in _CONTAINERS)
     match = next(filter(None, matches), None)
     if match is None:
         return container, {}
@@ -278,14 +264,11 @@ def _container(container: str | None) -> tuple[str | None, dict[str, str]]:
 
 def _note(record: Citation) -> str:
     """Say what has no field of its own: what was seen of a source, and what is unverified."""
-    container = record.container or ""
-    licence = record.identifiers.get("licence")
     said = {
-        "Authors as printed": [_creators(record.creator).as_printed],
-        "Published": [container.strip("()") if container.startswith("(") else ""],
-        "Licence": [licence or ""],
+        "Licence": [record.identifiers.get("licence", "")],
         "Seen": [record.seen or ""],
         "Unverified": list(record.unverified),
+        "Same document as": list(record.same),
     }
     parts = [
         f"{what}: {text.rstrip('.')}." for what, texts in said.items() for text in texts if text
@@ -316,16 +299,18 @@ def as_bibtex(records: Iterable[Citation]) -> str:
 
 
 def _bibtex(record: Citation) -> str:
-    kind = _kind(record)
-    creators = _creators(record.creator)
+    authors, and_others = _authors(record)
     title, parts = _container(record.container)
-    authors = [_bibtex_name(name) for name in creators.authors] + ["others"] * creators.and_others
+    kind = _KINDS[record.kind]
+    if title is None and kind.bibtex in ("article", "incollection", "inproceedings"):
+        kind = _KINDS["document"]
     fields = {
         "title": f"{{{record.title.translate(_TEX)}}}",
-        "author": " and ".join(authors),
-        "editor": " and ".join(_bibtex_name(name) for name in creators.editors),
+        "author": " and ".join([*map(_bibtex_name, authors), *["others"] * and_others]),
+        "editor": " and ".join(_bibtex_name(_name(name)) for name in record.editors),
         "year": record.year,
         kind.bibtex_container: title and title.translate(_TEX),
+        kind.bibtex_publisher: record.publisher and record.publisher.translate(_TEX),
         **{_BIBTEX_PARTS[name]: text.replace("-", "--") for name, text in parts.items()},
         **{name: record.identifiers.get(name.upper()) for name in ("doi", "pmid", "pmcid")},
         "url": record.identifiers.get("URL", "").translate(_IN_URL),

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
+
+from kg.textfiles import read_text_file
 
 _MARK = "#+"
 
@@ -57,21 +60,57 @@ def read_header(path: Path, schema: Mapping[str, Any]) -> Header:
         schema: a JSON Schema (2020-12) for the header.
 
     Raises:
-        HeaderError: the file is not UTF-8, has no header, or its header is no YAML or does not
-            fit the schema.
+        HeaderError: the file is no sound text, has no header, or its header is no YAML or does
+            not fit the schema.
+    """
+    file = read_text_file(path)
+    for fault in file.faults:
+        raise HeaderError(path, max(1, fault.line), f"{fault.detail} {fault.remedy}")
+    node = _parse(path, _header_lines(path, file.text))
+    values = _values(path, node)
+    for violation in Draft202012Validator(schema).iter_errors(values):
+        raise _error(path, node, violation)
+    return Header(path, values, file.text, node)
+
+
+def _error(path: Path, node: yaml.MappingNode, violation: ValidationError) -> HeaderError:
+    """Say what of a header does not fit the schema, on its line."""
+    keys = list(violation.absolute_path)
+    detail = violation.message
+    if violation.validator == "additionalProperties":
+        schema, given = cast("Any", violation.schema), cast("Any", violation.instance)
+        known = list(schema["properties"])
+        name = next(name for name in given if name not in known)
+        near = difflib.get_close_matches(name, known, n=1)
+        detail = f"{name} is unknown"
+        detail += f"; did you mean {near[0]}?" if near else f"; what is known is {', '.join(known)}"
+        return HeaderError(path, _line_of_key(node, keys, name), f"{detail}.".replace("?.", "?"))
+    where = f"{'.'.join(str(key) for key in keys)}: " if keys else ""
+    return HeaderError(path, _node_at(node, keys).start_mark.line + 1, f"{where}{detail}.")
+
+
+def _line_of_key(root: yaml.MappingNode, keys: Sequence[str | int], name: str) -> int:
+    node = _node_at(root, keys)
+    assert isinstance(node, yaml.MappingNode)
+    key = next(key for key, _ in node.value if key.value == name)
+    return int(key.start_mark.line) + 1
+
+
+def _values(path: Path, node: yaml.MappingNode) -> Mapping[str, Any]:
+    """Take the values out of YAML.
+
+    Raises:
+        HeaderError: one has a form that is not taken, such as a date that does not exist.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise HeaderError(path, 1, f"The file is not UTF-8: {error}.") from error
-    node = _parse(path, _header_lines(path, text))
-    values = yaml.SafeLoader("").construct_document(node)
-    for violation in Draft202012Validator(schema).iter_errors(values):
-        keys = tuple(violation.absolute_path)
-        line = _node_at(node, keys).start_mark.line + 1
-        where = ".".join(str(key) for key in keys)
-        raise HeaderError(path, line, f"{where + ': ' if where else ''}{violation.message}.")
-    return Header(path, values, text, node)
+        values: Mapping[str, Any] = yaml.SafeLoader("").construct_document(node)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise HeaderError(path, line, f"The header is not YAML: {error.problem}.") from error
+    except (ValueError, TypeError) as error:
+        detail = f"A value of the header cannot be read: {error}. Put it in quotation marks."
+        raise HeaderError(path, 1, detail) from error
+    return values
 
 
 def _header_lines(path: Path, text: str) -> str:
@@ -95,6 +134,9 @@ def _parse(path: Path, header: str) -> yaml.MappingNode:
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise HeaderError(path, line, f"The header is not YAML: {error.problem}.") from error
+    except yaml.YAMLError as error:
+        detail = "The header is not YAML: it has a character that YAML does not allow."
+        raise HeaderError(path, 1, detail) from error
     if not isinstance(node, yaml.MappingNode):
         raise HeaderError(path, 1, "The header is not a list of `key: value` lines.")
     _refuse_repeated_keys(path, node)
@@ -104,12 +146,14 @@ def _parse(path: Path, header: str) -> yaml.MappingNode:
 def _refuse_repeated_keys(path: Path, node: yaml.MappingNode) -> None:
     seen = set()
     for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise HeaderError(path, key.start_mark.line + 1, "A key of the header is not a word.")
         if key.value in seen:
             raise HeaderError(path, key.start_mark.line + 1, f"{key.value} is given twice.")
         seen.add(key.value)
 
 
-def _node_at(node: yaml.Node, keys: tuple[str | int, ...]) -> yaml.Node:
+def _node_at(node: yaml.Node, keys: Sequence[str | int]) -> yaml.Node:
     """Give the node at a path of keys and indices, or the nearest one above it."""
     for key in keys:
         if isinstance(node, yaml.SequenceNode) and isinstance(key, int):

@@ -84,7 +84,7 @@ class Quantity:
 
         Raises:
             UnitError: the unit is unknown or measures something else.
-            ValueError: the number is too large for a float.
+            ValueError: the number is too large or too small for a float.
         """
         dimension, _ = UNITS[self.unit]
         return _in_unit(self.in_si(dimension), dimension, unit)
@@ -106,10 +106,18 @@ def _in_unit(number: Fraction, dimension: Dimension, unit: str) -> Quantity:
     target = Quantity(0.0, unit)
     if UNITS[target.unit][0] is not dimension:
         raise UnitError(f"{unit} is not a unit of {dimension.words}.")
+    return Quantity(_as_float(number / Fraction(10) ** UNITS[unit][1]), unit)
+
+
+def _as_float(number: Fraction) -> float:
+    """Give the nearest float, but not infinity for what is finite nor 0 for what is not 0."""
     try:
-        return Quantity(float(number / Fraction(10) ** UNITS[unit][1]), unit)
+        nearest = float(number)
     except OverflowError as error:
-        raise ValueError(f"The number is too large in {unit}.") from error
+        raise ValueError("The number is too large.") from error
+    if number and not nearest:
+        raise ValueError("The number is too small.")
+    return nearest
 
 
 def absorption_depth(absorption: Quantity) -> Quantity:
@@ -167,14 +175,11 @@ def absorption_ratio(one: Quantity, other: Quantity) -> float:
 
     Raises:
         UnitError: one of them is no reciprocal length.
-        ValueError: one of them is not above 0, or the ratio is too large for a float.
+        ValueError: one of them is not above 0, or the ratio is too large or too small for a float.
     """
     above = _positive(one, Dimension.RECIPROCAL_LENGTH, "first absorption coefficient")
     below = _positive(other, Dimension.RECIPROCAL_LENGTH, "second absorption coefficient")
-    try:
-        return float(above / below)
-    except OverflowError as error:
-        raise ValueError("The ratio is too large.") from error
+    return _as_float(above / below)
 
 
 WATER_DIFFUSIVITY: Final = Quantity(1e-7, "m2/s")
@@ -189,8 +194,9 @@ def thermal_relaxation_time(size: Quantity, factor: float, diffusivity: Quantity
 
     The time is d^2 / (g kappa), from the diffusion of heat. What the factor g is depends on the
     shape of the target and on how much of the heat is meant to be lost, half or 63%, and
-    publications differ; so it must be stated. With DIFFUSION_LENGTH it is the time in which heat
-    spreads over the size, as in the source AUTHOREA_DIFF.
+    publications differ; so it must be stated. No source of the graph states one for a cylinder, a
+    sphere or a plane, so none is offered by name. With DIFFUSION_LENGTH it is the time in which
+    heat spreads over the size, as in the source AUTHOREA_DIFF.
 
     Args:
         size: thickness or diameter of the target, a length above 0.

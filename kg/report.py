@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from kg.build.mappings import read_table
 from kg.disagreements import candidates
 from kg.engine import Engine, Query
 from kg.graph import KnowledgeGraph
 from kg.namespaces import curie
+from kg.proposals import Proposal, Search, proposals
 from kg.results import Rows, Value, python_result
 
 _PREFIXES: Final = """
@@ -230,9 +233,6 @@ SECTIONS: Final = (
 """The sections that are a table from a query, in order."""
 
 
-PROPOSALS: Final = "mappings/upstream-proposals.tsv"
-"""The list of terms worth proposing to other ontologies, in the ontology folder."""
-
 _HEAD: Final = """# Quality report
 
 Release {release}, data version `{version}`.
@@ -246,7 +246,7 @@ def report(graph: KnowledgeGraph, folder: Path) -> str:
 
     Args:
         graph: what is reported on.
-        folder: the ontology folder, which holds the list of terms to propose.
+        folder: the ontology folder, which holds the mapping table.
     """
     return "\n".join(_parts(graph, folder))
 
@@ -259,9 +259,11 @@ def _parts(graph: KnowledgeGraph, folder: Path) -> Iterator[str]:
         yield _table(rows.columns, [[row[name] for name in rows.columns] for row in rows])
     yield (
         "## Terms to propose upstream\n\n"
-        "Concepts that no public ontology was found to have, listed with definition and place in "
-        f"`ontology/{PROPOSALS}`: {_proposals(folder)}.\n"
+        "Concepts without an exact or close match in a public ontology, by what is known of a "
+        "search for them. `dermograph mappings --proposals` lists them, as does the service at "
+        "`/mappings/proposals`.\n"
     )
+    yield _proposals(proposals(graph.engine, read_table(folder)))
     yield (
         "## Candidates for disagreement\n\n"
         "Claims that say incompatible things of the same subject under the same qualifiers, and "
@@ -271,9 +273,13 @@ def _parts(graph: KnowledgeGraph, folder: Path) -> Iterator[str]:
     yield _table(("one", "other"), [[each.says, each.opposes] for each in found])
 
 
-def _proposals(folder: Path) -> int:
-    path = folder / PROPOSALS
-    return max(0, len(path.read_text(encoding="utf-8").splitlines()) - 1) if path.exists() else 0
+def _proposals(found: list[Proposal]) -> str:
+    numbers = Counter((each.kind, each.search) for each in found)
+    rows: list[list[Value]] = [
+        [kind, *(numbers[kind, search] for search in Search)]
+        for kind in sorted({each.kind for each in found})
+    ]
+    return _table(("class", *Search), rows)
 
 
 def _rows(engine: Engine, text: str) -> Rows:

@@ -79,6 +79,8 @@ SUMMARY: Final = (
     "dg:wavelengthInNanometre",
     "dg:absorptionCoefficientPerCentimetre",
     "dg:reducedScatteringCoefficientPerCentimetre",
+    "dg:creatorText",
+    "dcterms:bibliographicCitation",
 )
 """What the second ring tells of a record."""
 

@@ -5,8 +5,13 @@ from __future__ import annotations
 import gzip
 import hashlib
 import logging
+import sys
 import tempfile
+import time
+import zlib
 from collections.abc import Callable
+from contextlib import suppress
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +25,9 @@ from kg.engine.inprocess import InProcessEngine
 from kg.functions import extension_functions, read_spectra
 from kg.graph import KnowledgeGraph
 from kg.namespaces import ONTOLOGY, PREFIXES
+from kg.query_terms import refuse_unknown_terms
 from kg.results import Rows, python_result
+from kg.textfiles import knowledge_files
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 ONTOLOGY_FOLDER: Final = _ROOT / "ontology"
@@ -33,28 +40,39 @@ _READY_FOLDER: Final = _ROOT / "kg" / "ready"
 _WRITTEN_PREFIXES: Final = {name: iri for name, iri in PREFIXES.items() if name != "dgd"}
 """Without dgd, whose names have slashes, which Turtle writes as `dgd:claim\\/B0375`."""
 
+_LIBRARIES: Final = ("jsonschema", "pyld", "pyoxigraph", "pyyaml", "rdflib", "shacl")
+"""The libraries that take part in building and validating."""
+
+_KEPT_BUILDS: Final = 3
+"""How many builds are kept, so that two checkouts or releases do not drive out each other's."""
+
+_LEFT_OVER_SECONDS: Final = 3600
+"""How old an unfinished file must be to be that of a process that was killed."""
+
 _LOG = logging.getLogger(__name__)
 
 
 class InvalidKnowledge(Exception):
-    """The knowledge violates its shapes, so it is not published; carries the report as text."""
+    """The knowledge violates its shapes, or they are malformed, so it is not published; says why."""
 
 
 def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
     """Load the knowledge that ships with the package.
 
     It is built from its files and validated when it is loaded for the first time, and kept in
-    the user's cache folder; any change of a file makes it be built and validated again.
+    the user's cache folder; any change of a file, of the code or of the libraries that build makes
+    it be built and validated again.
 
     Args:
         progress: is told each step.
 
     Raises:
-        kg.build.BuildError: a file is malformed.
+        kg.build.BuildError: a file is malformed, be it a shape or a check.
         InvalidKnowledge: the knowledge violates its shapes.
-        kg.catalogue.CatalogueError: a canned query is malformed.
+        kg.catalogue.CatalogueError: a canned query is malformed, or names an unknown term.
     """
-    nquads = _kept() or _build_and_keep(progress)
+    ready = _kept(_READY_FOLDER, _sources_digest())
+    nquads = ready or _kept(_cache_folder(), _cache_key()) or _build_and_keep(progress)
     progress("loading")
     version = hashlib.sha256(nquads).hexdigest()[:16]
     engine = InProcessEngine(
@@ -64,6 +82,8 @@ def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
         functions=extension_functions(read_spectra(nquads)),
     )
     catalogue = Catalogue.load(QUERIES_FOLDER, engine)
+    if ready is None:  # the queries of a wheel were checked when it was made
+        refuse_unknown_terms(catalogue, engine)
     return KnowledgeGraph(
         engine=engine, catalogue=catalogue, release=_release(engine), nquads=nquads
     )
@@ -84,11 +104,14 @@ def write_ready(folder: Path) -> Path:
         folder: where the file is written; in a wheel it stands in `kg/ready/`.
 
     Raises:
-        kg.build.BuildError: a file is malformed.
+        kg.build.BuildError: a file is malformed, be it a shape or a check.
         InvalidKnowledge: the knowledge violates its shapes.
+        kg.catalogue.CatalogueError: a canned query is malformed, or names an unknown term.
     """
     nquads = _valid(lambda _: None)
-    path = folder / f"{_name(nquads)}.nq.gz"
+    engine = InProcessEngine(nquads, version="ready", functions=extension_functions({}))
+    refuse_unknown_terms(Catalogue.load(QUERIES_FOLDER, engine), engine)
+    path = folder / f"{_name(_sources_digest(), nquads)}.nq.gz"
     path.write_bytes(gzip.compress(nquads, mtime=0))
     return path
 
@@ -105,49 +128,84 @@ def _valid(progress: Callable[[str], None]) -> bytes:
 
 
 def _build_and_keep(progress: Callable[[str], None]) -> bytes:
+    key = _cache_key()
     nquads = _valid(progress)
-    _keep(nquads)
+    # What was made of files that somebody saved meanwhile is not what they are made into now.
+    if key == _cache_key():
+        _keep(key, nquads)
     return nquads
 
 
-def _name(nquads: bytes) -> str:
+def _cache_folder() -> Path:
+    return platformdirs.user_cache_path("dermograph")
+
+
+def _name(key: str, nquads: bytes) -> str:
     """Name a build by what it was made from and by what it is, so that neither is mistaken."""
-    return f"{_sources_digest()}-{hashlib.sha256(nquads).hexdigest()}"
+    return f"{key}-{hashlib.sha256(nquads).hexdigest()}"
 
 
 def _sources_digest() -> str:
-    """Give a digest of all that the build depends on: the files, and the code that builds."""
+    """Give a digest of all files that the build depends on: the knowledge, and the code."""
     digest = hashlib.sha256()
-    for folder, pattern in ((ONTOLOGY_FOLDER, "*"), (_ROOT / "kg", "*.py")):
-        for path in sorted(folder.rglob(pattern)):
-            if path.is_file():
-                digest.update(f"{path.relative_to(_ROOT)}\0{path.stat().st_size}\0".encode())
-                digest.update(path.read_bytes())
+    for path in (*knowledge_files(ONTOLOGY_FOLDER), *sorted((_ROOT / "kg").rglob("*.py"))):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(_ROOT)}\0{len(content)}\0".encode())
+        digest.update(content)
     return digest.hexdigest()[:32]
 
 
-def _kept() -> bytes | None:
-    """Give the build that came with the package or was kept, for the files as they are now."""
-    digest = _sources_digest()
-    for folder in (_READY_FOLDER, platformdirs.user_cache_path("dermograph")):
-        for path in folder.glob(f"{digest}-*.nq*"):
+def _cache_key() -> str:
+    """Give a digest of all that a build depends on: the files, and what reads and checks them.
+
+    The build in a wheel was validated when the wheel was made, so the libraries do not matter there.
+    """
+    parts = [_sources_digest(), sys.version, *(f"{each} {version_of(each)}" for each in _LIBRARIES)]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+
+def _kept(folder: Path, key: str) -> bytes | None:
+    """Give the build of a folder that was made of what there is now; None if there is none."""
+    for path in folder.glob(f"{key}-*.nq*"):
+        try:
             content = path.read_bytes()
             nquads = gzip.decompress(content) if path.suffix == ".gz" else content
-            if path.name.partition(".")[0] == _name(nquads):
-                return nquads
+        except (OSError, EOFError, zlib.error):
+            continue  # another process removed it, or it is damaged: then it is built anew
+        if path.name.partition(".")[0] == _name(key, nquads):
+            return nquads
     return None
 
 
-def _keep(nquads: bytes) -> None:
-    folder = platformdirs.user_cache_path("dermograph")
-    name = f"{_name(nquads)}.nq"
+def _keep(key: str, nquads: bytes) -> None:
+    folder = _cache_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-            file.write(nquads)
-        Path(file.name).replace(folder / name)
-        for path in folder.glob("*.nq"):
-            if path.name != name:
-                path.unlink(missing_ok=True)
+        _write_whole(folder / f"{_name(key, nquads)}.nq", nquads)
+        with suppress(FileNotFoundError):  # another process is tidying too
+            _tidy(folder)
     except OSError as error:
         _LOG.warning("The build is not kept, so the next start builds again: %s", error)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that whoever looks finds it whole or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        part = Path(file.name)
+        try:
+            file.write(content)
+            file.close()
+            part.replace(path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _tidy(folder: Path) -> None:
+    """Remove all but the latest builds, and what killed processes left."""
+    ages = sorted((-path.stat().st_mtime, path) for path in folder.glob("*.nq"))
+    for _, path in ages[_KEPT_BUILDS:]:
+        path.unlink(missing_ok=True)
+    for path in folder.glob("*.part"):
+        if time.time() - path.stat().st_mtime > _LEFT_OVER_SECONDS:
+            path.unlink(missing_ok=True)

@@ -11,6 +11,7 @@ from server import (
     config,
     home,
     http,
+    mappings,
     problems,
     queries,
     resources,
@@ -58,6 +59,7 @@ def create_app(
         queries.blueprint,
         resources.blueprint,
         sources.blueprint,
+        mappings.blueprint,
     ):
         app.register_blueprint(blueprint)
     return app

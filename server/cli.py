@@ -1,4 +1,4 @@
-"""The command line: serve, build, validate, query, queries, sources, report.
+"""The command line: serve, build, validate, query, queries, sources, mappings, report.
 
 Exit codes: 0 success; 1 the files or the knowledge are invalid; 2 the command is used wrongly; 3 the
 query cannot be answered as it is asked; 4 the engine could not finish.
@@ -22,6 +22,7 @@ from rich.table import Table
 import kg
 from kg import citations
 from kg.build import build as build_dataset
+from kg.build.mappings import TABLE, MappingTable, read_table
 from kg.catalogue import (
     CannedQuery,
     CatalogueError,
@@ -44,6 +45,8 @@ from kg.engine import (
     formats_for,
 )
 from kg.namespaces import curie
+from kg.proposals import as_tsv
+from kg.proposals import proposals as terms_to_propose
 from kg.report import report as quality_report
 from kg.results import Rows, Value, python_result
 from kg.shipped import ONTOLOGY_FOLDER
@@ -160,12 +163,16 @@ def serve(host: str, port: int, public_url: str | None) -> None:
 )
 def build_command(output: Path | None, folder: Path) -> None:
     """Build the dataset from its files, validate it, and write it if it is valid."""
-    from kg.validate import validate as check  # noqa: PLC0415 - the other commands do not need it
+    from kg.validate import CheckError, ShapesError  # noqa: PLC0415 - other commands need none
+    from kg.validate import validate as check  # noqa: PLC0415 - as above
 
     with _failures_said(), _progress() as progress:
         built = build_dataset(folder, progress)
         progress("validating")
-        report = check(built.nquads, origins=built.origins, accelerated=True)
+        try:
+            report = check(built.nquads, origins=built.origins, accelerated=True)
+        except (ShapesError, CheckError) as error:
+            raise Invalid(f"The shapes or checks themselves are malformed. {error}") from error
     if not report.conforms:
         raise Invalid(report.as_text())
     if output is not None:
@@ -199,8 +206,17 @@ def _save(content: bytes, output: Path) -> None:
     help="Let pySHACL, the reference, judge. It is slower; the verdict is the same.",
 )
 def validate(files: Sequence[Path], form: str, *, reference: bool) -> None:
-    """Validate RDF FILES against the shapes, or the shipped knowledge when none are given."""
-    from kg.validate import ValidationInputError  # noqa: PLC0415 - the other commands do not need it
+    """Validate RDF FILES against the shapes, or the shipped knowledge when none are given.
+
+    FILES are read together, and with the terms, sources and claims that ship, so they may name
+    them; what a file describes takes the place of what ships. The exit code is 1 if there is a
+    violation or nothing to check; warnings do not count.
+    """
+    from kg.validate import (  # noqa: PLC0415 - the other commands do not need it
+        CheckError,
+        ShapesError,
+        ValidationInputError,
+    )
     from kg.validate import validate as check  # noqa: PLC0415 - as above
 
     with _failures_said(), _progress() as progress:
@@ -214,13 +230,15 @@ def validate(files: Sequence[Path], form: str, *, reference: bool) -> None:
                 report = check(built.nquads, origins=built.origins, accelerated=not reference)
         except ValidationInputError as error:
             raise Invalid(str(error)) from error
+        except (ShapesError, CheckError) as error:
+            raise Invalid(f"The shapes or checks themselves are malformed. {error}") from error
     writers: dict[str, Callable[[], str]] = {
         "text": report.as_text,
         "json": lambda: json.dumps(report.as_dict(), indent=2, ensure_ascii=False),
         "turtle": lambda: report.as_rdf().serialize(format="turtle"),
     }
-    click.echo(writers[form]())
-    if not report.conforms:
+    click.echo(writers[form]().rstrip("\n"))
+    if not report.conforms or not report.checked:
         sys.exit(Invalid.exit_code)
 
 
@@ -427,6 +445,41 @@ def sources(keys: Sequence[str], form: str) -> None:
     except citations.UnknownSourceError as error:
         raise click.UsageError(str(error)) from error
     click.echo(_SOURCES_AS[form](chosen), nl=False)
+
+
+@main.command()
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "tsv"]),
+    default="text",
+    show_default=True,
+    help="How they are written; tsv gives the published SSSOM table, byte by byte.",
+)
+@click.option(
+    "--proposals",
+    is_flag=True,
+    help="Give instead the terms to propose to public ontologies, as tab-separated values.",
+)
+def mappings(form: str, *, proposals: bool) -> None:
+    """List what our terms correspond to in public ontologies, or what these are not known to have."""
+    with _failures_said():
+        table = read_table(ONTOLOGY_FOLDER)
+        if proposals:
+            click.echo(as_tsv(terms_to_propose(_load().engine, table)), nl=False)
+        elif form == "tsv":
+            click.echo((ONTOLOGY_FOLDER / TABLE).read_bytes(), nl=False)
+        else:
+            click.echo(_mapping_lines(table), nl=False)
+
+
+def _mapping_lines(table: MappingTable) -> str:
+    return "".join(
+        f"{match.cells['subject_label']}  {match.predicate}  {match.cells['object_id']}"
+        f"  {match.cells['object_label']}".rstrip()
+        + "\n"
+        for match in table.found
+    )
 
 
 @main.command()

@@ -78,6 +78,7 @@ Grouped = list[tuple[Node, list[Any]]]
 
 OUTSIDE_WORDS: Final = {
     "bibo:doi": "DOI",
+    "bibo:editor": "editor",
     "bibo:pmid": "PubMed identifier",
     "dcterms:bibliographicCitation": "citation",
     "dcterms:conformsTo": "conforms to",
@@ -85,7 +86,9 @@ OUTSIDE_WORDS: Final = {
     "dcterms:creator": "authors",
     "dcterms:description": "description",
     "dcterms:identifier": "identifier",
+    "dcterms:isPartOf": "part of",
     "dcterms:isReplacedBy": "replaced by",
+    "dcterms:isVersionOf": "version of",
     "dcterms:issued": "issued",
     "dcterms:license": "licence",
     "dcterms:modified": "modified",
@@ -479,11 +482,6 @@ def counted(claim: Node) -> str:
         return ""
     number = f"{events} of {size}" if events is not None else f"n = {size}"
     return f"{number} ({unit})" if unit else number
-
-
-def authors(creator: str) -> str:
-    """Give authors as one sentence part, however the record separates them."""
-    return "; ".join(part.strip() for part in creator.replace("|", ";").split(";"))
 
 
 def percent(share: Literal | None) -> str:

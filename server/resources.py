@@ -224,7 +224,6 @@ _FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "figure": pages.figure,
     "counted": pages.counted,
     "percent": pages.percent,
-    "authors": pages.authors,
     "qualifiers": pages.qualifiers,
     "short": curie,
 }

@@ -9,28 +9,41 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from rdflib import OWL, RDFS, Literal, URIRef
+from rdflib import OWL, RDFS, URIRef
 
 from kg.build import description, figures, rules
-from kg.build.errors import BuildError, Problem
+from kg.build.context import CONTEXT, problems_of_context
+from kg.build.errors import BuildError, Problem, problems_of
+from kg.build.mappings import TABLE as MAPPING_TABLE
 from kg.build.mappings import Mappings, read_mappings
-from kg.build.sentences import label
-from kg.build.tables import Row, Table, Triple, read_tables, term_of
-from kg.build.turtle import fault, lines_of_subjects, read_turtle
+from kg.build.references import References
+from kg.build.sentences import composed
+from kg.build.shapes import problems_of_shapes
+from kg.build.table_schemas import GROUP
+from kg.build.tables import Row, Table, read_tables
+from kg.build.terms import Triple
+from kg.build.turtle import Document, read_document
 from kg.engine.bindings import canonical
-from kg.namespaces import DG, DGD, GRAPH, ONTOLOGY, PREFIXES, curie
+from kg.namespaces import GRAPH, ONTOLOGY, PREFIXES
+from kg.remarks import without_remarks_of_rdflib
+from kg.textfiles import knowledge_files, read_text_file
 
 __all__ = ["Build", "BuildError", "Problem", "build"]
 
-_TURTLE: Final = (
-    ("dermograph.ttl", "ontology"),
-    ("schemes.ttl", "ontology"),
-    ("concepts/*.ttl", "ontology"),
-    ("functions.ttl", "ontology"),
-    ("alignments.ttl", "mappings"),
-    ("shapes/*.ttl", "shapes"),
-)
-"""Which Turtle files go into which named graph."""
+_ONTOLOGY_FILE: Final = "dermograph.ttl"
+"""The one Turtle file that there must be."""
+
+_TURTLE: Final = {
+    "schemes.ttl": "ontology",
+    "concepts/*.ttl": "ontology",
+    "functions.ttl": "ontology",
+    "alignments.ttl": "mappings",
+    "shapes/*.ttl": "shapes",
+}
+"""Which other Turtle files go into which named graph."""
+
+_OTHERS: Final = ("rules/*.rq", "checks/*.rq", CONTEXT, MAPPING_TABLE)
+"""What else is read, here or when the dataset is validated or served."""
 
 _TABLES: Final = {"units.tsv": "ontology", "sources": "sources", "spectra": "spectra"}
 """Which tables, by file or folder, go into which named graph; all others go into `claims`."""
@@ -76,91 +89,135 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
     Raises:
         BuildError: a file is malformed, or names a term, unit or source that is not there.
     """
-    progress("reading Turtle")
-    documents = [_read_document(folder, path, name) for path, name in _turtle_files(folder)]
-    progress("reading tables")
-    tables = read_tables(folder)
+    with without_remarks_of_rdflib():
+        files = _read(folder, progress)
+    tables, inference = files.tables, files.rules
     graphs: dict[str, set[Triple]] = defaultdict(set)
     origins: dict[str, str] = {}
-    for document in documents:
+    for document in files.documents:
         graphs[document.graph] |= document.triples
         origins |= {iri: f"{document.file}, line {n}" for iri, n in document.lines.items()}
     for table in tables:
         for row in table.rows:
-            graphs[_graph_of(table)] |= set(row.triples)
+            graphs[_graph_of(table.file)] |= set(row.triples)
             origins[str(row.subject)] = f"{row.file}, line {row.line}"
-    mappings = read_mappings(folder)
-    for _, triples in mappings.rows:
+    for _, triples in files.mappings.rows:
         graphs["mappings"] |= set(triples)
-    _refuse_unknown_terms(graphs, documents, tables, mappings)
     labels = _labels(graphs.values())
-    for table in tables:
-        for row in table.rows:
-            text = label(row, labels)
-            if text is not None:
-                graphs[_graph_of(table)].add((row.subject, RDFS.label, Literal(text, lang="en")))
+    for table, triple in composed(tables, labels):
+        graphs[_graph_of(table.file)].add(triple)
     progress("computing figures")
     units, bands = figures.units_of(tables), figures.band_limits(graphs["ontology"])
     for row in (row for table in tables for row in table.rows if _has_figures(row)):
         graphs["inferred"] |= set(figures.computed(row, units, bands))
     progress("applying rules")
-    inference = rules.read_rules(folder)
     for rule in inference:
         graphs["ontology"] |= set(rule.triples())
         origins[str(rule.iri)] = rule.file
     premises = {name: graphs[name] for name in _PREMISES}
-    graphs["inferred"] |= rules.infer(_nquads(premises), inference, labels)
+    derived = rules.infer(_nquads(premises), inference, labels)
+    _refuse(files.references.unknown_conclusions(derived, inference))
+    graphs["inferred"] |= derived
     release = _release(graphs["ontology"])
-    graphs["dataset"] = set(description.describe(graphs, release))
+    graphs["dataset"] = {*description.describe(graphs, release), *files.mappings.description}
     progress("writing")
     counts = {name: len(graphs[name]) for name in sorted(graphs)}
     return Build(_nquads(graphs), release, counts, origins)
 
 
 @dataclass(frozen=True, slots=True)
-class _Document:
-    """A Turtle file that has been read.
+class _Files:
+    """The files of a folder, read and found to be sound."""
 
-    Attributes:
-        file: its name, relative to the folder.
-        graph: the named graph that it belongs to.
-        triples: what it says.
-        lines: the line, counted from 1, on which each of its subjects begins, by IRI.
+    documents: list[Document]
+    tables: list[Table]
+    rules: list[rules.Rule]
+    mappings: Mappings
+    references: References
+
+
+def _read(folder: Path, progress: Progress) -> _Files:
+    """Read all files, and stop with all that is wrong in them.
+
+    Raises:
+        BuildError: something is.
     """
+    problems: list[Problem] = []
+    progress("reading Turtle")
+    documents = [
+        read_document(folder, path, graph, problems) for path, graph in _turtle_files(folder)
+    ]
+    progress("reading tables")
+    tables = read_tables(folder, problems)
+    inference = rules.read_rules(folder, problems)
+    mappings = _read_mappings(folder, problems)
+    if not tables or not documents[0].text:
+        raise BuildError(problems)  # without either, all would be unknown
+    references = References(documents, tables, inference)
+    told = {(each.file, each.line, each.column) for each in problems}
+    unknown = references.problems(mappings)
+    problems += (each for each in unknown if (each.file, each.line, each.column) not in told)
+    problems += problems_of_context(folder, references.described)
+    shapes = [document for document in documents if document.graph == "shapes"]
+    problems += problems_of_shapes(shapes, _records(tables))
+    problems += _unread(folder, tables)
+    _refuse(problems)
+    return _Files(documents, tables, inference, mappings, references)
 
-    file: str
-    graph: str
-    triples: set[Triple]
-    lines: Mapping[str, int]
+
+def _refuse(problems: Iterable[Problem]) -> None:
+    problems = list(problems)
+    if problems:
+        raise BuildError(problems)
 
 
 def _turtle_files(folder: Path) -> Iterator[tuple[Path, str]]:
-    for pattern, graph in _TURTLE:
+    yield folder / _ONTOLOGY_FILE, "ontology"
+    for pattern, graph in _TURTLE.items():
         for path in sorted(folder.glob(pattern)):
             yield path, graph
 
 
-def _read_document(folder: Path, path: Path, graph: str) -> _Document:
-    triples = set(read_turtle(folder, path))
-    lines = {_written_iri(text): line for text, line in lines_of_subjects(path).items()}
-    name = str(path.relative_to(folder))
-    problems = {
-        Problem(name, lines.get(str(triple[0]), 0), "", detail, "Correct it.")
-        for triple in triples
-        for detail in map(fault, triple)
-        if detail is not None
-    }
-    if problems:
-        raise BuildError(list(problems))
-    return _Document(name, graph, triples, lines)
+def _read_mappings(folder: Path, problems: list[Problem]) -> Mappings:
+    """Read the mapping table; one that is malformed has no rows."""
+    nothing = Mappings(MAPPING_TABLE, ())
+    if not (folder / MAPPING_TABLE).exists():
+        return nothing
+    found = problems_of(MAPPING_TABLE, read_text_file(folder / MAPPING_TABLE).faults)
+    if not found:
+        try:
+            return read_mappings(folder)
+        except BuildError as error:
+            found += error.problems
+    problems += found
+    return nothing
 
 
-def _written_iri(text: str) -> str:
-    """Give the IRI that a subject of a Turtle file, as it is written there, stands for."""
-    try:
-        return text[1:-1] if text.startswith("<") else str(term_of(text))
-    except ValueError:
-        return text
+def _unread(folder: Path, tables: Iterable[Table]) -> Iterator[Problem]:
+    """Find files that nothing reads, whose knowledge would be missing in silence."""
+    known = {folder / name for table in tables for name in (table.file, table.schema.file)}
+    known |= {folder / _ONTOLOGY_FILE, folder / GROUP}
+    known |= {path for pattern in (*_TURTLE, *_OTHERS) for path in folder.glob(pattern)}
+    for path in knowledge_files(folder):
+        if path not in known and path.suffix != ".md":
+            name = path.relative_to(folder).as_posix()
+            remedy = _HOMES.get(path.suffix, "Take it out of the folder.")
+            yield Problem(name, 0, "", "Nothing reads this file.", remedy)
+
+
+_HOMES: Final = {
+    ".tsv": f"Name it in {GROUP}, or take it out of the folder.",
+    ".ttl": "Move it to concepts/ or shapes/, or take it out of the folder.",
+    ".rq": "Move it to rules/ or checks/, or take it out of the folder.",
+}
+"""Where files belong, by their ending."""
+
+
+def _records(tables: Iterable[Table]) -> Iterator[Triple]:
+    """Give what is said of the records that have graphs of their own."""
+    for table in tables:
+        if _graph_of(table.file) != "ontology":
+            yield from (triple for row in table.rows for triple in row.triples)
 
 
 def _has_figures(row: Row) -> bool:
@@ -168,8 +225,9 @@ def _has_figures(row: Row) -> bool:
     return "predicate" in row.cells or "parameter" in row.cells
 
 
-def _graph_of(table: Table) -> str:
-    return _TABLES.get(table.file) or _TABLES.get(table.file.partition("/")[0], "claims")
+def _graph_of(file: str) -> str:
+    """Give the named graph of a table."""
+    return _TABLES.get(file) or _TABLES.get(file.partition("/")[0], "claims")
 
 
 def _labels(graphs: Iterable[set[Triple]]) -> dict[str, str]:
@@ -179,65 +237,6 @@ def _labels(graphs: Iterable[set[Triple]]) -> dict[str, str]:
         for subject, predicate, value in triples
         if predicate in (RDFS.label, _TITLE)
     }
-
-
-def _refuse_unknown_terms(
-    graphs: Mapping[str, set[Triple]],
-    documents: Iterable[_Document],
-    tables: Iterable[Table],
-    mappings: Mappings,
-) -> None:
-    """Stop where something of ours is named that no file describes."""
-    described = {
-        str(subject)
-        for name, triples in graphs.items()
-        if name != "mappings"
-        for subject, _, _ in triples
-    }
-    problems = {
-        Problem(document.file, document.lines.get(str(subject), 0), "", _unknown(term), _REMEDY)
-        for document in documents
-        for subject, predicate, value in document.triples
-        for term in (predicate, value)
-        if _is_ours(term) and str(term) not in described and predicate != OWL.versionIRI
-    }
-    problems |= {
-        Problem(row.file, row.line, _column_of(row, term), _unknown(term), _REMEDY)
-        for table in tables
-        for row in table.rows
-        for _, *rest in row.triples
-        for term in rest
-        if _is_ours(term) and str(term) not in described
-    }
-    problems |= {
-        Problem(mappings.file, line, "subject_id", _unknown(subject), _REMEDY)
-        for line, triples in mappings.rows
-        for subject, _, _ in triples
-        if _is_ours(subject) and str(subject) not in described
-    }
-    if problems:
-        raise BuildError(list(problems))
-
-
-_REMEDY: Final = "Correct it, or describe it in a file of concepts, sources or claims."
-
-
-def _is_ours(term: URIRef | Literal) -> bool:
-    return isinstance(term, URIRef) and str(term).startswith((DG, DGD))
-
-
-def _unknown(term: object) -> str:
-    return f"{curie(str(term))} is unknown."
-
-
-def _column_of(row: Row, term: object) -> str:
-    """Give the column whose cell names a term, or nothing where the mapping itself names it."""
-    for column, cell in row.cells.items():
-        if any(
-            part in (curie(str(term)), str(term).rpartition("/")[2]) for part in cell.split("|")
-        ):
-            return column
-    return ""
 
 
 def _release(triples: Iterable[Triple]) -> str:

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+from kg.textfiles import Fault
+
+_SHOWN: Final = 100
+"""How many problems a message lists; one mistake in a file that all others need makes thousands."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -35,13 +41,25 @@ class BuildError(Exception):
     """The files cannot be built into a dataset.
 
     Attributes:
-        problems: all that was found, in the order of files and lines.
+        problems: all that was found: first what is wrong with whole files, since much else may
+            come of it, then the rest in the order of files and lines.
     """
 
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(sorted(problems))
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems), key=lambda each: (each.line > 0, each)))
         count = len(self.problems)
-        super().__init__(
-            f"{count} problem{'s' if count > 1 else ''}:\n"
-            + "\n".join(str(problem) for problem in self.problems)
-        )
+        lines = [f"{count} problem{'s' if count > 1 else ''}:"]
+        lines += [str(problem) for problem in self.problems[:_SHOWN]]
+        if count > _SHOWN:
+            lines.append(f"... and {count - _SHOWN} more, of which many may be mended with these.")
+        super().__init__("\n".join(lines))
+
+
+def problems_of(file: str, faults: Iterable[Fault]) -> list[Problem]:
+    """Give the faults of a file as problems of a build.
+
+    Args:
+        file: the file, relative to the folder that is built.
+        faults: what makes it unfit.
+    """
+    return [Problem(file, each.line, "", each.detail, each.remedy) for each in faults]

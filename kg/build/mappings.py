@@ -1,87 +1,162 @@
-"""Mappings to other ontologies: an SSSOM table to SKOS triples.
+"""Mappings to other ontologies: an SSSOM table, read as it stands and as triples.
 
 See https://mapping-commons.github.io/sssom/. The table itself is the published artefact; the graph
-gets the mapping predicates and the labels of what is mapped to.
+gets the mapping predicates, the labels of what is mapped to, and a description of the table. A row
+with `sssom:NoTermFound` says where a term was looked for in vain, and gives no triple.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from rdflib import RDFS, SKOS, Literal, URIRef
+from rdflib import RDF, RDFS, SKOS, XSD, Literal, URIRef
 
 from kg.build.errors import BuildError, Problem
 from kg.build.tables import Triple
+from kg.namespaces import DGD, GRAPH, PREFIXES
 
-_FILE: Final = "mappings/dermograph.sssom.tsv"
+TABLE: Final = "mappings/dermograph.sssom.tsv"
+"""The published table, in the ontology folder."""
+
+_NOT_FOUND: Final = "sssom:NoTermFound"
 _PREDICATES: Final = {
     f"skos:{name}": SKOS[name]
     for name in ("exactMatch", "closeMatch", "broadMatch", "narrowMatch", "relatedMatch")
 }
-_NEEDED: Final = ("subject_id", "predicate_id", "object_id", "object_label")
+_NEEDED: Final = ("subject_id", "predicate_id", "object_id", "object_label", "object_source")
+_KINDS: Final = (URIRef(PREFIXES["dcat"] + "Dataset"), URIRef(PREFIXES["void"] + "Dataset"))
+_STANDARD: Final = URIRef("https://w3id.org/sssom/")
+
+_TEXTS: Final = {
+    "mapping_set_title": ("rdfs", "label"),
+    "mapping_set_description": ("dcterms", "description"),
+}
+"""The property for each slot of the header that holds prose."""
+
+_VALUES: Final[Mapping[str, tuple[str, str, Callable[[str], URIRef | Literal]]]] = {
+    "creator_label": ("dcterms", "creator", Literal),
+    "license": ("dcterms", "license", URIRef),
+    "mapping_date": ("dcterms", "issued", partial(Literal, datatype=XSD.date)),
+    "mapping_set_version": ("dcat", "version", Literal),
+}
+"""The property for each other slot that is told, and how its values are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A row of the table.
+
+    Attributes:
+        line: its line in the file, counted from 1.
+        subject: the IRI of our term.
+        predicate: a SKOS mapping predicate in short form.
+        target: the IRI of the term of the other ontology; None: none was found there.
+        cells: the cells by their columns, as they are written.
+    """
+
+    line: int
+    subject: URIRef
+    predicate: str
+    target: URIRef | None
+    cells: Mapping[str, str] = field(repr=False)
+
+    @property
+    def ontology(self) -> str:
+        """The prefix of the other ontology at https://bioregistry.io, such as `maxo`."""
+        return self.cells["object_source"].partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class MappingTable:
+    """A mapping table that has been read.
+
+    Attributes:
+        metadata: the slots of its header by their names.
+        matches: its rows, in order.
+    """
+
+    metadata: Mapping[str, Any]
+    matches: tuple[Match, ...] = field(repr=False)
+
+    @property
+    def found(self) -> list[Match]:
+        """The rows that map, which are all but those that tell of a search in vain."""
+        return [match for match in self.matches if match.target is not None]
 
 
 @dataclass(frozen=True, slots=True)
 class Mappings:
-    """A mapping table that has been read.
+    """What a mapping table says, as triples.
 
     Attributes:
         file: its name, relative to the folder.
         rows: line, counted from 1, and triples of each row.
+        description: the triples about the table as a whole.
     """
 
     file: str
     rows: tuple[tuple[int, tuple[Triple, ...]], ...]
+    description: tuple[Triple, ...] = ()
 
 
 def read_mappings(folder: Path) -> Mappings:
-    """Read the mapping table of a folder; a folder without one has no mappings.
+    """Read what the mapping table of a folder says; a folder without one has no mappings.
 
     Raises:
-        BuildError: the table is malformed, or uses a prefix or predicate that it may not.
+        BuildError: as ``read_table``.
     """
-    path = folder / _FILE
-    if not path.exists():
-        return Mappings(_FILE, ())
-    lines = path.read_text(encoding="utf-8").splitlines()
+    if not (folder / TABLE).exists():
+        return Mappings(TABLE, ())
+    table = read_table(folder)
+    rows = ((match.line, tuple(_triples(match))) for match in table.found)
+    return Mappings(TABLE, tuple(rows), tuple(_description(table)))
+
+
+def read_table(folder: Path) -> MappingTable:
+    """Read the mapping table of a folder, row by row.
+
+    Raises:
+        BuildError: it is malformed, or uses a prefix or predicate that it may not.
+    """
+    lines = (folder / TABLE).read_text(encoding="utf-8").splitlines()
     header = [line[1:] for line in lines if line.startswith("#")]
-    prefixes = _prefixes(header)
+    metadata = _metadata(header)
     columns = lines[len(header)].split("\t") if len(lines) > len(header) else []
     missing = [name for name in _NEEDED if name not in columns]
     if missing:
         detail = f"The columns {', '.join(missing)} are missing."
-        raise BuildError([Problem(_FILE, len(header) + 1, "", detail, "Add them.")])
+        raise BuildError([Problem(TABLE, len(header) + 1, "", detail, "Add them.")])
     problems: list[Problem] = []
-    rows = []
+    matches: list[Match] = []
     for number, line in enumerate(lines[len(header) + 1 :], start=len(header) + 2):
         cells = dict(zip(columns, line.split("\t"), strict=False))
         try:
-            rows.append((number, tuple(_triples(cells, prefixes))))
+            matches.append(_match(number, cells, metadata["curie_map"]))
         except ValueError as error:
             column, detail = error.args
-            problems.append(Problem(_FILE, number, column, detail, "Correct the row."))
+            problems.append(Problem(TABLE, number, column, detail, "Correct the row."))
     if problems:
         raise BuildError(problems)
-    return Mappings(_FILE, tuple(rows))
+    return MappingTable(metadata, tuple(matches))
 
 
-def _prefixes(header: list[str]) -> Mapping[str, str]:
+def _metadata(header: list[str]) -> Mapping[str, Any]:
     try:
         metadata: Any = yaml.safe_load("\n".join(header))
     except yaml.YAMLError as error:
-        raise BuildError([Problem(_FILE, 1, "", f"The header is not YAML: {error}", "")]) from error
-    prefixes = metadata.get("curie_map") if isinstance(metadata, dict) else None
-    if not isinstance(prefixes, dict):
-        raise BuildError([Problem(_FILE, 1, "", "The header has no curie_map.", "Add it.")])
-    return {str(name): str(iri) for name, iri in prefixes.items()}
+        raise BuildError([Problem(TABLE, 1, "", f"The header is not YAML: {error}", "")]) from error
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("curie_map"), dict):
+        raise BuildError([Problem(TABLE, 1, "", "The header has no curie_map.", "Add it.")])
+    return metadata
 
 
-def _triples(cells: Mapping[str, str], prefixes: Mapping[str, str]) -> Iterator[Triple]:
-    """Give what a row says.
+def _match(line: int, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> Match:
+    """Read a row.
 
     Raises:
         ValueError: with the column and what is wrong with it.
@@ -89,11 +164,11 @@ def _triples(cells: Mapping[str, str], prefixes: Mapping[str, str]) -> Iterator[
     predicate = cells.get("predicate_id", "")
     if predicate not in _PREDICATES:
         raise ValueError("predicate_id", f"{predicate!r} is no SKOS mapping predicate.")
-    subject = _iri("subject_id", cells, prefixes)
-    target = _iri("object_id", cells, prefixes)
-    yield subject, URIRef(_PREDICATES[predicate]), target
-    if cells.get("object_label"):
-        yield target, RDFS.label, Literal(cells["object_label"], lang="en")
+    if not cells.get("object_source"):
+        raise ValueError("object_source", "The row does not say which ontology it is about.")
+    in_vain = cells.get("object_id") == _NOT_FOUND
+    target = None if in_vain else _iri("object_id", cells, prefixes)
+    return Match(line, _iri("subject_id", cells, prefixes), predicate, target, cells)
 
 
 def _iri(column: str, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> URIRef:
@@ -101,3 +176,33 @@ def _iri(column: str, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> 
     if not colon or prefix not in prefixes:
         raise ValueError(column, f"The prefix of {cells.get(column, '')!r} is not in curie_map.")
     return URIRef(prefixes[prefix] + local)
+
+
+def _triples(match: Match) -> Iterator[Triple]:
+    assert match.target is not None
+    yield match.subject, URIRef(_PREDICATES[match.predicate]), match.target
+    if match.cells["object_label"]:
+        yield match.target, RDFS.label, Literal(match.cells["object_label"], lang="en")
+
+
+def _description(table: MappingTable) -> Iterator[Triple]:
+    """Describe a table by the slots of its header, if these give it an IRI."""
+    known = table.metadata
+    if "mapping_set_id" not in known:
+        return
+    mapping_set = URIRef(known["mapping_set_id"])
+    for kind in _KINDS:
+        yield mapping_set, RDF.type, kind
+    yield mapping_set, URIRef(PREFIXES["dcterms"] + "conformsTo"), _STANDARD
+    for slot, (prefix, name) in _TEXTS.items():
+        if slot in known:
+            text = Literal(known[slot], lang="en")
+            yield mapping_set, URIRef(PREFIXES[prefix] + name), text
+    for slot, (prefix, name, make) in _VALUES.items():
+        values = known.get(slot, [])
+        for value in values if isinstance(values, list) else [values]:
+            yield mapping_set, URIRef(PREFIXES[prefix] + name), make(value)
+    number = Literal(len(table.found), datatype=XSD.integer)
+    yield mapping_set, URIRef(PREFIXES["void"] + "triples"), number
+    yield mapping_set, RDFS.seeAlso, URIRef(GRAPH + "mappings")
+    yield URIRef(DGD + "dataset"), RDFS.seeAlso, mapping_set

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from typing import Final
 from rdflib import RDF, RDFS, Literal, URIRef
 
 from kg.build.errors import BuildError, Problem
-from kg.build.tables import Triple
+from kg.build.terms import Triple
 from kg.engine import EngineError, Query, QuerySyntaxError, ResultKind
 from kg.engine.bindings import canonical
 from kg.engine.inprocess import InProcessEngine
@@ -64,27 +65,49 @@ class Rule:
         yield self.iri, URIRef(DG + "ruleQuery"), Literal(self.text)
 
 
-def read_rules(folder: Path) -> list[Rule]:
+def read_rules(folder: Path, problems: list[Problem]) -> list[Rule]:
     """Read the rules of a folder: all `rules/*.rq`, in the order of their names.
 
-    Raises:
-        BuildError: a header is malformed.
+    Args:
+        folder: the ontology folder.
+        problems: takes what is wrong: names of files, headers, queries that do not parse.
     """
-    rules, problems = [], []
+    rules = []
+    engine = InProcessEngine(b"", version="empty")
     for path in sorted((folder / "rules").glob("*.rq")):
-        name = str(path.relative_to(folder))
+        name = path.relative_to(folder).as_posix()
+        if not _NAME.fullmatch(path.stem):
+            remedy = "Name the file in lower-case words joined by hyphens."
+            problems.append(Problem(name, 0, "", "This name of a file makes no IRI.", remedy))
+            continue
         try:
             header = read_header(path, _HEADER_SCHEMA)
         except HeaderError as error:
             problems.append(Problem(name, error.line, "", error.detail, "Mend the header."))
             continue
-        iri = URIRef(f"{DGD}rule/{path.stem}")
         title, description = header.values["title"], header.values["description"]
-        rules.append(Rule(iri, name, title, description.strip(), header.text))
-    if problems:
-        raise BuildError(problems)
+        iri = URIRef(f"{DGD}rule/{path.stem}")
+        rule = Rule(iri, name, title, description.strip(), header.text)
+        try:
+            engine.check(rule.text)
+        except EngineError as error:
+            problems.append(_problem(rule, error))
+        else:
+            rules.append(rule)
     return rules
 
+
+def _problem(rule: Rule, error: EngineError) -> Problem:
+    if isinstance(error, QuerySyntaxError):
+        return Problem(rule.file, error.line, "", error.detail, error.hint or "Mend the query.")
+    return Problem(rule.file, 0, "", str(error), "Mend the query.")
+
+
+_NAME: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_MOST_ROUNDS: Final = 30
+_MOST_PER_STATEMENT: Final = 10
+"""How often rules are run, and how many statements may follow from each that is there; where each
+thing that follows makes another follow, there is no end."""
 
 _COLUMNS: Final = ("subject", "predicate", "object")
 
@@ -101,25 +124,34 @@ def infer(nquads: bytes, rules: Iterable[Rule], labels: Mapping[str, str]) -> se
         The derived statements and, for each rule and statement, its derivation.
 
     Raises:
-        BuildError: a rule is not a SELECT query of the form described above.
+        BuildError: a rule is not a SELECT query of the form described above, or the rules come to
+            no end.
     """
     rules = list(rules)
     derived: set[Triple] = set()
     known: dict[tuple[URIRef, Triple], set[URIRef]] = {}
     written = nquads
-    while True:
+    latest: set[Rule] = set()
+    for _ in range(_MOST_ROUNDS):
         engine = InProcessEngine(written, version="under construction")
         new: set[Triple] = set()
+        latest.clear()
         for rule in rules:
             for statement, claims in _conclusions(rule, engine).items():
                 if known.get((rule.iri, statement)) != claims:
                     known[rule.iri, statement] = claims
                     new.update(_derivation(rule, statement, claims, labels))
+                    latest.add(rule)
         new -= derived
         if not new:
             return derived
         derived |= new
+        if len(derived) > _MOST_PER_STATEMENT * nquads.count(b"\n"):
+            break
         written += "".join(_line(triple) for triple in new).encode()
+    detail = f"The rule comes to no end: {len(derived)} statements follow, and ever more."
+    remedy = "Do not let it make new IRIs or numbers of what it concludes."
+    raise BuildError(Problem(rule.file, 0, "", detail, remedy) for rule in latest)
 
 
 def _line(triple: Triple) -> str:
@@ -130,11 +162,8 @@ def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, set[URIRef
     """Give the statements that a rule concludes, each with the claims that it follows from."""
     try:
         answer = engine.run(Query(rule.text))
-    except QuerySyntaxError as error:
-        problem = Problem(rule.file, error.line, "", error.detail, error.hint or "Mend the query.")
-        raise BuildError([problem]) from error
     except EngineError as error:
-        raise BuildError([Problem(rule.file, 0, "", str(error), "Mend the query.")]) from error
+        raise BuildError([_problem(rule, error)]) from error
     content = json.loads(answer.body) if answer.kind is ResultKind.SOLUTIONS else {"head": {}}
     columns = content["head"].get("vars", ())
     if not set(_COLUMNS) <= set(columns) <= {*_COLUMNS, "claim"}:

@@ -3,31 +3,31 @@
 `ontology/tables.json` is a table group (https://www.w3.org/TR/tabular-metadata/) and is read as far
 as it is used: `url` and `tableSchema` of a table; `aboutUrl`, `primaryKey`, `foreignKeys` and
 `columns` of a schema; `name`, `required`, `datatype` (with `format`), `separator`, `lang`,
-`aboutUrl`, `propertyUrl`, `valueUrl`, `virtual` and `suppressOutput` of a column. Two things go beyond the
-standard: prefixed names in cells are expanded when a `valueUrl` yields them, and a `valueUrl` is
-applied to each value of a cell that has a separator.
+`aboutUrl`, `propertyUrl`, `valueUrl`, `virtual` and `suppressOutput` of a column. Three things go beyond the
+standard: prefixed names in cells are expanded when a `valueUrl` yields them, a `valueUrl` is
+applied to each value of a cell that has a separator, and identifiers are unique over all tables.
+The rows of a table without primary key add to what other tables describe.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from jsonschema import Draft202012Validator
 from rdflib import XSD, Literal, URIRef
 
-from kg.build.errors import BuildError, Problem
+from kg.build.errors import Problem, problems_of
+from kg.build.table_schemas import TableSchema, read_schemas
+from kg.build.terms import Triple, canonical_decimal, term_of
 from kg.engine import BindingError
 from kg.engine.bindings import canonical
-from kg.namespaces import PREFIXES
+from kg.textfiles import CONFLICT, UNREADABLE, read_text_file
 
-Triple = tuple[URIRef, URIRef, URIRef | Literal]
+__all__ = ["Row", "Table", "Triple", "canonical_decimal", "read_tables", "term_of"]
 
 _PATTERNS: Final = {
     "string": re.compile(r".+", re.DOTALL),
@@ -50,87 +50,10 @@ _REMEDIES: Final = {
     "date": "Write YYYY-MM-DD.",
     "gYear": "Write four digits.",
     "duration": "Write an ISO 8601 duration such as P6M or PT30M.",
-    "anyURI": "Write an IRI or a prefixed name such as dg:Erythema.",
+    "anyURI": "Write a prefixed name such as dg:Erythema, or a whole address (https://...).",
 }
-
-_SCHEMA_OF_GROUPS: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["tables"],
-    "properties": {
-        "tables": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["url", "tableSchema"],
-                "properties": {"url": {"type": "string"}, "tableSchema": {"type": "string"}},
-            },
-        },
-    },
-}
-_SCHEMA_OF_SCHEMAS: Final[dict[str, Any]] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["aboutUrl", "columns"],
-    "properties": {
-        "rdfs:comment": {"type": "string"},
-        "aboutUrl": {"type": "string"},
-        "primaryKey": {"type": "string"},
-        "foreignKeys": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["columnReference", "reference"],
-                "properties": {
-                    "columnReference": {"type": "string"},
-                    "reference": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["resource", "columnReference"],
-                        "properties": {
-                            "resource": {"type": "string"},
-                            "columnReference": {"type": "string"},
-                        },
-                    },
-                },
-            },
-        },
-        "columns": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["name"],
-                "properties": {
-                    "name": {"type": "string"},
-                    "required": {"type": "boolean"},
-                    "datatype": {
-                        "oneOf": [
-                            {"enum": sorted(_PATTERNS)},
-                            {
-                                "type": "object",
-                                "additionalProperties": False,
-                                "required": ["base", "format"],
-                                "properties": {
-                                    "base": {"enum": sorted(_PATTERNS)},
-                                    "format": {"type": "string", "format": "regex"},
-                                },
-                            },
-                        ]
-                    },
-                    "separator": {"type": "string", "minLength": 1},
-                    "lang": {"type": "string"},
-                    "aboutUrl": {"type": "string"},
-                    "propertyUrl": {"type": "string"},
-                    "valueUrl": {"type": "string"},
-                    "virtual": {"type": "boolean"},
-                    "suppressOutput": {"type": "boolean"},
-                },
-            },
-        },
-    },
-}
+_MOST_DIGITS: Final = re.compile(r"[+-]?\d{0,18}(?:\.\d{0,18})?", re.ASCII)
+"""The numbers that the engine computes with; it would take longer ones for text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +66,7 @@ class Row:
         subject: the IRI that it describes.
         cells: its cells by column name; empty cells are left out.
         triples: what it says.
+        columns: for each triple the column that says it.
     """
 
     file: str
@@ -150,147 +74,125 @@ class Row:
     subject: URIRef
     cells: Mapping[str, str]
     triples: tuple[Triple, ...] = field(repr=False)
+    columns: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table that has been read: its file and its rows."""
+    """A table that has been read.
 
-    file: str
+    Attributes:
+        schema: what its columns are.
+        rows: its rows. Of rows that are malformed, what could be read.
+        is_lost: whether its rows could not be read.
+    """
+
+    schema: TableSchema = field(repr=False)
     rows: tuple[Row, ...] = field(repr=False)
+    is_lost: bool = False
+
+    @property
+    def file(self) -> str:
+        """The file, relative to the folder."""
+        return self.schema.table
 
 
-def read_tables(folder: Path) -> list[Table]:
+def read_tables(folder: Path, problems: list[Problem]) -> list[Table]:
     """Read all tables that the mapping of a folder names.
 
     Args:
         folder: holds `tables.json`, whose table URLs are relative to it.
-
-    Raises:
-        BuildError: the mapping or a table is malformed; names all problems found.
+        problems: takes all that is malformed in the mapping or a table. Where the mapping is, no
+            table can be read.
     """
-    mapping = folder / "tables.json"
-    group = _read_json(folder, mapping, _SCHEMA_OF_GROUPS)
-    problems: list[Problem] = []
-    tables = []
-    schemas = []
-    for entry in group["tables"]:
-        schema = _read_json(folder, folder / entry["tableSchema"], _SCHEMA_OF_SCHEMAS)
-        rows = tuple(_read_table(folder, entry["url"], schema, problems))
-        tables.append(Table(entry["url"], rows))
-        schemas.append(schema)
-    for table, schema in zip(tables, schemas, strict=True):
-        problems += _broken_references(table, schema, tables)
-    problems += _repeated_keys(tables, schemas)
-    if problems:
-        raise BuildError(problems)
+    malformed: list[Problem] = []
+    schemas = read_schemas(folder, malformed)
+    problems += malformed
+    if malformed:
+        return []
+    tables = [_read_table(folder, schema, problems) for schema in schemas]
+    for table in tables:
+        problems += _broken_references(table, tables)
+    problems += _repeated_keys(tables)
     return tables
 
 
-def term_of(text: str) -> URIRef:
-    """Turn a cell that names a term, as an IRI or a prefixed name, into the IRI.
-
-    Raises:
-        ValueError: the prefix is unknown, or the IRI has characters that no IRI may have.
-    """
-    prefix, colon, local = text.partition(":")
-    if colon and not local.startswith("//"):
-        if prefix not in PREFIXES:
-            raise ValueError(f"The prefix {prefix}: is unknown.")
-        text = PREFIXES[prefix] + local
-    if not colon or re.search(r"[\s<>\"{}|^`\\]", text):
-        raise ValueError(f"{text!r} is not an IRI.")
-    return URIRef(text)
-
-
-def canonical_decimal(text: str) -> str:
-    """Write a decimal number in the canonical form of XML Schema without the trailing `.0`.
-
-    The engine keeps numbers, not their spelling, and writes them so; the graph follows it.
-    """
-    shortest = format(Decimal(text).normalize(), "f")
-    return "0" if shortest == "-0" else shortest
+def _read_table(folder: Path, schema: TableSchema, problems: list[Problem]) -> Table:
+    file = read_text_file(folder / schema.table)
+    problems += problems_of(schema.table, file.faults)
+    if not file.text:
+        return Table(schema, (), is_lost=True)
+    lines = file.text.removesuffix("\n").split("\n")
+    if not file.text.endswith("\n"):
+        detail, remedy = "The last line has no end.", "End it with a line feed."
+        problems.append(Problem(schema.table, len(lines), "", detail, remedy))
+    fault = _header_fault(lines[0].split("\t"), schema.columns)
+    if fault is not None:
+        remedy = f"The columns must be: {' '.join(schema.columns)}."
+        problems.append(Problem(schema.table, 1, "", fault, remedy))
+        return Table(schema, (), is_lost=True)
+    rows = (
+        _read_row(schema, number, line.split("\t"), problems)
+        for number, line in enumerate(lines[1:], start=2)
+        if not CONFLICT.fullmatch(line)
+    )
+    return Table(schema, tuple(rows))
 
 
-def _read_json(folder: Path, path: Path, schema: Mapping[str, Any]) -> dict[str, Any]:
-    name = str(path.relative_to(folder))
-    try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise BuildError([Problem(name, 0, "", "The file is missing.", "Restore it.")]) from None
-    except json.JSONDecodeError as error:
-        problem = Problem(name, error.lineno, "", f"This is not JSON: {error.msg}.", "Mend it.")
-        raise BuildError([problem]) from error
-    except UnicodeDecodeError as error:
-        detail = f"The file is not UTF-8: {error}."
-        raise BuildError([Problem(name, 0, "", detail, "Convert it.")]) from error
-    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
-    problems = [
-        Problem(name, 0, "/".join(str(key) for key in error.path), f"{error.message}.", "Mend it.")
-        for error in validator.iter_errors(content)
-    ]
-    if problems:
-        raise BuildError(problems)
-    return content
+def _header_fault(header: Sequence[str], expected: Sequence[str]) -> str | None:
+    """Say how the first line differs from what it should be, or give None."""
+    if header == expected:
+        return None
+    missing = [name for name in expected if name not in header]
+    unknown = [repr(name) for name in header if name not in expected]
+    if len(header) == 1 and len(expected) > 1:
+        return "The first line is not divided by tabs."
+    if len(missing) > len(expected) / 2:
+        return "The first line is no header."
+    said = [f"{', '.join(missing)} missing"] if missing else []
+    said += [f"{', '.join(unknown)} unknown"] if unknown else []
+    twice = sorted({name for name in header if header.count(name) > 1})
+    said += [f"{', '.join(twice)} repeated"] if twice else []
+    return f"The columns are not as declared: {'; '.join(said) or 'their order differs'}."
 
 
-def _read_table(
-    folder: Path, name: str, schema: Mapping[str, Any], problems: list[Problem]
-) -> Iterator[Row]:
-    try:
-        text = (folder / name).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        remedy = "Restore it, or take it out of tables.json."
-        problems.append(Problem(name, 0, "", "The file is missing.", remedy))
-        return
-    except UnicodeDecodeError as error:
-        problems.append(Problem(name, 0, "", f"The file is not UTF-8: {error}.", "Convert it."))
-        return
-    lines = text.split("\n")
-    if lines.pop() != "":
-        remedy = "End it with a line feed."
-        problems.append(Problem(name, len(lines) + 1, "", "The last line has no end.", remedy))
-    expected = [column["name"] for column in schema["columns"] if not column.get("virtual")]
-    header = lines[0].split("\t") if lines else []
-    if header != expected:
-        wrong = sorted(set(header) ^ set(expected)) or ["the order"]
-        remedy = f"The columns must be: {' '.join(expected)}."
-        problems.append(Problem(name, 1, "", f"The header differs in {', '.join(wrong)}.", remedy))
-        return
-    for number, line in enumerate(lines[1:], start=2):
-        cells = line.split("\t")
-        if len(cells) != len(expected):
-            detail = f"The row has {len(cells)} cells instead of {len(expected)}."
-            problems.append(Problem(name, number, "", detail, "Separate cells by single tabs."))
-            continue
-        row = _read_row(name, number, dict(zip(expected, cells, strict=True)), schema, problems)
-        if row is not None:
-            yield row
+def _subject_of_row(schema: TableSchema, number: int, cells: Sequence[str]) -> Row:
+    """Take from a row only what it describes, so that nobody is told that it is unknown."""
+    given = {name: cell for name, cell in zip(schema.columns, cells, strict=False) if cell}
+    subject = URIRef(_filled(schema.content["aboutUrl"], given))
+    return Row(schema.table, number, subject, given, (), ())
 
 
 def _read_row(
-    name: str,
-    number: int,
-    given: Mapping[str, str],
-    schema: Mapping[str, Any],
-    problems: list[Problem],
-) -> Row | None:
-    found: list[Problem] = []
-    for column, cell in given.items():
-        if cell != cell.strip() or "\r" in cell:
-            detail = "The cell begins or ends with white space."
-            found.append(Problem(name, number, column, detail, "Remove it."))
-    cells = {column: cell for column, cell in given.items() if cell}
-    subject = URIRef(_filled(schema["aboutUrl"], cells))
+    schema: TableSchema, number: int, cells: Sequence[str], problems: list[Problem]
+) -> Row:
+    def wrong(column: str, detail: str, remedy: str) -> None:
+        problems.append(Problem(schema.table, number, column, detail, remedy))
+
+    if len(cells) != len(schema.columns):
+        detail = f"The row has {len(cells)} cells instead of {len(schema.columns)}."
+        remedy = "Separate cells by single tabs; leave none out and put none into a cell."
+        if not any(cells):
+            detail, remedy = "The line is empty.", "Take it out."
+        wrong("", detail, remedy)
+        return _subject_of_row(schema, number, cells)
+    for column, cell in zip(schema.columns, cells, strict=True):
+        if cell != cell.strip():
+            wrong(column, "The cell begins or ends with white space.", "Remove it.")
+    row = _subject_of_row(schema, number, [cell.strip() for cell in cells])
+    if any(UNREADABLE in cell for cell in cells):
+        return row  # the file is refused for it
     triples: list[Triple] = []
-    for column in schema["columns"]:
+    columns: list[str] = []
+    for column in schema.content["columns"]:
         try:
-            triples += _column_triples(subject, column, cells)
+            said = _column_triples(row.subject, column, row.cells)
         except ValueError as error:
-            detail, remedy = error.args if len(error.args) > 1 else (str(error), "Mend the cell.")
-            found.append(Problem(name, number, column["name"], detail, remedy))
-    problems += found
-    return None if found else Row(name, number, subject, cells, tuple(triples))
+            wrong(column["name"], *error.args)
+        else:
+            triples += said
+            columns += [column["name"]] * len(said)
+    return Row(row.file, number, row.subject, row.cells, tuple(triples), tuple(columns))
 
 
 def _column_triples(
@@ -330,11 +232,7 @@ def _value(column: Mapping[str, Any], cells: Mapping[str, str]) -> URIRef | Lite
     base = datatype if isinstance(datatype, str) else datatype["base"]
     text = cells[column["name"]]
     if not column.get("virtual"):
-        pattern = None if isinstance(datatype, str) else datatype["format"]
-        if not _PATTERNS[base].fullmatch(text):
-            raise ValueError(f"{text!r} is not of the type {base}.", _REMEDIES[base])
-        if pattern is not None and not re.fullmatch(pattern, text, re.ASCII):
-            raise ValueError(f"{text!r} is not accepted.", f"It must match {pattern}.")
+        _check_value(text, column, base, None if isinstance(datatype, str) else datatype["format"])
     if "valueUrl" in column:
         try:
             return term_of(_filled(column["valueUrl"], cells))
@@ -348,6 +246,35 @@ def _value(column: Mapping[str, Any], cells: Mapping[str, str]) -> URIRef | Lite
     return Literal(lexical, datatype=XSD[base])
 
 
+def _check_value(text: str, column: Mapping[str, Any], base: str, pattern: str | None) -> None:
+    """Refuse a value that is not of the type of its column.
+
+    Raises:
+        ValueError: with what is wrong and, as second argument, the remedy.
+    """
+    if not text:
+        raise ValueError("A value is empty.", f"Take out one {column['separator']}.")
+    is_name = "valueUrl" in column and "://" not in text
+    if is_name and (found := re.search(r"[\s,;|]+", text)):
+        raise ValueError(f"{text!r} is no single name: it has {found[0]!r}.", _separation(column))
+    if not _PATTERNS[base].fullmatch(text):
+        raise ValueError(f"{text!r} is not of the type {base}.", _REMEDIES[base])
+    if base in ("decimal", "integer") and not _MOST_DIGITS.fullmatch(text):
+        raise ValueError("The number has too many digits.", "Give at most 18 on each side.")
+    if pattern is not None and not re.fullmatch(pattern, text, re.ASCII):
+        raise ValueError(f"{text!r} is not accepted.", f"It must match {pattern}.")
+    before = str(column.get("valueUrl", "")).partition("{")[0]
+    if before and is_name and ":" in text:
+        raise ValueError(f"{text!r} is more than the name.", f"Write only what follows {before}.")
+
+
+def _separation(column: Mapping[str, Any]) -> str:
+    """Say how several values are written in a column."""
+    if "separator" in column:
+        return f"Separate several names by {column['separator']} alone."
+    return "This column takes one name."
+
+
 def _filled(template: str, cells: Mapping[str, str]) -> str:
     """Fill a URI template: `{name}` percent-encodes the cell, `{+name}` puts it as it is."""
 
@@ -358,35 +285,26 @@ def _filled(template: str, cells: Mapping[str, str]) -> str:
     return re.sub(r"\{(?P<reserved>\+?)(?P<name>\w+)\}", value, template)
 
 
-def _broken_references(
-    table: Table, schema: Mapping[str, Any], tables: Sequence[Table]
-) -> Iterator[Problem]:
-    for key in schema.get("foreignKeys", ()):
-        column = key["columnReference"]
-        reference = key["reference"]
-        known = {
-            row.cells.get(reference["columnReference"])
-            for each in tables
-            if each.file == reference["resource"]
-            for row in each.rows
-        }
+def _broken_references(table: Table, tables: Sequence[Table]) -> Iterator[Problem]:
+    for key in table.schema.content.get("foreignKeys", ()):
+        column, reference = key["columnReference"], key["reference"]
+        other = next(each for each in tables if each.file == reference["resource"])
+        known = {row.cells.get(reference["columnReference"]) for row in other.rows}
         for row in table.rows:
-            if column in row.cells and row.cells[column] not in known:
+            if not other.is_lost and column in row.cells and row.cells[column] not in known:
                 detail = f"{row.cells[column]!r} is not in {reference['resource']}."
                 yield Problem(row.file, row.line, column, detail, "Correct it, or add it there.")
 
 
-def _repeated_keys(
-    tables: Iterable[Table], schemas: Iterable[Mapping[str, Any]]
-) -> Iterator[Problem]:
-    """Find rows that describe what another row, of whatever table, describes already."""
-    first: dict[URIRef, Row] = {}
-    for table, schema in zip(tables, schemas, strict=True):
-        if "primaryKey" not in schema:
-            continue
+def _repeated_keys(tables: Iterable[Table]) -> Iterator[Problem]:
+    """Find rows that describe, or add to, what another such row describes or adds to already."""
+    first: dict[tuple[URIRef, bool], Row] = {}
+    for table in tables:
+        key = table.schema.key
+        column = table.schema.columns[0] if key is None else key
         for row in table.rows:
-            other = first.setdefault(row.subject, row)
-            if other is not row:
-                detail = f"{row.cells.get(schema['primaryKey'])!r} stands in {other.file} already."
+            other = first.setdefault((row.subject, key is None), row)
+            if other is not row and column in row.cells:
+                detail = f"{row.cells[column]!r} stands in {other.file} already."
                 remedy = f"See line {other.line} there; identifiers are used once."
-                yield Problem(row.file, row.line, schema["primaryKey"], detail, remedy)
+                yield Problem(row.file, row.line, column, detail, remedy)

@@ -2,69 +2,113 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
-from rdflib import BNode, Graph, Literal, URIRef
+from rdflib import DCTERMS, OWL, PROV, RDF, RDFS, SH, SKOS, BNode, Graph, Literal, URIRef
 from rdflib.compare import to_canonical_graph
+from rdflib.namespace import DefinedNamespace
 from rdflib.plugins.parsers.notation3 import BadSyntax
 
-from kg.build.errors import BuildError, Problem
-from kg.build.tables import Triple
+from kg.build.errors import Problem, problems_of
+from kg.build.terms import Triple, term_of
 from kg.engine import BindingError
 from kg.engine.bindings import canonical
-from kg.namespaces import BASE
+from kg.namespaces import BASE, PREFIXES, curie
+from kg.textfiles import CONFLICT, read_text_file
 
-_SKOLEM = BASE + ".well-known/genid/"
-_NUMBER = re.compile(r"^@?prefix|^PREFIX")
+_SKOLEM: Final = BASE + ".well-known/genid/"
+_NOWHERE: Final = "https://relative.invalid/"
+"""What relative IRIs are read with, so that they are found."""
+
+_PREFIX: Final = re.compile(r"\s*@?prefix\s+([\w-]*):\s*<([^>]*)>", re.IGNORECASE)
+_VOCABULARIES: Final[tuple[type[DefinedNamespace], ...]] = (
+    DCTERMS, OWL, PROV, RDF, RDFS, SH, SKOS,
+)  # fmt: skip
+"""Vocabularies whose terms are known by name."""
 
 
-def read_turtle(folder: Path, path: Path) -> Iterator[Triple]:
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A Turtle file that has been read.
+
+    Attributes:
+        file: its name, relative to the folder.
+        graph: the named graph that it belongs to.
+        triples: what it says; nothing if it is no Turtle.
+        lines: the line, counted from 1, on which each of its subjects begins, by IRI.
+        text: the whole file.
+    """
+
+    file: str
+    graph: str
+    triples: frozenset[Triple] = field(repr=False)
+    lines: Mapping[str, int] = field(repr=False)
+    text: str = field(repr=False)
+
+    def line_of(self, subject: URIRef, term: object = None) -> int:
+        """Give the line on which something is said of a subject, or where it begins; 0: unknown.
+
+        Args:
+            subject: what is described.
+            term: what is named there.
+        """
+        name = subject.removeprefix(_NOWHERE)
+        start = self.lines.get(name, 0)
+        if not start or not isinstance(term, URIRef):
+            return start
+        end = min((line for line in self.lines.values() if line > start), default=None)
+        written = (curie(term), f"<{term.removeprefix(_NOWHERE)}>")
+        pattern = "|".join(rf"(?<![\w:-]){re.escape(each)}(?![\w/-])" for each in written)
+        lines = self.text.split("\n")[start - 1 : None if end is None else end - 1]
+        found = (number for number, line in enumerate(lines, start) if re.search(pattern, line))
+        return next(found, start)
+
+
+def read_document(folder: Path, path: Path, graph: str, problems: list[Problem]) -> Document:
     """Read a Turtle file.
 
     A blank node, such as a member of a list, becomes an IRI made from what is said of it, so that
     it is the same in every build and can be looked up.
 
     Args:
-        folder: what the name of the file is given relative to in messages.
+        folder: what the name of the file is given relative to.
         path: the file.
-
-    Raises:
-        BuildError: the file is not Turtle.
+        graph: the named graph that it belongs to.
+        problems: takes what is wrong: no Turtle, or terms that are none.
     """
-    graph = Graph()
-    try:
-        graph.parse(path, format="turtle")
-    except (BadSyntax, UnicodeDecodeError, ValueError) as error:
-        raise BuildError([_problem(str(path.relative_to(folder)), error)]) from error
-    if any(isinstance(term, BNode) for triple in graph for term in triple):
-        graph = to_canonical_graph(graph)
-    for subject, predicate, value in graph:
-        yield _named(subject), URIRef(str(predicate)), _named_or_literal(value)
+    name = path.relative_to(folder).as_posix()
+    file = read_text_file(path)
+    found = [*problems_of(name, file.faults), *_foreign_prefixes(name, file.text)]
+    lines = _lines_of_subjects(file.text)
+    triples: frozenset[Triple] = frozenset()
+    if not any(CONFLICT.fullmatch(line) for line in file.text.split("\n")):
+        try:
+            triples = frozenset(_triples(file.text))
+        except (BadSyntax, AssertionError, IndexError, ValueError) as error:
+            found.append(_syntax_problem(name, error, max(lines.values(), default=0)))
+    document = Document(name, graph, triples, lines, file.text)
+    faulty = {term for triple in triples for term in triple if _fault(term) is not None}
+    found += (
+        Problem(name, document.line_of(triple[0], term), "", str(_fault(term)), "Correct it.")
+        for triple in triples
+        for term in faulty.intersection(triple)
+    )
+    problems += found
+    return document
 
 
-def lines_of_subjects(path: Path) -> dict[str, int]:
-    """Give the line, counted from 1, on which each subject of a hand-kept Turtle file begins.
+def fault_of_term(term: URIRef | Literal) -> str | None:
+    """Say what is wrong with a term, or give None.
 
-    Subjects are taken as they are written at the beginning of a line.
+    rdflib lets illegal characters and values of the wrong type pass.
     """
-    lines: dict[str, int] = {}
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        if line and not line[0].isspace() and line[0] not in "#.]" and not _NUMBER.match(line):
-            lines.setdefault(line.split(maxsplit=1)[0], number)
-    return lines
-
-
-def fault(term: URIRef | Literal) -> str | None:
-    """Say what is wrong with a term that a Turtle file has, or give None.
-
-    The parser lets relative IRIs, illegal characters and values of the wrong type pass.
-    """
-    if isinstance(term, URIRef) and term.startswith("file:"):
-        return f"An IRI is relative: {term.rpartition('/')[2]}."
     if isinstance(term, Literal) and term.ill_typed:
-        return f"{str(term)!r} is not of the type {term.datatype}."
+        return f"{str(term)!r} is not of the type {curie(str(term.datatype))}."
     try:
         canonical(term)
     except BindingError as error:
@@ -72,12 +116,72 @@ def fault(term: URIRef | Literal) -> str | None:
     return None
 
 
-def _problem(name: str, error: Exception) -> Problem:
+def _fault(term: URIRef | Literal) -> str | None:
+    """Say what is wrong with a term of a Turtle file, or give None."""
+    if not isinstance(term, URIRef):
+        return fault_of_term(term)
+    if term.startswith(_NOWHERE):
+        return f"An IRI is relative: {term.removeprefix(_NOWHERE)}."
+    for vocabulary in _VOCABULARIES:
+        if term.startswith(str(vocabulary)) and term not in vocabulary:
+            local = term.removeprefix(str(vocabulary))
+            near = difflib.get_close_matches(local, vocabulary.__annotations__, n=1, cutoff=0.7)
+            meant = f"; is {curie(vocabulary[near[0]])} meant?" if near else "."
+            return f"{curie(term)} is no term of that vocabulary{meant}"
+    return fault_of_term(term)
+
+
+def _triples(text: str) -> Iterator[Triple]:
+    graph = Graph()
+    graph.parse(data=text, format="turtle", publicID=_NOWHERE)
+    if any(isinstance(term, BNode) for triple in graph for term in triple):
+        graph = to_canonical_graph(graph)
+    for subject, predicate, value in graph:
+        yield _named(subject), URIRef(str(predicate)), _named_or_literal(value)
+
+
+def _lines_of_subjects(text: str) -> dict[str, int]:
+    """Give the line on which each subject begins, which are written at the beginning of lines."""
+    lines: dict[str, int] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line and not line[0].isspace() and line[0] not in "#.]" and not _PREFIX.match(line):
+            lines.setdefault(_written_iri(line.split(maxsplit=1)[0]), number)
+    return lines
+
+
+def _written_iri(text: str) -> str:
+    """Give the IRI that a subject, as it is written in a file, stands for."""
+    try:
+        return text[1:-1] if text.startswith("<") else str(term_of(text.replace("\\", "")))
+    except ValueError:
+        return text
+
+
+def _foreign_prefixes(name: str, text: str) -> Iterator[Problem]:
+    """Find prefixes that stand for something else than they do in all other files."""
+    for number, line in enumerate(text.split("\n"), start=1):
+        declared = _PREFIX.match(line)
+        if declared and declared[2] != PREFIXES.get(declared[1], declared[2]):
+            detail = f"The prefix {declared[1]}: does not stand for <{declared[2]}>."
+            remedy = f"Correct it to <{PREFIXES[declared[1]]}>."
+            yield Problem(name, number, "", detail, remedy)
+
+
+def _syntax_problem(name: str, error: Exception, last: int) -> Problem:
+    """Say where a file is no Turtle.
+
+    Args:
+        name: the file.
+        error: what the parser raised.
+        last: the line on which the last subject begins.
+    """
+    remedy = "Mend the syntax there, or just above."
+    if isinstance(error, (AssertionError, IndexError)):
+        detail = "This is not Turtle: the file ends within the statement that begins here."
+        return Problem(name, last, "", detail, "Finish it.")
     line = error.lines + 1 if isinstance(error, BadSyntax) else 0
-    reason = str(error).splitlines()[-1] if str(error) else type(error).__name__
-    if isinstance(error, BadSyntax):
-        reason = getattr(error, "_why", reason)
-    return Problem(name, line, "", f"This is not Turtle: {reason}.", "Mend the syntax there.")
+    reason = getattr(error, "_why", None) or str(error).splitlines()[-1]
+    return Problem(name, line, "", f"This is not Turtle: {reason.rstrip('.')}.", remedy)
 
 
 def _named(node: object) -> URIRef:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Final
 
 from rdflib import Graph
 
-from kg.namespaces import BASE, ONTOLOGY
+from kg.namespaces import BASE, DGD, ONTOLOGY, PREFIXES
 from kg.validate.checks import Check, CheckError, findings, read_checks
 from kg.validate.inputs import Data, ValidationInputError, read
 from kg.validate.report import Finding, ValidationReport
-from kg.validate.shapes import aimed_at, background_graph, shapes_graph
+from kg.validate.shapes import aimed_at, background_graph, shapes_graph, with_background
 from kg.validate.verdict import ShapesError, accelerated_verdict, reference_verdict
 
 __all__ = [
@@ -29,7 +30,11 @@ __all__ = [
     "validate",
 ]
 
-_HEADER = f"<{ONTOLOGY}> <http://www.w3.org/1999/02/22-rdf-syntax-ns#type> <http://www.w3.org/2002/07/owl#Ontology>"
+_WHOLE: Final = f"<{DGD}dataset> <{PREFIXES['dcterms']}conformsTo> <{ONTOLOGY}> ."
+"""What a built dataset says of itself."""
+
+_GENERATED: Final = ".well-known/genid/"
+"""How names begin that blank nodes get, below our own."""
 
 
 def validate(
@@ -42,12 +47,12 @@ def validate(
 ) -> ValidationReport:
     """Check data against shapes.
 
-    Data with the header of the ontology are taken to be a whole dataset. Other data are a part,
-    such as the new claims of a curator: they are read together with a background, so that the
-    terms and sources that they name are known, and only what they themselves describe is
-    reported; their blank nodes get names. Named graphs are joined into one, without that of the
-    shapes. A whole dataset is also put to the checks in `ontology/checks/`, unless other shapes are
-    given.
+    What the build writes says of itself that it is a whole dataset. Other data are a part, such as
+    the new claims of a curator: they are read together with a background, so that the terms and
+    sources that they name are known; what they describe takes the place of what the background
+    says of it; and only what they describe is reported. Their blank nodes get names. Named graphs
+    are joined into one, without that of the shapes. Unless other shapes are given, the data are
+    also put to the checks in `ontology/checks/`.
 
     Args:
         data: a graph, a dataset, N-Quads as bytes, or files (.ttl .trig .nt .nq .rdf .owl
@@ -70,15 +75,18 @@ def validate(
     with _without_remarks_of_rdflib():
         material = read(data)
         places = {**material.origins, **(origins or {})}
-        if _HEADER in material.ntriples:
+        if _WHOLE in material.ntriples:
             found = verdict(material.ntriples, shapes) + findings(material.ntriples, checks)
             return ValidationReport.of(found, places)
-        own = material.graph().skolemize(authority=BASE)
+        own = material.graph().skolemize(authority=BASE, basepath=_GENERATED)
         described = frozenset(str(subject) for subject in own.subjects())
-        joined = own + (background_graph() if background is None else background)
+        joined = with_background(own, background_graph() if background is None else background)
         aimed, unchecked = aimed_at(shapes, joined, described)
-        rdf = verdict(joined.serialize(format="nt"), aimed)
-    return ValidationReport.of(rdf, places, unchecked=unchecked).about(described)
+        ntriples = joined.serialize(format="nt")
+        found = verdict(ntriples, aimed) + findings(ntriples, checks)
+    checked = len(unchecked) < len(described)
+    report = ValidationReport.of(found, places, unchecked=unchecked, checked=checked)
+    return report.about(described)
 
 
 @contextmanager

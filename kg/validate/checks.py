@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
 
-from kg.engine import EngineError, Query, ResultKind
+from kg.build.errors import BuildError, Problem
+from kg.engine import EngineError, Query, QuerySyntaxError, ResultKind
 from kg.engine.inprocess import InProcessEngine
 from kg.headers import HeaderError, read_header
 from kg.namespaces import DGD, GRAPH
@@ -30,8 +31,8 @@ _HEADER: Final = {
 }
 
 
-class CheckError(Exception):
-    """A check itself is malformed, so that nothing can be said about the data."""
+class CheckError(BuildError):
+    """Checks themselves are malformed, so that nothing can be said about the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class Check:
     text: str
 
     @property
+    def file(self) -> str:
+        """Its file, relative to the ontology folder."""
+        return f"checks/{self.name}.rq"
+
+    @property
     def iri(self) -> URIRef:
         """Name the check in reports."""
         return URIRef(f"{DGD}check/{self.name}")
@@ -66,19 +72,37 @@ def read_checks(folder: Path = ONTOLOGY_FOLDER / "checks") -> tuple[Check, ...]:
         folder: by default that of the ontology.
 
     Raises:
-        CheckError: a header is malformed.
+        CheckError: headers are malformed, or queries do not parse; names all of them.
     """
-    return tuple(_read(path) for path in sorted(folder.glob("*.rq")))
+    problems: list[Problem] = []
+    checks = [_read(path, problems) for path in sorted(folder.glob("*.rq"))]
+    if problems:
+        raise CheckError(problems)
+    return tuple(check for check in checks if check is not None)
 
 
-def _read(path: Path) -> Check:
+def _read(path: Path, problems: list[Problem]) -> Check | None:
+    """Read a check; None if it is malformed, which is added to the problems."""
     try:
         header = read_header(path, _HEADER)
     except HeaderError as error:
-        raise CheckError(str(error)) from error
+        file = f"checks/{path.name}"
+        problems.append(Problem(file, error.line, "", error.detail, "Mend the header."))
+        return None
     values = header.values
     remedy = " ".join(values["remedy"].split())
-    return Check(path.stem, values["title"], values["severity"], remedy, header.text)
+    check = Check(path.stem, values["title"], values["severity"], remedy, header.text)
+    try:
+        InProcessEngine(b"", version="empty").check(check.text)
+    except EngineError as error:
+        problems.append(_problem(check, error))
+    return check
+
+
+def _problem(check: Check, error: EngineError) -> Problem:
+    if isinstance(error, QuerySyntaxError):
+        return Problem(check.file, error.line, "", error.detail, error.hint or "Mend the query.")
+    return Problem(check.file, 0, "", str(error), "Mend the query.")
 
 
 def findings(ntriples: str, checks: Iterable[Check]) -> Graph:
@@ -111,11 +135,16 @@ def _rows(check: Check, engine: InProcessEngine) -> list[Mapping[str, Any]]:
     try:
         answer = engine.run(Query(check.text))
     except EngineError as error:
-        raise CheckError(f"{check.name}: {error}") from error
+        raise CheckError([_problem(check, error)]) from error
     content = json.loads(answer.body) if answer.kind is ResultKind.SOLUTIONS else {"head": {}}
     if _OFFENDER not in content["head"].get("vars", ()):
-        raise CheckError(f"{check.name}: it does not select ?{_OFFENDER}.")
+        detail, remedy = f"The check does not select ?{_OFFENDER}.", "Select what has to be mended."
+        raise CheckError([Problem(check.file, 0, "", detail, remedy)])
     rows: list[Mapping[str, Any]] = content["results"]["bindings"]
+    if any(row.get(_OFFENDER, {}).get("type") != "uri" for row in rows):
+        detail = f"The check finds a ?{_OFFENDER} that is no IRI."
+        remedy = "Select the record that has to be mended."
+        raise CheckError([Problem(check.file, 0, "", detail, remedy)])
     return rows
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +75,8 @@ class Material:
 
     Attributes:
         ntriples: its triples, as N-Triples.
-        origins: for IRIs of subjects, the file and line that describe them.
+        origins: for IRIs of subjects, the file and line that describe them; several are separated
+            by semicolons.
     """
 
     ntriples: str = field(repr=False)
@@ -99,7 +101,11 @@ def read(data: Data) -> Material:
     if not paths:
         raise ValidationInputError(None, 0, "No file was given.", "Name at least one.")
     read_files = [_read_file(path) for path in paths]
-    origins = {iri: place for each in reversed(read_files) for iri, place in each.origins.items()}
+    places: dict[str, list[str]] = defaultdict(list)
+    for each in read_files:
+        for iri, place in each.origins.items():
+            places[iri].append(place)
+    origins = {iri: "; ".join(dict.fromkeys(several)) for iri, several in places.items()}
     return Material("".join(each.ntriples for each in read_files), origins)
 
 

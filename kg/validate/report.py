@@ -13,7 +13,7 @@ from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
 from rdflib.collection import Collection
 from rdflib.term import Node
 
-from kg.namespaces import DGD, ONTOLOGY, curie
+from kg.namespaces import BASE, DGD, ONTOLOGY, curie
 
 _SEVERITIES: Final = ("Violation", "Warning", "Info")
 """The severities, the gravest first."""
@@ -65,15 +65,22 @@ class ValidationReport:
     Attributes:
         findings: what does not keep to the shapes, sorted.
         unchecked: subjects that no shape is for. Filled when a part is validated.
+        checked: whether a shape is for any subject at all, so that the verdict means something.
     """
 
     findings: tuple[Finding, ...]
     unchecked: tuple[str, ...] = ()
+    checked: bool = True
     _rdf: Mapping[Finding, Graph] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(
-        cls, rdf: Graph, origins: Mapping[str, str], *, unchecked: tuple[str, ...] = ()
+        cls,
+        rdf: Graph,
+        origins: Mapping[str, str],
+        *,
+        unchecked: tuple[str, ...] = (),
+        checked: bool = True,
     ) -> ValidationReport:
         """Read a report of a SHACL engine.
 
@@ -81,10 +88,11 @@ class ValidationReport:
             rdf: the report.
             origins: for IRIs of records, where they are described.
             unchecked: subjects that no shape is for.
+            checked: whether a shape is for any subject.
         """
         results = (_described(rdf, each) for each in rdf.objects(None, SH.result))
         found = {_finding(result, origins): result for result in results}
-        return cls(tuple(sorted(found, key=Finding.place)), unchecked, found)
+        return cls(tuple(sorted(found, key=Finding.place)), unchecked, checked, found)
 
     @property
     def conforms(self) -> bool:
@@ -117,6 +125,7 @@ class ValidationReport:
         names = Finding.__slots__
         return {
             "conforms": self.conforms,
+            "checked": self.checked,
             "findings": [{name: getattr(each, name) for name in names} for each in self.findings],
             "unchecked": list(self.unchecked),
         }
@@ -136,6 +145,8 @@ class ValidationReport:
         ]
         counted = ", ".join(filter(None, counts))
         verdict = "The data conform to the shapes" if self.conforms else "The data do not conform"
+        if not self.checked and self.conforms:
+            verdict = f"Nothing was checked: see that names begin with {BASE}"
         return f"{verdict}: {counted}." if counted else f"{verdict}."
 
 

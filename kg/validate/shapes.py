@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Final
 
 from rdflib import RDF, RDFS, SH, SKOS, Graph, Literal, URIRef
+from rdflib.plugins.parsers.notation3 import BadSyntax
 from rdflib.term import Node
 
+from kg.build.errors import BuildError, Problem
+from kg.build.turtle import read_document
 from kg.namespaces import DG, DGD, ONTOLOGY
 
 ONTOLOGY_FOLDER: Final = Path(__file__).resolve().parents[2] / "ontology"
 """The ontology that is shipped."""
 
-_BACKGROUND: Final = ("dermograph.ttl", "schemes.ttl", "concepts/*.ttl")
+_BACKGROUND: Final = ("dermograph.ttl", "schemes.ttl", "concepts/*.ttl", "functions.ttl")
 """The Turtle files of the ontology that hold knowledge."""
 
 _RECORDS: Final = (
@@ -25,6 +28,9 @@ _RECORDS: Final = (
         (f"claims/{name}.tsv", "id", DGD + "claim/", RDF.type, URIRef(DG + "Claim"))
         for name in ("clinical", "physics", "founding-text")
     ),
+    ("claims/settings-*.tsv", "id", DGD + "setting/", RDF.type, URIRef(DG + "Setting")),
+    ("spectra/spectra.tsv", "key", DGD + "spectrum/", RDF.type, URIRef(DG + "Spectrum")),
+    ("spectra/points.tsv", "id", DGD + "spectrum/", RDF.type, URIRef(DG + "SpectralPoint")),
     ("units.tsv", "slug", DGD + "unit/", SKOS.notation, "code"),
 )
 """What is said of each row of a table that others refer to: the files, the column that names the
@@ -45,7 +51,7 @@ def shapes_graph(folder: Path = ONTOLOGY_FOLDER / "shapes") -> Graph:
 
 @cache
 def background_graph(folder: Path = ONTOLOGY_FOLDER) -> Graph:
-    """Give what a part is read with: the ontology, and the names of its sources and claims.
+    """Give what a part is read with: the ontology, and the names of its records.
 
     Args:
         folder: an ontology folder; by default the one that is shipped. Do not change the graph.
@@ -59,10 +65,29 @@ def background_graph(folder: Path = ONTOLOGY_FOLDER) -> Graph:
     return graph
 
 
+def with_background(part: Graph, background: Graph) -> Graph:
+    """Join a part with its background.
+
+    Of a record whose kind the part states, nothing is taken from the background, so that a file
+    that was changed can be validated although its former state ships.
+    """
+    joined = part + background
+    for renewed in set(part.subjects(RDF.type)):
+        for triple in background.triples((renewed, None, None)):
+            if triple not in part:
+                joined.remove(triple)
+    return joined
+
+
 def _joined(paths: Iterable[Path]) -> Graph:
     graph = Graph()
     for path in paths:
-        graph.parse(path, format="turtle")
+        try:
+            graph.parse(path, format="turtle")
+        except (BadSyntax, AssertionError, IndexError, ValueError) as error:
+            problems: list[Problem] = []
+            read_document(path.parent, path, "", problems)
+            raise BuildError(problems) from error
     return graph
 
 

@@ -239,10 +239,10 @@ def test_claims_are_labelled_with_a_sentence(ontology: SmallOntology) -> None:
 
     for label in (
         "laser resurfacing has risk erythema (12 of 63) [SMITH2001]",
-        "laser resurfacing has risk erythema, itch [SMITH2001]",
-        "negated: laser resurfacing has risk itch [SMITH2001]",
-        "laser resurfacing uses fluence 20 and 40 Cel [SMITH2001]",
-        "laser resurfacing has risk itch (2 to 5 um) [SMITH2001]",
+        "laser resurfacing has risk erythema and itch [SMITH2001]",
+        "laser resurfacing does not have risk itch [SMITH2001]",
+        "laser resurfacing uses fluence 20 and 40 °C [SMITH2001]",
+        "laser resurfacing has risk itch (2 to 5 µm) [SMITH2001]",
         "laser resurfacing has risk some redness (12%) [SMITH2001]",
     ):
         assert f'"{label}"@en' in text
@@ -292,6 +292,18 @@ def test_problems_are_sorted_and_counted() -> None:
         "2 problems:\na.ttl: Bad. Fix.\nb.tsv, line 3, column x: Wrong. Mend."
     )
     assert str(BuildError(problems[:1])).startswith("1 problem:\n")
+
+
+def test_what_is_wrong_with_a_whole_file_is_told_first_and_thousands_are_cut_short() -> None:
+    """The cause is not buried under what comes of it, and the message stays readable."""
+    many = [Problem("a.tsv", line, "x", "Unknown.", "Mend.") for line in range(1, 3001)]
+    error = BuildError([*many, Problem("z.ttl", 0, "", "The file is missing.", "Restore it.")])
+
+    lines = str(error).split("\n")
+    assert lines[:2] == ["3001 problems:", "z.ttl: The file is missing. Restore it."]
+    assert lines[-1].startswith("... and 2901 more")
+    assert len(lines) == 102
+    assert len(error.problems) == 3001
 
 
 def test_every_record_is_of_a_class_of_ours(dataset: Dataset) -> None:

@@ -107,9 +107,9 @@ _MISTAKES = (
     ("#+ title: What is there?", "# title: What is there?", 1, "no header"),
     ("#+ description: All of it.", "#+ title: Again", 2, "title is given twice"),
     ("#+ description: All of it.", "#+ description: [All of it.", 3, "not YAML"),
-    ("#+ description: All of it.", "#+ descripton: All of it.", 1, "'descripton'"),
-    ("#+ params:", "#+ parameters:", 1, "'parameters'"),
-    ("#+     required: true", "#+     requird: true", 4, "'requird'"),
+    ("#+ description: All of it.", "#+ descripton: All of it.", 2, "descripton is unknown; did you mean description?"),
+    ("#+ params:", "#+ parameters:", 3, "parameters is unknown"),
+    ("#+     required: true", "#+     requird: true", 8, "requird is unknown; did you mean required?"),
     ("#+     required: true", "#+     required: maybe", 8, "not of type 'boolean'"),
     ("#+     required: true", "#+     required: true\n#+     default: dg:Erythema", 4, "can have no default"),
     ("#+     description: about what\n", "", 4, "'description' is a required property"),
@@ -173,7 +173,7 @@ def test_a_name_that_makes_no_address_is_refused(tmp_path: Path, name: str) -> N
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "no header"), (b"#+ title: \xff\n", "not UTF-8"), (b"#+ - a\n#+ - b\n", "key: value")],
+    [(b"", "is empty"), (b"#+ title: \xff\n", "not UTF-8"), (b"#+ - a\n#+ - b\n", "key: value")],
 )
 def test_a_file_without_readable_header_is_refused(
     tmp_path: Path, content: bytes, said: str

@@ -95,7 +95,7 @@ def test_what_is_no_proportion_has_no_interval(events: int, total: int) -> None:
         wilson_interval(events, total)
 
 
-_UNITS = units_of(read_tables(ONTOLOGY_FOLDER))
+_UNITS = units_of(read_tables(ONTOLOGY_FOLDER, []))
 
 
 @pytest.mark.parametrize(

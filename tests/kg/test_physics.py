@@ -234,6 +234,18 @@ class TestFormulas:
             with pytest.raises(ValueError, match="too large"):
                 compute()
 
+    def test_what_no_float_holds_apart_from_zero_is_an_error(self) -> None:
+        """A result that a float would round to zero is an error, not zero."""
+        tiny, huge = Quantity(5e-324, "cm-1"), Quantity(1e308, "cm-1")
+        for compute in (
+            lambda: absorption_ratio(tiny, huge),
+            lambda: thermal_relaxation_time(Quantity(1e-200, "um"), 4, WATER_DIFFUSIVITY),
+            lambda: Quantity(5e-324, "nm").to("m"),
+        ):
+            with pytest.raises(ValueError, match="too small"):
+                compute()
+        assert Quantity(0.0, "nm").to("m").value == 0
+
 
 class TestSpectra:
     """A spectrum is read between its points, and not beyond them."""

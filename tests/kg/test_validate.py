@@ -14,6 +14,7 @@ from rdflib import RDF, RDFS, SH, Dataset, Graph, Literal, URIRef
 
 import kg
 from kg.namespaces import DG, DGD, GRAPH
+from kg.shipped import ONTOLOGY_FOLDER
 from kg.validate import (
     ShapesError,
     ValidationInputError,
@@ -133,6 +134,52 @@ def test_what_only_the_background_knows_is_known() -> None:
 
     assert "ClaimShape-source" in {shape for _, shape in _broken(_report(cited))}
     assert _report(cited, background=background).conforms
+
+
+def test_what_a_part_describes_takes_the_place_of_what_ships(tmp_path: Path) -> None:
+    """A changed copy of a file of concepts is judged by itself, not together with its original."""
+    text = (ONTOLOGY_FOLDER / "concepts" / "tissue.ttl").read_text(encoding="utf-8")
+    path = _written(tmp_path, "tissue.ttl", text.replace(" that is ", " that, as we see it, is "))
+    wrong = _written(
+        tmp_path, "wrong.ttl", text.replace('skos:definition "A', 'skos:definition "a', 1)
+    )
+
+    assert validate(path, accelerated=True).findings == ()
+    assert [shape for _, shape in _broken(validate(wrong, accelerated=True))] == [
+        "ClassShape-definition"
+    ]
+
+
+def test_a_new_name_of_a_known_term_is_read_together_with_the_term() -> None:
+    """A part that adds to a term without describing it anew may use the term."""
+    report = _report(_CLAIM + 'dg:Erythema dg:layTerm "erythema"@en .\n')
+
+    assert _broken(report) == [
+        (f"{DG}Erythema", f"{DGD}check/repeated-name"),
+        (f"{DG}Erythema", "ClassShape-layTerm"),
+    ]
+
+
+def test_a_part_is_put_to_the_checks() -> None:
+    """A unit that does not fit is found in the claims of a curator before they are shipped."""
+    claim = _CLAIM.replace("dg:hasRisk", "dg:thickness").replace(
+        "AdverseEventClaim", "AnatomyClaim"
+    )
+    claim = claim.replace("dg:AblativeLaserResurfacing", "dg:Epidermis")
+    claim = claim.replace("dg:object dg:Erythema", 'dg:value 5.0 ; dg:unitCode "J/cm2"')
+
+    assert _broken(_report(claim)) == [(_IRI, f"{DGD}check/unit-of-predicate")]
+
+
+def test_data_of_another_namespace_do_not_pass_unchecked() -> None:
+    """A namespace that is wrong throughout is told, instead of a verdict on nothing."""
+    report = _report(f'<{DGD}claims/B9001> <http://purl.org/dc/terms/title> "A claim" .')
+
+    assert (report.conforms, report.checked) == (True, False)
+    assert report.as_text().startswith(
+        "Nothing was checked: see that names begin with https://w3id.org/dermograph/."
+    )
+    assert not _report(_CLAIM.replace("https://w3id.org/", "http://w3id.org/")).conforms
 
 
 def test_a_misspelt_class_does_not_pass_in_silence() -> None:
@@ -266,6 +313,15 @@ def test_several_files_are_read_together(tmp_path: Path) -> None:
 
     assert {each.record for each in findings} == {DGD + "source/MINE2026"}
     assert {each.origin for each in findings} == {f"{paths[1]}, line 3"}
+
+
+def test_a_record_in_two_files_is_found_in_both(tmp_path: Path) -> None:
+    """Whoever described a record twice is led to both places."""
+    paths = [_written(tmp_path, f"{name}.ttl", _WITHOUT_LOCATOR) for name in ("one", "two")]
+
+    (finding,) = validate(paths, accelerated=True).findings
+
+    assert finding.origin == f"{paths[0]}, line 6; {paths[1]}, line 6"
 
 
 def test_data_that_are_handed_in_are_not_changed() -> None:
@@ -472,6 +528,7 @@ def test_the_report_as_data_holds_every_field() -> None:
 
     assert data == {
         "conforms": False,
+        "checked": True,
         "findings": [
             {
                 "severity": "Violation",
@@ -500,7 +557,7 @@ def test_the_report_as_rdf_is_a_shacl_report_of_the_same_findings(*, accelerated
 
     node = rdf.value(None, RDF.type, SH.ValidationReport)
     results = list(rdf.objects(node, SH.result))
-    assert len(results) == len(report.findings) == 3
+    assert len(results) == len(report.findings) == 2
     assert {str(rdf.value(each, SH.focusNode)) for each in results} == {
         each.focus for each in report.findings
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import re
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -267,6 +268,59 @@ def test_every_property_that_is_used_is_declared_or_known(dataset: Dataset, term
     assert {each for each in used if each.startswith(DG)} - declared == set()
     others = {each for each in used if not each.startswith(DG) and not each.startswith(known)}
     assert others - {PREFIXES["obo"] + "IAO_0000119"} <= declared
+
+
+_RELATIONS = Path(__file__).parents[1] / "dossier" / "alignment" / "relations.tsv"
+"""The relations of other vocabularies, with the labels that they had when they were read."""
+
+
+def _relations() -> dict[str, str]:
+    """Give the label of each relation by its CURIE."""
+    with _RELATIONS.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
+        return {row["object_id"]: row["object_label"] for row in rows}
+
+
+def test_reused_relations_bear_the_labels_that_they_were_read_with(terms: Graph) -> None:
+    """A property of the OBO Foundry means here what it means there, and is called the same."""
+    reused = {
+        str(each).removeprefix(PREFIXES["obo"]).replace("_", ":"): str(
+            terms.value(each, RDFS.label)
+        )
+        for kind in (OWL.ObjectProperty, OWL.AnnotationProperty)
+        for each in terms.subjects(RDF.type, kind)
+        if not str(each).startswith(DG)
+    }
+
+    assert len(reused) >= 7
+    assert reused.items() <= _relations().items()
+
+
+def test_no_relation_is_minted_anew(dataset: Dataset, terms: Graph) -> None:
+    """A property of ours that has the name of a known relation says how it relates to it."""
+    known = {label.lower() for label in _relations().values()}
+    mappings = dataset.graph(URIRef(GRAPH + "mappings"))
+    namesakes = {
+        each
+        for each in terms.subjects(RDF.type, OWL.ObjectProperty)
+        if str(each).startswith(DG) and str(terms.value(each, RDFS.label)).lower() in known
+    }
+
+    assert URIRef(DG + "treats") in namesakes
+    assert {str(each) for each in namesakes if (each, None, None) not in mappings} == set()
+
+
+def test_kinds_of_quantity_are_those_that_the_dossier_verified(terms: Graph) -> None:
+    """A unit measures kinds of quantity whose identifiers were looked up in QUDT."""
+    lines = (_RELATIONS.parent / "mappings.sssom.tsv").read_text(encoding="utf-8")
+    verified = {f"{_KINDS}{name}" for name in re.findall(r"\tquantitykind:(\w+)\t", lines)}
+    kinds = {str(each) for each in terms.objects(None, URIRef(DG + "quantityKind"))}
+
+    assert len(kinds) >= 10
+    assert kinds - verified == set()
+
+
+_KINDS = "http://qudt.org/vocab/quantitykind/"
 
 
 def test_every_declared_property_is_used(dataset: Dataset, terms: Graph) -> None:

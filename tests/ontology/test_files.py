@@ -125,8 +125,7 @@ def test_no_column_is_idle_everywhere(path: Path) -> None:
 _MAY_BE_IDLE = (  # noqa: SIM905 - so many words read better as prose
     "value minimum maximum bounds statistic unit reported event_count sample_size "
     "reported_percentage unit_of_analysis condition laser technique body_site skin_type "
-    "comparator outcome_measure strength phase follow_up circumstances confidence note "
-    "quantity_kind"
+    "comparator outcome_measure strength phase follow_up circumstances confidence note"
 ).split()
 
 
@@ -209,10 +208,7 @@ def test_every_table_is_declared_and_every_declaration_used() -> None:
 
     mappings = {path for path in _TABLES if path.parent.name == "mappings"}
     assert declared == set(_TABLES) - mappings
-    assert {path.name for path in mappings} == {
-        "dermograph.sssom.tsv",
-        "upstream-proposals.tsv",
-    }
+    assert {path.name for path in mappings} == {"dermograph.sssom.tsv"}
     assert schemas == {path for path in _JSON if path.parent.name == "tables"}
 
 

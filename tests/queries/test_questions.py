@@ -19,7 +19,7 @@ from tests.queries.test_golden_answers import CASES
 QUESTIONS: Final = Path(__file__).parents[2] / "docs" / "questions.md"
 _ROW: Final = re.compile(r"\| (?P<number>[PC]\d+) \| (?P<question>[^|]+) \| (?P<asks>[^|]+) \|")
 _PATH: Final = re.compile(r"`(?P<path>/queries/[^`]+)`")
-_EVIDENCE: Final = ("claim", "claims", "point", "statement", "definition_sources")
+_EVIDENCE: Final = ("claim", "claims", "claim_count", "point", "statement", "definition_sources")
 """Columns of which one names, or counts, what an answer rests on."""
 
 

@@ -347,8 +347,8 @@ def test_a_concept_page_leads_to_other_ontologies_and_says_what_is_not_known(
     assert 'href="/id/gap/G02"' in gaps
 
 
-def test_authors_are_shown_alike_whatever_separates_them(client: FlaskClient) -> None:
-    """The record of a source has bars or semicolons; the page has semicolons."""
+def test_authors_are_shown_in_their_order(client: FlaskClient) -> None:
+    """As on the paper, one after the other."""
     assert "Walsh JT; Flotte TJ; Deutsch TF." in page(client, "/id/source/WALSH1989_DAMAGE")
 
 

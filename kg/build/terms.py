@@ -1,0 +1,42 @@
+"""Terms and numbers as curators write them, and as the graph has them."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+from rdflib import Literal, URIRef
+
+from kg.namespaces import DG, DGD, DGF, PREFIXES
+
+Triple = tuple[URIRef, URIRef, URIRef | Literal]
+
+
+def term_of(text: str) -> URIRef:
+    """Turn a cell that names a term, as an IRI or a prefixed name, into the IRI.
+
+    Raises:
+        ValueError: the prefix is unknown, or the IRI has characters that no IRI may have.
+    """
+    prefix, colon, local = text.partition(":")
+    if colon and not local.startswith("//"):
+        if prefix not in PREFIXES:
+            raise ValueError(f"The prefix {prefix}: is unknown.")
+        text = PREFIXES[prefix] + local
+    if not colon or re.search(r"[\s<>\"{}|^`\\]", text):
+        raise ValueError(f"{text!r} is not an IRI.")
+    return URIRef(text)
+
+
+def is_ours(term: URIRef | Literal) -> bool:
+    """Tell whether a term has to be described in our files."""
+    return isinstance(term, URIRef) and str(term).startswith((DG, DGD, DGF))
+
+
+def canonical_decimal(text: str) -> str:
+    """Write a decimal number in the canonical form of XML Schema without the trailing `.0`.
+
+    The engine keeps numbers, not their spelling, and writes them so; the graph follows it.
+    """
+    shortest = format(Decimal(text).normalize(), "f")
+    return "0" if shortest == "-0" else shortest

@@ -1,0 +1,251 @@
+"""Terms worth proposing to public ontologies: our concepts that none of them is known to have."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from kg.build.mappings import MappingTable, Match
+from kg.engine import Engine, Query
+from kg.namespaces import DG, GRAPH
+from kg.results import Row, Rows, python_result
+
+_PREFIXES: Final = """
+PREFIX dg: <https://w3id.org/dermograph/ontology/>
+PREFIX owl: <http://www.w3.org/2002/07/owl#>
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
+"""
+
+_CONCEPTS: Final = """
+SELECT DISTINCT ?concept ?label ?definition ?kind WHERE {
+  VALUES ?top {
+    dg:Procedure dg:EnergySource dg:GainMedium dg:DeviceComponent dg:Chromophore
+    dg:AnatomicalEntity dg:Biomolecule dg:TissueEffect dg:TissueProperty dg:Indication
+    dg:AdverseEvent dg:Contraindication dg:CareMeasure dg:Outcome dg:PatientCharacteristic
+    dg:Activity dg:TreatmentParameter dg:InvestigationMethod
+  }
+  ?top rdfs:label ?kind .
+  ?concept rdfs:subClassOf ?top ; rdfs:label ?label ; skos:definition ?definition .
+  FILTER NOT EXISTS { ?concept owl:deprecated true }
+}
+"""
+"""The concepts of the field.
+
+Left out are records; trade names of devices, which public ontologies do not list; and the
+parameters of observations, which serve to write down our claims.
+"""
+
+_PARENTS: Final = f"""
+SELECT ?concept ?parent WHERE {{
+  GRAPH <{GRAPH}ontology> {{ ?concept rdfs:subClassOf ?parent . ?parent a owl:Class }}
+}}
+"""
+
+_SYNONYMS: Final = """
+SELECT ?concept ?synonym WHERE { ?concept a owl:Class ; skos:altLabel|dg:layTerm ?synonym }
+ORDER BY ?synonym
+"""
+
+_CLAIMS: Final = f"""
+SELECT ?concept (COUNT(DISTINCT ?claim) AS ?claims) WHERE {{
+  GRAPH <{GRAPH}claims> {{
+    {{ ?claim dg:predicate ?predicate ; ?slot ?concept }}
+    UNION {{ ?claim dg:setting ?setting . ?setting dg:parameter ?concept }}
+  }}
+  FILTER (STRSTARTS(STR(?concept), "{DG}"))
+}} GROUP BY ?concept
+"""
+
+
+class Search(StrEnum):
+    """What is known of a search for a concept in public ontologies, the surest first."""
+
+    IN_VAIN = "no term found"
+    INEXACT = "only inexact terms found"
+    BELOW = "below a concept without a term"
+    NONE = "not looked up"
+
+
+@dataclass(frozen=True, slots=True)
+class Wider:
+    """A term of a public ontology that is wider than a concept of ours.
+
+    Attributes:
+        iri, short: the term, in full and in short.
+        label: its label there; empty where that may not be published.
+        ontology: its ontology, as a prefix of https://bioregistry.io, such as `maxo`.
+        through: the IRI of our concept that is mapped to it: the concept itself or one above it.
+    """
+
+    iri: str
+    short: str
+    label: str
+    ontology: str
+    through: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """A concept that is not known to have an equal in a public ontology.
+
+    Attributes:
+        concept: its IRI.
+        label, definition, synonyms: how we name and define it.
+        kind: the label of its top class.
+        claims: how many claims use it.
+        search: whether it was looked for.
+        searched: ontologies that were searched in vain, as prefixes of https://bioregistry.io.
+        wider: the nearest terms of public ontologies that are wider.
+    """
+
+    concept: str
+    label: str
+    definition: str
+    synonyms: tuple[str, ...]
+    kind: str
+    claims: int
+    search: Search
+    searched: tuple[str, ...]
+    wider: tuple[Wider, ...]
+
+
+def proposals(engine: Engine, table: MappingTable) -> list[Proposal]:
+    """Give the concepts that have neither an exact nor a close match.
+
+    Those that were looked for come first, then those that more claims use.
+
+    Args:
+        engine: the graph with the concepts and the claims.
+        table: the mappings of the concepts.
+    """
+    matches = _by_subject(table.matches)
+    parents = _grouped(_rows(engine, _PARENTS), "parent")
+    synonyms = _grouped(_rows(engine, _SYNONYMS), "synonym")
+    claims = {str(row["concept"]): int(str(row["claims"])) for row in _rows(engine, _CLAIMS)}
+    found = [
+        _proposal(row, matches, parents, synonyms, claims)
+        for row in _rows(engine, _CONCEPTS)
+        if not any(_is_equal(match) for match in matches.get(str(row["concept"]), ()))
+    ]
+    places = list(Search)
+    return sorted(found, key=lambda each: (places.index(each.search), -each.claims, each.label))
+
+
+def _rows(engine: Engine, text: str) -> Rows:
+    rows = python_result(engine.run(Query(_PREFIXES + text)))
+    assert isinstance(rows, Rows)
+    return rows
+
+
+def _grouped(rows: Rows, column: str) -> Mapping[str, Sequence[str]]:
+    """Give for each concept the values of a column, each once."""
+    groups: defaultdict[str, dict[str, None]] = defaultdict(dict)
+    for row in rows:
+        groups[str(row["concept"])][str(row[column])] = None
+    return {concept: tuple(values) for concept, values in groups.items()}
+
+
+def _by_subject(matches: Iterable[Match]) -> Mapping[str, Sequence[Match]]:
+    groups: defaultdict[str, list[Match]] = defaultdict(list)
+    for match in matches:
+        groups[str(match.subject)].append(match)
+    return groups
+
+
+def _is_equal(match: Match) -> bool:
+    return match.target is not None and match.predicate in ("skos:exactMatch", "skos:closeMatch")
+
+
+def _proposal(
+    row: Row,
+    matches: Mapping[str, Sequence[Match]],
+    parents: Mapping[str, Sequence[str]],
+    synonyms: Mapping[str, Sequence[str]],
+    claims: Mapping[str, int],
+) -> Proposal:
+    concept = str(row["concept"])
+    generations = list(_generations(concept, parents))
+    own = matches.get(concept, ())
+    return Proposal(
+        concept=concept,
+        label=str(row["label"]),
+        definition=str(row["definition"]),
+        synonyms=tuple(synonyms.get(concept, ())),
+        kind=str(row["kind"]),
+        claims=claims.get(concept, 0),
+        search=_search(generations, matches),
+        searched=tuple(match.ontology for match in own if match.target is None),
+        wider=_wider(generations, matches),
+    )
+
+
+def _generations(concept: str, parents: Mapping[str, Sequence[str]]) -> Iterator[Sequence[str]]:
+    """Give a concept, then what is directly above it, then what is above that, and so on."""
+    generation: Sequence[str] = (concept,)
+    while generation:
+        yield generation
+        above = (parent for each in generation for parent in parents.get(each, ()))
+        generation = tuple(dict.fromkeys(above))
+
+
+def _search(generations: Sequence[Sequence[str]], matches: Mapping[str, Sequence[Match]]) -> Search:
+    ((concept,), *above) = generations
+    own = matches.get(concept, ())
+    if any(match.target is None for match in own):
+        return Search.IN_VAIN
+    if own:
+        return Search.INEXACT
+    wider = (match for each in above for name in each for match in matches.get(name, ()))
+    return Search.BELOW if any(match.target is None for match in wider) else Search.NONE
+
+
+def _wider(
+    generations: Sequence[Sequence[str]], matches: Mapping[str, Sequence[Match]]
+) -> tuple[Wider, ...]:
+    """Give the public terms that are wider than a concept, those of the first generation with any.
+
+    What equals or is wider than a concept above is wider than what is below it.
+    """
+    for generation in generations:
+        found = dict.fromkeys(
+            Wider(
+                str(match.target),
+                match.cells["object_id"],
+                match.cells["object_label"],
+                match.ontology,
+                concept,
+            )
+            for concept in generation
+            for match in matches.get(concept, ())
+            if match.predicate == "skos:broadMatch" or _is_equal(match)
+        )
+        if found:
+            return tuple(found)
+    return ()
+
+
+_COLUMNS: Final = (
+    *("concept", "label", "definition", "synonyms", "kind", "claims", "search", "searched"),
+    *("wider_term", "wider_label", "wider_ontology", "through"),
+)
+
+
+def as_tsv(found: Iterable[Proposal]) -> str:
+    """Write proposals as tab-separated values; several values of a cell are separated by `|`."""
+    lines = [_COLUMNS, *map(_cells, found)]
+    return "".join("\t".join(cells) + "\n" for cells in lines)
+
+
+def _cells(each: Proposal) -> tuple[str, ...]:
+    return (
+        *(each.concept, each.label, each.definition, "|".join(each.synonyms), each.kind),
+        *(str(each.claims), each.search.value, "|".join(each.searched)),
+        "|".join(term.short for term in each.wider),
+        "|".join(term.label for term in each.wider),
+        "|".join(term.ontology for term in each.wider),
+        "|".join(term.through for term in each.wider),
+    )

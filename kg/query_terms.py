@@ -1,0 +1,84 @@
+"""Whether canned queries speak only of terms that the graph has: a misspelt one would find nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import pairwise
+
+from rdflib import URIRef
+
+from kg.catalogue import CannedQuery, CatalogueError
+from kg.engine import Engine, Query
+from kg.engine.tokens import Token, TokenKind, significant
+from kg.namespaces import BASE, curie
+from kg.results import Rows, python_result
+
+_UNKNOWN = """
+SELECT ?term WHERE {{
+  VALUES ?term {{ {terms} }}
+  FILTER NOT EXISTS {{ ?term ?p1 ?o1 }}
+  FILTER NOT EXISTS {{ ?s2 ?term ?o2 }}
+  FILTER NOT EXISTS {{ ?s3 ?p3 ?term }}
+}}
+"""
+
+
+def refuse_unknown_terms(queries: Mapping[str, CannedQuery], engine: Engine) -> None:
+    """Stop where a canned query, its defaults or its examples name a term that is not there.
+
+    Args:
+        queries: the canned queries by name.
+        engine: answers what there is.
+
+    Raises:
+        CatalogueError: says for each such term the file, the line and what to do.
+    """
+    named = {query.name: list(_terms(query)) for query in queries.values()}
+    ours = sorted({iri for terms in named.values() for iri, _ in terms if iri.startswith(BASE)})
+    rows = python_result(engine.run(Query(_UNKNOWN.format(terms=" ".join(f"<{x}>" for x in ours)))))
+    assert isinstance(rows, Rows)
+    unknown = {str(row["term"]) for row in rows}
+    lines = [
+        f"queries/{name}.rq, line {line}: {curie(iri)} is unknown. Correct it."
+        for name, terms in named.items()
+        for iri, line in dict(terms).items()
+        if iri in unknown
+    ]
+    if lines:
+        raise CatalogueError("\n".join(lines))
+
+
+def _terms(query: CannedQuery) -> Iterator[tuple[str, int]]:
+    """Give the IRIs that a query names, each with its line."""
+    namespaces: dict[str, str] = {}
+    tokens = significant(query.text)
+    before: Token | None = None
+    for token, after in pairwise([*tokens, Token(TokenKind.SPACE, "", 0)]):
+        line = query.text.count("\n", 0, token.offset) + 1
+        if before is not None and before.is_word("PREFIX"):
+            namespaces[token.text[:-1]] = after.text[1:-1]
+        elif token.kind is TokenKind.IRI and token.text[1:-1] not in namespaces.values():
+            yield token.text[1:-1], line
+        elif token.kind is TokenKind.PREFIXED_NAME:
+            prefix, _, local = token.text.partition(":")
+            yield namespaces.get(prefix, "") + local.replace("\\", ""), line
+        before = token
+    for iri in _values(query):
+        yield iri, _line_of_value(query.text, iri)
+
+
+def _values(query: CannedQuery) -> Iterator[str]:
+    """Give the IRIs that are defaults of parameters, or values of them in examples."""
+    for parameter in query.parameters:
+        given = [parameter.default, *(example.get(parameter.name) for example in query.examples)]
+        for text in (each for each in given if each is not None and parameter.type == "iri"):
+            term = parameter.term(text)
+            assert isinstance(term, URIRef), "the parameter is an IRI"
+            yield str(term)
+
+
+def _line_of_value(text: str, iri: str) -> int:
+    """Give the line of the header that holds a value, as it may be written; 1 if none does."""
+    local = iri.rpartition("/")[2]
+    numbered = enumerate(text.split("\n"), start=1)
+    return next((n for n, line in numbered if line.startswith("#+") and local in line), 1)

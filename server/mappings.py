@@ -1,0 +1,181 @@
+"""The mappings to public ontologies: the SSSOM table, a page for people, and what is not mapped.
+
+The table has an IRI of its own, https://w3id.org/dermograph/id/mappings, at whose path it is served
+like any other resource, and in SSSOM in addition; /mappings gives the table without asking for it
+by name. What is worth proposing to public ontologies is at /mappings/proposals.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from flask import Blueprint, Response, render_template, request
+
+from kg.build.mappings import TABLE, MappingTable, Match, read_table
+from kg.namespaces import DGD
+from kg.proposals import Proposal, Search, as_tsv, proposals
+from kg.shipped import ONTOLOGY_FOLDER
+from server import answers, http, pages, resources
+from server.errors import ParameterRefused
+from server.negotiation import HTML, RDF, TSV, Representation, choose, named
+from server.parameters import of_url
+from server.service import current_service, public_url
+
+blueprint = Blueprint("mappings", __name__)
+
+SSSOM: Final = Representation(
+    "sssom",
+    "SSSOM",
+    "text/tab-separated-values",
+    "sssom.tsv",
+    (("charset", "utf-8"),),
+    stand_ins=("text/plain",),
+    names=("tsv",),
+)
+OFFERS: Final = (SSSOM, HTML)
+"""What the table is offered as, the default first."""
+
+_RESOURCE_OFFERS: Final = (*RDF, SSSOM, HTML)
+"""What the resource is offered as: as any other, and as the table."""
+
+_BY_SUFFIX: Final = {"html": HTML, "sssom.tsv": SSSOM, "tsv": SSSOM}
+_IRI: Final = f"{DGD}mappings"
+_FILE_NAME: Final = Path(TABLE).name
+
+
+class Row(NamedTuple):
+    """A mapping as the page shows it.
+
+    Attributes:
+        path, label: our term.
+        relation: how it relates to the other, in words.
+        match: the row of the table.
+    """
+
+    path: str
+    label: str
+    relation: str
+    match: Match
+
+
+@blueprint.get("/mappings")
+def table() -> Response:
+    """Give the table of mappings."""
+    return _document(_chosen(OFFERS), negotiated=True)
+
+
+@blueprint.get("/id/mappings")
+def mapping_set() -> Response:
+    """Give what is known of the table, or the table itself, at the path of its IRI."""
+    chosen = _chosen(_RESOURCE_OFFERS)
+    return _described("mappings") if chosen in RDF else _document(chosen, negotiated=True)
+
+
+@blueprint.get("/id/mappings.<suffix>")
+def mapping_set_as(suffix: str) -> Response:
+    """Give the same in one format."""
+    fixed = _BY_SUFFIX.get(suffix)
+    if fixed is None:
+        return _described(f"mappings.{suffix}")
+    if _named(_RESOURCE_OFFERS):
+        raise ParameterRefused("format", "The suffix of the URL names the format already.")
+    return _document(fixed, negotiated=False)
+
+
+@blueprint.get("/mappings/proposals")
+def terms_to_propose() -> Response:
+    """Give the concepts that no public ontology is known to have."""
+    chosen = _chosen((TSV, HTML))
+    found = proposals(current_service().graph.engine, _table())
+    if chosen == HTML:
+        return http.reply(_proposals_page(found), HTML)
+    return http.reply(as_tsv(found), TSV)
+
+
+def _named(offers: tuple[Representation, ...]) -> Representation | None:
+    """Give the offer that the parameters ask for by name, or None.
+
+    Raises:
+        ParameterRefused: the name is unknown, or there are other parameters.
+    """
+    parameters = of_url(request)
+    parameters.refuse_others(answers.FORMAT_PARAMETERS)
+    name = answers.format_named(parameters, offers)
+    return named(name, offers) if name else None
+
+
+def _chosen(offers: tuple[Representation, ...]) -> Representation:
+    return _named(offers) or choose(request.headers.get("Accept"), offers)
+
+
+def _described(name: str) -> Response:
+    """Give the description of the table in RDF, as of any resource."""
+    response = resources.resource("id", name)
+    response.headers["Link"] += f", {_alternate(SSSOM)}"
+    return response
+
+
+def _document(chosen: Representation, *, negotiated: bool) -> Response:
+    """Give the table as it stands, or as a page."""
+    if chosen == HTML:
+        response = http.reply(_page(), HTML, negotiated=negotiated)
+    else:
+        body = (ONTOLOGY_FOLDER / TABLE).read_bytes()
+        response = http.reply(body, SSSOM, negotiated=negotiated)
+        response.headers["Content-Disposition"] = f'attachment; filename="{_FILE_NAME}"'
+    if negotiated:
+        response.headers["Content-Location"] = _address(chosen)
+    links = [f'<{_IRI}>; rel="canonical"']
+    links += [_alternate(offer) for offer in _RESOURCE_OFFERS if offer != chosen]
+    links.append('<https://creativecommons.org/licenses/by/4.0/>; rel="license"')
+    response.headers["Link"] = ", ".join(links)
+    return response
+
+
+def _address(offer: Representation) -> str:
+    return f"{public_url()}{pages.local_path(_IRI)}.{offer.suffix}"
+
+
+def _alternate(offer: Representation) -> str:
+    return f'<{_address(offer)}>; rel="alternate"; type="{offer.media_type}"'
+
+
+@lru_cache(maxsize=1)
+def _table() -> MappingTable:
+    return read_table(ONTOLOGY_FOLDER)
+
+
+def _page() -> str:
+    mapped = _table()
+    rows = [
+        Row(
+            pages.local_path(str(match.subject)),
+            match.cells["subject_label"],
+            pages.OUTSIDE_WORDS[match.predicate],
+            match,
+        )
+        for match in mapped.found
+    ]
+    return render_template(
+        "mappings.html",
+        rows=rows,
+        metadata=mapped.metadata,
+        ontologies=sorted({match.ontology for match in mapped.found}),
+        iri=_IRI,
+        here=pages.local_path(_IRI),
+        table=SSSOM,
+        offers=RDF,
+    )
+
+
+def _proposals_page(found: list[Proposal]) -> str:
+    groups = [(search, [each for each in found if each.search is search]) for search in Search]
+    return render_template(
+        "proposals.html",
+        groups=groups,
+        total=len(found),
+        downloads=answers.downloads_as((TSV,)),
+        path_of=pages.local_path,
+    )
