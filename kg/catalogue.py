@@ -210,6 +210,10 @@ class Catalogue(Mapping[str, CannedQuery]):
         queries = {path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))}
         return cls(queries, engine)
 
+    def over(self, engine: Engine) -> Catalogue:
+        """Give the same queries, to be asked of another engine over the same data."""
+        return Catalogue(self._queries, engine)
+
     def bindings(self, name: str, values: Mapping[str, str]) -> dict[str, Term]:
         """Turn values of the parameters of a query into bindings, see ``CannedQuery.bindings``.
 

@@ -9,6 +9,8 @@ from rdflib import Dataset, Graph
 
 from kg.catalogue import Catalogue
 from kg.engine import Engine, Query, Term
+from kg.engine.isolated import IsolatedEngine, Limits
+from kg.namespaces import WRITTEN_PREFIXES
 from kg.results import Rows, python_result
 
 
@@ -34,6 +36,26 @@ class KnowledgeGraph:
     def version(self) -> str:
         """The version of the data: changes exactly when the data change."""
         return self.engine.version
+
+    def isolated(self, limits: Limits) -> KnowledgeGraph:
+        """Give the same knowledge with an engine that runs each query in a process of its own.
+
+        Args:
+            limits: what a query may use.
+        """
+        engine = IsolatedEngine(
+            self.nquads, version=self.version, prefixes=WRITTEN_PREFIXES, limits=limits
+        )
+        return KnowledgeGraph(
+            engine=engine,
+            catalogue=self.catalogue.over(engine),
+            release=self.release,
+            nquads=self.nquads,
+        )
+
+    def close(self) -> None:
+        """Let go of what the engine holds: processes, if it has any."""
+        self.engine.close()
 
     def query(
         self, text: str, /, bindings: Mapping[str, Term] | None = None, **parameters: object

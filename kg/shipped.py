@@ -17,7 +17,7 @@ from kg.catalogue import Catalogue
 from kg.engine import Query
 from kg.engine.inprocess import InProcessEngine
 from kg.graph import KnowledgeGraph
-from kg.namespaces import ONTOLOGY, PREFIXES
+from kg.namespaces import ONTOLOGY, WRITTEN_PREFIXES
 from kg.results import Rows, python_result
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
@@ -25,9 +25,6 @@ ONTOLOGY_FOLDER: Final = _ROOT / "ontology"
 """The files that the knowledge is built from."""
 QUERIES_FOLDER: Final = _ROOT / "queries"
 """The canned queries."""
-
-_WRITTEN_PREFIXES: Final = {name: iri for name, iri in PREFIXES.items() if name != "dgd"}
-"""Without dgd, whose names have slashes, which Turtle writes as `dgd:claim\\/B0375`."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,7 +50,7 @@ def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
     nquads = _kept() or _build_and_keep(progress)
     progress("loading")
     version = hashlib.sha256(nquads).hexdigest()[:16]
-    engine = InProcessEngine(nquads, version=version, prefixes=_WRITTEN_PREFIXES)
+    engine = InProcessEngine(nquads, version=version, prefixes=WRITTEN_PREFIXES)
     catalogue = Catalogue.load(QUERIES_FOLDER, engine)
     return KnowledgeGraph(
         engine=engine, catalogue=catalogue, release=_release(engine), nquads=nquads

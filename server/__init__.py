@@ -18,6 +18,7 @@ from server import (
     service_description,
     sparql,
 )
+from server.cache import Cache
 
 __all__ = ["create_app"]
 
@@ -58,4 +59,15 @@ def create_app(
         resources.blueprint,
     ):
         app.register_blueprint(blueprint)
+    _put_cache_before(app, values)
     return app
+
+
+def _put_cache_before(app: Flask, settings: config.Settings) -> None:
+    app.wsgi_app = Cache(  # type: ignore[method-assign]  # as Flask documents middleware
+        app.wsgi_app,
+        budget=settings.cache_bytes,
+        any_host=settings.public_url is not None,
+        max_url_bytes=settings.max_url_bytes,
+        max_body_bytes=settings.max_body_bytes,
+    )

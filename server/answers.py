@@ -41,13 +41,14 @@ class Question:
     Attributes:
         text: in SPARQL.
         bindings: values of its variables.
-        default_graphs, named_graphs: as in ``kg.engine.Query``.
+        default_graphs, named_graphs, seconds: as in ``kg.engine.Query``.
     """
 
     text: str
     bindings: Mapping[str, Term] = field(default_factory=dict)
     default_graphs: tuple[str, ...] | None = None
     named_graphs: tuple[str, ...] | None = None
+    seconds: float | None = None
 
 
 def format_named(parameters: Parameters, offers: Collection[Representation]) -> str | None:
@@ -147,6 +148,7 @@ def _query(service: Service, question: Question, choice: Choice) -> Query:
         named_graphs=question.named_graphs,
         formats={kind: _carrier(kind, choice[kind]) for kind in ResultKind},
         base_iri=BASE,
+        seconds=question.seconds,
         max_bytes=service.settings.max_result_bytes,
     )
 

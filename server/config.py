@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -22,12 +24,13 @@ class Setting(NamedTuple):
     Attributes:
         name: as in the mapping; in the environment with DERMOGRAPH_ before it.
         default: the value if nothing is said.
-        kind: what a value has to be: "bytes", a whole number above 0, or "url".
+        kind: what a value has to be: "bytes" or "count", a whole number above 0; "seconds", a
+            number above 0; or "url".
         help: what it does, in one sentence.
     """
 
     name: str
-    default: int | str | None
+    default: float | str | None
     kind: str
     help: str
 
@@ -44,6 +47,16 @@ SETTINGS: Final = (
     Setting("MAX_BODY_BYTES", 1_000_000, "bytes", "The largest body that is accepted (413)."),
     Setting("MAX_QUERY_BYTES", 250_000, "bytes", "The longest text of a query (413)."),
     Setting("MAX_RESULT_BYTES", 100_000_000, "bytes", "The largest answer that is given (403)."),
+    Setting("QUERY_SECONDS", 10, "seconds", "How long a query may run (503)."),
+    Setting("MAX_QUERY_SECONDS", 60, "seconds", "The longest time that a client may ask for."),
+    Setting(
+        "QUERY_MEMORY_BYTES",
+        1 << 30,
+        "bytes",
+        "Memory that a query may take beside the dataset (503).",
+    ),
+    Setting("QUERY_QUEUE", 64, "count", "How many queries may wait for others (503)."),
+    Setting("CACHE_BYTES", 64 * 1024 * 1024, "bytes", "Memory for answers that are asked again."),
 )
 """Every setting of the service."""
 
@@ -59,6 +72,11 @@ class Settings:
     max_body_bytes: int
     max_query_bytes: int
     max_result_bytes: int
+    query_seconds: float
+    max_query_seconds: float
+    query_memory_bytes: int
+    query_queue: int
+    cache_bytes: int
 
 
 def read(
@@ -95,12 +113,20 @@ def _checked(name: str, value: object, *, shown: str) -> object:
     return _KINDS[setting.kind](value, shown)
 
 
-def _bytes(value: object, shown: str) -> int:
+def _whole(value: object, shown: str) -> int:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SettingError(f"{shown} has to be a whole number of bytes above 0, not {value!r}.")
+        raise SettingError(f"{shown} has to be a whole number above 0, not {value!r}.")
     return value
+
+
+def _seconds(value: object, shown: str) -> float:
+    if isinstance(value, str) and re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise SettingError(f"{shown} has to be a number of seconds above 0, not {value!r}.")
+    return float(value)
 
 
 def _url(value: object, shown: str) -> str | None:
@@ -121,4 +147,4 @@ def _url(value: object, shown: str) -> str | None:
     return value.rstrip("/")
 
 
-_KINDS: Final = {"bytes": _bytes, "url": _url}
+_KINDS: Final = {"bytes": _whole, "count": _whole, "seconds": _seconds, "url": _url}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 import time
-import uuid
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, g, request
@@ -108,14 +108,18 @@ def _describe(response: Response, *, cache: str, negotiated: bool) -> None:
         response.vary.add("Accept")
 
 
+def query_id(given: str) -> str:
+    """Give the id of a query: what the client gave, if that is legal, or else a new one."""
+    return given if _QUERY_ID.fullmatch(given) else secrets.token_hex(16)
+
+
 def timed(name: str, seconds: float) -> None:
     """Note how long a part of the work on this request took, for Server-Timing."""
     g.timings[name] = seconds
 
 
 def _begin() -> None:
-    given = request.headers.get("X-Query-Id", "")
-    g.query_id = given if _QUERY_ID.fullmatch(given) else uuid.uuid4().hex
+    g.query_id = query_id(request.headers.get("X-Query-Id", ""))
     g.began = time.perf_counter()
     g.timings = {}
 

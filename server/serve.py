@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 import signal
@@ -19,9 +20,14 @@ from granian.log import LogLevels
 from granian.server import Server
 
 import kg
-from server import create_app
+from kg.engine import kernel
+from kg.engine.isolated import Limits
+from server import config, create_app
 
-_THREADS: Final = max(4, 2 * (os.cpu_count() or 1))
+_THREADS: Final = 64
+"""Requests under way at once: most of them wait for a query process, which costs nothing."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class AddressError(Exception):
@@ -49,8 +55,14 @@ def serve(
         AddressError: the address cannot be listened on.
         server.config.SettingError: a setting is unknown or has an illegal value.
     """
-    app = create_app(settings, graph)
+    values = config.read(settings)
     address = _address(host, port)
+    if not kernel.SUPPORTED:
+        _LOG.warning(
+            "Queries run in the process of the service here: this platform cannot isolate them."
+        )
+    served = graph.isolated(_limits(values)) if kernel.SUPPORTED else graph
+    app = create_app(settings, served)
     server = Server(
         "dermograph",
         address=address,
@@ -65,7 +77,19 @@ def serve(
     shown = f"[{address}]" if ":" in address else address
     say = announce or _say
     say(f"Dermograph {graph.release} is served at http://{shown}:{port}")
-    server.serve(target_loader=_loader(app, settings), wrap_loader=False)
+    try:
+        server.serve(target_loader=_loader(app, settings), wrap_loader=False)
+    finally:
+        served.close()
+
+
+def _limits(values: config.Settings) -> Limits:
+    return Limits(
+        seconds=values.query_seconds,
+        most_seconds=values.max_query_seconds,
+        memory=values.query_memory_bytes,
+        waiting=values.query_queue,
+    )
 
 
 def _say(message: str) -> None:

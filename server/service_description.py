@@ -130,7 +130,10 @@ def limits(service: Service) -> str:
         "Read-only. Asks no other endpoint. "
         f"URLs up to {settings.max_url_bytes:,} bytes, bodies up to "
         f"{settings.max_body_bytes:,} bytes, queries up to {settings.max_query_bytes:,} bytes, "
-        f"answers up to {settings.max_result_bytes:,} bytes."
+        f"answers up to {settings.max_result_bytes:,} bytes. "
+        f"A query may run for {settings.query_seconds:g} seconds, for up to "
+        f"{settings.max_query_seconds:g} if it asks for that, and take "
+        f"{settings.query_memory_bytes:,} bytes of memory."
     )
 
 

@@ -35,9 +35,9 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _DIRECT: Final = "application/sparql-query"
 _UPDATE: Final = "application/sparql-update"
 _VERSIONS: Final = ("1.1", "1.2", "1.2-basic")
-_TOLERATED: Final = ("callback", "debug", "timeout")
+_TOLERATED: Final = ("callback", "debug")
 _ALLOWED: Final = (
-    *("query", "default-graph-uri", "named-graph-uri", "version"),
+    *("query", "default-graph-uri", "named-graph-uri", "version", "timeout"),
     *FORMAT_PARAMETERS,
     *_TOLERATED,
 )
@@ -116,6 +116,7 @@ def endpoint() -> Response:
         text,
         default_graphs=_graphs(parameters, "default-graph-uri", "named-graph-uri"),
         named_graphs=_graphs(parameters, "named-graph-uri", "default-graph-uri"),
+        seconds=_seconds(parameters),
     )
     accept = request.headers.get("Accept")
     choice = answers.chosen_for(accept, answers.result_format(parameters))
@@ -189,6 +190,19 @@ def _text(parameters: Parameters, body: _Body, limit: int) -> str:
     if len(text.encode()) > limit:
         raise QueryTooLong(f"The query is longer than {limit} bytes.", limit)
     return text
+
+
+def _seconds(parameters: Parameters) -> float | None:
+    """Give the time that the client allows: `timeout`, or `Prefer: wait` (RFC 7240)."""
+    given = parameters.at_most_once("timeout")
+    wait = re.search(r"(?:^|[,;\s])wait=(\d{1,9})", request.headers.get("Prefer", ""))
+    if given is None:
+        return float(wait[1]) if wait and int(wait[1]) else None
+    if not re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", given) or float(given) == 0:
+        raise ParameterRefused(
+            "timeout", f"{given[:40]!r} is no time.", hint="Give a number of seconds above 0."
+        )
+    return float(given)
 
 
 def _check_version(version: str | None) -> None:

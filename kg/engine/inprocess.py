@@ -89,6 +89,9 @@ class InProcessEngine:
         self._refuse_federation(text)
         self._evaluate(ox.Store(), text, {}, None)
 
+    def close(self) -> None:
+        """There is nothing to let go of; see ``Engine.close``."""
+
     def run(self, query: Query) -> Answer:
         """Answer a query; see ``Engine.run``."""
         began = time.perf_counter()

@@ -28,6 +28,8 @@ class Query:
             query has no such clause, the default graph is the union of all named graphs.
         formats: for each kind of result the format to write it in; None: not acceptable.
         base_iri: what relative IRIs in the text are resolved against.
+        seconds: how long it may run, as far as the engine permits; None: what it allows anyway.
+            An engine that cannot interrupt a query disregards it.
         max_bytes: the largest answer that is accepted, in bytes; None: no limit.
     """
 
@@ -37,6 +39,7 @@ class Query:
     named_graphs: tuple[str, ...] | None = None
     formats: Mapping[ResultKind, Format | None] = field(default_factory=lambda: DEFAULT_FORMATS)
     base_iri: str | None = None
+    seconds: float | None = None
     max_bytes: int | None = None
 
 
@@ -76,6 +79,10 @@ class Engine(Protocol):
         Raises:
             QueryError: where ``run`` would refuse it for its text.
         """
+        ...
+
+    def close(self) -> None:
+        """Let go of processes and connections, if there are any."""
         ...
 
     def run(self, query: Query) -> Answer:
