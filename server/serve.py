@@ -24,8 +24,8 @@ from kg.engine import kernel
 from kg.engine.isolated import Limits
 from server import config, create_app
 
-_THREADS: Final = 64
-"""Requests under way at once: most of them wait for a query process, which costs nothing."""
+_SPARE_THREADS: Final = 64
+"""Threads for requests beside those whose queries run or wait, so that a full queue can say so."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ def serve(
         address=address,
         port=port,
         interface=Interfaces.WSGI,
-        blocking_threads=_THREADS,
+        blocking_threads=_SPARE_THREADS + values.query_queue,
         websockets=False,
         log_level=LogLevels.warning,
         respawn_failed_workers=True,

@@ -42,6 +42,7 @@ _ALLOWED: Final = (
     *_TOLERATED,
 )
 _ABSOLUTE_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]*")
+_WAIT: Final = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})\b', re.IGNORECASE)
 _DESCRIPTIONS: Final = (*RDF, HTML)
 
 EXAMPLES: Final = (
@@ -195,7 +196,7 @@ def _text(parameters: Parameters, body: _Body, limit: int) -> str:
 def _seconds(parameters: Parameters) -> float | None:
     """Give the time that the client allows: `timeout`, or `Prefer: wait` (RFC 7240)."""
     given = parameters.at_most_once("timeout")
-    wait = re.search(r"(?:^|[,;\s])wait=(\d{1,9})", request.headers.get("Prefer", ""))
+    wait = _WAIT.search(request.headers.get("Prefer", ""))
     if given is None:
         return float(wait[1]) if wait and int(wait[1]) else None
     if not re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", given) or float(given) == 0:

@@ -29,6 +29,11 @@ class Board:
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, size)
 
+    def close(self) -> None:
+        """Let go of the shared memory; other processes keep it as long as they need it."""
+        self._memory.close()
+        os.close(self.descriptor)
+
     def begin(self, slot: int) -> None:
         """Note that a query begins."""
         _, pid, status = self._read(slot)

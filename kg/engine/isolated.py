@@ -36,6 +36,12 @@ _MARGIN: Final = 0.2
 """Seconds after its limit by which a query process is known to be dead."""
 
 
+_CLOSED: Final = "The engine is closed."
+
+_RESTART_PAUSE: Final = 0.5
+"""Seconds between starts of a loader that ends sooner than this."""
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """What a query may use.
@@ -61,7 +67,7 @@ class IsolatedEngine:
     The engine may be used from many threads, and from processes forked after it was made.
 
     Args:
-        nquads: the dataset, as N-Quads.
+        nquads: the dataset, as N-Quads that are known to parse.
         version: the version of the data, see ``Engine.version``.
         prefixes: see ``InProcessEngine``.
         limits: what a query may use.
@@ -123,10 +129,18 @@ class IsolatedEngine:
         """End the loader and all query processes."""
         if os.getpid() != self._owner:
             return
+        if self._closing.is_set():
+            return
         self._closing.set()
         if self._loader is not None:
             self._loader.kill()
         self._keeper.join()
+        self._jobs.close()
+        self._queue_end.close()  # which ends the connections that wait in the queue
+        for _ in range(self.processes + self.limits.waiting):
+            self._places.acquire()  # as soon as nobody is asking any more
+        self._board.close()
+        os.close(self._dataset)
 
     def _ask(self, query: Query, *, only_check: bool) -> wire.Message:
         seconds = min(query.seconds or self.limits.seconds, self.limits.most_seconds)
@@ -139,7 +153,7 @@ class IsolatedEngine:
 
     def _delivered(self, job: wire.Job, deadline: float) -> wire.Message:
         """Have a job done, handing it over again if a query process died before taking it up."""
-        while True:
+        while not self._closing.is_set():
             with self._connection(deadline) as connection:
                 try:
                     wire.send(connection, job)
@@ -152,6 +166,7 @@ class IsolatedEngine:
                     continue
                 assert isinstance(started, wire.Started)
                 return self._outcome(connection, job, started)
+        raise EngineUnavailable(_CLOSED)
 
     def _outcome(
         self, connection: socket.socket, job: wire.Job, started: wire.Started
@@ -167,6 +182,8 @@ class IsolatedEngine:
 
     @contextmanager
     def _place(self) -> Iterator[None]:
+        if self._closing.is_set():
+            raise EngineUnavailable(_CLOSED)
         if not self._places.acquire(blocking=False):
             raise Overloaded(f"More than {self.limits.waiting} queries are waiting.")
         try:
@@ -180,6 +197,7 @@ class IsolatedEngine:
 
         Raises:
             Overloaded: none took it in time.
+            EngineUnavailable: the engine is closed.
         """
         left = deadline - time.monotonic()
         mine, theirs = socket.socketpair()
@@ -191,6 +209,10 @@ class IsolatedEngine:
                 socket.send_fds(self._jobs, [b"."], [theirs.fileno()])
             except TimeoutError:
                 raise Overloaded("The queue of queries is full.") from None
+            except OSError:
+                if self._closing.is_set():
+                    raise EngineUnavailable(_CLOSED) from None
+                raise
             theirs.close()
             yield mine
 
@@ -230,7 +252,10 @@ class IsolatedEngine:
             )
             if self._closing.is_set():
                 self._loader.kill()
+            began = time.monotonic()
             self._loader.wait()
+            if time.monotonic() - began < _RESTART_PAUSE:
+                self._closing.wait(_RESTART_PAUSE)  # it cannot even start; do not spin
 
 
 def _timeout(seconds: float) -> QueryTimeout:

@@ -81,7 +81,10 @@ def _ended() -> list[tuple[int, int]]:
     """Reap the query processes that ended, with their statuses."""
     ended: list[tuple[int, int]] = []
     while True:
-        pid, status = os.waitpid(-1, os.WNOHANG)
+        try:
+            pid, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:  # all of them have ended
+            return ended
         if pid == 0:
             return ended
         ended.append((pid, status))
