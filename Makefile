@@ -22,6 +22,8 @@ test: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@# Build and validate the graph now, so that the first start takes it ready.
+	@$(BIN)/dermograph query 'ASK {}' >/dev/null
 	@touch $@
 
 # Renews the lock file from pyproject.toml.

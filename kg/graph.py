@@ -10,6 +10,7 @@ from rdflib import Dataset, Graph
 from kg.catalogue import Catalogue
 from kg.engine import Engine, Query, Term
 from kg.engine.isolated import IsolatedEngine, Limits
+from kg.functions import functions_over
 from kg.namespaces import WRITTEN_PREFIXES
 from kg.results import Rows, python_result
 
@@ -44,7 +45,11 @@ class KnowledgeGraph:
             limits: what a query may use.
         """
         engine = IsolatedEngine(
-            self.nquads, version=self.version, prefixes=WRITTEN_PREFIXES, limits=limits
+            self.nquads,
+            version=self.version,
+            prefixes=WRITTEN_PREFIXES,
+            functions=functions_over,
+            limits=limits,
         )
         return KnowledgeGraph(
             engine=engine,

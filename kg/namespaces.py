@@ -9,6 +9,7 @@ ONTOLOGY: Final = BASE + "ontology"
 DG: Final = BASE + "ontology/"
 DGD: Final = BASE + "id/"
 GRAPH: Final = BASE + "graph/"
+DGF: Final = BASE + "function/"
 
 PREFIXES: Final[dict[str, str]] = {
     "bibo": "http://purl.org/ontology/bibo/",
@@ -16,6 +17,7 @@ PREFIXES: Final[dict[str, str]] = {
     "dcterms": "http://purl.org/dc/terms/",
     "dg": DG,
     "dgd": DGD,
+    "dgf": DGF,
     "obo": "http://purl.obolibrary.org/obo/",
     "owl": "http://www.w3.org/2002/07/owl#",
     "prov": "http://www.w3.org/ns/prov#",

@@ -3,9 +3,10 @@
 The description of a resource is a graph of three rings. It is the same in every format.
 
 1. The resource: every triple that has it as subject.
-2. What it points to, and the records that speak of it: claims about it, derivations of its plain
-   edges and the claims behind them, the points of a spectrum, direct subclasses, the members of a
-   scheme, what was taken from a source. Of these the triples whose property is in SUMMARY.
+2. What it points to, such as the settings of a claim, and the records that speak of it: claims
+   about it, gaps in the evidence on it, derivations of its plain edges and the claims behind them,
+   the points of a spectrum, direct subclasses, the members of a scheme, what was taken from a
+   source or computed from it. Of these the triples whose property is in SUMMARY.
 3. What the summaries point to: kind and name, and of a source how to find it (NAMES).
 
 So every statement about a concept comes with its source, and the size depends on how much is
@@ -50,6 +51,7 @@ LINKS: Final = (
     "dg:assessment",
     "dg:disagreeingClaim",
     "dg:opposedClaim",
+    "dg:parameter",
     "dg:pointOrigin",
     "dg:rule",
     "prov:wasDerivedFrom",
@@ -63,7 +65,12 @@ SUMMARY: Final = (
     *NAMES,
     *LINKS,
     "dg:objectText",
+    "dg:value",
+    "dg:minimum",
+    "dg:maximum",
+    "dg:unitCode",
     "dg:reportedFigure",
+    "dg:gapStatement",
     "dg:locator",
     "dg:wording",
     "dg:topic",
@@ -83,6 +90,9 @@ BACKLINKS: Final = (
     "dg:correctedBy",
     "dg:disagreeingClaim",
     "dg:opposedClaim",
+    "dg:gapAbout",
+    "dg:computedBy",
+    "dg:computedFrom",
     "dg:medium",
     "dg:spectrum",
     "prov:wasDerivedFrom",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import logging
 import tempfile
@@ -16,6 +17,7 @@ from kg.build import build
 from kg.catalogue import Catalogue
 from kg.engine import Query
 from kg.engine.inprocess import InProcessEngine
+from kg.functions import functions_over
 from kg.graph import KnowledgeGraph
 from kg.namespaces import ONTOLOGY, WRITTEN_PREFIXES
 from kg.results import Rows, python_result
@@ -25,6 +27,8 @@ ONTOLOGY_FOLDER: Final = _ROOT / "ontology"
 """The files that the knowledge is built from."""
 QUERIES_FOLDER: Final = _ROOT / "queries"
 """The canned queries."""
+_READY_FOLDER: Final = _ROOT / "kg" / "ready"
+"""Where a wheel has the built dataset; a checkout has none."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -50,7 +54,12 @@ def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
     nquads = _kept() or _build_and_keep(progress)
     progress("loading")
     version = hashlib.sha256(nquads).hexdigest()[:16]
-    engine = InProcessEngine(nquads, version=version, prefixes=WRITTEN_PREFIXES)
+    engine = InProcessEngine(
+        nquads,
+        version=version,
+        prefixes=WRITTEN_PREFIXES,
+        functions=functions_over(nquads),
+    )
     catalogue = Catalogue.load(QUERIES_FOLDER, engine)
     return KnowledgeGraph(
         engine=engine, catalogue=catalogue, release=_release(engine), nquads=nquads
@@ -65,7 +74,23 @@ def _release(engine: InProcessEngine) -> str:
     return str(rows[0]["release"])
 
 
-def _build_and_keep(progress: Callable[[str], None]) -> bytes:
+def write_ready(folder: Path) -> Path:
+    """Build and validate the knowledge, and write it as a file that ``load`` finds ready.
+
+    Args:
+        folder: where the file is written; in a wheel it stands in `kg/ready/`.
+
+    Raises:
+        kg.build.BuildError: a file is malformed.
+        InvalidKnowledge: the knowledge violates its shapes.
+    """
+    nquads = _valid(lambda _: None)
+    path = folder / f"{_name(nquads)}.nq.gz"
+    path.write_bytes(gzip.compress(nquads, mtime=0))
+    return path
+
+
+def _valid(progress: Callable[[str], None]) -> bytes:
     from kg.validate import validate  # noqa: PLC0415 - not needed when a kept build is loaded
 
     built = build(ONTOLOGY_FOLDER, progress)
@@ -73,8 +98,18 @@ def _build_and_keep(progress: Callable[[str], None]) -> bytes:
     report = validate(built.nquads, origins=built.origins, accelerated=True)
     if not report.conforms:
         raise InvalidKnowledge(report.as_text())
-    _keep(built.nquads)
     return built.nquads
+
+
+def _build_and_keep(progress: Callable[[str], None]) -> bytes:
+    nquads = _valid(progress)
+    _keep(nquads)
+    return nquads
+
+
+def _name(nquads: bytes) -> str:
+    """Name a build by what it was made from and by what it is, so that neither is mistaken."""
+    return f"{_sources_digest()}-{hashlib.sha256(nquads).hexdigest()}"
 
 
 def _sources_digest() -> str:
@@ -89,20 +124,20 @@ def _sources_digest() -> str:
 
 
 def _kept() -> bytes | None:
-    """Give the build that was kept for the files as they are now, or None.
-
-    Its name holds its digest too, so that a damaged file is not taken for it.
-    """
-    for path in platformdirs.user_cache_path("dermograph").glob(f"{_sources_digest()}-*.nq"):
-        nquads = path.read_bytes()
-        if hashlib.sha256(nquads).hexdigest() == path.stem.partition("-")[2]:
-            return nquads
+    """Give the build that came with the package or was kept, for the files as they are now."""
+    digest = _sources_digest()
+    for folder in (_READY_FOLDER, platformdirs.user_cache_path("dermograph")):
+        for path in folder.glob(f"{digest}-*.nq*"):
+            content = path.read_bytes()
+            nquads = gzip.decompress(content) if path.suffix == ".gz" else content
+            if path.name.partition(".")[0] == _name(nquads):
+                return nquads
     return None
 
 
 def _keep(nquads: bytes) -> None:
     folder = platformdirs.user_cache_path("dermograph")
-    name = f"{_sources_digest()}-{hashlib.sha256(nquads).hexdigest()}.nq"
+    name = f"{_name(nquads)}.nq"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:

@@ -16,6 +16,7 @@ from server import (
     resources,
     service,
     service_description,
+    sources,
     sparql,
 )
 from server.cache import Cache
@@ -57,6 +58,7 @@ def create_app(
         sparql.blueprint,
         queries.blueprint,
         resources.blueprint,
+        sources.blueprint,
     ):
         app.register_blueprint(blueprint)
     _put_cache_before(app, values)

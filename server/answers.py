@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import urlencode
@@ -171,10 +171,14 @@ def _etag(data_version: str, question: Question, choice: Choice) -> str:
 
 def downloads(kind: ResultKind) -> list[tuple[str, str]]:
     """Give label and address of the answer at hand in each other format."""
+    return downloads_as(offer for offer in RESULTS[kind] if offer != HTML)
+
+
+def downloads_as(offers: Iterable[Representation]) -> list[tuple[str, str]]:
+    """Give label and address of the page at hand in other formats."""
     pairs = [(name, value) for name, value in request.args.items(multi=True)]
     kept = [pair for pair in pairs if pair[0].strip() not in FORMAT_PARAMETERS]
     return [
         (offer.label, f"{request.path}?{urlencode([*kept, ('format', offer.name)])}")
-        for offer in RESULTS[kind]
-        if offer != HTML
+        for offer in offers
     ]

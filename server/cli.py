@@ -1,4 +1,4 @@
-"""The command line: serve, build, validate, query, queries.
+"""The command line: serve, build, validate, query, queries, sources, report.
 
 Exit codes: 0 success; 1 the files or the knowledge are invalid; 2 the command is used wrongly; 3 the
 query cannot be answered as it is asked; 4 the engine could not finish.
@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 import kg
+from kg import citations
 from kg.build import build as build_dataset
 from kg.catalogue import (
     CannedQuery,
@@ -43,6 +44,7 @@ from kg.engine import (
     formats_for,
 )
 from kg.namespaces import curie
+from kg.report import report as quality_report
 from kg.results import Rows, Value, python_result
 from kg.shipped import ONTOLOGY_FOLDER
 
@@ -396,3 +398,48 @@ def _accepted(parameter: Parameter) -> str:
     if parameter.default is not None:
         said.append(f"default {parameter.default}")
     return f"[{'; '.join(said)}]"
+
+
+_SOURCES_AS: Final[dict[str, Callable[[Sequence[citations.Citation]], str]]] = {
+    "text": lambda records: "".join(f"{each.key}  {each.title}\n" for each in records),
+    "csl-json": citations.as_csl_json,
+    "bibtex": citations.as_bibtex,
+}
+"""How sources are written, by the value of --format."""
+
+
+@main.command()
+@click.argument("keys", nargs=-1)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(list(_SOURCES_AS)),
+    default="text",
+    show_default=True,
+    help="How they are written.",
+)
+def sources(keys: Sequence[str], form: str) -> None:
+    """List the sources, or those called KEYS, as text or as records for reference managers."""
+    with _failures_said():
+        records = citations.citations(_load().engine)
+    try:
+        chosen = citations.chosen(records, keys)
+    except citations.UnknownSourceError as error:
+        raise click.UsageError(str(error)) from error
+    click.echo(_SOURCES_AS[form](chosen), nl=False)
+
+
+@main.command()
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    default="-",
+    show_default="standard output",
+    help="Where to write it.",
+)
+def report(output: Path) -> None:
+    """Write the quality report, in Markdown: counts, coverage, gaps, and what remains to be done."""
+    with _failures_said():
+        written = quality_report(_load(), ONTOLOGY_FOLDER)
+    _save(written.encode(), output)

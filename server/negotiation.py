@@ -125,10 +125,28 @@ PROBLEM: Final = Representation(
 )
 PLAIN_TEXT: Final = Representation("text", "plain text", "text/plain", "txt", parameters=_UTF8)
 
+CSL_JSON: Final = Representation(
+    "csl-json",
+    "CSL-JSON",
+    "application/vnd.citationstyles.csl+json",
+    "csl.json",
+    aliases=("application/json", "text/json"),
+    names=("json",),
+)
+BIBTEX: Final = Representation(
+    "bibtex",
+    "BibTeX",
+    "application/x-bibtex",
+    "bib",
+    _UTF8,
+    aliases=("text/x-bibtex",),
+    stand_ins=("text/plain",),
+)
+
 REPRESENTATIONS: Final = (
     *(JSON, XML, CSV, TSV),
     *(TURTLE, NTRIPLES, JSONLD, RDFXML, TRIG, NQUADS),
-    *(HTML, PLAIN_JSON, SPARQL, PROBLEM, PLAIN_TEXT),
+    *(HTML, PLAIN_JSON, SPARQL, CSL_JSON, BIBTEX, PROBLEM, PLAIN_TEXT),
 )
 """Every representation that the service gives."""
 

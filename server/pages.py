@@ -95,6 +95,7 @@ OUTSIDE_WORDS: Final = {
     "dcterms:title": "title",
     "owl:deprecated": "withdrawn",
     "owl:disjointWith": "disjoint with",
+    "owl:inverseOf": "inverse of",
     "owl:versionIRI": "version IRI",
     "owl:versionInfo": "version",
     "prov:wasDerivedFrom": "source",
@@ -103,16 +104,23 @@ OUTSIDE_WORDS: Final = {
     "rdf:subject": "subject",
     "rdf:type": "kind",
     "rdfs:label": "label",
+    "rdfs:seeAlso": "see also",
     "rdfs:subClassOf": "kind of",
     "rdfs:subPropertyOf": "special case of",
     "schema:domainIncludes": "speaks of",
     "schema:rangeIncludes": "has values that are",
     "skos:altLabel": "synonym",
+    "skos:broadMatch": "narrower than",
+    "skos:broader": "kind of",
+    "skos:closeMatch": "nearly the same as",
     "skos:definition": "definition",
     "skos:exactMatch": "same as",
+    "skos:example": "example",
     "skos:inScheme": "list",
+    "skos:narrowMatch": "wider than",
     "skos:note": "note of the curators",
     "skos:notation": "notation",
+    "skos:relatedMatch": "related to",
     "skos:scopeNote": "scope note",
     "vann:preferredNamespacePrefix": "prefix",
     "vann:preferredNamespaceUri": "namespace",
@@ -126,6 +134,9 @@ _BACKLINK_WORDS: Final = {
     "dg:correctedBy": "Statements that it corrects",
     "dg:disagreeingClaim": "Disagreements",
     "dg:opposedClaim": "Disagreements, on the other side",
+    "dg:gapAbout": "Gaps in the evidence",
+    "dg:computedBy": "Claims that it computes",
+    "dg:computedFrom": "Claims that are computed from it",
     "dg:medium": "Spectra",
     "dg:spectrum": "Points",
     "dg:standardTerm": "Statements that mean it",
@@ -134,15 +145,25 @@ _BACKLINK_WORDS: Final = {
     "skos:inScheme": "Members",
 }
 
+_MAPPINGS: Final = (
+    *("skos:exactMatch", "skos:closeMatch", "skos:broadMatch", "skos:narrowMatch"),
+    "skos:relatedMatch",
+)
+"""How a concept relates to those of other ontologies, the closest first."""
+
 _SHOWN_OF_CONCEPT: Final = frozenset(
     (
+        *_MAPPINGS,
         *("rdf:type", "rdfs:label", "rdfs:subClassOf", "skos:definition", "skos:altLabel"),
         *("dg:layTerm", "dg:abbreviation", "obo:IAO_0000119", "owl:deprecated"),
         *("dcterms:isReplacedBy", "skos:scopeNote"),
     )
 )
 _SHOWN_OF_CLAIM: Final = frozenset(
-    ("rdfs:label", "prov:wasDerivedFrom", "dg:locator", "dcterms:identifier", "dg:confidence")
+    (
+        *("rdfs:label", "prov:wasDerivedFrom", "dg:locator", "dcterms:identifier"),
+        *("dg:confidence", "dg:setting"),
+    )
 )
 _SHOWN_OF_RECORD: Final = frozenset(("rdfs:label", "dcterms:title", "skos:definition"))
 _SHOWN_OF_SPECTRUM: Final = frozenset(("rdfs:label", "dcterms:identifier", "rdf:type"))
@@ -155,7 +176,9 @@ _SLOTS: Final = (
     *("dg:reportedPercentage", "dg:unitOfAnalysis", "dg:proportion", "dg:proportionLower"),
     *("dg:proportionUpper", "dg:frequencyBand", "dg:condition", "dg:laser", "dg:technique"),
     *("dg:bodySite", "dg:skinType", "dg:comparator", "dg:outcomeMeasure", "dg:strength"),
-    *("dg:phase", "dg:followUp", "dg:circumstances", "dg:evidence", "skos:note"),
+    *("dg:phase", "dg:followUp", "dg:specimen", "dg:sex", "dg:ageMinimumInYears"),
+    *("dg:ageMaximumInYears", "dg:ancestry", "dg:circumstances", "dg:computedBy"),
+    *("dg:computedFrom", "dg:evidence", "dg:subjectArea", "skos:note"),
 )
 """The slots of a claim in the order that people read them; others follow."""
 
@@ -203,6 +226,8 @@ def _concept(engine: Engine, node: Node) -> Page:
         "claims": _by_predicate(about),
         "naming": _by_predicate(claim for claim in naming if claim not in about),
         "meant_by": node.back("dg:standardTerm"),
+        "gaps": node.back("dg:gapAbout"),
+        "mappings": [(words_of(property_), values) for property_, values in _mappings(node)],
         "facts": _stated(node, _facts(node, _SHOWN_OF_CONCEPT)),
         "spectra": node.back("dg:medium"),
         "mentions": _mentions(engine, node),
@@ -215,6 +240,7 @@ def _claim(_engine: Engine, node: Node) -> Page:
     derived = [each for each in node.back("prov:wasDerivedFrom") if each["dg:rule"]]
     content = {
         "slots": _facts(node, _SHOWN_OF_CLAIM, first=_SLOTS),
+        "settings": node.nodes("dg:setting"),
         "disagreements": [*node.back("dg:disagreeingClaim"), *node.back("dg:opposedClaim")],
         "derivations": derived,
     }
@@ -299,6 +325,11 @@ def _facts(
     shown = [each for each in node.properties() if curie(each.iri) not in without]
     shown.sort(key=lambda each: (places.get(curie(each.iri), len(places)), words_of(each)))
     return [(each, node[curie(each.iri)]) for each in shown]
+
+
+def _mappings(node: Node) -> list[tuple[Node, list[Value]]]:
+    known = {curie(each.iri): each for each in node.properties()}
+    return [(known[name], node[name]) for name in _MAPPINGS if name in known]
 
 
 def _derivations(node: Node) -> list[Node]:
@@ -389,6 +420,14 @@ def _lasers_at(points: list[Node], lines: Iterable[LaserLine]) -> dict[str, list
 
 _UNITS: Final = {
     "Cel": "°C",
+    "cm-1": "1/cm",
+    "g/L": "g/l",
+    "kJ/cm3": "kJ/cm³",
+    "kW/cm2": "kW/cm²",
+    "m2/s": "m²/s",
+    "ug/J": "µg/J",
+    "um.cm2/J": "µm·cm²/J",
+    "/mm2": "1/mm²",
     "um": "µm",
     "us": "µs",
     "uJ": "µJ",
@@ -407,14 +446,17 @@ _UNITS: Final = {
     "min": "min",
     "1": "",
     "{score}": "points",
+    "{year}": "",
     "{session}": "sessions",
 }
 """Units as people write them, where UCUM writes otherwise."""
 
 
 def figure(claim: Node) -> str:
-    """Give the number that a claim states, with its unit: `32 to 36 %`; empty if there is none."""
-    low, high, value = (claim.text(f"dg:{name}") for name in ("minimum", "maximum", "value"))
+    """Give the number of a claim or setting with its unit: `32 to 36 %`; empty if there is none."""
+    low, high = claim.text("dg:minimum"), claim.text("dg:maximum")
+    values = sorted(Decimal(str(each)) for each in claim["dg:value"])
+    value = " and ".join(f"{each:f}" for each in values) or None
     bounds = {
         (True, True): f"{low} to {high}",
         (True, False): f"at least {low}",
@@ -439,6 +481,11 @@ def counted(claim: Node) -> str:
     return f"{number} ({unit})" if unit else number
 
 
+def authors(creator: str) -> str:
+    """Give authors as one sentence part, however the record separates them."""
+    return "; ".join(part.strip() for part in creator.replace("|", ";").split(";"))
+
+
 def percent(share: Literal | None) -> str:
     """Give a proportion in per cent, to three significant digits."""
     if share is None:
@@ -450,7 +497,8 @@ def percent(share: Literal | None) -> str:
 _QUALIFIERS: Final = (
     *("dg:condition", "dg:laser", "dg:technique", "dg:bodySite", "dg:skinType"),
     *("dg:comparator", "dg:outcomeMeasure", "dg:strength", "dg:phase", "dg:followUp"),
-    "dg:circumstances",
+    *("dg:specimen", "dg:sex", "dg:ageMinimumInYears", "dg:ageMaximumInYears", "dg:ancestry"),
+    *("dg:setting", "dg:circumstances"),
 )
 
 

@@ -24,6 +24,7 @@ from kg.engine import (
     EngineUnavailable,
     FederationRefused,
     FormatNotAvailable,
+    FunctionMisused,
     MemoryLimitExceeded,
     Overloaded,
     QueryError,
@@ -92,7 +93,15 @@ PROBLEM_TYPES: Final = {
             "unsupported-function",
             400,
             "The query calls a function that is not available",
-            "Only the functions of SPARQL 1.1 are available; extension functions are not.",
+            "The functions of SPARQL 1.1 are available, and the extension functions that the "
+            "service description lists.",
+        ),
+        ProblemType(
+            "misused-function",
+            400,
+            "A function is called with what it cannot take",
+            "An extension function is called with too many or too few arguments, or with a unit "
+            "that is unknown or measures something else. A wrong unit never gives a number.",
         ),
         ProblemType(
             "query-refused",
@@ -232,6 +241,7 @@ _SLUGS: Final[Mapping[type[Exception], str]] = {
     UpdateNotAllowed: "update-as-query",
     BindingError: "unbindable-value",
     UnsupportedFunction: "unsupported-function",
+    FunctionMisused: "misused-function",
     FederationRefused: "federation-refused",
     FormatNotAvailable: "not-acceptable",
     ResultTooLarge: "result-too-large",

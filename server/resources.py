@@ -72,9 +72,9 @@ def ontology_as(suffix: str) -> Response:
     return _document(f"ontology.{suffix}")
 
 
-@blueprint.get("/<any(id, ontology, graph):space>/<path:name>")
+@blueprint.get("/<any(id, ontology, graph, function):space>/<path:name>")
 def resource(space: str, name: str) -> Response:
-    """Give what is known of a concept, property, record or named graph."""
+    """Give what is known of a concept, property, record, named graph or function."""
     return _document(f"{space}/{name}")
 
 
@@ -224,6 +224,7 @@ _FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "figure": pages.figure,
     "counted": pages.counted,
     "percent": pages.percent,
+    "authors": pages.authors,
     "qualifiers": pages.qualifiers,
     "short": curie,
 }

@@ -79,6 +79,17 @@ def _rows(engine: Engine, text: str) -> list[dict[str, str]]:
     ]
 
 
+_FUNCTIONS: Final = """
+PREFIX dg: <https://w3id.org/dermograph/ontology/>
+PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
+PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
+
+SELECT ?function ?label ?comment WHERE {
+  ?function a dg:ExtensionFunction ; rdfs:label ?label ; skos:definition ?comment .
+}
+"""
+
+
 def write(service: Service, url: str, representation: Representation) -> bytes:
     """Write the description of a service.
 
@@ -97,6 +108,7 @@ def for_page(service: Service, url: str) -> str:
 
 def _triples(service: Service, endpoint: URIRef) -> Iterator[Triple]:
     yield from _about_service(service, endpoint)
+    yield from _about_functions(service.graph.engine, endpoint)
     yield from _about_dataset(service, endpoint)
     for graph, triples in service.counts.graphs.items():
         yield from _about_graph(endpoint, URIRef(graph), triples)
@@ -121,6 +133,15 @@ def _about_service(service: Service, endpoint: URIRef) -> Iterator[Triple]:
     yield endpoint, DCTERMS.title, Literal("Dermograph SPARQL endpoint", lang="en")
     yield endpoint, DCTERMS.description, Literal(limits(service), lang="en")
     yield endpoint, DCTERMS.license, _LICENCE
+
+
+def _about_functions(engine: Engine, endpoint: URIRef) -> Iterator[Triple]:
+    for row in _rows(engine, _FUNCTIONS):
+        function = URIRef(row["function"])
+        yield endpoint, _SD.extensionFunction, function
+        yield function, RDF.type, _SD.Function
+        yield function, RDFS.label, Literal(row["label"], lang="en")
+        yield function, RDFS.comment, Literal(row["comment"], lang="en")
 
 
 def limits(service: Service) -> str:

@@ -13,6 +13,7 @@ from rdflib import OWL, RDFS, Literal, URIRef
 
 from kg.build import description, figures, rules
 from kg.build.errors import BuildError, Problem
+from kg.build.mappings import Mappings, read_mappings
 from kg.build.sentences import label
 from kg.build.tables import Row, Table, Triple, read_tables, term_of
 from kg.build.turtle import fault, lines_of_subjects, read_turtle
@@ -25,6 +26,8 @@ _TURTLE: Final = (
     ("dermograph.ttl", "ontology"),
     ("schemes.ttl", "ontology"),
     ("concepts/*.ttl", "ontology"),
+    ("functions.ttl", "ontology"),
+    ("alignments.ttl", "mappings"),
     ("shapes/*.ttl", "shapes"),
 )
 """Which Turtle files go into which named graph."""
@@ -86,7 +89,10 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
         for row in table.rows:
             graphs[_graph_of(table)] |= set(row.triples)
             origins[str(row.subject)] = f"{row.file}, line {row.line}"
-    _refuse_unknown_terms(graphs, documents, tables)
+    mappings = read_mappings(folder)
+    for _, triples in mappings.rows:
+        graphs["mappings"] |= set(triples)
+    _refuse_unknown_terms(graphs, documents, tables, mappings)
     labels = _labels(graphs.values())
     for table in tables:
         for row in table.rows:
@@ -95,7 +101,7 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
                 graphs[_graph_of(table)].add((row.subject, RDFS.label, Literal(text, lang="en")))
     progress("computing figures")
     units, bands = figures.units_of(tables), figures.band_limits(graphs["ontology"])
-    for row in (row for table in tables for row in table.rows if "predicate" in row.cells):
+    for row in (row for table in tables for row in table.rows if _has_figures(row)):
         graphs["inferred"] |= set(figures.computed(row, units, bands))
     progress("applying rules")
     inference = rules.read_rules(folder)
@@ -157,6 +163,11 @@ def _written_iri(text: str) -> str:
         return text
 
 
+def _has_figures(row: Row) -> bool:
+    """Tell whether a row is a claim or a setting, of which figures can be computed."""
+    return "predicate" in row.cells or "parameter" in row.cells
+
+
 def _graph_of(table: Table) -> str:
     return _TABLES.get(table.file) or _TABLES.get(table.file.partition("/")[0], "claims")
 
@@ -171,10 +182,18 @@ def _labels(graphs: Iterable[set[Triple]]) -> dict[str, str]:
 
 
 def _refuse_unknown_terms(
-    graphs: Mapping[str, set[Triple]], documents: Iterable[_Document], tables: Iterable[Table]
+    graphs: Mapping[str, set[Triple]],
+    documents: Iterable[_Document],
+    tables: Iterable[Table],
+    mappings: Mappings,
 ) -> None:
     """Stop where something of ours is named that no file describes."""
-    described = {str(subject) for triples in graphs.values() for subject, _, _ in triples}
+    described = {
+        str(subject)
+        for name, triples in graphs.items()
+        if name != "mappings"
+        for subject, _, _ in triples
+    }
     problems = {
         Problem(document.file, document.lines.get(str(subject), 0), "", _unknown(term), _REMEDY)
         for document in documents
@@ -189,6 +208,12 @@ def _refuse_unknown_terms(
         for _, *rest in row.triples
         for term in rest
         if _is_ours(term) and str(term) not in described
+    }
+    problems |= {
+        Problem(mappings.file, line, "subject_id", _unknown(subject), _REMEDY)
+        for line, triples in mappings.rows
+        for subject, _, _ in triples
+        if _is_ours(subject) and str(subject) not in described
     }
     if problems:
         raise BuildError(list(problems))

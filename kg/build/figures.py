@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -19,6 +19,10 @@ _Z_95: Final = 1.959963984540054
 
 _DECIMALS: Final = 6
 """Places that computed proportions are rounded to: finer than any sample size here resolves."""
+
+
+_DIFFERENCES: Final = ("dg:temperatureRise",)
+"""Predicates of differences, which the offset of a unit such as the degree Celsius leaves alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def computed(row: Row, units: Mapping[str, Unit], bands: Mapping[str, Decimal]) 
     """Give the computed figures of a claim.
 
     Args:
-        row: a row of a claims table.
+        row: a claim or a setting.
         units: the units by UCUM code; the unit of the row is among them.
         bands: lower limits of the CIOMS bands (proportions) by IRI.
 
@@ -95,7 +99,9 @@ def computed(row: Row, units: Mapping[str, Unit], bands: Mapping[str, Decimal]) 
         BuildError: no band begins as low as the proportion of the row.
     """
     if "unit" in row.cells:
-        yield from _quantity(row, units[row.cells["unit"]])
+        unit = units[row.cells["unit"]]
+        is_difference = row.cells.get("predicate") in _DIFFERENCES
+        yield from _quantity(row, replace(unit, offset=Decimal(0)) if is_difference else unit)
     if "event_count" in row.cells and "sample_size" in row.cells:
         yield from _incidence(row, bands)
 
@@ -119,7 +125,7 @@ def _incidence(row: Row, bands: Mapping[str, Decimal]) -> Iterator[Triple]:
     yield row.subject, URIRef(DG + "proportion"), _rounded(float(share))
     yield row.subject, URIRef(DG + "proportionLower"), _rounded(lower)
     yield row.subject, URIRef(DG + "proportionUpper"), _rounded(upper)
-    if events and row.cells["predicate"] == "dg:hasRisk":
+    if events and row.cells.get("predicate") == "dg:hasRisk":
         fitting = [(limit, iri) for iri, limit in bands.items() if limit <= share]
         if not fitting:
             detail = f"No frequency band holds {events} of {total}."

@@ -22,6 +22,11 @@ def label(row: Row, labels: Mapping[str, str]) -> str | None:
     if "wavelength_nm" in row.cells:
         spectrum = labels.get(f"{DGD}spectrum/{row.cells['spectrum']}", row.cells["spectrum"])
         return f"{spectrum} at {row.cells['wavelength_nm']} nm"
+    if "parameter" in row.cells:
+        parameter = labels.get(str(term_of(row.cells["parameter"])), row.cells["parameter"])
+        return f"{parameter} {_figure(row.cells) or row.cells.get('reported', '')}".rstrip()
+    if row.subject.startswith(f"{DGD}gap/"):
+        return f"evidence gap {row.cells['id']}"
     if row.subject.startswith(f"{DGD}disagreement/"):
         return f"disagreement on {row.cells['topic']}"
     return None

@@ -3,7 +3,7 @@
 `ontology/tables.json` is a table group (https://www.w3.org/TR/tabular-metadata/) and is read as far
 as it is used: `url` and `tableSchema` of a table; `aboutUrl`, `primaryKey`, `foreignKeys` and
 `columns` of a schema; `name`, `required`, `datatype` (with `format`), `separator`, `lang`,
-`propertyUrl`, `valueUrl`, `virtual` and `suppressOutput` of a column. Two things go beyond the
+`aboutUrl`, `propertyUrl`, `valueUrl`, `virtual` and `suppressOutput` of a column. Two things go beyond the
 standard: prefixed names in cells are expanded when a `valueUrl` yields them, and a `valueUrl` is
 applied to each value of a cell that has a separator.
 """
@@ -121,6 +121,7 @@ _SCHEMA_OF_SCHEMAS: Final[dict[str, Any]] = {
                     },
                     "separator": {"type": "string", "minLength": 1},
                     "lang": {"type": "string"},
+                    "aboutUrl": {"type": "string"},
                     "propertyUrl": {"type": "string"},
                     "valueUrl": {"type": "string"},
                     "virtual": {"type": "boolean"},
@@ -319,6 +320,8 @@ def _column_triples(
     if column.get("suppressOutput") or "propertyUrl" not in column:
         return []
     predicate = term_of(column["propertyUrl"])
+    if "aboutUrl" in column:
+        subject = URIRef(_filled(column["aboutUrl"], cells))
     return [(subject, predicate, value) for value in objects]
 
 

@@ -7,6 +7,7 @@ from kg.engine.errors import (
     EngineUnavailable,
     FederationRefused,
     FormatNotAvailable,
+    FunctionMisused,
     MemoryLimitExceeded,
     Overloaded,
     QueryError,
@@ -33,7 +34,7 @@ from kg.engine.formats import (
     ResultKind,
     formats_for,
 )
-from kg.engine.interface import Answer, Engine, Query, Term
+from kg.engine.interface import Answer, Engine, ExtensionFunction, Query, Term
 
 __all__ = [
     "CSV",
@@ -54,9 +55,11 @@ __all__ = [
     "Engine",
     "EngineError",
     "EngineUnavailable",
+    "ExtensionFunction",
     "FederationRefused",
     "Format",
     "FormatNotAvailable",
+    "FunctionMisused",
     "MemoryLimitExceeded",
     "Overloaded",
     "Query",

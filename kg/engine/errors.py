@@ -6,6 +6,7 @@ EngineError
 │   ├── UpdateNotAllowed        a SPARQL Update where a query is expected
 │   ├── BindingError            a value cannot be bound to its variable
 │   ├── UnsupportedFunction     an extension function that the engine does not have
+│   ├── FunctionMisused         an extension function is called with what it cannot take
 │   ├── FederationRefused       SERVICE to an endpoint that policy does not allow
 │   ├── FormatNotAvailable      none of the wanted formats suits the result
 │   └── ResultTooLarge          the answer exceeds the published limit
@@ -65,6 +66,18 @@ class BindingError(QueryError):
 
 class UnsupportedFunction(QueryError):
     """The query calls an extension function that this engine does not have."""
+
+
+class FunctionMisused(QueryError):
+    """An extension function is called with too many or too few arguments, or with a wrong unit.
+
+    Attributes:
+        function: its IRI.
+    """
+
+    def __init__(self, function: str, detail: str) -> None:
+        super().__init__(f"<{function}>: {detail}")
+        self.function = function
 
 
 class FederationRefused(QueryError):

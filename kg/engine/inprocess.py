@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeAlias
 
 import pyoxigraph as ox
+from rdflib import XSD, Literal, URIRef
 
 from kg.engine import formats
 from kg.engine.bindings import bind
@@ -27,7 +29,7 @@ from kg.engine.errors import (
     UpdateNotAllowed,
 )
 from kg.engine.formats import Format, ResultKind, formats_for
-from kg.engine.interface import Answer, Query
+from kg.engine.interface import Answer, ExtensionFunction, Query, Term
 from kg.engine.tokens import (
     has_dataset_clause,
     is_repeatable,
@@ -52,6 +54,8 @@ _GRAPH_FORMATS = {
 }
 
 _Results = ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples
+_OxTerm: TypeAlias = ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple
+_Functions: TypeAlias = dict[ox.NamedNode, Callable[..., _OxTerm | None]]
 
 
 class InProcessEngine:
@@ -62,17 +66,24 @@ class InProcessEngine:
         version: the version of the data, see ``Engine.version``.
         prefixes: prefix names and namespaces, used to write Turtle, TriG and RDF/XML that
             people can read and to suggest declarations; queries declare their own.
+        functions: what queries can call beyond SPARQL's own functions, by IRI.
 
     Raises:
         DataError: the dataset does not parse.
     """
 
     def __init__(
-        self, nquads: bytes | Path, *, version: str, prefixes: Mapping[str, str] | None = None
+        self,
+        nquads: bytes | Path,
+        *,
+        version: str,
+        prefixes: Mapping[str, str] | None = None,
+        functions: Mapping[str, ExtensionFunction] | None = None,
     ) -> None:
         self._store = ox.Store()
         self._version = version
         self._prefixes = dict(prefixes or {})
+        self._functions = dict(functions or {})
         source = {"path": str(nquads)} if isinstance(nquads, Path) else {"input": nquads}
         try:
             self._store.bulk_load(**source, format=ox.RdfFormat.N_QUADS)
@@ -87,7 +98,7 @@ class InProcessEngine:
     def check(self, text: str) -> None:
         """Parse a query without answering it; see ``Engine.check``."""
         self._refuse_federation(text)
-        self._evaluate(ox.Store(), text, {}, None)
+        self._evaluate(ox.Store(), text, {}, None, self._callable([]))
 
     def close(self) -> None:
         """There is nothing to let go of; see ``Engine.close``."""
@@ -98,10 +109,11 @@ class InProcessEngine:
         self._refuse_federation(query.text)
         if query.bindings:
             # Positions of syntax errors refer to the text that the caller wrote.
-            self._evaluate(ox.Store(), query.text, {}, query.base_iri)
+            self._evaluate(ox.Store(), query.text, {}, query.base_iri, self._callable([]))
         text = bind(query.text, query.bindings)
+        failures: list[Exception] = []
         try:
-            results = self._evaluate_bound(text, query)
+            results = self._evaluate_bound(text, query, self._callable(failures))
             kind = _kind(results)
             chosen = query.formats[kind]
             if chosen is None or kind not in chosen.kinds:
@@ -109,6 +121,8 @@ class InProcessEngine:
             body = self._serialise(results, chosen)
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
+        if failures:
+            raise failures[0]
         if query.max_bytes is not None and len(body) > query.max_bytes:
             raise ResultTooLarge(query.max_bytes)
         return Answer(
@@ -120,9 +134,16 @@ class InProcessEngine:
             seconds=time.perf_counter() - began,
         )
 
-    def _evaluate_bound(self, text: str, query: Query) -> _Results:
+    def _callable(self, failures: list[Exception]) -> _Functions:
+        """Give the functions as Oxigraph calls them; the first failure of one is noted."""
+        return {
+            ox.NamedNode(iri): _noting_failure(function, failures)
+            for iri, function in self._functions.items()
+        }
+
+    def _evaluate_bound(self, text: str, query: Query, functions: _Functions) -> _Results:
         try:
-            return self._evaluate(self._store, text, _dataset(query), query.base_iri)
+            return self._evaluate(self._store, text, _dataset(query), query.base_iri, functions)
         except QuerySyntaxError as error:
             if not query.bindings:
                 raise
@@ -137,10 +158,16 @@ class InProcessEngine:
         text: str,
         dataset: Mapping[str, object],
         base_iri: str | None,
+        functions: _Functions,
     ) -> _Results:
         safe = without_hidden_service(text)
         try:
-            return store.query(safe, base_iri=base_iri, **dataset)  # type: ignore[arg-type]
+            return store.query(
+                safe,
+                base_iri=base_iri,
+                custom_functions=functions,
+                **dataset,  # type: ignore[arg-type]
+            )
         except SyntaxError as error:
             if is_update(text):
                 raise UpdateNotAllowed(
@@ -167,6 +194,44 @@ class InProcessEngine:
                 f"SERVICE at line {where.line}, column {where.column}: "
                 "this engine asks no remote endpoint."
             )
+
+
+def _noting_failure(
+    function: ExtensionFunction, failures: list[Exception]
+) -> Callable[..., _OxTerm | None]:
+    def call(*arguments: _OxTerm) -> _OxTerm | None:
+        terms = [_rdflib_term(argument) for argument in arguments]
+        if None in terms:
+            return None
+        try:
+            result = function(*terms)
+        except Exception as error:
+            # Oxigraph takes every exception for an unbound value, so it is raised at the end.
+            failures[:] = failures or [error]
+            raise
+        return None if result is None else _oxigraph_term(result)
+
+    return call
+
+
+def _rdflib_term(term: _OxTerm) -> Term | None:
+    """Give a term as functions take it; None for what they cannot be called with."""
+    if isinstance(term, ox.NamedNode):
+        return URIRef(term.value)
+    if isinstance(term, ox.Literal):
+        plain = term.language or term.datatype.value == str(XSD.string)
+        datatype = None if plain else URIRef(term.datatype.value)
+        return Literal(term.value, lang=term.language, datatype=datatype, normalize=False)
+    return None
+
+
+def _oxigraph_term(term: Term) -> _OxTerm:
+    if isinstance(term, URIRef):
+        return ox.NamedNode(term)
+    if term.language:
+        return ox.Literal(str(term), language=term.language)
+    datatype = None if term.datatype is None else ox.NamedNode(term.datatype)
+    return ox.Literal(str(term), datatype=datatype)
 
 
 def _said_of(text: str, base_iri: str | None) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
 
@@ -12,6 +12,13 @@ from kg.engine.formats import DEFAULT_FORMATS, Format, ResultKind
 
 Term: TypeAlias = URIRef | Literal
 """A value that can be bound to a variable."""
+
+ExtensionFunction: TypeAlias = Callable[..., Term | None]
+"""A function that queries can call, from terms to a term.
+
+None is SPARQL's error: the expression has no value and leaves its variable unbound. An exception,
+such as ``FunctionMisused``, fails the whole query.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ dies, the query process is killed.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -17,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -30,7 +29,7 @@ from kg.engine.errors import (
     Overloaded,
     QueryTimeout,
 )
-from kg.engine.interface import Answer, Query
+from kg.engine.interface import Answer, ExtensionFunction, Query
 
 _MARGIN: Final = 0.2
 """Seconds after its limit by which a query process is known to be dead."""
@@ -70,6 +69,8 @@ class IsolatedEngine:
         nquads: the dataset, as N-Quads that are known to parse.
         version: the version of the data, see ``Engine.version``.
         prefixes: see ``InProcessEngine``.
+        functions: gives what queries can call beyond SPARQL's own functions, by IRI, when it is
+            called with the dataset; a function of a module, as other processes have to find it.
         limits: what a query may use.
         processes: number of query processes; more than processor cores only so that long queries
             do not keep short ones waiting.
@@ -84,6 +85,7 @@ class IsolatedEngine:
         *,
         version: str,
         prefixes: Mapping[str, str] | None = None,
+        functions: Callable[[bytes], Mapping[str, ExtensionFunction]] | None = None,
         limits: Limits | None = None,
         processes: int | None = None,
     ) -> None:
@@ -98,6 +100,7 @@ class IsolatedEngine:
         with os.fdopen(self._dataset, "wb", closefd=False) as file:
             file.write(nquads)
         self._prefixes = dict(prefixes or {})
+        self._functions = functions
         self._owner = os.getpid()
         self._closing = threading.Event()
         self._loader: subprocess.Popen[bytes] | None = None
@@ -232,21 +235,20 @@ class IsolatedEngine:
 
     def _keep_loader(self) -> None:
         """Run the loader, and run it again whenever it ends."""
-        settings = json.dumps(
-            {
-                "parent": self._owner,
-                "jobs": self._queue_end.fileno(),
-                "board": self._board.descriptor,
-                "slots": self.processes,
-                "dataset": self._dataset,
-                "version": self._version,
-                "prefixes": self._prefixes,
-            }
+        setup = wire.Setup(
+            parent=self._owner,
+            jobs=self._queue_end.fileno(),
+            board=self._board.descriptor,
+            slots=self.processes,
+            dataset=self._dataset,
+            version=self._version,
+            prefixes=self._prefixes,
+            functions=self._functions,
         )
         shared = (self._queue_end.fileno(), self._board.descriptor, self._dataset)
         while not self._closing.is_set():
             self._loader = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "kg.engine.loader", settings],
+                [sys.executable, "-m", "kg.engine.loader", setup.to_text()],
                 pass_fds=shared,
                 stdin=subprocess.DEVNULL,
             )

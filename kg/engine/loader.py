@@ -8,7 +8,6 @@ the loader ends.
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import signal
@@ -21,6 +20,7 @@ from kg.engine import kernel, wire
 from kg.engine.board import Board
 from kg.engine.errors import EngineError
 from kg.engine.inprocess import InProcessEngine
+from kg.engine.wire import Setup
 
 _TICK: Final = 0.1
 """Seconds between looks at the age of running queries."""
@@ -38,15 +38,11 @@ _REQUEST_PATIENCE: Final = 5.0
 
 def main() -> None:
     """Load the dataset and keep the query processes running until killed."""
-    settings = json.loads(sys.argv[1])
-    kernel.die_with_parent(settings["parent"])
-    with os.fdopen(settings["dataset"], "rb", closefd=False) as file:
-        file.seek(0)
-        engine = InProcessEngine(
-            file.read(), version=settings["version"], prefixes=settings["prefixes"]
-        )
-    jobs = socket.socket(fileno=settings["jobs"])
-    board = Board(settings["slots"], settings["board"])
+    setup = Setup.from_text(sys.argv[1])
+    kernel.die_with_parent(setup.parent)
+    engine = _engine(setup)
+    jobs = socket.socket(fileno=setup.jobs)
+    board = Board(setup.slots, setup.board)
     kernel.forbid_network()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     start = _starter(engine, jobs, board)
@@ -58,6 +54,18 @@ def main() -> None:
             board.died(slot, pid, status)
             running[start(slot)] = slot
         _lower_priority_of_old(running, board)
+
+
+def _engine(setup: Setup) -> InProcessEngine:
+    with os.fdopen(setup.dataset, "rb", closefd=False) as file:
+        file.seek(0)
+        nquads = file.read()
+    return InProcessEngine(
+        nquads,
+        version=setup.version,
+        prefixes=setup.prefixes,
+        functions=setup.functions(nquads) if setup.functions else None,
+    )
 
 
 def _starter(engine: InProcessEngine, jobs: socket.socket, board: Board) -> Callable[[int], int]:

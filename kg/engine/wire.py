@@ -2,17 +2,52 @@
 
 from __future__ import annotations
 
+import base64
 import pickle
 import socket
 import struct
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from kg.engine.errors import EngineError
-from kg.engine.interface import Answer, Query
+from kg.engine.interface import Answer, ExtensionFunction, Query
 
 _LENGTH: Final = struct.Struct("!Q")
 _PIECE: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a loader has to know to begin.
+
+    Attributes:
+        parent: process identifier of who starts it.
+        jobs: descriptor of the queue that query processes take their questions from.
+        board, slots: descriptor of the board, and how many slots it has.
+        dataset: descriptor of the N-Quads.
+        version, prefixes, functions: see ``IsolatedEngine``.
+    """
+
+    parent: int
+    jobs: int
+    board: int
+    slots: int
+    dataset: int
+    version: str
+    prefixes: Mapping[str, str]
+    functions: Callable[[bytes], Mapping[str, ExtensionFunction]] | None
+
+    def to_text(self) -> str:
+        """Write it as an argument of a command."""
+        return base64.b64encode(pickle.dumps(self)).decode()
+
+    @classmethod
+    def from_text(cls, text: str) -> Setup:
+        """Read what ``to_text`` wrote."""
+        setup = pickle.loads(base64.b64decode(text))  # noqa: S301 - written by our own process
+        assert isinstance(setup, cls)
+        return setup
 
 
 @dataclass(frozen=True, slots=True)

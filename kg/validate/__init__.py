@@ -9,17 +9,22 @@ from contextlib import contextmanager
 from rdflib import Graph
 
 from kg.namespaces import BASE, ONTOLOGY
+from kg.validate.checks import Check, CheckError, findings, read_checks
 from kg.validate.inputs import Data, ValidationInputError, read
 from kg.validate.report import Finding, ValidationReport
 from kg.validate.shapes import aimed_at, background_graph, shapes_graph
 from kg.validate.verdict import ShapesError, accelerated_verdict, reference_verdict
 
 __all__ = [
+    "Check",
+    "CheckError",
     "Finding",
     "ShapesError",
     "ValidationInputError",
     "ValidationReport",
     "background_graph",
+    "findings",
+    "read_checks",
     "shapes_graph",
     "validate",
 ]
@@ -41,7 +46,8 @@ def validate(
     such as the new claims of a curator: they are read together with a background, so that the
     terms and sources that they name are known, and only what they themselves describe is
     reported; their blank nodes get names. Named graphs are joined into one, without that of the
-    shapes.
+    shapes. A whole dataset is also put to the checks in `ontology/checks/`, unless other shapes are
+    given.
 
     Args:
         data: a graph, a dataset, N-Quads as bytes, or files (.ttl .trig .nt .nq .rdf .owl
@@ -56,14 +62,17 @@ def validate(
     Raises:
         ValidationInputError: a file is missing, of an unknown kind, or cannot be parsed.
         ShapesError: the shapes themselves are malformed.
+        CheckError: a check is malformed.
     """
+    checks = read_checks() if shapes is None else ()
     shapes = shapes_graph() if shapes is None else shapes
     verdict = accelerated_verdict if accelerated else reference_verdict
     with _without_remarks_of_rdflib():
         material = read(data)
         places = {**material.origins, **(origins or {})}
         if _HEADER in material.ntriples:
-            return ValidationReport.of(verdict(material.ntriples, shapes), places)
+            found = verdict(material.ntriples, shapes) + findings(material.ntriples, checks)
+            return ValidationReport.of(found, places)
         own = material.graph().skolemize(authority=BASE)
         described = frozenset(str(subject) for subject in own.subjects())
         joined = own + (background_graph() if background is None else background)

@@ -21,7 +21,10 @@ _BACKGROUND: Final = ("dermograph.ttl", "schemes.ttl", "concepts/*.ttl")
 
 _RECORDS: Final = (
     ("sources/*.tsv", "key", DGD + "source/", RDF.type, URIRef(DG + "Source")),
-    ("claims/[!d]*.tsv", "id", DGD + "claim/", RDF.type, URIRef(DG + "Claim")),
+    *(
+        (f"claims/{name}.tsv", "id", DGD + "claim/", RDF.type, URIRef(DG + "Claim"))
+        for name in ("clinical", "physics", "founding-text")
+    ),
     ("units.tsv", "slug", DGD + "unit/", SKOS.notation, "code"),
 )
 """What is said of each row of a table that others refer to: the files, the column that names the

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -28,7 +28,9 @@ from rdflib.compare import isomorphic
 from rdflib.query import Result
 
 import kg
+from kg.citations import Citation, as_bibtex, as_csl_json, citations
 from kg.engine import FORMATS, Format, ResultKind
+from kg.report import report
 from kg.shipped import ONTOLOGY_FOLDER, QUERIES_FOLDER
 from server.cli import main
 
@@ -366,7 +368,7 @@ class TestQueries:
         ended = dermograph("queries", "laser")
 
         assert (ended.code, ended.out) == (2, b"")
-        assert "no canned query named 'laser'. Did you mean lasers?" in ended.err
+        assert "no canned query named 'laser'. Did you mean lasers" in ended.err
 
 
 class TestBuild:
@@ -525,6 +527,70 @@ class TestServe:
 
         assert (ended.code, ended.out) == (2, b"")
         assert message in ended.err
+
+
+class TestSources:
+    """`dermograph sources` lists what is cited, and writes it for reference managers."""
+
+    @pytest.mark.parametrize(("form", "write"), [("csl-json", as_csl_json), ("bibtex", as_bibtex)])
+    def test_records_are_those_of_the_library(
+        self,
+        graph: kg.KnowledgeGraph,
+        form: str,
+        write: Callable[[list[Citation]], str],
+    ) -> None:
+        """Each format holds every source, byte for byte as the library writes it."""
+        ended = in_this_process("sources", "--format", form)
+
+        assert ended == Ended(0, write(citations(graph.engine)).encode(), "")
+
+    def test_the_list_has_key_and_title(self, graph: kg.KnowledgeGraph) -> None:
+        """Without a format each source is one line."""
+        ended = in_this_process("sources")
+
+        lines = ended.out.decode().splitlines()
+        assert ended.code == 0
+        assert len(lines) == len(citations(graph.engine))
+        assert "NANNI1998  Complications of carbon dioxide laser resurfacing" in ended.out.decode()
+
+    def test_single_sources_are_written_by_key(self) -> None:
+        """Keys choose the sources, in a process of its own as for a user."""
+        ended = dermograph("sources", "NANNI1998", "--format", "bibtex")
+
+        assert (ended.code, ended.err) == (0, "")
+        assert ended.out.startswith(b"@article{NANNI1998,\n")
+        assert ended.out.count(b"@") == 1
+
+    def test_an_unknown_key_is_wrong_use(self) -> None:
+        """A key that is not there ends with 2 and names those that are near."""
+        ended = in_this_process("sources", "NANNI1988")
+
+        assert (ended.code, ended.out) == (2, b"")
+        assert "NANNI1998" in ended.err
+
+
+class TestReport:
+    """`dermograph report` writes the quality report."""
+
+    def test_it_is_printed(self, graph: kg.KnowledgeGraph) -> None:
+        """Without an option the report goes to standard output."""
+        ended = in_this_process("report")
+
+        assert ended == Ended(0, report(graph, ONTOLOGY_FOLDER).encode(), "")
+
+    def test_it_is_saved(self, graph: kg.KnowledgeGraph, tmp_path: Path) -> None:
+        """With --output it goes to the file."""
+        file = tmp_path / "quality.md"
+
+        assert in_this_process("report", "--output", str(file)) == Ended(0, b"", "")
+        assert file.read_text(encoding="utf-8") == report(graph, ONTOLOGY_FOLDER)
+
+    def test_a_file_that_cannot_be_written_is_wrong_use(self, tmp_path: Path) -> None:
+        """A folder that is not there ends with 2 and is named."""
+        ended = in_this_process("report", "-o", str(tmp_path / "no" / "quality.md"))
+
+        assert ended.code == 2
+        assert "Cannot write" in ended.err
 
 
 def _free_port() -> int:

@@ -85,6 +85,10 @@ _TABLES: Mapping[str, list[dict[str, str]]] = {
     "claims/disagreements.tsv": [
         {"id": "C01", "topic": "redness", "side_a": "yes", "side_b": "no", "claims_a": "B0001", "claims_b": "B0003"}
     ],
+    "claims/settings-clinical.tsv": [],
+    "claims/settings-physics.tsv": [],
+    "claims/gaps.tsv": [],
+    "claims/computations.tsv": [],
     "spectra/spectra.tsv": [
         {"key": "water", "label": "water", "medium": "dg:Resurfacing", "source": "SMITH2001"}
     ],

@@ -97,7 +97,9 @@ def test_the_dataset_is_canonical_n_quads(shipped: Build) -> None:
 
 def test_the_named_graphs_are_those_of_the_model(shipped: Build) -> None:
     """Each kind of knowledge has its graph, and none is empty."""
-    names = {"ontology", "claims", "sources", "spectra", "shapes", "inferred", "dataset"}
+    names = {
+        "ontology", "claims", "sources", "spectra", "shapes", "inferred", "dataset", "mappings",
+    }  # fmt: skip
 
     assert set(shipped.counts) == names
     assert all(count > 0 for count in shipped.counts.values())

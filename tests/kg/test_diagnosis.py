@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kg.engine import Query, QueryError, QuerySyntaxError
+from kg.engine import Query, QueryError, QuerySyntaxError, ResultKind
 from kg.engine.inprocess import InProcessEngine
 
 _ENGINE = InProcessEngine(b"", version="v1", prefixes={"ex": "http://example.org/"})
@@ -109,7 +109,9 @@ def test_positions_do_not_depend_on_the_letters_of_service() -> None:
 
 def test_keywords_may_be_written_in_any_case() -> None:
     """What is legal is not called a mistake."""
-    _ENGINE.run(Query("select * where { ?s a ?o . Filter(bound(?s) && true) } oRdEr bY ?s"))
+    text = "select * where { ?s a ?o . Filter(bound(?s) && true) } oRdEr bY ?s"
+
+    assert _ENGINE.run(Query(text)).kind is ResultKind.SOLUTIONS
 
 
 _WORDS = (  # noqa: SIM905 - so many words read better as prose

@@ -185,6 +185,29 @@ def test_a_claim_has_typed_figures_that_are_exact(
     assert claim["proportion"] == str(row["share"])
 
 
+def test_a_claim_has_its_settings_inside(graph: kg.KnowledgeGraph, context: jsonld.Context) -> None:
+    """A setting is an object in its claim, with parameter, value and unit."""
+    claim = framed(graph, context, BASE + "id/claim/A0002")
+
+    (setting,) = claim["setting"]
+    assert setting["type"] == ["Setting"]
+    assert setting["parameter"]["label"] == "pulse duration"
+    assert (setting["value"], setting["unitCode"]) == (["200"], "us")
+    assert [each["label"] for each in claim["specimen"]] == ["animal tissue outside the body"]
+
+
+def test_a_concept_has_its_mappings_and_gaps_inside(
+    graph: kg.KnowledgeGraph, context: jsonld.Context
+) -> None:
+    """A concept names its counterparts in other ontologies, and what is not known of it."""
+    concept = framed(graph, context, DG + "AcneScar")
+
+    assert {"id": "http://id.nlm.nih.gov/mesh/D002921", "label": "Cicatrix"} in concept[
+        "broadMatch"
+    ]
+    assert any("Cochrane" in gap["gapStatement"] for gap in concept["evidenceGaps"])
+
+
 def test_shapes_of_objects_are_reliable(graph: kg.KnowledgeGraph, context: jsonld.Context) -> None:
     """What may have several values is an array even of one, and every link is an object."""
     claim = framed(graph, context, BASE + "id/claim/B0001")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,12 +91,24 @@ def test_a_golden_answer_has_rows(case: Case) -> None:
 
 @by_case
 def test_a_row_that_states_a_fact_says_where_it_is_from(case: Case) -> None:
-    """A row with a claim, or with a point of a spectrum, has its source, and a claim its confidence."""
+    """A row with a claim, a point or a gap has its source, and a claim has its confidence."""
     for row in _rows(case.file.read_bytes()):
-        if row.get("claim") or row.get("point"):
+        if row.get("claim") or row.get("point") or row.get("gap"):
             assert row["source"], row
         if row.get("claim"):
             assert row["confidence"] in {"high", "medium", "low"}, row
+
+
+@by_case
+def test_a_row_for_a_gap_states_no_fact(case: Case) -> None:
+    """A row says either what a claim states or what is not known, and gaps come last."""
+    gaps = [bool(row.get("gap")) for row in _rows(case.file.read_bytes())]
+
+    assert gaps == sorted(gaps)
+    for row in _rows(case.file.read_bytes()):
+        if row.get("gap"):
+            assert not row.get("claim"), row
+            assert re.match(r"G\d\d: ", row["gap"]), row
 
 
 def test_there_is_no_golden_answer_to_a_question_that_is_not_asked() -> None:
@@ -117,7 +130,16 @@ def test_the_order_of_rows_does_not_depend_on_the_order_of_the_data(
     assert different == []
 
 
-_RECORDS: Final = {"claim", "derivation", "disagreement", "point", "source", "statement"}
+_RECORDS: Final = {
+    "claim",
+    "derivation",
+    "disagreement",
+    "other_point",
+    "other_source",
+    "point",
+    "source",
+    "statement",
+}
 """Columns that hold the IRI of a record, which has no label."""
 
 

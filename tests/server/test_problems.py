@@ -23,6 +23,7 @@ STATUSES = [
     (engine.ResultTooLarge(10), 403, "result-too-large"),
     (engine.FederationRefused("no"), 403, "federation-refused"),
     (engine.UnsupportedFunction("no"), 400, "unsupported-function"),
+    (engine.FunctionMisused("urn:f", "no"), 400, "misused-function"),
     (engine.UpdateNotAllowed("no"), 400, "update-as-query"),
     (engine.BindingError("no"), 400, "unbindable-value"),
     (engine.QueryError("no"), 400, "query-refused"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from typing import Final
@@ -31,6 +32,8 @@ PATHS: Final = (
     *("/ontology/Claim", "/id/source/NANNI1998", "/id/spectrum/water-hale-querry-1973"),
     *("/id/claim/S01", "/id/disagreement/C01", "/id/rule/claim-to-edge", "/id/confidence/low"),
     *("/id/confidence", "/id/dataset", "/graph/sources", "/graph/dataset"),
+    *("/id/setting/A0002/pulse-duration", "/id/gap/G02", "/function/absorptionDepth"),
+    *("/id/claim/A0801", "/ontology/AcneScar"),
 )
 BROWSER: Final = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 RDFLIB: Final = (
@@ -262,7 +265,8 @@ def page(client: FlaskClient, path: str) -> str:
 @pytest.mark.parametrize("path", PATHS)
 def test_every_link_to_ourselves_leads_somewhere(client: FlaskClient, path: str) -> None:
     """No page has a dead link to this service."""
-    targets = sorted(set(re.findall(r'href="(/[^"#]*)"', page(client, path))))
+    found = re.findall(r'href="(/[^"#]*)"', page(client, path))
+    targets = sorted({html.unescape(target) for target in found})
     assert targets
     for target in targets[:: max(1, len(targets) // 25)]:
         with client.get(target) as response:
@@ -304,6 +308,48 @@ def test_a_claim_page_shows_every_slot(client: FlaskClient, graph: kg.KnowledgeG
     for row in found:
         if not str(row["p"]).startswith(f"{DG}proportion"):
             assert str(row["o"]) in text, row
+
+
+def test_a_claim_page_shows_its_settings(client: FlaskClient) -> None:
+    """Each setting stands with its parameter, its figure with unit, and how it was printed."""
+    text = page(client, "/id/claim/A0808")
+
+    settings_shown = text.partition('id="settings"')[2]
+    assert '<a href="/ontology/ThermalDiffusivity">thermal diffusivity</a>' in settings_shown
+    assert ">0.0000001 m²/s</a>" in settings_shown
+    assert "printed as 1e-7" in settings_shown
+
+
+def test_a_claim_page_shows_what_it_is_computed_from(client: FlaskClient) -> None:
+    """A derived claim leads to function and inputs, and an input to what is computed from it."""
+    text = page(client, "/id/claim/A0801")
+    assert 'href="/function/effectivePenetrationDepth"' in text
+    for computed_from in ("/id/claim/A0794", "/id/spectrum/dermis-salomatina-2006/1308.35"):
+        assert f'href="{computed_from}"' in text
+        assert 'href="/id/claim/A0801"' in page(client, computed_from)
+
+
+def test_all_values_of_a_figure_are_shown(client: FlaskClient) -> None:
+    """A setting with two values shows both."""
+    assert ">532 and 1064 nm</a>" in page(client, "/id/claim/A0474")
+
+
+def test_a_concept_page_leads_to_other_ontologies_and_says_what_is_not_known(
+    client: FlaskClient,
+) -> None:
+    """Mappings are links out with the name there; gaps in the evidence stand on the page."""
+    text = page(client, "/ontology/AcneScar")
+
+    mappings = text.partition('id="mappings"')[2].partition("<h2")[0]
+    assert '<a href="http://id.nlm.nih.gov/mesh/D002921">Cicatrix</a>' in mappings
+    gaps = text.partition('id="gaps"')[2].partition("<h2")[0]
+    assert "The results of the Cochrane review of treatments for acne scars" in gaps
+    assert 'href="/id/gap/G02"' in gaps
+
+
+def test_authors_are_shown_alike_whatever_separates_them(client: FlaskClient) -> None:
+    """The record of a source has bars or semicolons; the page has semicolons."""
+    assert "Walsh JT; Flotte TJ; Deutsch TF." in page(client, "/id/source/WALSH1989_DAMAGE")
 
 
 def test_a_source_page_leads_to_the_publication_and_lists_its_claims(client: FlaskClient) -> None:

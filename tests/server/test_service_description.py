@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from rdflib import RDF, SH, VOID, Graph, Literal, Namespace, URIRef
+from rdflib import RDF, RDFS, SH, VOID, Graph, Literal, Namespace, URIRef
 
 import kg
+from kg.engine import FunctionMisused
+from kg.functions import extension_functions
 from server import create_app
 from server.negotiation import RDF as RDF_OFFERS
 from server.negotiation import REPRESENTATIONS, Representation
@@ -69,6 +71,21 @@ def test_it_declares_prefixes_for_editors(description: Graph) -> None:
     }
 
     assert declared["dg"] == "https://w3id.org/dermograph/ontology/"
+
+
+def test_it_names_every_function_that_can_be_called(
+    description: Graph, graph: kg.KnowledgeGraph
+) -> None:
+    """The extension functions are stated with label and comment, and can be called."""
+    stated = set(description.objects(ENDPOINT, SD.extensionFunction))
+
+    assert {str(function) for function in stated} == set(extension_functions({}))
+    for function in stated:
+        assert (function, RDF.type, SD.Function) in description
+        assert description.value(function, RDFS.label)
+        assert description.value(function, RDFS.comment)
+        with pytest.raises(FunctionMisused, match="arguments"):
+            graph.query(f"SELECT (<{function}>() AS ?x) {{}}")
 
 
 @pytest.mark.parametrize("offer", RDF_OFFERS, ids=lambda offer: offer.name)

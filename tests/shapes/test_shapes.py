@@ -67,7 +67,6 @@ _OUTSIDE = {
 
 _NOT_YET_USED = {
     "owl:deprecated": "no term has been withdrawn so far",
-    "dg:OpticalClaim": "claims about penetration come with the rest of the dossier",
 }
 """Targets that nothing in the knowledge meets, each with the reason."""
 

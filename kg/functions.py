@@ -1,0 +1,236 @@
+"""The physics of kg.physics as functions that queries can call, such as dgf:absorptionDepth.
+
+What each function takes and gives is described in ontology/functions.ttl. They have this in common:
+
+- Numbers may be of any numeric type; results are `xsd:double`, since they are computed and not
+  read from a source, and since no decimal of the engine holds very small or very large ones.
+- A unit is a string, a UCUM code as in `dg:unitCode`. One that is unknown, or measures something
+  else, fails the whole query: FunctionMisused. So does a wrong number of arguments.
+- What has no answer, such as the absorption outside a spectrum or a depth where nothing is
+  absorbed, has no value, as an error of SPARQL's own functions: the variable stays unbound.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from rdflib import XSD, Literal, URIRef
+
+from kg import physics
+from kg.engine import ExtensionFunction, FunctionMisused, Query, Term
+from kg.engine.inprocess import InProcessEngine
+from kg.namespaces import DGD, DGF, GRAPH
+from kg.physics import Quantity, UnitError
+from kg.results import Rows, python_result
+
+_POINTS: Final = """
+PREFIX dg: <https://w3id.org/dermograph/ontology/>
+
+SELECT ?spectrum ?wavelength ?absorption ?scattering ?origin WHERE {
+  ?point dg:spectrum ?spectrum ; dg:wavelengthInNanometre ?wavelength .
+  OPTIONAL { ?point dg:absorptionCoefficientPerCentimetre ?absorption }
+  OPTIONAL { ?point dg:reducedScatteringCoefficientPerCentimetre ?scattering }
+  OPTIONAL { ?point dg:pointOrigin ?origin }
+}
+ORDER BY ?spectrum ?wavelength
+"""
+_INTERPOLATED: Final = DGD + "point-origin/linear-interpolation"
+
+Points: TypeAlias = list[tuple[float, float]]
+"""Wavelengths in nanometres, ascending, with a coefficient in reciprocal centimetres for each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spectrum:
+    """A spectrum as functions read it.
+
+    Attributes:
+        absorption, scattering: the absorption and the reduced scattering coefficients.
+        interpolated: wavelengths of points that were interpolated before they came here.
+    """
+
+    absorption: Points
+    scattering: Points
+    interpolated: frozenset[float]
+
+
+def functions_over(nquads: bytes) -> dict[str, ExtensionFunction]:
+    """Give the functions that queries over a dataset can call, by their IRIs.
+
+    Args:
+        nquads: the dataset, as N-Quads; its spectra are what some of the functions read.
+    """
+    return extension_functions(read_spectra(nquads))
+
+
+def read_spectra(nquads: bytes) -> dict[str, Spectrum]:
+    """Give the spectra of a dataset by their IRIs.
+
+    Args:
+        nquads: the dataset, as N-Quads.
+    """
+    ending = f"<{GRAPH}spectra> .".encode()
+    lines = [line for line in nquads.splitlines(keepends=True) if line.rstrip().endswith(ending)]
+    engine = InProcessEngine(b"".join(lines), version="spectra")
+    rows = python_result(engine.run(Query(_POINTS)))
+    assert isinstance(rows, Rows)
+    grouped = defaultdict(list)
+    for row in rows:
+        grouped[str(row["spectrum"])].append(row)
+    return {iri: _spectrum(points) for iri, points in grouped.items()}
+
+
+def _spectrum(rows: list[dict[str, Any]]) -> Spectrum:
+    def points(column: str) -> Points:
+        return [
+            (float(row["wavelength"]), float(row[column]))
+            for row in rows
+            if row[column] is not None
+        ]
+
+    interpolated = (float(row["wavelength"]) for row in rows if str(row["origin"]) == _INTERPOLATED)
+    return Spectrum(points("absorption"), points("scattering"), frozenset(interpolated))
+
+
+def extension_functions(spectra: Mapping[str, Spectrum]) -> dict[str, ExtensionFunction]:
+    """Give the functions by their IRIs.
+
+    Args:
+        spectra: the spectra that they can read, by IRI.
+    """
+
+    def absorption_at(iri: str, wavelength: Quantity) -> float:
+        return physics.read_spectrum(_known(spectra, iri).absorption, wavelength).value
+
+    def scattering_at(iri: str, wavelength: Quantity) -> float:
+        return physics.read_spectrum(_known(spectra, iri).scattering, wavelength).value
+
+    def is_interpolated(iri: str, wavelength: Quantity) -> bool:
+        spectrum = _known(spectra, iri)
+        reading = physics.read_spectrum(spectrum.absorption, wavelength)
+        return reading.interpolated or wavelength.to("nm").value in spectrum.interpolated
+
+    table: Mapping[str, tuple[tuple[_Parameter, ...], Callable[..., float | bool]]] = {
+        "absorptionDepth": ((_QUANTITY, _UNIT), _absorption_depth),
+        "effectivePenetrationDepth": (
+            (_NUMBER, _NUMBER, _UNIT, _UNIT),
+            _effective_penetration_depth,
+        ),
+        "absorptionRatio": ((_QUANTITY, _QUANTITY), physics.absorption_ratio),
+        "thermalRelaxationTime": (
+            (_QUANTITY, _NUMBER, _QUANTITY, _UNIT),
+            _thermal_relaxation_time,
+        ),
+        "absorptionAt": ((_IRI, _QUANTITY), absorption_at),
+        "reducedScatteringAt": ((_IRI, _QUANTITY), scattering_at),
+        "isInterpolated": ((_IRI, _QUANTITY), is_interpolated),
+        "convert": ((_QUANTITY, _UNIT), _convert),
+    }
+    return {DGF + name: _function(DGF + name, *row) for name, row in table.items()}
+
+
+def _known(spectra: Mapping[str, Spectrum], iri: str) -> Spectrum:
+    if iri not in spectra:
+        raise ValueError(f"{iri} is no spectrum.")
+    return spectra[iri]
+
+
+def _absorption_depth(absorption: Quantity, unit: str) -> float:
+    return physics.absorption_depth(absorption).to(unit).value
+
+
+def _effective_penetration_depth(
+    absorption: float, scattering: float, unit: str, wanted: str
+) -> float:
+    pair = Quantity(absorption, unit), Quantity(scattering, unit)
+    return physics.effective_penetration_depth(*pair).to(wanted).value
+
+
+def _thermal_relaxation_time(
+    size: Quantity, factor: float, diffusivity: Quantity, unit: str
+) -> float:
+    return physics.thermal_relaxation_time(size, factor, diffusivity).to(unit).value
+
+
+def _convert(quantity: Quantity, unit: str) -> float:
+    return quantity.to(unit).value
+
+
+def _number(number: Term) -> float:
+    """Read a number.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(number, Literal) or number.datatype not in _NUMERIC:
+        raise ValueError(f"{number} is no number.")
+    return float(number)
+
+
+def _unit(unit: Term) -> str:
+    """Read a unit.
+
+    Raises:
+        UnitError: it is none.
+    """
+    if not isinstance(unit, Literal) or unit.datatype not in (None, XSD.string) or unit.language:
+        raise UnitError(f"{unit} is no unit: give a UCUM code as a string, such as 'um'.")
+    return Quantity(0.0, str(unit)).unit
+
+
+def _iri(iri: Term) -> str:
+    """Read an IRI.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(iri, URIRef):
+        raise ValueError(f"{iri} is no IRI.")  # noqa: TRY004 - a value without an answer
+    return str(iri)
+
+
+def _quantity(number: Term, unit: Term) -> Quantity:
+    # The unit first: a wrong one is an error whatever the number is.
+    code = _unit(unit)
+    return Quantity(_number(number), code)
+
+
+_NUMERIC: Final = frozenset(
+    XSD[name]
+    for name in (
+        *("decimal", "integer", "double", "float", "long", "int", "short", "byte"),
+        *("nonNegativeInteger", "positiveInteger", "nonPositiveInteger", "negativeInteger"),
+        *("unsignedLong", "unsignedInt", "unsignedShort", "unsignedByte"),
+    )
+)
+
+_Parameter: TypeAlias = tuple[int, Callable[..., Any]]
+"""How many arguments of a call make one argument of the computation, and how they are read."""
+
+_NUMBER: Final[_Parameter] = (1, _number)
+_UNIT: Final[_Parameter] = (1, _unit)
+_IRI: Final[_Parameter] = (1, _iri)
+_QUANTITY: Final[_Parameter] = (2, _quantity)
+
+
+def _function(
+    iri: str, parameters: tuple[_Parameter, ...], compute: Callable[..., float | bool]
+) -> ExtensionFunction:
+    expected = sum(width for width, _ in parameters)
+
+    def call(*arguments: Term) -> Literal | None:
+        if len(arguments) != expected:
+            raise FunctionMisused(iri, f"It takes {expected} arguments, not {len(arguments)}.")
+        rest = iter(arguments)
+        try:
+            given = [read(*(next(rest) for _ in range(width))) for width, read in parameters]
+            return Literal(compute(*given))
+        except UnitError as error:
+            raise FunctionMisused(iri, str(error)) from error
+        except ValueError:
+            return None
+
+    return call

@@ -1,0 +1,58 @@
+"""The sources as records that can be cited: a list for people, CSL-JSON and BibTeX for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from flask import Blueprint, Response, render_template, request
+
+from kg import citations
+from kg.citations import Citation, UnknownSourceError
+from kg.namespaces import DGD
+from server import answers, http, pages
+from server.errors import ParameterRefused
+from server.negotiation import BIBTEX, CSL_JSON, HTML, Representation, choose, named
+from server.parameters import of_url
+from server.service import current_service
+
+blueprint = Blueprint("sources", __name__)
+
+OFFERS: Final = (CSL_JSON, BIBTEX, HTML)
+"""What the sources are offered as, the default first."""
+
+
+@blueprint.get("/sources")
+def sources() -> Response:
+    """Give all sources, or those whose keys are given."""
+    parameters = of_url(request)
+    parameters.refuse_others((*answers.FORMAT_PARAMETERS, "key"))
+    name = answers.format_named(parameters, OFFERS)
+    by_name = named(name, OFFERS) if name else None
+    chosen = by_name or choose(request.headers.get("Accept"), OFFERS)
+    records = citations.citations(current_service().graph.engine)
+    shown = _records(records, parameters.all("key"))
+    writers: Mapping[Representation, Callable[[], str]] = {
+        CSL_JSON: lambda: citations.as_csl_json(shown),
+        BIBTEX: lambda: citations.as_bibtex(shown),
+        HTML: lambda: _page(shown),
+    }
+    return http.reply(writers[chosen](), chosen)
+
+
+def _records(records: list[Citation], keys: Sequence[str]) -> list[Citation]:
+    try:
+        return citations.chosen(records, [key for key in keys if key])
+    except UnknownSourceError as error:
+        raise ParameterRefused(
+            "key", str(error), hint="The keys are at /sources.", members={"near": list(error.near)}
+        ) from error
+
+
+def _page(records: list[Citation]) -> str:
+    return render_template(
+        "sources.html",
+        records=records,
+        downloads=answers.downloads_as(offer for offer in OFFERS if offer != HTML),
+        path_of=lambda key: pages.local_path(f"{DGD}source/{key}"),
+    )

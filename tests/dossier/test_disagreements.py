@@ -1,0 +1,85 @@
+"""Every disagreement that the dossier names is in the graph, with both sides and the reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from rdflib import RDF, Graph, URIRef
+
+from kg.namespaces import DG, DGD, PREFIXES
+
+Table = Callable[[str], list[dict[str, str]]]
+
+_PHYSICAL = (
+    ("A0321", "A0613"), ("A0341", "A0357"), ("A0024", "A0013"), ("A0007", "A0015"),
+    ("A0053", "A0078"), ("A0491", "A0492"), ("A0042", "A0044"), ("A0688", "A0522"),
+    ("A0686", "A0524"), ("A0720", "A0719"), ("A0429", "A0419"), ("A0743", "A0745"),
+    ("A0539", "A0538"), ("A0225", "A0224"), ("A0500", "A0503"), ("A0216", "A0279"),
+    ("A0101", "A0106"), ("A0172", "A0175"), ("A0259", "A0117"), ("A0511", "A0512"),
+    ("A0198", ""), ("A0080", "A0034"), ("A0578", "A0292"),
+)  # fmt: skip
+"""One claim of each side of the 23 contradictions in the report on physics, in its order.
+
+P21 has one side: no fact of the dossier states the other."""
+
+
+@pytest.fixture(scope="module")
+def claims(graph_named: Callable[[str], Graph]) -> Graph:
+    """Give the named graph of claims."""
+    return graph_named("claims")
+
+
+def _side(claims: Graph, name: str, side: str) -> set[str]:
+    found = claims.objects(URIRef(f"{DGD}disagreement/{name}"), URIRef(DG + side))
+    return {str(each).removeprefix(f"{DGD}claim/") for each in found}
+
+
+def _text(claims: Graph, name: str, slot: str) -> str:
+    return str(claims.value(URIRef(f"{DGD}disagreement/{name}"), URIRef(DG + slot)) or "")
+
+
+def test_there_are_the_disagreements_of_both_reports_and_no_others(claims: Graph) -> None:
+    """25 clinical conflicts and 23 contradictions of the physics report."""
+    names = {
+        str(claims.value(each, URIRef(PREFIXES["dcterms"] + "identifier")))
+        for each in claims.subjects(RDF.type, URIRef(DG + "Disagreement"))
+    }
+
+    assert names == {f"C{n:02}" for n in range(1, 26)} | {f"P{n:02}" for n in range(1, 24)}
+
+
+def test_clinical_conflicts_are_told_as_in_the_dossier(claims: Graph, table: Table) -> None:
+    """Topic, the position of each side, all its facts, and the likely reason."""
+    rows = table("clinical/conflicts.tsv")
+
+    assert len(rows) == 25
+    for row in rows:
+        name = row["conflict_id"]
+        for slot, column in (
+            ("topic", "topic"),
+            ("position", "side_a"),
+            ("opposedPosition", "side_b"),
+            ("likelyReason", "likely_reason"),
+        ):
+            assert _text(claims, name, slot) == row[column], (name, column)
+        for slot, column in (("disagreeingClaim", "facts_a"), ("opposedClaim", "facts_b")):
+            facts = {f"B{int(each):04}" for each in re.findall(r"B(\d+)", row[column])}
+            assert facts, name
+            assert _side(claims, name, slot) == facts, (name, column)
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "other"),
+    [(f"P{n:02}", *pair) for n, pair in enumerate(_PHYSICAL, start=1)],
+)
+def test_contradictions_of_the_physics_report_link_both_sides(
+    claims: Graph, name: str, side: str, other: str
+) -> None:
+    """The claims that contradict each other stand on different sides, and a reason is given."""
+    assert side in _side(claims, name, "disagreeingClaim")
+    assert other in _side(claims, name, "opposedClaim") | {""}
+    assert _text(claims, name, "likelyReason")
+    assert _text(claims, name, "position")
+    assert _text(claims, name, "opposedPosition")

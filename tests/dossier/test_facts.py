@@ -1,0 +1,318 @@
+"""Every fact of the dossier is a claim of the graph, with its numbers, units, counts and source."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import pytest
+from rdflib import RDF, SKOS, Graph, Literal, URIRef
+
+from kg.namespaces import DG, DGD, PREFIXES
+
+Row = dict[str, str]
+Table = Callable[[str], list[Row]]
+Found = tuple[str, str, str]
+
+_DERIVED_FROM = URIRef(PREFIXES["prov"] + "wasDerivedFrom")
+_IDENTIFIER = URIRef(PREFIXES["dcterms"] + "identifier")
+_NUMBERS = ("value", "minimum", "maximum")
+_FACTS = {"clinical": 607, "physics": 841}
+
+_COUNTED = ("{patient}", "{case}", "")
+"""The units of the dossier that a count of events may have."""
+
+_UNITS = {"": ("1", "{year}", "{spike}", "{microbeam}", "{score}", "times"), "times": ("1",)}
+"""What the graph calls a unit that the dossier leaves empty or names by a word."""
+
+_NO_NUMBER = re.compile(
+    r"[A-Z]+\d+[A-Z_]*\d*|95% CI|I2=|\d{4}-\d\d-\d\d|1/e2|1/mu_a|cm-1|mm-1|m2/s|510\(k\)"
+    r"|UltraPulse 5000|(?:MMP|IGF)-1|MMP-1, -3, -9|8-methoxypsoralen|3D"
+)
+"""Names, units and symbols that hold digits."""
+
+_PRINTED = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What the graph says of one claim, as far as numbers go.
+
+    Attributes:
+        own: the numbers of the claim itself, by slot.
+        unit: the code of their unit.
+        numbers: for each unit, the numbers of the claim and of its settings, counts, shares, ages.
+        words: all its texts and the names of its terms.
+    """
+
+    own: dict[str, set[Decimal]]
+    unit: str
+    numbers: dict[str, set[Decimal]]
+    words: str = field(repr=False)
+
+    def has(self, number: Decimal, unit: str) -> bool:
+        """Whether a number stands in a slot with that unit."""
+        return any(number in self.numbers[each] for each in (unit, *_UNITS.get(unit, ())))
+
+    @property
+    def stated(self) -> set[Decimal]:
+        """All numbers, whatever their unit."""
+        return {abs(number) for numbers in self.numbers.values() for number in numbers}
+
+
+def _decimals(graph: Graph, node: URIRef, name: str) -> set[Decimal]:
+    return {Decimal(str(each)) for each in graph.objects(node, URIRef(DG + name))}
+
+
+def _code(graph: Graph, node: URIRef) -> str:
+    return str(graph.value(node, URIRef(DG + "unitCode")) or "")
+
+
+def _times(duration: str) -> set[Decimal]:
+    """Give the numbers by which a duration may be printed: P1Y is 12 months, P14D two weeks."""
+    parts = {
+        unit: Decimal(count) for count, unit in re.findall(r"(\d+(?:\.\d+)?)([A-Z])", duration)
+    }
+    months = 12 * parts.get("Y", Decimal(0)) + parts.get("M", Decimal(0))
+    return {*parts.values(), months, parts.get("D", Decimal(0)) / 7}
+
+
+def _read_claim(graph: Graph, claim: URIRef) -> Claim:
+    numbers: dict[str, set[Decimal]] = defaultdict(set)
+    settings = list(graph.objects(claim, URIRef(DG + "setting")))
+    for node in (claim, *settings):
+        assert isinstance(node, URIRef)
+        for name in _NUMBERS:
+            numbers[_code(graph, node)] |= _decimals(graph, node, name)
+    numbers["%"] |= _decimals(graph, claim, "reportedPercentage")
+    ages = (_decimals(graph, claim, f"age{end}InYears") for end in ("Minimum", "Maximum"))
+    # the dossier gives years of the calendar and ages the unit of a length of time
+    numbers["a"] |= set().union(*ages) | numbers["{year}"]
+    for unit in _COUNTED:
+        numbers[unit] |= _decimals(graph, claim, "eventCount")
+    numbers[""] |= _decimals(graph, claim, "sampleSize")
+    numbers[""] |= _times(str(graph.value(claim, URIRef(DG + "followUp")) or ""))
+    said = [value for node in (claim, *settings) for value in graph.objects(node)]
+    own = {name: _decimals(graph, claim, name) for name in _NUMBERS}
+    words = " | ".join(str(each).removeprefix(DG) for each in said)
+    return Claim(own, _code(graph, claim), numbers, words)
+
+
+@pytest.fixture(scope="module")
+def claims(graph_named: Callable[[str], Graph]) -> Graph:
+    """Give the named graph of claims."""
+    return graph_named("claims")
+
+
+@pytest.fixture(scope="module")
+def facts(table: Table) -> dict[str, Row]:
+    """Give all facts by the identifier of their claim: four digits, where the dossier has three."""
+    rows = [row for part in _FACTS for row in table(f"{part}/facts.tsv")]
+    return {f"{row['id'][0]}{int(row['id'][1:]):04}": row for row in rows}
+
+
+@pytest.fixture(scope="module")
+def stated(claims: Graph, facts: dict[str, Row]) -> dict[str, Claim]:
+    """Give what the graph says for each fact."""
+    return {name: _read_claim(claims, _iri(name)) for name in facts}
+
+
+def _iri(name: str) -> URIRef:
+    return URIRef(f"{DGD}claim/{name}")
+
+
+def _texts(graph: Graph, name: str, predicate: URIRef) -> list[str]:
+    return [str(each) for each in graph.objects(_iri(name), predicate)]
+
+
+def test_the_dossier_is_complete(table: Table) -> None:
+    """607 clinical and 841 physical facts are compared."""
+    assert {part: len(table(f"{part}/facts.tsv")) for part in _FACTS} == _FACTS
+
+
+def test_every_fact_is_a_claim_and_every_claim_a_fact(claims: Graph, facts: dict[str, Row]) -> None:
+    """A claim keeps the identifier of its fact; besides, there is only the founding text."""
+    identified = {
+        str(identifier)
+        for claim, identifier in claims.subject_objects(_IDENTIFIER)
+        if str(claim).startswith(f"{DGD}claim/")
+        and (claim, RDF.type, URIRef(DG + "FoundingTextStatement")) not in claims
+    }
+
+    assert identified == set(facts)
+    assert all((_iri(name), _IDENTIFIER, Literal(name)) in claims for name in facts)
+    assert all((_iri(name), URIRef(DG + "predicate"), None) in claims for name in facts)
+
+
+def _number_deviations(name: str, fact: Row, claim: Claim) -> Iterator[Found]:
+    for column in ("value_low", "value_high"):
+        if fact[column] and not claim.has(Decimal(fact[column]), fact["unit"]):
+            yield name, column, f"{fact[column]} {fact['unit']} is in no slot of that unit"
+
+
+def test_every_number_stands_in_the_graph_with_its_unit(
+    facts: dict[str, Row],
+    stated: dict[str, Claim],
+    unexplained: Callable[..., list[str]],
+) -> None:
+    """Both ends of each figure are numbers of the claim or of its settings, in the same unit."""
+    found = (
+        each
+        for name, fact in facts.items()
+        for each in _number_deviations(name, fact, stated[name])
+    )
+
+    assert unexplained(found, "number") == []
+
+
+def _bound_deviations(name: str, fact: Row, claim: Claim) -> Iterator[Found]:
+    low, high = (Decimal(fact[c]) if fact[c] else None for c in ("value_low", "value_high"))
+    own = set().union(*claim.own.values())
+    if low == high or not {low, high} & own:
+        return
+    for slot, end in (("minimum", low), ("maximum", high)):
+        if claim.own[slot] != ({end} - {None}):
+            yield name, slot, f"{end} is {claim.own[slot] or 'missing'}"
+
+
+def test_lower_and_upper_bounds_stay_what_they_are(
+    facts: dict[str, Row],
+    stated: dict[str, Claim],
+    unexplained: Callable[..., list[str]],
+) -> None:
+    """The lower end is the minimum, the upper end the maximum, and one end alone stays a limit."""
+    found = (
+        each for name, fact in facts.items() for each in _bound_deviations(name, fact, stated[name])
+    )
+
+    assert unexplained(found, "bound") == []
+
+
+def _count_deviations(claims: Graph, name: str, fact: Row) -> Iterator[Found]:
+    for column, slot in (("numerator", "eventCount"), ("denominator", "sampleSize")):
+        found = _texts(claims, name, URIRef(DG + slot))
+        if found != ([fact[column]] if fact[column] else []):
+            yield name, column, f"{fact[column]!r} is {found}"
+
+
+def test_counts_are_those_of_the_dossier(
+    claims: Graph, facts: dict[str, Row], unexplained: Callable[..., list[str]]
+) -> None:
+    """Numerators and denominators are event counts and sample sizes, and there are no others."""
+    clinical = {name: fact for name, fact in facts.items() if "numerator" in fact}
+    found = (
+        each for name, fact in clinical.items() for each in _count_deviations(claims, name, fact)
+    )
+
+    assert len(clinical) == _FACTS["clinical"]
+    assert unexplained(found, "count") == []
+
+
+def _spread_deviations(claims: Graph, name: str, fact: Row, claim: Claim) -> Iterator[Found]:
+    bounds = [each.rpartition("/")[2] for each in _texts(claims, name, URIRef(DG + "bounds"))]
+    printed = f"{fact['object_or_value']} {fact['qualifier']}"
+    if "95% CI" in printed and bounds != ["confidence-interval-95"]:
+        yield name, "confidence interval", f"the bounds are {bounds}"
+    for deviation in re.findall(r"\bSD ([\d.]+)", printed):
+        if bounds not in ([], ["mean-sd"]) or Decimal(deviation) not in claim.stated:
+            yield name, "standard deviation", f"the bounds are {bounds}"
+    for size in re.findall(r"\bn=(\d+)", fact["qualifier"]):
+        if _texts(claims, name, URIRef(DG + "sampleSize")) != [size]:
+            yield name, "sample size", f"n={size}"
+
+
+def test_intervals_deviations_and_sample_sizes_are_told_apart(
+    claims: Graph,
+    facts: dict[str, Row],
+    stated: dict[str, Claim],
+    unexplained: Callable[..., list[str]],
+) -> None:
+    """A 95% confidence interval, mean and SD, and n=... each have their own slot."""
+    found = (
+        each
+        for name, fact in facts.items()
+        for each in _spread_deviations(claims, name, fact, stated[name])
+    )
+
+    assert unexplained(found, "spread") == []
+
+
+def _printed_deviations(name: str, fact: Row, claim: Claim) -> Iterator[Found]:
+    text = _NO_NUMBER.sub(" ", f"{fact['object_or_value']} | {fact['qualifier']}")
+    for printed in dict.fromkeys(_PRINTED.findall(text)):
+        if Decimal(printed) in claim.stated or re.search(
+            rf"(?<![\d.]){re.escape(printed)}(?!\d)", claim.words
+        ):
+            continue
+        yield name, printed, f"is neither in a slot nor in words ({text})"
+
+
+def test_no_number_in_the_wording_of_the_dossier_is_lost(
+    facts: dict[str, Row],
+    stated: dict[str, Claim],
+    unexplained: Callable[..., list[str]],
+) -> None:
+    """Each number that a statement or its qualifier prints is in a slot, a name or a wording."""
+    found = (
+        each
+        for name, fact in facts.items()
+        for each in _printed_deviations(name, fact, stated[name])
+    )
+
+    assert unexplained(found, "printed") == []
+
+
+def _origin_deviations(claims: Graph, name: str, fact: Row) -> Iterator[Found]:
+    slots = (
+        ("source", _DERIVED_FROM, f"{DGD}source/{fact['source_key']}"),
+        ("locator", URIRef(DG + "locator"), fact["locator"]),
+        ("confidence", URIRef(DG + "confidence"), f"{DGD}confidence/{fact['confidence']}"),
+        ("note", SKOS.note, " ".join(fact["note"].split())),
+    )
+    for slot, predicate, expected in slots:
+        found = _texts(claims, name, predicate)
+        if found != ([expected] if expected else []):
+            yield name, slot, f"{expected!r} is {found}"
+
+
+def test_source_locator_confidence_and_note_are_carried_over(
+    claims: Graph, facts: dict[str, Row], unexplained: Callable[..., list[str]]
+) -> None:
+    """Who says it, where, how sure the curators are, and what they remarked."""
+    found = (
+        each for name, fact in facts.items() for each in _origin_deviations(claims, name, fact)
+    )
+
+    assert unexplained(found, "origin") == []
+
+
+def test_topics_are_subject_areas(claims: Graph, facts: dict[str, Row], table: Table) -> None:
+    """Each clinical fact has the one topic that the dossier gives it."""
+    topics = {
+        f"B{int(row['id'][1:]):04}": row["topic"] for row in table("clinical/facts_topics.tsv")
+    }
+    slugs = {
+        name: re.sub(r"[^a-z0-9]+", "-", topic.lower()).strip("-") for name, topic in topics.items()
+    }
+
+    assert set(slugs) == {name for name in facts if name.startswith("B")}
+    for name, slug in slugs.items():
+        assert _texts(claims, name, URIRef(DG + "subjectArea")) == [f"{DGD}topic/{slug}"]
+
+
+def test_few_claims_stay_unnormalised(claims: Graph, facts: dict[str, Row]) -> None:
+    """Less than one in twenty says what it says only in words."""
+    wordy = set(claims.subjects(URIRef(DG + "isUnnormalised"), Literal(lexical_or_value=True)))
+
+    assert 20 * len(wordy) < len(facts)
+
+
+def test_the_list_of_deviations_is_sorted_and_gives_reasons(table: Table) -> None:
+    """One row per deviation, each with a reason."""
+    rows = [(row["record"], row["slot"]) for row in table("deviations.tsv")]
+
+    assert rows == sorted(set(rows))
+    assert all(row["reason"] for row in table("deviations.tsv"))

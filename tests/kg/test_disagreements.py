@@ -1,0 +1,177 @@
+"""Claims that may disagree are found, and those that a curator has judged are not found again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from rdflib import XSD, Literal, URIRef
+
+import kg
+from kg.disagreements import candidates
+from kg.engine.inprocess import InProcessEngine
+from kg.namespaces import DG, DGD, PREFIXES, expand
+
+Facts = Mapping[str, object]
+
+ONE: Facts = {
+    "subject": URIRef(DG + "Epidermis"),
+    "predicate": URIRef(DG + "thickness"),
+    "polarity": URIRef(DGD + "polarity/affirmed"),
+    "source": URIRef(DGD + "source/ONE"),
+    "siValue": "1",
+}
+OTHER: Facts = {**ONE, "source": URIRef(DGD + "source/OTHER"), "siValue": "2"}
+NEGATED = URIRef(DGD + "polarity/negated")
+
+
+def found(*claims: Facts, more: str = "") -> list[tuple[str, str]]:
+    """Give the candidates among claims, by the numbers of the claims.
+
+    Args:
+        *claims: values by the names of properties; a list holds several values.
+        more: further triples, as N-Triples.
+    """
+    lines = [more]
+    for number, claim in enumerate(claims):
+        for name, value in {"label": f"claim {number}", **claim}.items():
+            for each in value if isinstance(value, list) else [value]:
+                term = each if isinstance(each, URIRef | Literal) else _literal(name, each)
+                lines.append(f"<urn:{number}> <{_property(name)}> {term.n3()} .")
+    engine = InProcessEngine("\n".join(lines).encode(), version="0")
+    return [(each.one[4:], each.other[4:]) for each in candidates(engine)]
+
+
+_OUTSIDE = {"source": "prov:wasDerivedFrom", "label": "rdfs:label", "type": "rdf:type"}
+
+
+def _property(name: str) -> str:
+    return expand(_OUTSIDE[name]) if name in _OUTSIDE else DG + name
+
+
+def _literal(name: str, value: object) -> Literal:
+    numeric = name.startswith(("si", "proportion", "reportedPercentage"))
+    return Literal(str(value), datatype=XSD.decimal) if numeric else Literal(str(value))
+
+
+def without(claim: Facts, *names: str) -> dict[str, object]:
+    """Give a claim without some of what it says."""
+    return {name: value for name, value in claim.items() if name not in names}
+
+
+def test_figures_that_lie_apart_are_a_candidate() -> None:
+    """Two sources that give different figures for the same are found."""
+    assert found(ONE, OTHER) == [("0", "1")]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        ({"siValue": "1"}, {"siValue": "1"}, False),
+        ({"siMinimum": "1", "siMaximum": "2"}, {"siMinimum": "2", "siMaximum": "3"}, False),
+        ({"siMinimum": "1", "siMaximum": "2"}, {"siMinimum": "2.1", "siMaximum": "3"}, True),
+        ({"siMinimum": "1", "siMaximum": "3"}, {"siValue": "2"}, False),
+        ({"siValue": "1", "siMinimum": "0", "siMaximum": "2"}, {"siValue": "2"}, False),
+        ({"siMinimum": "5"}, {"siValue": "2"}, False),
+        ({"siMaximum": "1"}, {"siValue": "2"}, False),
+        ({"siValue": ["1", "3"]}, {"siValue": "2"}, False),
+        ({}, {"siValue": "2"}, False),
+        (
+            {"proportionLower": "0.1", "proportionUpper": "0.2"},
+            {"proportionLower": "0.3", "proportionUpper": "0.4"},
+            True,
+        ),
+        (
+            {"proportionLower": "0.1", "proportionUpper": "0.3"},
+            {"proportionLower": "0.2", "proportionUpper": "0.4"},
+            False,
+        ),
+        ({"reportedPercentage": "15"}, {"reportedPercentage": "20"}, True),
+        (
+            {"reportedPercentage": "15"},
+            {"proportionLower": "0.1", "proportionUpper": "0.2"},
+            False,
+        ),
+        ({"reportedPercentage": "15"}, {"siValue": "2"}, False),
+    ],
+)  # fmt: skip
+def test_only_figures_that_cannot_both_hold_count(one: Facts, other: Facts, *, apart: bool) -> None:
+    """Ranges and intervals that overlap agree; a one-sided bound alone says too little."""
+    claims = [{**without(ONE, "siValue"), **one}, {**without(OTHER, "siValue"), **other}]
+
+    assert bool(found(*claims)) is apart
+
+
+@pytest.mark.parametrize(
+    "difference",
+    [
+        {"subject": URIRef(DG + "Dermis")},
+        {"predicate": URIRef(DG + "depth")},
+        {"object": URIRef(DG + "Erythema")},
+        {"bodySite": URIRef(DG + "Face")},
+        {"skinType": URIRef(DGD + "fitzpatrick-skin-type/I")},
+        {"specimen": URIRef(DGD + "specimen/animal-ex-vivo")},
+        {"unitOfAnalysis": URIRef(DGD + "unit-of-analysis/treatment")},
+        {"statistic": URIRef(DGD + "statistic/median")},
+        {"followUp": Literal("P6M", datatype=XSD.duration)},
+        {"source": ONE["source"]},
+    ],
+    ids=lambda difference: next(iter(difference)),
+)
+def test_claims_of_other_things_are_no_candidates(difference: Facts) -> None:
+    """Another subject, population, unit of analysis or time explains different figures."""
+    assert found(ONE, {**OTHER, **difference}) == []
+
+
+@pytest.mark.parametrize(("wavelength", "apart"), [("0.5", True), ("0.6", False)])
+def test_settings_keep_claims_apart(wavelength: str, *, apart: bool) -> None:
+    """Figures under equal settings are compared, under different settings they are not."""
+    settings = "".join(
+        f"<urn:s{number}> <{DG}parameter> <{DG}Wavelength> .\n"
+        f'<urn:s{number}> <{DG}siValue> "{value}"^^<{XSD.decimal}> .\n'
+        for number, value in enumerate(("0.5", wavelength))
+    )
+    claims = [{**each, "setting": URIRef(f"urn:s{n}")} for n, each in enumerate((ONE, OTHER))]
+
+    assert bool(found(*claims, more=settings)) is apart
+
+
+def test_wording_does_not_keep_figures_apart() -> None:
+    """Words that no slot holds may explain a difference; that is for the curator to judge."""
+    assert found({**ONE, "objectText": "of adults"}, {**OTHER, "circumstances": "in summer"})
+
+
+def test_what_one_affirms_and_the_other_denies_is_a_candidate() -> None:
+    """A claim and its denial by another source are found, if they speak of the same words."""
+    affirmed, denied = without(ONE, "siValue"), {**without(OTHER, "siValue"), "polarity": NEGATED}
+
+    assert found(affirmed, denied) == [("0", "1")]
+    assert found({**affirmed, "objectText": "a"}, {**denied, "objectText": "b"}) == []
+
+
+def test_the_founding_text_is_not_compared() -> None:
+    """Statements of the founding text have assessments of their own."""
+    assert found(ONE, {**OTHER, "type": URIRef(DG + "FoundingTextStatement")}) == []
+
+
+def test_what_is_judged_is_not_found_again() -> None:
+    """Claims of one recorded disagreement are no candidates."""
+    judged = f"<urn:d> <{DG}disagreeingClaim> <urn:0> .\n<urn:d> <{DG}opposedClaim> <urn:1> .\n"
+
+    assert found(ONE, OTHER, more=judged) == []
+
+
+def test_candidates_of_the_graph_are_named_and_unjudged(graph: kg.KnowledgeGraph) -> None:
+    """Each candidate names two claims of different sources, in a fixed order."""
+    pairs = candidates(graph.engine)
+
+    assert pairs == sorted(pairs)
+    for pair in pairs:
+        rows: Any = graph.query(
+            "SELECT DISTINCT ?source { VALUES ?claim { "
+            f"<{pair.one}> <{pair.other}> }} ?claim <{PREFIXES['prov']}wasDerivedFrom> ?source }}"
+        )
+        assert len(rows) == 2
+        assert pair.says
+        assert pair.opposes
