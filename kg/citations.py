@@ -185,7 +185,7 @@ def _citation(key: str, rows: list[dict[str, Any]]) -> Citation:
         key=key,
         title=str(first["title"]),
         creator=text("creator"),
-        year=text("year"),
+        year=year if (year := text("year")) and re.fullmatch(r"\d{4}", year) else None,
         container=text("container"),
         identifiers={
             name: str(first[key]) for name, key in names.items() if first[key] is not None

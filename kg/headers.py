@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jsonschema import Draft202012Validator
 
 _MARK = "#+"
 
@@ -49,12 +48,12 @@ class Header:
         return _node_at(self._root, keys).start_mark.line + 1
 
 
-def read_header(path: Path, schema: Mapping[str, Any]) -> Header:
+def read_header(path: Path, schema: Mapping[str, Any] | None) -> Header:
     """Read the header of an .rq file.
 
     Args:
         path: the file, UTF-8.
-        schema: a JSON Schema (2020-12) for the header.
+        schema: a JSON Schema (2020-12) for the header; None: it is known to fit.
 
     Raises:
         HeaderError: the file is not UTF-8, has no header, or its header is no YAML or does not
@@ -66,12 +65,19 @@ def read_header(path: Path, schema: Mapping[str, Any]) -> Header:
         raise HeaderError(path, 1, f"The file is not UTF-8: {error}.") from error
     node = _parse(path, _header_lines(path, text))
     values = yaml.SafeLoader("").construct_document(node)
+    if schema is not None:
+        _check(path, node, values, schema)
+    return Header(path, values, text, node)
+
+
+def _check(path: Path, node: yaml.MappingNode, values: Any, schema: Mapping[str, Any]) -> None:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - checked headers do not need it
+
     for violation in Draft202012Validator(schema).iter_errors(values):
         keys = tuple(violation.absolute_path)
         line = _node_at(node, keys).start_mark.line + 1
         where = ".".join(str(key) for key in keys)
         raise HeaderError(path, line, f"{where + ': ' if where else ''}{violation.message}.")
-    return Header(path, values, text, node)
 
 
 def _header_lines(path: Path, text: str) -> str:

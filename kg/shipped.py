@@ -6,21 +6,22 @@ import gzip
 import hashlib
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 import platformdirs
-from rdflib import OWL, URIRef
 
-from kg.build import build
-from kg.catalogue import Catalogue
-from kg.engine import Query
-from kg.engine.inprocess import InProcessEngine
-from kg.functions import functions_over
+from kg.catalogue import CannedQuery, read_queries
+from kg.edition import Edition
+from kg.engine.data import Data, DefaultGraph, Source
+from kg.engine.formats import NQUADS
 from kg.graph import KnowledgeGraph
-from kg.namespaces import ONTOLOGY, WRITTEN_PREFIXES
-from kg.results import Rows, python_result
+from kg.namespaces import WRITTEN_PREFIXES
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 ONTOLOGY_FOLDER: Final = _ROOT / "ontology"
@@ -37,6 +38,21 @@ class InvalidKnowledge(Exception):
     """The knowledge violates its shapes, so it is not published; carries the report as text."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """The dataset, valid, and the canned queries, checked.
+
+    Attributes:
+        source: the dataset as N-Quads.
+        digest: SHA-256 of the N-Quads, in hexadecimal digits.
+        queries: the canned queries.
+    """
+
+    source: Source
+    digest: str
+    queries: Mapping[str, CannedQuery]
+
+
 def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
     """Load the knowledge that ships with the package.
 
@@ -51,27 +67,30 @@ def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
         InvalidKnowledge: the knowledge violates its shapes.
         kg.catalogue.CatalogueError: a canned query is malformed.
     """
-    nquads = _kept() or _build_and_keep(progress)
+    found = edition(progress)
+    (source,) = found.data.sources
+    with source.opened() as file:  # as the file may be gone when all of it is asked for
+        held = replace(source, content=file.read(), compressed=False)
     progress("loading")
-    version = hashlib.sha256(nquads).hexdigest()[:16]
-    engine = InProcessEngine(
-        nquads,
-        version=version,
-        prefixes=WRITTEN_PREFIXES,
-        functions=functions_over(nquads),
-    )
-    catalogue = Catalogue.load(QUERIES_FOLDER, engine)
-    return KnowledgeGraph(
-        engine=engine, catalogue=catalogue, release=_release(engine), nquads=nquads
-    )
+    return replace(found, data=Data((held,))).load()
 
 
-def _release(engine: InProcessEngine) -> str:
-    text = "SELECT ?release { ?ontology ?states ?release }"
-    bindings = {"ontology": URIRef(ONTOLOGY), "states": OWL.versionInfo}
-    rows = python_result(engine.run(Query(text, bindings)))
-    assert isinstance(rows, Rows)
-    return str(rows[0]["release"])
+def edition(
+    progress: Callable[[str], None] = lambda _: None,
+    default_graph: DefaultGraph = DefaultGraph.UNION,
+) -> Edition:
+    """Give the knowledge that ships with the package, ready to be loaded; see ``load``.
+
+    Args:
+        progress: is told each step.
+        default_graph: what a pattern outside GRAPH sees. All of the knowledge is in named graphs.
+    """
+    built = _kept() or _build_and_keep(progress)
+    version = built.digest
+    if default_graph is not DefaultGraph.UNION:
+        version = hashlib.sha256(f"{version} {default_graph.value}".encode()).hexdigest()
+    data = Data((built.source,), default_graph)
+    return Edition(data, version[:16], built.queries, WRITTEN_PREFIXES)
 
 
 def write_ready(folder: Path) -> Path:
@@ -83,39 +102,44 @@ def write_ready(folder: Path) -> Path:
     Raises:
         kg.build.BuildError: a file is malformed.
         InvalidKnowledge: the knowledge violates its shapes.
+        kg.catalogue.CatalogueError: a canned query is malformed.
     """
-    nquads = _valid(lambda _: None)
-    path = folder / f"{_name(nquads)}.nq.gz"
+    nquads, _ = _made(lambda _: None)
+    path = folder / f"{_sources_digest()}-{hashlib.sha256(nquads).hexdigest()}.nq.gz"
     path.write_bytes(gzip.compress(nquads, mtime=0))
     return path
 
 
-def _valid(progress: Callable[[str], None]) -> bytes:
-    from kg.validate import validate  # noqa: PLC0415 - not needed when a kept build is loaded
+def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery]]:
+    """Build and validate the knowledge, and check the canned queries."""
+    # Not needed when a kept build is loaded.
+    from kg.build import build  # noqa: PLC0415
+    from kg.engine.inprocess import InProcessEngine  # noqa: PLC0415
+    from kg.functions import functions_over  # noqa: PLC0415
+    from kg.validate import validate  # noqa: PLC0415
 
     built = build(ONTOLOGY_FOLDER, progress)
     progress("validating")
     report = validate(built.nquads, origins=built.origins, accelerated=True)
     if not report.conforms:
         raise InvalidKnowledge(report.as_text())
-    return built.nquads
+    progress("checking the canned queries")
+    engine = InProcessEngine(b"", version="checking", functions=functions_over)
+    return built.nquads, read_queries(QUERIES_FOLDER, engine)
 
 
-def _build_and_keep(progress: Callable[[str], None]) -> bytes:
-    nquads = _valid(progress)
-    _keep(nquads)
-    return nquads
-
-
-def _name(nquads: bytes) -> str:
-    """Name a build by what it was made from and by what it is, so that neither is mistaken."""
-    return f"{_sources_digest()}-{hashlib.sha256(nquads).hexdigest()}"
+def _build_and_keep(progress: Callable[[str], None]) -> _Built:
+    nquads, queries = _made(progress)
+    digest = hashlib.sha256(nquads).hexdigest()
+    _keep(nquads, f"{_sources_digest()}-{digest}.nq")
+    return _Built(Source(nquads, NQUADS), digest, queries)
 
 
 def _sources_digest() -> str:
-    """Give a digest of all that the build depends on: the files, and the code that builds."""
+    """Give a digest of all that a build depends on: the files, and the code that builds."""
     digest = hashlib.sha256()
-    for folder, pattern in ((ONTOLOGY_FOLDER, "*"), (_ROOT / "kg", "*.py")):
+    folders = ((ONTOLOGY_FOLDER, "*"), (QUERIES_FOLDER, "*.rq"), (_ROOT / "kg", "*.py"))
+    for folder, pattern in folders:
         for path in sorted(folder.rglob(pattern)):
             if path.is_file():
                 digest.update(f"{path.relative_to(_ROOT)}\0{path.stat().st_size}\0".encode())
@@ -123,21 +147,22 @@ def _sources_digest() -> str:
     return digest.hexdigest()[:32]
 
 
-def _kept() -> bytes | None:
+def _kept() -> _Built | None:
     """Give the build that came with the package or was kept, for the files as they are now."""
-    digest = _sources_digest()
+    sources = _sources_digest()
     for folder in (_READY_FOLDER, platformdirs.user_cache_path("dermograph")):
-        for path in folder.glob(f"{digest}-*.nq*"):
-            content = path.read_bytes()
-            nquads = gzip.decompress(content) if path.suffix == ".gz" else content
-            if path.name.partition(".")[0] == _name(nquads):
-                return nquads
+        for path in folder.glob(f"{sources}-*.nq*"):
+            source = Source.at(path)
+            with source.opened() as file:
+                digest = hashlib.file_digest(cast("BufferedReader", file), "sha256").hexdigest()
+            # Named by what it was made from and by what it is, so that neither is mistaken.
+            if path.name.partition(".")[0] == f"{sources}-{digest}":
+                return _Built(source, digest, read_queries(QUERIES_FOLDER))
     return None
 
 
-def _keep(nquads: bytes) -> None:
+def _keep(nquads: bytes, name: str) -> None:
     folder = platformdirs.user_cache_path("dermograph")
-    name = f"{_name(nquads)}.nq"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:

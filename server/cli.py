@@ -11,17 +11,14 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 import kg
-from kg import citations
-from kg.build import build as build_dataset
+from kg import citations, shipped
 from kg.catalogue import (
     CannedQuery,
     CatalogueError,
@@ -29,11 +26,13 @@ from kg.catalogue import (
     ParameterError,
     UnknownQueryError,
 )
+from kg.edition import Edition
 from kg.engine import (
     CSV,
     FORMATS,
     JSON,
     Answer,
+    DataError,
     EngineUnavailable,
     Format,
     FormatNotAvailable,
@@ -43,8 +42,8 @@ from kg.engine import (
     ResultKind,
     formats_for,
 )
+from kg.engine.data import COMPRESSED, SUFFIXES, DefaultGraph
 from kg.namespaces import curie
-from kg.report import report as quality_report
 from kg.results import Rows, Value, python_result
 from kg.shipped import ONTOLOGY_FOLDER
 
@@ -85,6 +84,8 @@ def _failures_said() -> Iterator[None]:
         raise NotAnswerable(message) from error
     except QueryError as error:
         raise NotAnswerable(str(error)) from error
+    except DataError as error:
+        raise Invalid(f"{error}\n{error.hint}" if error.hint else str(error)) from error
     except EngineUnavailable as error:
         raise Unavailable(str(error)) from error
     except (UnknownQueryError, ParameterError) as error:
@@ -94,11 +95,12 @@ def _failures_said() -> Iterator[None]:
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """Show the step at hand on a terminal, and nothing elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield lambda _: None
         return
-    with console.status("") as status:
+    from rich.console import Console  # noqa: PLC0415 - scripts do not need it
+
+    with Console(stderr=True).status("") as status:
         yield lambda step: status.update(f"{step} ...")
 
 
@@ -117,6 +119,9 @@ def main() -> None:
     """
 
 
+_DATA_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -127,22 +132,80 @@ def main() -> None:
     help="Port to listen on.",
 )
 @click.option("--public-url", help="URL that clients see, when it differs, as behind a proxy.")
-def serve(host: str, port: int, public_url: str | None) -> None:
-    """Serve the knowledge: SPARQL, canned queries and linked data.
+@click.option(
+    "--data",
+    "files",
+    multiple=True,
+    type=_DATA_FILE,
+    metavar="FILE...",
+    help=f"Serve the RDF of these files instead: {', '.join(SUFFIXES)}, also with {COMPRESSED}.",
+)
+@click.option("--empty", is_flag=True, help="Serve no data instead.")
+@click.option(
+    "--default-graph",
+    type=click.Choice([each.value for each in DefaultGraph]),
+    default=DefaultGraph.UNION.value,
+    show_default=True,
+    help="What a query that names no graph sees: all graphs, or only what is in no named graph.",
+)
+@click.argument("others", nargs=-1, type=_DATA_FILE, metavar="")
+def serve(
+    *,
+    host: str,
+    port: int,
+    public_url: str | None,
+    files: Sequence[Path],
+    others: Sequence[Path],
+    default_graph: str,
+    empty: bool,
+) -> None:
+    """Serve the knowledge, or other data: SPARQL, canned queries and linked data.
 
     Further settings are read from environment variables; see docs/protocol.md.
     """
     from server.config import SettingError  # noqa: PLC0415 - the other commands need no server
     from server.serve import AddressError  # noqa: PLC0415 - as above
-    from server.serve import serve as serve_graph  # noqa: PLC0415 - as above
+    from server.serve import serve as serve_edition  # noqa: PLC0415 - as above
 
-    with _failures_said():
-        graph = _load()
+    instead = _instead(files, others, empty=empty)
     given = {} if public_url is None else {"PUBLIC_URL": public_url}
+    with _failures_said(), ExitStack() as stack:
+        progress = stack.enter_context(_progress())
+        chosen = _edition(instead, DefaultGraph(default_graph), progress)
+        progress("loading")
+
+        def announce(message: str) -> None:
+            stack.close()
+            click.echo(message, err=True)
+
+        try:
+            serve_edition(chosen, given, host=host, port=port, announce=announce)
+        except (SettingError, AddressError) as error:
+            raise click.UsageError(str(error)) from error
+
+
+def _instead(files: Sequence[Path], more: Sequence[Path], *, empty: bool) -> list[Path] | None:
+    """Give the files to serve instead of the shipped knowledge; None: it is to be served."""
+    if empty and (files or more):
+        raise click.UsageError("--empty and --data exclude each other.")
+    if more and not files:
+        raise click.UsageError(f"Put --data before the files: --data {more[0]}")
+    chosen = [*files, *more]
+    for file in chosen:
+        if not file.is_file():
+            raise click.UsageError(f"{file} is no regular file, so it cannot be read again.")
+    return chosen if chosen or empty else None
+
+
+def _edition(
+    files: list[Path] | None, default_graph: DefaultGraph, progress: Callable[[str], None]
+) -> Edition:
+    if files is None:
+        return shipped.edition(progress, default_graph)
     try:
-        serve_graph(graph, given, host=host, port=port)
-    except (SettingError, AddressError) as error:
-        raise click.UsageError(str(error)) from error
+        return Edition.of_files(files, default_graph)
+    except DataError as error:
+        raise click.UsageError(f"{error} {error.hint or ''}".strip()) from error
 
 
 @main.command("build")
@@ -160,6 +223,7 @@ def serve(host: str, port: int, public_url: str | None) -> None:
 )
 def build_command(output: Path | None, folder: Path) -> None:
     """Build the dataset from its files, validate it, and write it if it is valid."""
+    from kg.build import build as build_dataset  # noqa: PLC0415 - most commands do not need it
     from kg.validate import validate as check  # noqa: PLC0415 - the other commands do not need it
 
     with _failures_said(), _progress() as progress:
@@ -200,6 +264,7 @@ def _save(content: bytes, output: Path) -> None:
 )
 def validate(files: Sequence[Path], form: str, *, reference: bool) -> None:
     """Validate RDF FILES against the shapes, or the shipped knowledge when none are given."""
+    from kg.build import build as build_dataset  # noqa: PLC0415 - most commands do not need it
     from kg.validate import ValidationInputError  # noqa: PLC0415 - the other commands do not need it
     from kg.validate import validate as check  # noqa: PLC0415 - as above
 
@@ -305,6 +370,9 @@ def _write(answer: Answer, *, as_table: bool, plain: bool) -> None:
 
 
 def _print_table(rows: Rows) -> None:
+    from rich.console import Console  # noqa: PLC0415 - scripts do not need it
+    from rich.table import Table  # noqa: PLC0415 - as above
+
     table = Table(*rows.columns, title_justify="left", show_lines=False)
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in rows.columns))
@@ -440,6 +508,8 @@ def sources(keys: Sequence[str], form: str) -> None:
 )
 def report(output: Path) -> None:
     """Write the quality report, in Markdown: counts, coverage, gaps, and what remains to be done."""
+    from kg.report import report as quality_report  # noqa: PLC0415 - the others do not need it
+
     with _failures_said():
         written = quality_report(_load(), ONTOLOGY_FOLDER)
     _save(written.encode(), output)

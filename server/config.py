@@ -25,12 +25,12 @@ class Setting(NamedTuple):
         name: as in the mapping; in the environment with DERMOGRAPH_ before it.
         default: the value if nothing is said.
         kind: what a value has to be: "bytes" or "count", a whole number above 0; "seconds", a
-            number above 0; or "url".
+            number above 0; "url"; or "endpoints", URLs with space between them.
         help: what it does, in one sentence.
     """
 
     name: str
-    default: float | str | None
+    default: float | str | tuple[str, ...] | None
     kind: str
     help: str
 
@@ -56,6 +56,21 @@ SETTINGS: Final = (
         "Memory that a query may take beside the dataset (503).",
     ),
     Setting("QUERY_QUEUE", 64, "count", "How many queries may wait for others (503)."),
+    Setting(
+        "SERVICE_ALLOWED",
+        (),
+        "endpoints",
+        "SPARQL endpoints that queries may ask with SERVICE (403 for others).",
+    ),
+    Setting(
+        "SERVICE_PRIVATE_ALLOWED",
+        (),
+        "endpoints",
+        "Further ones, which may be on this machine or in a private network.",
+    ),
+    Setting("SERVICE_SECONDS", 10, "seconds", "How long the endpoints of a query may take (504)."),
+    Setting("SERVICE_BYTES", 5_000_000, "bytes", "How much they may give together (502)."),
+    Setting("WORKERS", 2, "count", "How many processes speak HTTP, each with a cache of its own."),
     Setting("CACHE_BYTES", 64 * 1024 * 1024, "bytes", "Memory for answers that are asked again."),
 )
 """Every setting of the service."""
@@ -76,7 +91,17 @@ class Settings:
     max_query_seconds: float
     query_memory_bytes: int
     query_queue: int
+    service_allowed: tuple[str, ...]
+    service_private_allowed: tuple[str, ...]
+    service_seconds: float
+    service_bytes: int
+    workers: int
     cache_bytes: int
+
+    @property
+    def service_endpoints(self) -> tuple[str, ...]:
+        """The endpoints that queries may ask with SERVICE, wherever they are."""
+        return self.service_allowed + self.service_private_allowed
 
 
 def read(
@@ -147,4 +172,25 @@ def _url(value: object, shown: str) -> str | None:
     return value.rstrip("/")
 
 
-_KINDS: Final = {"bytes": _whole, "count": _whole, "seconds": _seconds, "url": _url}
+def _endpoints(value: object, shown: str) -> tuple[str, ...]:
+    given = value.split() if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+        raise SettingError(f"{shown} has to be URLs with space between them, not {value!r}.")
+    if given:
+        from kg.engine.outbound import Endpoint  # noqa: PLC0415 - seldom needed
+
+        try:
+            for iri in given:
+                Endpoint.named(iri)
+        except ValueError as error:
+            raise SettingError(f"{shown}: {error}") from error
+    return tuple(given)
+
+
+_KINDS: Final = {
+    "bytes": _whole,
+    "count": _whole,
+    "seconds": _seconds,
+    "url": _url,
+    "endpoints": _endpoints,
+}

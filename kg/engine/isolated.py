@@ -12,33 +12,33 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from kg.engine import wire
-from kg.engine.board import Board
+from kg.engine.board import Board, Cause
+from kg.engine.data import Contents, Data
 from kg.engine.errors import (
     EngineUnavailable,
     MemoryLimitExceeded,
     Overloaded,
     QueryTimeout,
 )
-from kg.engine.interface import Answer, ExtensionFunction, Query
+from kg.engine.held import Held
+from kg.engine.interface import Answer, FunctionsOf, Query
+from kg.engine.keeper import Keeper
+from kg.engine.loading import Loading
+from kg.engine.stopping import Ask, Asks, stopped
 
 _MARGIN: Final = 0.2
 """Seconds after its limit by which a query process is known to be dead."""
 
 
 _CLOSED: Final = "The engine is closed."
-
-_RESTART_PAUSE: Final = 0.5
-"""Seconds between starts of a loader that ends sooner than this."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,29 +66,32 @@ class IsolatedEngine:
     The engine may be used from many threads, and from processes forked after it was made.
 
     Args:
-        nquads: the dataset, as N-Quads that are known to parse.
-        version: the version of the data, see ``Engine.version``.
+        data: what to hold; bytes are N-Quads. Only the loader reads it, now and whenever it has
+            to load again; files are held open, so that they may be replaced meanwhile.
+        version: the version of the data, see ``Engine.version``; None: as their contents say.
         prefixes: see ``InProcessEngine``.
-        functions: gives what queries can call beyond SPARQL's own functions, by IRI, when it is
-            called with the dataset; a function of a module, as other processes have to find it.
+        functions: gives what queries can call beyond SPARQL's own functions, by IRI; a function
+            of a module, as other processes have to find it.
         limits: what a query may use.
         processes: number of query processes; more than processor cores only so that long queries
             do not keep short ones waiting.
 
     Raises:
+        DataError: a file cannot be opened.
         OSError: the platform lacks what isolation needs; see ``kernel.SUPPORTED``.
     """
 
     def __init__(
         self,
-        nquads: bytes,
+        data: Data | bytes,
         *,
-        version: str,
+        version: str | None = None,
         prefixes: Mapping[str, str] | None = None,
-        functions: Callable[[bytes], Mapping[str, ExtensionFunction]] | None = None,
+        functions: FunctionsOf | None = None,
         limits: Limits | None = None,
         processes: int | None = None,
     ) -> None:
+        self._held = Held(Data.of(data))
         self.limits = limits or Limits()
         self.processes = processes or 4 + 2 * (os.cpu_count() or 1)
         self._version = version
@@ -96,21 +99,41 @@ class IsolatedEngine:
         self._jobs, self._queue_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._jobs.settimeout(self.limits.patience)
         self._board = Board(self.processes)
-        self._dataset = os.memfd_create("dataset", 0)
-        with os.fdopen(self._dataset, "wb", closefd=False) as file:
-            file.write(nquads)
-        self._prefixes = dict(prefixes or {})
-        self._functions = functions
+        self._loading = Loading()
         self._owner = os.getpid()
         self._closing = threading.Event()
-        self._loader: subprocess.Popen[bytes] | None = None
-        self._keeper = threading.Thread(target=self._keep_loader, daemon=True, name="loader")
-        self._keeper.start()
+        self._asks = Asks()
+        setup = wire.Setup(
+            parent=self._owner,
+            jobs=self._queue_end.fileno(),
+            board=self._board.descriptor,
+            slots=self.processes,
+            data=self._held.data,
+            version=version,
+            prefixes=dict(prefixes or {}),
+            functions=functions,
+        )
+        inherited = (setup.jobs, setup.board, *self._held.descriptors)
+        self._keeper = Keeper(setup, inherited, self._loading)
 
     @property
     def version(self) -> str:
-        """The version of the data."""
-        return self._version
+        """The version of the data, as soon as it is known; see ``wait_until_loaded``."""
+        return self._version or self.wait_until_loaded().version
+
+    @property
+    def contents(self) -> Contents:
+        """How much it holds, as soon as that is known; see ``wait_until_loaded``."""
+        return self.wait_until_loaded().contents
+
+    def wait_until_loaded(self) -> wire.Loaded:
+        """Return when the data have been loaded for the first time.
+
+        Raises:
+            DataError: they cannot be read or do not parse, so the engine will never answer.
+            EngineUnavailable: the loader is killed each time, or the engine was closed.
+        """
+        return self._keeper.wait_until_loaded()
 
     def check(self, text: str) -> None:
         """Parse a query without answering it; see ``Engine.check``."""
@@ -128,6 +151,12 @@ class IsolatedEngine:
         assert isinstance(answer, Answer)
         return answer
 
+    def stop(self, name: str) -> bool:
+        """Stop the queries of a name, whichever of the forked processes asked them."""
+        stopped = self._asks.stop(name)
+        killed = [self._board.kill(slot, Cause.ASKED, name) for slot in range(self.processes)]
+        return stopped or any(killed)
+
     def close(self) -> None:
         """End the loader and all query processes."""
         if os.getpid() != self._owner:
@@ -135,52 +164,58 @@ class IsolatedEngine:
         if self._closing.is_set():
             return
         self._closing.set()
-        if self._loader is not None:
-            self._loader.kill()
-        self._keeper.join()
+        self._keeper.close(EngineUnavailable(_CLOSED))
         self._jobs.close()
         self._queue_end.close()  # which ends the connections that wait in the queue
         for _ in range(self.processes + self.limits.waiting):
             self._places.acquire()  # as soon as nobody is asking any more
         self._board.close()
-        os.close(self._dataset)
+        self._held.close()
 
     def _ask(self, query: Query, *, only_check: bool) -> wire.Message:
+        self._loading.refuse_if_longer_than(self.limits.patience)
         seconds = min(query.seconds or self.limits.seconds, self.limits.most_seconds)
         job = wire.Job(query, only_check, seconds, self.limits.memory)
-        with self._place():
-            message = self._delivered(job, time.monotonic() + self.limits.patience)
+        with self._place(), self._asks.known_as(query.names) as ask:
+            message = self._delivered(job, ask)
         if isinstance(message, wire.Failed):
             raise message.exception()
         return message
 
-    def _delivered(self, job: wire.Job, deadline: float) -> wire.Message:
+    def _delivered(self, job: wire.Job, ask: Ask) -> wire.Message:
         """Have a job done, handing it over again if a query process died before taking it up."""
+        began = time.monotonic()
         while not self._closing.is_set():
-            with self._connection(deadline) as connection:
+            with self._connection(began + self.limits.patience) as connection:
+                ask.over(connection)
                 try:
                     wire.send(connection, job)
                     started = wire.receive(connection)
                 except TimeoutError:
-                    waited = self.limits.patience
-                    message = f"No query process was free within {waited:g} seconds."
-                    raise Overloaded(message) from None
+                    patience = self.limits.patience
+                    raise Overloaded(
+                        f"No query process was free within {patience:g} seconds."
+                    ) from None
                 except (EOFError, BrokenPipeError):
+                    ask.refuse_if_stopped()
                     continue
                 assert isinstance(started, wire.Started)
-                return self._outcome(connection, job, started)
+                queued = time.monotonic() - began
+                message = self._outcome(connection, job, started, ask)
+                return replace(message, waited=queued) if isinstance(message, Answer) else message
         raise EngineUnavailable(_CLOSED)
 
     def _outcome(
-        self, connection: socket.socket, job: wire.Job, started: wire.Started
+        self, connection: socket.socket, job: wire.Job, started: wire.Started, ask: Ask
     ) -> wire.Message:
         began = time.monotonic()
         connection.settimeout(job.seconds + _MARGIN)
         try:
             return wire.receive(connection)
         except TimeoutError:
-            raise _timeout(job.seconds) from None
+            raise QueryTimeout(job.seconds) from None
         except EOFError:
+            ask.refuse_if_stopped()
             raise self._death(started, job.seconds, time.monotonic() - began) from None
 
     @contextmanager
@@ -222,43 +257,19 @@ class IsolatedEngine:
     def _death(self, started: wire.Started, seconds: float, lasted: float) -> EngineUnavailable:
         """Say why a query process died."""
         if lasted >= seconds:
-            return _timeout(seconds)
-        killed_by = self._board.signal_of(started.slot, started.pid)
+            return QueryTimeout(seconds)
+        killed_by, cause = self._board.death(started.slot, started.pid)
+        if cause is not Cause.NONE:
+            return _CAUSES[cause]()
         if killed_by == signal.SIGALRM:
-            return _timeout(seconds)
+            return QueryTimeout(seconds)
         if killed_by in (signal.SIGABRT, signal.SIGSEGV):
-            mebibytes = self.limits.memory >> 20
-            return MemoryLimitExceeded(
-                f"The query needed more than its {mebibytes} MiB of memory, or is nested too deeply."
-            )
+            return MemoryLimitExceeded(self.limits.memory)
         return EngineUnavailable("The query process was stopped.")
 
-    def _keep_loader(self) -> None:
-        """Run the loader, and run it again whenever it ends."""
-        setup = wire.Setup(
-            parent=self._owner,
-            jobs=self._queue_end.fileno(),
-            board=self._board.descriptor,
-            slots=self.processes,
-            dataset=self._dataset,
-            version=self._version,
-            prefixes=self._prefixes,
-            functions=self._functions,
-        )
-        shared = (self._queue_end.fileno(), self._board.descriptor, self._dataset)
-        while not self._closing.is_set():
-            self._loader = subprocess.Popen(  # noqa: S603 - our own module
-                [sys.executable, "-m", "kg.engine.loader", setup.to_text()],
-                pass_fds=shared,
-                stdin=subprocess.DEVNULL,
-            )
-            if self._closing.is_set():
-                self._loader.kill()
-            began = time.monotonic()
-            self._loader.wait()
-            if time.monotonic() - began < _RESTART_PAUSE:
-                self._closing.wait(_RESTART_PAUSE)  # it cannot even start; do not spin
+
+def _crowded() -> Overloaded:
+    return Overloaded("Too many long queries run at once, so this one was stopped.")
 
 
-def _timeout(seconds: float) -> QueryTimeout:
-    return QueryTimeout(f"The query was stopped after {seconds:g} seconds.")
+_CAUSES: Final[Mapping[Cause, Callable[[], EngineUnavailable]]] = {Cause.ASKED: stopped, Cause.CROWDED: _crowded}

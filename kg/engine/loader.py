@@ -9,6 +9,7 @@ the loader ends.
 from __future__ import annotations
 
 import os
+import pickle
 import resource
 import signal
 import socket
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from typing import Final
 
 from kg.engine import kernel, wire
-from kg.engine.board import Board
+from kg.engine.board import Board, Cause
 from kg.engine.errors import EngineError
 from kg.engine.inprocess import InProcessEngine
 from kg.engine.wire import Setup
@@ -27,6 +28,12 @@ _TICK: Final = 0.1
 
 _OLD: Final = 0.5
 """Age in seconds from which a query gives way to younger ones."""
+
+_LONG: Final = 1.0
+"""Age in seconds from which a query is long-running."""
+
+_SHARE_FOR_YOUNG: Final = 4
+"""One query process out of so many runs no long query."""
 
 _LOWEST_PRIORITY: Final = 19
 _WORN: Final = 64 << 20
@@ -38,9 +45,10 @@ _REQUEST_PATIENCE: Final = 5.0
 
 def main() -> None:
     """Load the dataset and keep the query processes running until killed."""
-    setup = Setup.from_text(sys.argv[1])
+    setup: Setup = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
     kernel.die_with_parent(setup.parent)
-    engine = _engine(setup)
+    with socket.socket(fileno=setup.report) as report:
+        engine = _loaded(setup, report)
     jobs = socket.socket(fileno=setup.jobs)
     board = Board(setup.slots, setup.board)
     kernel.forbid_network()
@@ -54,18 +62,24 @@ def main() -> None:
             board.died(slot, pid, status)
             running[start(slot)] = slot
         _lower_priority_of_old(running, board)
+        _keep_room_for_young(board)
 
 
-def _engine(setup: Setup) -> InProcessEngine:
-    with os.fdopen(setup.dataset, "rb", closefd=False) as file:
-        file.seek(0)
-        nquads = file.read()
-    return InProcessEngine(
-        nquads,
-        version=setup.version,
-        prefixes=setup.prefixes,
-        functions=setup.functions(nquads) if setup.functions else None,
-    )
+def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
+    """Load the data, and say how that went."""
+    try:
+        engine = InProcessEngine(
+            setup.data,
+            version=setup.version,
+            expected=setup.expected,
+            prefixes=setup.prefixes,
+            functions=setup.functions,
+        )
+        wire.send(report, wire.Loaded(engine.version, engine.contents))
+    except EngineError as error:
+        wire.send(report, wire.Failed.of(error))
+        sys.exit(1)
+    return engine
 
 
 def _starter(engine: InProcessEngine, jobs: socket.socket, board: Board) -> Callable[[int], int]:
@@ -107,6 +121,18 @@ def _lower_priority_of_old(running: dict[int, int], board: Board) -> None:
             os.setpriority(os.PRIO_PROCESS, pid, nice)
 
 
+def _keep_room_for_young(board: Board) -> None:
+    """Kill the latest of the long-running queries when there are too many of them.
+
+    Some processes always answer short queries, however many long ones are asked.
+    """
+    ages = {slot: board.age(slot) for slot in range(board.slots)}
+    long = sorted((slot for slot in ages if ages[slot] >= _LONG), key=lambda slot: ages[slot])
+    room = max(1, board.slots - max(1, board.slots // _SHARE_FOR_YOUNG))
+    for slot in long[: max(0, len(long) - room)]:
+        board.kill(slot, Cause.CROWDED)
+
+
 def _answer_jobs(engine: InProcessEngine, jobs: socket.socket, board: Board, slot: int) -> None:
     """Answer one job after the other until worn."""
     began_with = kernel.address_space()
@@ -138,7 +164,7 @@ def _answer(
     connection.settimeout(None)
     try:
         wire.send(connection, wire.Started(slot, os.getpid()))
-        board.begin(slot)
+        board.begin(slot, job.query.names)
         kernel.limit_memory(job.memory)
         kernel.limit_time(job.seconds)
         kernel.die_with_connection(connection)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import base64
 import pickle
 import socket
 import struct
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from kg.engine.data import Contents, Data
 from kg.engine.errors import EngineError
-from kg.engine.interface import Answer, ExtensionFunction, Query
+from kg.engine.interface import Answer, FunctionsOf, Query
+from kg.engine.spool import SpooledFile
 
 _LENGTH: Final = struct.Struct("!Q")
 _PIECE: Final = 1 << 20
@@ -25,29 +26,34 @@ class Setup:
         parent: process identifier of who starts it.
         jobs: descriptor of the queue that query processes take their questions from.
         board, slots: descriptor of the board, and how many slots it has.
-        dataset: descriptor of the N-Quads.
+        data: what to load.
         version, prefixes, functions: see ``IsolatedEngine``.
+        report: descriptor of a connection on which it says how the loading went.
+        expected: the version that the data must have; None: any.
     """
 
     parent: int
     jobs: int
     board: int
     slots: int
-    dataset: int
-    version: str
+    data: Data
+    version: str | None
     prefixes: Mapping[str, str]
-    functions: Callable[[bytes], Mapping[str, ExtensionFunction]] | None
+    functions: FunctionsOf | None
+    report: int = -1
+    expected: str | None = None
 
-    def to_text(self) -> str:
-        """Write it as an argument of a command."""
-        return base64.b64encode(pickle.dumps(self)).decode()
 
-    @classmethod
-    def from_text(cls, text: str) -> Setup:
-        """Read what ``to_text`` wrote."""
-        setup = pickle.loads(base64.b64decode(text))  # noqa: S301 - written by our own process
-        assert isinstance(setup, cls)
-        return setup
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A loader holds its data, and is about to start query processes.
+
+    Attributes:
+        version, contents: see ``Engine``.
+    """
+
+    version: str
+    contents: Contents
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +113,21 @@ class Failed:
         return error
 
 
-Message = Job | Started | Failed | Answer | None
+Message = Loaded | Job | Started | Failed | Answer | None
 
 
 def send(connection: socket.socket, message: Message) -> None:
-    """Send a message wholly."""
+    """Send a message wholly; a file in it is handed over, not copied."""
+    descriptors = []
+    if isinstance(message, Answer) and isinstance(message.content, SpooledFile):
+        descriptors = [message.content.descriptor]
+        message = replace(message, content=b"")
     content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    connection.sendall(_LENGTH.pack(len(content)) + content)
+    head = _LENGTH.pack(len(content))
+    if descriptors:
+        socket.send_fds(connection, [head], descriptors)
+        head = b""
+    connection.sendall(head + content)
 
 
 def receive(connection: socket.socket) -> Message:
@@ -125,9 +139,23 @@ def receive(connection: socket.socket) -> Message:
         EOFError: the other end was closed before the message was complete.
         TimeoutError: the connection has a time limit, and it passed.
     """
-    (length,) = _LENGTH.unpack(_exactly(connection, _LENGTH.size))
+    head, descriptors = _head(connection)
+    (length,) = _LENGTH.unpack(head)
     message: Message = pickle.loads(_exactly(connection, length))  # noqa: S301 - see above
+    if descriptors and isinstance(message, Answer):
+        return replace(message, content=SpooledFile(descriptors[0]))
     return message
+
+
+def _head(connection: socket.socket) -> tuple[bytes, list[int]]:
+    """Receive the length of a message, and the file that comes with it if there is one."""
+    try:
+        head, descriptors, _, _ = socket.recv_fds(connection, _LENGTH.size, 1)
+    except ConnectionError as error:
+        raise EOFError from error
+    if not head:
+        raise EOFError
+    return head + _exactly(connection, _LENGTH.size - len(head)), descriptors
 
 
 def _exactly(connection: socket.socket, length: int) -> bytearray:

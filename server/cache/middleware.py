@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final
 
 from server.cache.codings import Preference, preferred
 from server.cache.entries import (
@@ -28,6 +28,7 @@ from server.cache.entries import (
 from server.cache.questions import READS, Question, Reader
 from server.cache.store import Store, line_of
 from server.http import query_id
+from server.wsgi import LARGE, Said, length_of, run, whole
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -194,17 +195,29 @@ class Cache:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         began = time.perf_counter()
-        if environ["REQUEST_METHOD"] in READS:
-            reply = self._store.recall(line_of(environ))
-            if reply is not None:
-                condition = environ.get("HTTP_IF_NONE_MATCH")
-                own = _of_hit(environ, began)
-                bodiless = environ["REQUEST_METHOD"] == "HEAD"
-                return _send(reply, own, start_response, condition=condition, bodiless=bodiless)
+        recalled = self.recalled(environ)
+        if recalled is not None:
+            start_response(recalled.status, recalled.headers)
+            return recalled.body
         question = self._reader.question(environ)
         if question is None:
             return self._app(environ, start_response)
         return self._answer(_request(environ, question, start_response, began))
+
+    def recalled(self, environ: WSGIEnvironment) -> Said | None:
+        """Answer a request at once that was put in just this way before; None: it was not."""
+        began = time.perf_counter()
+        if environ["REQUEST_METHOD"] not in READS:
+            return None
+        reply = self._store.recall(line_of(environ))
+        if reply is None:
+            return None
+        return _said(
+            reply,
+            _of_hit(environ, began),
+            condition=environ.get("HTTP_IF_NONE_MATCH"),
+            bodiless=environ["REQUEST_METHOD"] == "HEAD",
+        )
 
     def _answer(self, request: _Request) -> Iterable[bytes]:
         found = self._entry_or_flight(request)
@@ -255,14 +268,16 @@ class Cache:
         with self._lock:
             self.misses += 1
             generation = self._generation
-        response = _run(self._app, request.environ)
-        if is_public(response.status, response.fields):
-            response.entry = Entry(response.headers, response.fields, _whole(response.body))
+        said = run(self._app, request.environ)
+        response = _Response(said.status, said.headers, fields_of(said.headers), said.body)
+        small = length_of(response.headers) < LARGE
+        if small and is_public(response.status, response.fields):
+            response.entry = Entry(response.headers, response.fields, whole(response.body))
             with self._lock:
                 if generation == self._generation:
                     self._store.put(request.question, request.environ, response.entry)
         elif response.may_be_shared or request.bodiless:
-            response.body = [_whole(response.body)]
+            response.body = [whole(response.body)]
         return response
 
     def _send_own(self, response: _Response, request: _Request) -> Iterable[bytes]:
@@ -285,13 +300,9 @@ class Cache:
     def _send_entry(self, entry: Entry, request: _Request, own: Headers) -> Iterable[bytes]:
         reply = entry.reply(request.preference)
         self._store.note(request.question, request.environ, entry, reply)
-        return _send(
-            reply,
-            own,
-            request.start_response,
-            condition=request.condition,
-            bodiless=request.bodiless,
-        )
+        said = _said(reply, own, condition=request.condition, bodiless=request.bodiless)
+        request.start_response(said.status, said.headers)
+        return said.body
 
 
 def _request(
@@ -317,31 +328,6 @@ def _request(
     )
 
 
-def _run(app: WSGIApplication, environ: WSGIEnvironment) -> _Response:
-    said: list[tuple[str, Headers]] = []
-
-    def start_response(status: str, headers: Headers, _: object = None) -> Callable[[bytes], None]:
-        said[:] = [(status, headers)]
-        return _refuse_write
-
-    body = app(environ, start_response)
-    status, headers = said[0]
-    return _Response(status, headers, fields_of(headers), body)
-
-
-def _refuse_write(_: bytes) -> NoReturn:
-    raise NotImplementedError("The app has to return its body, not to write it.")
-
-
-def _whole(body: Iterable[bytes]) -> bytes:
-    try:
-        return b"".join(body)
-    finally:
-        close = getattr(body, "close", None)
-        if close is not None:
-            close()
-
-
 def _of_hit(environ: WSGIEnvironment, began: float) -> Headers:
     """Give the headers that tell of a request that the app was not asked."""
     milliseconds = (time.perf_counter() - began) * 1000
@@ -351,19 +337,10 @@ def _of_hit(environ: WSGIEnvironment, began: float) -> Headers:
     ]
 
 
-def _send(
-    reply: Reply,
-    own: Headers,
-    start_response: StartResponse,
-    *,
-    condition: str | None,
-    bodiless: bool,
-) -> Iterable[bytes]:
+def _said(reply: Reply, own: Headers, *, condition: str | None, bodiless: bool) -> Said:
     if condition is not None and reply.is_known(condition):
-        start_response("304 NOT MODIFIED", reply.headers_of_304 + own)
-        return []
-    start_response("200 OK", reply.headers + own)
-    return [] if bodiless else [reply.body]
+        return Said("304 NOT MODIFIED", reply.headers_of_304 + own, [])
+    return Said("200 OK", reply.headers + own, [] if bodiless else [reply.body])
 
 
 def _send_rest(response: _Response, request: _Request, own: Headers) -> Iterable[bytes]:

@@ -632,7 +632,7 @@ def test_nothing_is_run_to_find_that_the_client_has_the_answer(
     assert tag == response.headers["ETag"]
     assert response.vary.as_set() == {"accept", "accept-encoding"}
     # For `*` there has to be an answer.
-    assert ("engine;" in response.headers["Server-Timing"]) == ("*" in condition)
+    assert ("run;" in response.headers["Server-Timing"]) == ("*" in condition)
 
 
 def test_a_client_that_has_an_answer_gets_other_answers_whole(service: Service) -> None:
@@ -1068,7 +1068,7 @@ def test_server_timing_tells_hits_from_misses(service: Service) -> None:
     timings = [ask(service.client, ONE).headers["Server-Timing"] for _ in range(3)]
 
     number = r"\d+\.\d\d"
-    miss = rf"cache;desc=miss, engine;dur={number}, total;dur={number}"
+    miss = rf"cache;desc=miss, queue;dur={number}, run;dur={number}, total;dur={number}"
     assert re.fullmatch(miss, timings[0])
     assert all(re.fullmatch(rf"cache;desc=hit, total;dur={number}", each) for each in timings[1:])
 
