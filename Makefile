@@ -3,7 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: serve test lock clean
+.PHONY: serve test benchmarks lock clean
 
 # Sets up, builds and validates the graph, and serves it at http://localhost:8080.
 serve: .venv/installed
@@ -16,6 +16,10 @@ test: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/dermograph validate --reference
 	$(BIN)/pytest -n 2
+
+# Compares the service with other servers and renews docs/benchmarks.md; needs wrk.
+benchmarks: .venv/installed
+	$(BIN)/python -m benchmarks --into docs/benchmarks.md
 
 # The lock file pins what is installed. The package itself is linked, so edits take effect at once.
 .venv/installed: requirements.lock pyproject.toml

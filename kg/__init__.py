@@ -6,11 +6,15 @@ graph = kg.load()
 graph.query("SELECT ?laser { ?laser rdfs:subClassOf dg:Laser }")
 """
 
-from kg.build.errors import BuildError
-from kg.engine import EngineError, Query
-from kg.graph import KnowledgeGraph
-from kg.results import Row, Rows
-from kg.shipped import InvalidKnowledge, load
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from kg.build.errors import BuildError
+    from kg.engine import EngineError, Query
+    from kg.graph import KnowledgeGraph
+    from kg.results import Row, Rows
+    from kg.shipped import InvalidKnowledge, load
 
 __version__ = "0.1.0"
 
@@ -24,3 +28,26 @@ __all__ = [
     "Rows",
     "load",
 ]
+
+_HOMES: Final = {
+    "BuildError": "kg.build.errors",
+    "EngineError": "kg.engine",
+    "InvalidKnowledge": "kg.shipped",
+    "KnowledgeGraph": "kg.graph",
+    "Query": "kg.engine",
+    "Row": "kg.results",
+    "Rows": "kg.results",
+    "load": "kg.shipped",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import what is asked for, so that a process that needs a part starts without the rest."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    """Name what the library offers."""
+    return [*__all__, "__version__"]

@@ -198,17 +198,12 @@ class Catalogue(Mapping[str, CannedQuery]):
 
     @classmethod
     def load(cls, folder: Path, engine: Engine) -> Catalogue:
-        """Read all .rq files of a folder.
+        """Read and check all .rq files of a folder; see ``read_queries``."""
+        return cls(read_queries(folder, engine), engine)
 
-        Args:
-            folder: where the files are; `NAME.rq` is the query NAME.
-            engine: checks that each query parses.
-
-        Raises:
-            CatalogueError: a file is not a canned query; says file, line and what to do.
-        """
-        queries = {path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))}
-        return cls(queries, engine)
+    def over(self, engine: Engine) -> Catalogue:
+        """Give the same queries, to be asked of another engine over the same data."""
+        return Catalogue(self._queries, engine)
 
     def bindings(self, name: str, values: Mapping[str, str]) -> dict[str, Term]:
         """Turn values of the parameters of a query into bindings, see ``CannedQuery.bindings``.
@@ -244,6 +239,19 @@ class Catalogue(Mapping[str, CannedQuery]):
         return len(self._queries)
 
 
+def read_queries(folder: Path, engine: Engine | None = None) -> dict[str, CannedQuery]:
+    """Read all .rq files of a folder.
+
+    Args:
+        folder: where the files are; `NAME.rq` is the query NAME.
+        engine: checks that each query parses; None: all were checked when they were as they are.
+
+    Raises:
+        CatalogueError: a file is not a canned query; says file, line and what to do.
+    """
+    return {path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))}
+
+
 _BELOW: Final = """
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 SELECT DISTINCT ?term { ?term rdfs:subClassOf* $class } ORDER BY ?term
@@ -277,17 +285,16 @@ def _check_below(name: str, term: URIRef, wide: URIRef, engine: Engine) -> None:
     raise ParameterError(name, f"{curie(term)} is not a kind of {curie(wide)}.", hint)
 
 
-def _read(path: Path, engine: Engine) -> CannedQuery:
+def _read(path: Path, engine: Engine | None) -> CannedQuery:
     if not re.fullmatch(r"[a-z][a-z0-9-]*", path.stem):
         raise CatalogueError(f"{path}: name the file in lower-case words joined by hyphens.")
     try:
-        header = read_header(path, HEADER_SCHEMA)
+        header = read_header(path, None if engine is None else HEADER_SCHEMA)
     except HeaderError as error:
         raise CatalogueError(str(error)) from error
     parameters = tuple(
         _parameter(header, index) for index in range(len(header.values.get("params", ())))
     )
-    _check_variables(header, parameters)
     query = CannedQuery(
         name=path.stem,
         title=header.values["title"],
@@ -299,8 +306,10 @@ def _read(path: Path, engine: Engine) -> CannedQuery:
             for example in header.values.get("examples", ())
         ),
     )
-    _check_text(header, query, engine)
-    _check_examples(header, query)
+    if engine is not None:
+        _check_variables(header, parameters)
+        _check_text(header, query, engine)
+        _check_examples(header, query)
     return query
 
 

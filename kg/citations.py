@@ -190,7 +190,7 @@ def _citation(key: str, rows: list[dict[str, Any]]) -> Citation:
         kind=str(first["type"]).rpartition("/")[2],
         creators=text("creators"),
         editors=texts("editor"),
-        year=text("year"),
+        year=year if (year := text("year")) and re.fullmatch(r"\d{4}", year) else None,
         container=text("container"),
         publisher=text("publisher"),
         identifiers={

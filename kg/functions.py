@@ -20,21 +20,29 @@ from typing import Any, Final, TypeAlias
 from rdflib import XSD, Literal, URIRef
 
 from kg import physics
-from kg.engine import ExtensionFunction, FunctionMisused, Query, Term
-from kg.engine.inprocess import InProcessEngine
-from kg.namespaces import DGD, DGF, GRAPH
+from kg.engine import Engine, ExtensionFunction, FunctionMisused, Query, Term
+from kg.namespaces import DG, DGD, DGF, GRAPH
 from kg.physics import Quantity, UnitError
 from kg.results import Rows, python_result
 
-_POINTS: Final = """
-PREFIX dg: <https://w3id.org/dermograph/ontology/>
+_POINTS: Final = f"""
+PREFIX dg: <{DG}>
 
-SELECT ?spectrum ?wavelength ?absorption ?scattering ?origin WHERE {
-  ?point dg:spectrum ?spectrum ; dg:wavelengthInNanometre ?wavelength .
-  OPTIONAL { ?point dg:absorptionCoefficientPerCentimetre ?absorption }
-  OPTIONAL { ?point dg:reducedScatteringCoefficientPerCentimetre ?scattering }
-  OPTIONAL { ?point dg:pointOrigin ?origin }
-}
+SELECT ?spectrum ?wavelength ?absorption ?scattering ?origin WHERE {{
+  GRAPH <{GRAPH}spectra> {{
+    ?point dg:spectrum ?spectrum ; dg:wavelengthInNanometre ?wavelength .
+    OPTIONAL {{
+      ?point dg:absorptionCoefficientPerCentimetre ?absorption .
+      FILTER (isNumeric(?absorption))
+    }}
+    OPTIONAL {{
+      ?point dg:reducedScatteringCoefficientPerCentimetre ?scattering .
+      FILTER (isNumeric(?scattering))
+    }}
+    OPTIONAL {{ ?point dg:pointOrigin ?origin }}
+    FILTER (isNumeric(?wavelength))
+  }}
+}}
 ORDER BY ?spectrum ?wavelength
 """
 _INTERPOLATED: Final = DGD + "point-origin/linear-interpolation"
@@ -57,15 +65,17 @@ class Spectrum:
     interpolated: frozenset[float]
 
 
-def read_spectra(nquads: bytes) -> dict[str, Spectrum]:
-    """Give the spectra of a dataset by their IRIs.
+def functions_over(engine: Engine) -> dict[str, ExtensionFunction]:
+    """Give the functions that queries of an engine can call, by their IRIs.
 
     Args:
-        nquads: the dataset, as N-Quads.
+        engine: holds the spectra that some of the functions read.
     """
-    ending = f"<{GRAPH}spectra> .".encode()
-    lines = [line for line in nquads.splitlines(keepends=True) if line.rstrip().endswith(ending)]
-    engine = InProcessEngine(b"".join(lines), version="spectra")
+    return extension_functions(read_spectra(engine))
+
+
+def read_spectra(engine: Engine) -> dict[str, Spectrum]:
+    """Give the spectra that an engine holds by their IRIs."""
     rows = python_result(engine.run(Query(_POINTS)))
     assert isinstance(rows, Rows)
     grouped = defaultdict(list)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from rdflib import Dataset, Graph
 
@@ -11,29 +12,77 @@ from kg.catalogue import Catalogue
 from kg.engine import Engine, Query, Term
 from kg.results import Rows, python_result
 
+if TYPE_CHECKING:
+    from kg.engine.federation import Policy
+
 
 class KnowledgeGraph:
-    """One version of the knowledge, with the canned queries over it.
+    """One version of the knowledge, or of other data, with the canned queries over it.
 
-    Attributes:
+    Args:
         engine: answers SPARQL queries.
         catalogue: the canned queries.
-        release: the version of the ontology, for people.
-        nquads: the whole dataset, as N-Quads.
+        release: the version of the ontology, for people; None: the data are not ours.
+        nquads: the whole dataset, as N-Quads, or what gives it when it is wanted.
+
+    Attributes:
+        engine, catalogue, release: as given.
     """
 
     def __init__(
-        self, *, engine: Engine, catalogue: Catalogue, release: str, nquads: bytes
+        self,
+        *,
+        engine: Engine,
+        catalogue: Catalogue,
+        release: str | None,
+        nquads: bytes | Callable[[], bytes],
     ) -> None:
         self.engine = engine
         self.catalogue = catalogue
         self.release = release
-        self.nquads = nquads
+        self._nquads = nquads
+
+    @property
+    def is_own(self) -> bool:
+        """Whether this is our knowledge, and not any other data."""
+        return self.release is not None
+
+    @property
+    def title(self) -> str:
+        """What to call it in a line."""
+        if self.is_own:
+            return f"Dermograph {self.release}"
+        triples = self.engine.contents.triples
+        return f"Dermograph with other data, {triples:,} triple{'s' if triples != 1 else ''},"
+
+    @property
+    def nquads(self) -> bytes:
+        """The whole dataset, as N-Quads."""
+        return self._nquads() if callable(self._nquads) else self._nquads
 
     @property
     def version(self) -> str:
         """The version of the data: changes exactly when the data change."""
         return self.engine.version
+
+    def federated(self, policy: Policy) -> KnowledgeGraph:
+        """Give the same knowledge with an engine that carries out SERVICE, as far as is allowed.
+
+        Raises:
+            ValueError: an IRI of the policy is not that of an endpoint.
+        """
+        from kg.engine.federation import FederatedEngine  # noqa: PLC0415 - seldom needed
+
+        return KnowledgeGraph(
+            engine=FederatedEngine(self.engine, policy),
+            catalogue=self.catalogue,
+            release=self.release,
+            nquads=self._nquads,
+        )
+
+    def close(self) -> None:
+        """Let go of what the engine holds: processes, if it has any."""
+        self.engine.close()
 
     def query(
         self, text: str, /, bindings: Mapping[str, Term] | None = None, **parameters: object

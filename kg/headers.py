@@ -6,12 +6,14 @@ import difflib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
-from jsonschema import Draft202012Validator, ValidationError
 
 from kg.textfiles import read_text_file
+
+if TYPE_CHECKING:
+    from jsonschema import ValidationError
 
 _MARK = "#+"
 
@@ -52,12 +54,12 @@ class Header:
         return _node_at(self._root, keys).start_mark.line + 1
 
 
-def read_header(path: Path, schema: Mapping[str, Any]) -> Header:
+def read_header(path: Path, schema: Mapping[str, Any] | None) -> Header:
     """Read the header of an .rq file.
 
     Args:
         path: the file, UTF-8.
-        schema: a JSON Schema (2020-12) for the header.
+        schema: a JSON Schema (2020-12) for the header; None: it is known to fit.
 
     Raises:
         HeaderError: the file is no sound text, has no header, or its header is no YAML or does
@@ -68,9 +70,18 @@ def read_header(path: Path, schema: Mapping[str, Any]) -> Header:
         raise HeaderError(path, max(1, fault.line), f"{fault.detail} {fault.remedy}")
     node = _parse(path, _header_lines(path, file.text))
     values = _values(path, node)
+    if schema is not None:
+        _check(path, node, values, schema)
+    return Header(path, values, file.text, node)
+
+
+def _check(
+    path: Path, node: yaml.MappingNode, values: Mapping[str, Any], schema: Mapping[str, Any]
+) -> None:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - checked headers do not need it
+
     for violation in Draft202012Validator(schema).iter_errors(values):
         raise _error(path, node, violation)
-    return Header(path, values, file.text, node)
 
 
 def _error(path: Path, node: yaml.MappingNode, violation: ValidationError) -> HeaderError:

@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pyld import jsonld
 
+from kg.ntriples import unescaped
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -35,6 +37,10 @@ _NATIVE: Final = {
 
 class JsonLdError(Exception):
     """A document is not JSON-LD, or uses a context other than ours."""
+
+
+class NotInJsonLd(Exception):
+    """A triple cannot be written as JSON-LD; says why."""
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,9 @@ def write(ntriples: bytes, context: Context, *, root: str | None, form: str = "f
         root: the resource that a framed document begins with; None: all nodes stand side by
             side, as in a flattened document.
         form: one of FORMS. Compacted is the same as flattened: no node is inside another.
+
+    Raises:
+        NotInJsonLd: there is a triple term.
     """
     expanded = _expanded(ntriples)
     if form == "expanded":
@@ -183,8 +192,6 @@ _TRIPLE: Final = re.compile(
     r"(?:<([^>]*)>|(_:\S+)) <([^>]*)> "
     r'(?:<([^>]*)>|(_:\S+)|"((?:[^"\\]|\\.)*+)"(?:\^\^<([^>]*)>|@([A-Za-z0-9-]+))?) \.'
 )
-_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
-_ESCAPED: Final = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f"}
 
 
 def _expanded(ntriples: bytes) -> list[dict[str, Any]]:
@@ -207,34 +214,26 @@ def _expanded(ntriples: bytes) -> list[dict[str, Any]]:
 
 def _triple(line: str) -> tuple[str, str, dict[str, Any]]:
     match = _TRIPLE.fullmatch(line)
+    if match is None and "<<(" in line:
+        raise NotInJsonLd("JSON-LD cannot hold the triple terms of RDF 1.2.")
     if match is None:
         raise JsonLdError(f"This is not an N-Triple: {line}")
     subject, blank_subject, predicate, iri, blank, text, datatype, language = match.groups()
-    value = {"@id": blank or _plain(iri)} if text is None else _literal(text, datatype, language)
-    return blank_subject or _plain(subject), _plain(predicate), value
+    value = {"@id": blank or unescaped(iri)} if text is None else _literal(text, datatype, language)
+    return blank_subject or unescaped(subject), unescaped(predicate), value
 
 
 def _literal(text: str, datatype: str | None, language: str | None) -> dict[str, Any]:
     """Write a literal; integers and booleans as JSON does, where that reads back the same."""
-    value = _plain(text)
+    value = unescaped(text)
     if language:
         return {"@value": value, "@language": language}
     if datatype is None:
         return {"@value": value}
-    kind = _plain(datatype)
+    kind = unescaped(datatype)
     if kind in _NATIVE and _NATIVE[kind].fullmatch(value):
         return {"@value": json.loads(value)}
     return {"@value": value, "@type": kind}
-
-
-def _plain(text: str) -> str:
-    """Resolve the escapes of N-Triples."""
-    return _ESCAPE.sub(_character, text) if "\\" in text else text
-
-
-def _character(match: re.Match[str]) -> str:
-    short, long, letter = match.groups()
-    return _ESCAPED.get(letter, letter) if letter else chr(int(short or long, 16))
 
 
 def _frame(nodes: list[dict[str, Any]], context: Context, root: str) -> dict[str, Any]:

@@ -34,6 +34,13 @@ PREFIXES: Final[dict[str, str]] = {
 """Prefix to namespace, in the order that people look them up."""
 
 
+WRITTEN_PREFIXES: Final = {name: iri for name, iri in PREFIXES.items() if name != "dgd"}
+"""Prefixes for writing RDF: without dgd, whose names have slashes, as in `dgd:claim\\/B0375`."""
+
+COMMON_PREFIXES: Final = {name: iri for name, iri in PREFIXES.items() if not iri.startswith(BASE)}
+"""Prefixes for data that are not our knowledge."""
+
+
 def curie(iri: str) -> str:
     """Give the short form of an IRI, such as `dg:Erythema`, or the IRI where there is none."""
     fitting = [

@@ -48,9 +48,11 @@ class Surroundings:
         return Node(iri, self)
 
 
-def _term(value: Mapping[str, str]) -> URIRef | Literal:
+def _term(value: Mapping[str, Any]) -> URIRef | Literal:
     if value["type"] == "uri":
         return URIRef(value["value"])
+    if value["type"] == "triple":
+        return Literal(json.dumps(value["value"], ensure_ascii=False))
     language = value.get("xml:lang")
     datatype = None if language else value.get("datatype")
     return Literal(value["value"], lang=language, datatype=datatype, normalize=False)
@@ -72,7 +74,14 @@ class Node:
 
     def __getitem__(self, name: str) -> list[Node | Literal]:
         """Give the values of a property: things by their names, then literals by their text."""
-        values = self.around.forward.get(self.iri, {}).get(_expand(name), [])
+        return self._values(_expand(name))
+
+    def values_of(self, property_: Node) -> list[Node | Literal]:
+        """Give the values of a property that is known as a node, of whatever vocabulary."""
+        return self._values(property_.iri)
+
+    def _values(self, iri: str) -> list[Node | Literal]:
+        values = self.around.forward.get(self.iri, {}).get(iri, [])
         return sorted((self._reached(value) for value in values), key=_order)
 
     def _reached(self, value: URIRef | Literal) -> Node | Literal:

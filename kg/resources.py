@@ -15,12 +15,13 @@ known of one thing, never on the size of the graph.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from rapidfuzz import fuzz, process
 from rdflib import URIRef
 
 from kg.engine import Query, ResultKind
@@ -252,6 +253,9 @@ def _ask(engine: Engine, text: str, iri: str) -> bool:
     return bool(python_result(engine.run(Query(text, {"resource": URIRef(iri)}))))
 
 
+_IS_GRAPH: Final = "ASK { GRAPH ?resource { ?s ?p ?o } }"
+
+
 def find(engine: Engine, iri: str) -> Found | None:
     """Find what an IRI stands for, or None if nothing is known of it.
 
@@ -263,8 +267,9 @@ def find(engine: Engine, iri: str) -> Found | None:
     """
     release = f"ASK {{ <{ONTOLOGY}> <{PREFIXES['owl']}versionIRI> ?resource }}"
     if iri in (ONTOLOGY, DG) or (iri.startswith(DG) and _ask(engine, release, iri)):
-        return Found(ONTOLOGY, GRAPH + "ontology")
-    if iri.startswith(GRAPH) and _ask(engine, "ASK { GRAPH ?resource { ?s ?p ?o } }", iri):
+        graph = GRAPH + "ontology"
+        return Found(ONTOLOGY, graph) if _ask(engine, _IS_GRAPH, graph) else None
+    if iri.startswith(GRAPH) and _ask(engine, _IS_GRAPH, iri):
         return Found(iri, iri)
     return Found(iri) if _ask(engine, "ASK { ?resource ?property ?value }", iri) else None
 
@@ -325,16 +330,39 @@ def similar(engine: Engine, iri: str, limit: int = 5) -> list[Named]:
     """
     place, _, local = iri[: len(BASE) + _LONGEST_NAME].rstrip("/").rpartition("/")
     wanted = _folded(local)
-    names = {str(row["iri"]): str(row["name"]) for row in _rows(engine, _ALL_NAMES, {})}
-    for where, cutoff in ((place + "/", 0.7), (BASE, 0.7), (place + "/", 0.4)):
-        there = [each for each in names if each.startswith(where)]
-        spellings = {_folded(names[each]): each for each in there}
-        spellings |= {_folded(each.rpartition("/")[2]): each for each in there}
-        near = difflib.get_close_matches(wanted, spellings, n=2 * limit, cutoff=cutoff)
+    spellings = _spellings(engine)  # type: ignore[arg-type]  # engines have an identity
+    for where, cutoff in ((place + "/", 70), (BASE, 70), (place + "/", 40)):
+        there = {
+            key: each.spelling for key, each in enumerate(spellings) if each.iri.startswith(where)
+        }
+        near = process.extract(
+            wanted, there, scorer=fuzz.ratio, processor=None, limit=2 * limit, score_cutoff=cutoff
+        )
         if near:
-            found = dict.fromkeys(spellings[spelling] for spelling in near)
-            return [Named(each, names[each]) for each in found][:limit]
+            found = dict.fromkeys(
+                Named(spellings[key].iri, spellings[key].name) for _, _, key in near
+            )
+            return list(found)[:limit]
     return []
+
+
+class _Spelling(NamedTuple):
+    """One of the ways to write what somebody may have meant."""
+
+    iri: str
+    name: str
+    spelling: str
+
+
+@lru_cache(maxsize=2)
+def _spellings(engine: Engine) -> list[_Spelling]:
+    """Give the spellings of all names; an engine has one version of the data for ever."""
+    names = [(str(row["iri"]), str(row["name"])) for row in _rows(engine, _ALL_NAMES, {})]
+    return [
+        _Spelling(iri, name, _folded(written))
+        for iri, name in names
+        for written in (name, iri.rpartition("/")[2])
+    ]
 
 
 def _folded(name: str) -> str:
@@ -363,6 +391,7 @@ def hierarchy(engine: Engine, iri: str) -> tuple[list[Named], list[Named]]:
 _LASER_LINES: Final = f"""{prologue()}
 SELECT ?laser ?name ?wavelength WHERE {{
   ?laser dg:emitsWavelengthInNanometre ?wavelength ; rdfs:label ?name .
+  FILTER (?wavelength > 0)
 }}
 ORDER BY ?wavelength LCASE(STR(?name))
 """
@@ -401,7 +430,7 @@ GROUP BY ?iri ORDER BY ?name
 
 _CONTENTS: Final = """
 SELECT ?class (COUNT(DISTINCT ?iri) AS ?number) (MIN(STR(?iri)) AS ?example)
-WHERE { GRAPH ?graph { ?iri a ?class } }
+WHERE { GRAPH ?graph { ?iri a ?class } FILTER (isIRI(?iri) && isIRI(?class)) }
 GROUP BY ?class ORDER BY DESC(?number) ?class
 """
 

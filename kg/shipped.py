@@ -8,26 +8,26 @@ import logging
 import sys
 import tempfile
 import time
-import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, cast
 
 import platformdirs
-from rdflib import OWL, URIRef
 
-from kg.build import build
-from kg.catalogue import Catalogue
-from kg.engine import Query
-from kg.engine.inprocess import InProcessEngine
-from kg.functions import extension_functions, read_spectra
+from kg.catalogue import CannedQuery, read_queries
+from kg.edition import Edition
+from kg.engine.data import Data, DefaultGraph, Source
+from kg.engine.errors import DataError
+from kg.engine.formats import NQUADS
 from kg.graph import KnowledgeGraph
-from kg.namespaces import ONTOLOGY, PREFIXES
-from kg.query_terms import refuse_unknown_terms
-from kg.results import Rows, python_result
+from kg.namespaces import WRITTEN_PREFIXES
 from kg.textfiles import knowledge_files
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
 ONTOLOGY_FOLDER: Final = _ROOT / "ontology"
@@ -36,9 +36,6 @@ QUERIES_FOLDER: Final = _ROOT / "queries"
 """The canned queries."""
 _READY_FOLDER: Final = _ROOT / "kg" / "ready"
 """Where a wheel has the built dataset; a checkout has none."""
-
-_WRITTEN_PREFIXES: Final = {name: iri for name, iri in PREFIXES.items() if name != "dgd"}
-"""Without dgd, whose names have slashes, which Turtle writes as `dgd:claim\\/B0375`."""
 
 _LIBRARIES: Final = ("jsonschema", "pyld", "pyoxigraph", "pyyaml", "rdflib", "shacl")
 """The libraries that take part in building and validating."""
@@ -56,6 +53,21 @@ class InvalidKnowledge(Exception):
     """The knowledge violates its shapes, or they are malformed, so it is not published; says why."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """The dataset, valid, and the canned queries, checked.
+
+    Attributes:
+        source: the dataset as N-Quads.
+        digest: SHA-256 of the N-Quads, in hexadecimal digits.
+        queries: the canned queries.
+    """
+
+    source: Source
+    digest: str
+    queries: Mapping[str, CannedQuery]
+
+
 def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
     """Load the knowledge that ships with the package.
 
@@ -71,30 +83,31 @@ def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
         InvalidKnowledge: the knowledge violates its shapes.
         kg.catalogue.CatalogueError: a canned query is malformed, or names an unknown term.
     """
-    ready = _kept(_READY_FOLDER, _sources_digest())
-    nquads = ready or _kept(_cache_folder(), _cache_key()) or _build_and_keep(progress)
+    found = edition(progress)
+    (source,) = found.data.sources
+    with source.opened() as file:  # as the file may be gone when all of it is asked for
+        held = replace(source, content=file.read(), compressed=False)
     progress("loading")
-    version = hashlib.sha256(nquads).hexdigest()[:16]
-    engine = InProcessEngine(
-        nquads,
-        version=version,
-        prefixes=_WRITTEN_PREFIXES,
-        functions=extension_functions(read_spectra(nquads)),
-    )
-    catalogue = Catalogue.load(QUERIES_FOLDER, engine)
-    if ready is None:  # the queries of a wheel were checked when it was made
-        refuse_unknown_terms(catalogue, engine)
-    return KnowledgeGraph(
-        engine=engine, catalogue=catalogue, release=_release(engine), nquads=nquads
-    )
+    return replace(found, data=Data((held,))).load()
 
 
-def _release(engine: InProcessEngine) -> str:
-    text = "SELECT ?release { ?ontology ?states ?release }"
-    bindings = {"ontology": URIRef(ONTOLOGY), "states": OWL.versionInfo}
-    rows = python_result(engine.run(Query(text, bindings)))
-    assert isinstance(rows, Rows)
-    return str(rows[0]["release"])
+def edition(
+    progress: Callable[[str], None] = lambda _: None,
+    default_graph: DefaultGraph = DefaultGraph.UNION,
+) -> Edition:
+    """Give the knowledge that ships with the package, ready to be loaded; see ``load``.
+
+    Args:
+        progress: is told each step.
+        default_graph: what a pattern outside GRAPH sees. All of the knowledge is in named graphs.
+    """
+    ready = _kept(_READY_FOLDER, _sources_digest())
+    built = ready or _kept(_cache_folder(), _cache_key()) or _build_and_keep(progress)
+    version = built.digest
+    if default_graph is not DefaultGraph.UNION:
+        version = hashlib.sha256(f"{version} {default_graph.value}".encode()).hexdigest()
+    data = Data((built.source,), default_graph)
+    return Edition(data, version[:16], built.queries, WRITTEN_PREFIXES)
 
 
 def write_ready(folder: Path) -> Path:
@@ -108,32 +121,40 @@ def write_ready(folder: Path) -> Path:
         InvalidKnowledge: the knowledge violates its shapes.
         kg.catalogue.CatalogueError: a canned query is malformed, or names an unknown term.
     """
-    nquads = _valid(lambda _: None)
-    engine = InProcessEngine(nquads, version="ready", functions=extension_functions({}))
-    refuse_unknown_terms(Catalogue.load(QUERIES_FOLDER, engine), engine)
+    nquads, _ = _made(lambda _: None)
     path = folder / f"{_name(_sources_digest(), nquads)}.nq.gz"
     path.write_bytes(gzip.compress(nquads, mtime=0))
     return path
 
 
-def _valid(progress: Callable[[str], None]) -> bytes:
-    from kg.validate import validate  # noqa: PLC0415 - not needed when a kept build is loaded
+def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery]]:
+    """Build and validate the knowledge, and check the canned queries."""
+    # Not needed when a kept build is loaded.
+    from kg.build import build  # noqa: PLC0415
+    from kg.engine.inprocess import InProcessEngine  # noqa: PLC0415
+    from kg.functions import functions_over  # noqa: PLC0415
+    from kg.query_terms import refuse_unknown_terms  # noqa: PLC0415
+    from kg.validate import validate  # noqa: PLC0415
 
     built = build(ONTOLOGY_FOLDER, progress)
     progress("validating")
     report = validate(built.nquads, origins=built.origins, accelerated=True)
     if not report.conforms:
         raise InvalidKnowledge(report.as_text())
-    return built.nquads
+    progress("checking the canned queries")
+    engine = InProcessEngine(built.nquads, version="checking", functions=functions_over)
+    queries = read_queries(QUERIES_FOLDER, engine)
+    refuse_unknown_terms(queries, engine)
+    return built.nquads, queries
 
 
-def _build_and_keep(progress: Callable[[str], None]) -> bytes:
+def _build_and_keep(progress: Callable[[str], None]) -> _Built:
     key = _cache_key()
-    nquads = _valid(progress)
+    nquads, queries = _made(progress)
     # What was made of files that somebody saved meanwhile is not what they are made into now.
     if key == _cache_key():
         _keep(key, nquads)
-    return nquads
+    return _Built(Source(nquads, NQUADS), hashlib.sha256(nquads).hexdigest(), queries)
 
 
 def _cache_folder() -> Path:
@@ -146,9 +167,10 @@ def _name(key: str, nquads: bytes) -> str:
 
 
 def _sources_digest() -> str:
-    """Give a digest of all files that the build depends on: the knowledge, and the code."""
+    """Give a digest of all files that a build depends on: knowledge, queries, and the code."""
     digest = hashlib.sha256()
-    for path in (*knowledge_files(ONTOLOGY_FOLDER), *sorted((_ROOT / "kg").rglob("*.py"))):
+    code = sorted((_ROOT / "kg").rglob("*.py"))
+    for path in (*knowledge_files(ONTOLOGY_FOLDER), *knowledge_files(QUERIES_FOLDER), *code):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(_ROOT)}\0{len(content)}\0".encode())
         digest.update(content)
@@ -164,16 +186,17 @@ def _cache_key() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _kept(folder: Path, key: str) -> bytes | None:
+def _kept(folder: Path, key: str) -> _Built | None:
     """Give the build of a folder that was made of what there is now; None if there is none."""
     for path in folder.glob(f"{key}-*.nq*"):
+        source = Source.at(path)
         try:
-            content = path.read_bytes()
-            nquads = gzip.decompress(content) if path.suffix == ".gz" else content
-        except (OSError, EOFError, zlib.error):
+            with source.opened() as file:
+                digest = hashlib.file_digest(cast("BufferedReader", file), "sha256").hexdigest()
+        except DataError:
             continue  # another process removed it, or it is damaged: then it is built anew
-        if path.name.partition(".")[0] == _name(key, nquads):
-            return nquads
+        if path.name.partition(".")[0] == f"{key}-{digest}":
+            return _Built(source, digest, read_queries(QUERIES_FOLDER))
     return None
 
 

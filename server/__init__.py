@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from flask import Flask
+if TYPE_CHECKING:
+    from flask import Flask
 
-import kg
-from server import (
-    config,
-    home,
-    http,
-    mappings,
-    problems,
-    queries,
-    resources,
-    service,
-    service_description,
-    sources,
-    sparql,
-)
+    from kg import KnowledgeGraph
 
 __all__ = ["create_app"]
 
 
 def create_app(
-    settings: Mapping[str, object] | None = None, graph: kg.KnowledgeGraph | None = None
+    settings: Mapping[str, object] | None = None, graph: KnowledgeGraph | None = None
 ) -> Flask:
     """Make the service.
 
@@ -40,26 +29,7 @@ def create_app(
         kg.InvalidKnowledge: the shipped knowledge is invalid.
         kg.catalogue.CatalogueError: a canned query is malformed.
     """
-    values = config.read(settings)
-    knowledge = kg.load() if graph is None else graph
-    counts = service_description.count(knowledge.engine)
-    app = Flask(__name__)
-    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    service.init_app(app, service.Service(knowledge, values, counts))
-    http.init_app(app)
-    pages = {
-        "sparql": sparql.problem_page,
-        "queries": queries.problem_page,
-        "resources": resources.problem_page,
-    }
-    problems.init_app(app, pages)
-    for blueprint in (
-        home.blueprint,
-        sparql.blueprint,
-        queries.blueprint,
-        resources.blueprint,
-        sources.blueprint,
-        mappings.blueprint,
-    ):
-        app.register_blueprint(blueprint)
-    return app
+    # The command line needs none of the app until it serves.
+    from server.app import create_app as create  # noqa: PLC0415
+
+    return create(settings, graph)

@@ -30,6 +30,9 @@ _CARRIERS: Final[Mapping[ResultKind, Format]] = {
 }
 """What the engine writes when a page is to be made of the result."""
 
+_PAGE_BYTES: Final = 8_000_000
+"""The largest answer that is made into a page, which takes ten times as much memory."""
+
 Choice = Mapping[ResultKind, Representation | None]
 """The representation that a client gets for each kind of result; None: none that it accepts."""
 
@@ -41,13 +44,14 @@ class Question:
     Attributes:
         text: in SPARQL.
         bindings: values of its variables.
-        default_graphs, named_graphs: as in ``kg.engine.Query``.
+        default_graphs, named_graphs, seconds: as in ``kg.engine.Query``.
     """
 
     text: str
     bindings: Mapping[str, Term] = field(default_factory=dict)
     default_graphs: tuple[str, ...] | None = None
     named_graphs: tuple[str, ...] | None = None
+    seconds: float | None = None
 
 
 def format_named(parameters: Parameters, offers: Collection[Representation]) -> str | None:
@@ -130,16 +134,18 @@ def respond(
     if known is not None:
         return known
     answer = service.graph.engine.run(_query(service, question, choice))
-    http.timed("engine", answer.seconds)
+    http.timed("queue", answer.waited)
+    http.timed("run", answer.seconds)
     representation = choice[answer.kind]
     assert representation is not None, "the engine refuses formats that are not accepted"
     cache = http.CACHEABLE if answer.repeatable else http.UNCACHEABLE
     if representation == HTML:
         return http.reply(page(table_of(answer)), HTML, cache=cache)
-    return http.reply(answer.body, representation, etag=etag, cache=cache)
+    return http.reply(answer.content, representation, etag=etag, cache=cache)
 
 
 def _query(service: Service, question: Question, choice: Choice) -> Query:
+    most = service.settings.max_result_bytes
     return Query(
         text=question.text,
         bindings=question.bindings,
@@ -147,7 +153,9 @@ def _query(service: Service, question: Question, choice: Choice) -> Query:
         named_graphs=question.named_graphs,
         formats={kind: _carrier(kind, choice[kind]) for kind in ResultKind},
         base_iri=BASE,
-        max_bytes=service.settings.max_result_bytes,
+        seconds=question.seconds,
+        max_bytes=min(most, _PAGE_BYTES) if HTML in choice.values() else most,
+        names=http.query_names(),
     )
 
 

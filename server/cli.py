@@ -11,18 +11,14 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 import kg
-from kg import citations
-from kg.build import build as build_dataset
-from kg.build.mappings import TABLE, MappingTable, read_table
+from kg import citations, shipped
 from kg.catalogue import (
     CannedQuery,
     CatalogueError,
@@ -30,11 +26,13 @@ from kg.catalogue import (
     ParameterError,
     UnknownQueryError,
 )
+from kg.edition import Edition
 from kg.engine import (
     CSV,
     FORMATS,
     JSON,
     Answer,
+    DataError,
     EngineUnavailable,
     Format,
     FormatNotAvailable,
@@ -44,12 +42,13 @@ from kg.engine import (
     ResultKind,
     formats_for,
 )
+from kg.engine.data import COMPRESSED, SUFFIXES, DefaultGraph
 from kg.namespaces import curie
-from kg.proposals import as_tsv
-from kg.proposals import proposals as terms_to_propose
-from kg.report import report as quality_report
 from kg.results import Rows, Value, python_result
 from kg.shipped import ONTOLOGY_FOLDER
+
+if TYPE_CHECKING:
+    from kg.build.mappings import MappingTable
 
 _BY_NAME: Final = {each.name: each for each in FORMATS}
 
@@ -88,6 +87,8 @@ def _failures_said() -> Iterator[None]:
         raise NotAnswerable(message) from error
     except QueryError as error:
         raise NotAnswerable(str(error)) from error
+    except DataError as error:
+        raise Invalid(f"{error}\n{error.hint}" if error.hint else str(error)) from error
     except EngineUnavailable as error:
         raise Unavailable(str(error)) from error
     except (UnknownQueryError, ParameterError) as error:
@@ -97,11 +98,12 @@ def _failures_said() -> Iterator[None]:
 @contextmanager
 def _progress() -> Iterator[Callable[[str], None]]:
     """Show the step at hand on a terminal, and nothing elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not sys.stderr.isatty():
         yield lambda _: None
         return
-    with console.status("") as status:
+    from rich.console import Console  # noqa: PLC0415 - scripts do not need it
+
+    with Console(stderr=True).status("") as status:
         yield lambda step: status.update(f"{step} ...")
 
 
@@ -120,6 +122,9 @@ def main() -> None:
     """
 
 
+_DATA_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
 @main.command()
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
@@ -130,22 +135,80 @@ def main() -> None:
     help="Port to listen on.",
 )
 @click.option("--public-url", help="URL that clients see, when it differs, as behind a proxy.")
-def serve(host: str, port: int, public_url: str | None) -> None:
-    """Serve the knowledge: SPARQL, canned queries and linked data.
+@click.option(
+    "--data",
+    "files",
+    multiple=True,
+    type=_DATA_FILE,
+    metavar="FILE...",
+    help=f"Serve the RDF of these files instead: {', '.join(SUFFIXES)}, also with {COMPRESSED}.",
+)
+@click.option("--empty", is_flag=True, help="Serve no data instead.")
+@click.option(
+    "--default-graph",
+    type=click.Choice([each.value for each in DefaultGraph]),
+    default=DefaultGraph.UNION.value,
+    show_default=True,
+    help="What a query that names no graph sees: all graphs, or only what is in no named graph.",
+)
+@click.argument("others", nargs=-1, type=_DATA_FILE, metavar="")
+def serve(
+    *,
+    host: str,
+    port: int,
+    public_url: str | None,
+    files: Sequence[Path],
+    others: Sequence[Path],
+    default_graph: str,
+    empty: bool,
+) -> None:
+    """Serve the knowledge, or other data: SPARQL, canned queries and linked data.
 
     Further settings are read from environment variables; see docs/protocol.md.
     """
     from server.config import SettingError  # noqa: PLC0415 - the other commands need no server
     from server.serve import AddressError  # noqa: PLC0415 - as above
-    from server.serve import serve as serve_graph  # noqa: PLC0415 - as above
+    from server.serve import serve as serve_edition  # noqa: PLC0415 - as above
 
-    with _failures_said():
-        graph = _load()
+    instead = _instead(files, others, empty=empty)
     given = {} if public_url is None else {"PUBLIC_URL": public_url}
+    with _failures_said(), ExitStack() as stack:
+        progress = stack.enter_context(_progress())
+        chosen = _edition(instead, DefaultGraph(default_graph), progress)
+        progress("loading")
+
+        def announce(message: str) -> None:
+            stack.close()
+            click.echo(message, err=True)
+
+        try:
+            serve_edition(chosen, given, host=host, port=port, announce=announce)
+        except (SettingError, AddressError) as error:
+            raise click.UsageError(str(error)) from error
+
+
+def _instead(files: Sequence[Path], more: Sequence[Path], *, empty: bool) -> list[Path] | None:
+    """Give the files to serve instead of the shipped knowledge; None: it is to be served."""
+    if empty and (files or more):
+        raise click.UsageError("--empty and --data exclude each other.")
+    if more and not files:
+        raise click.UsageError(f"Put --data before the files: --data {more[0]}")
+    chosen = [*files, *more]
+    for file in chosen:
+        if not file.is_file():
+            raise click.UsageError(f"{file} is no regular file, so it cannot be read again.")
+    return chosen if chosen or empty else None
+
+
+def _edition(
+    files: list[Path] | None, default_graph: DefaultGraph, progress: Callable[[str], None]
+) -> Edition:
+    if files is None:
+        return shipped.edition(progress, default_graph)
     try:
-        serve_graph(graph, given, host=host, port=port)
-    except (SettingError, AddressError) as error:
-        raise click.UsageError(str(error)) from error
+        return Edition.of_files(files, default_graph)
+    except DataError as error:
+        raise click.UsageError(f"{error} {error.hint or ''}".strip()) from error
 
 
 @main.command("build")
@@ -163,7 +226,8 @@ def serve(host: str, port: int, public_url: str | None) -> None:
 )
 def build_command(output: Path | None, folder: Path) -> None:
     """Build the dataset from its files, validate it, and write it if it is valid."""
-    from kg.validate import CheckError, ShapesError  # noqa: PLC0415 - other commands need none
+    from kg.build import build as build_dataset  # noqa: PLC0415 - most commands do not need it
+    from kg.validate import CheckError, ShapesError  # noqa: PLC0415 - as above
     from kg.validate import validate as check  # noqa: PLC0415 - as above
 
     with _failures_said(), _progress() as progress:
@@ -212,7 +276,8 @@ def validate(files: Sequence[Path], form: str, *, reference: bool) -> None:
     them; what a file describes takes the place of what ships. The exit code is 1 if there is a
     violation or nothing to check; warnings do not count.
     """
-    from kg.validate import (  # noqa: PLC0415 - the other commands do not need it
+    from kg.build import build as build_dataset  # noqa: PLC0415 - most commands do not need it
+    from kg.validate import (  # noqa: PLC0415 - as above
         CheckError,
         ShapesError,
         ValidationInputError,
@@ -323,6 +388,9 @@ def _write(answer: Answer, *, as_table: bool, plain: bool) -> None:
 
 
 def _print_table(rows: Rows) -> None:
+    from rich.console import Console  # noqa: PLC0415 - scripts do not need it
+    from rich.table import Table  # noqa: PLC0415 - as above
+
     table = Table(*rows.columns, title_justify="left", show_lines=False)
     for row in rows:
         table.add_row(*(_cell(row[name]) for name in rows.columns))
@@ -463,6 +531,10 @@ def sources(keys: Sequence[str], form: str) -> None:
 )
 def mappings(form: str, *, proposals: bool) -> None:
     """List what our terms correspond to in public ontologies, or what these are not known to have."""
+    from kg.build.mappings import TABLE, read_table  # noqa: PLC0415 - the others do not need it
+    from kg.proposals import as_tsv  # noqa: PLC0415 - as above
+    from kg.proposals import proposals as terms_to_propose  # noqa: PLC0415 - as above
+
     with _failures_said():
         table = read_table(ONTOLOGY_FOLDER)
         if proposals:
@@ -493,6 +565,8 @@ def _mapping_lines(table: MappingTable) -> str:
 )
 def report(output: Path) -> None:
     """Write the quality report, in Markdown: counts, coverage, gaps, and what remains to be done."""
+    from kg.report import report as quality_report  # noqa: PLC0415 - the others do not need it
+
     with _failures_said():
         written = quality_report(_load(), ONTOLOGY_FOLDER)
     _save(written.encode(), output)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
@@ -22,12 +24,13 @@ class Setting(NamedTuple):
     Attributes:
         name: as in the mapping; in the environment with DERMOGRAPH_ before it.
         default: the value if nothing is said.
-        kind: what a value has to be: "bytes", a whole number above 0, or "url".
+        kind: what a value has to be: "bytes" or "count", a whole number above 0; "seconds", a
+            number above 0; "url"; or "endpoints", URLs with space between them.
         help: what it does, in one sentence.
     """
 
     name: str
-    default: int | str | None
+    default: float | str | tuple[str, ...] | None
     kind: str
     help: str
 
@@ -44,6 +47,31 @@ SETTINGS: Final = (
     Setting("MAX_BODY_BYTES", 1_000_000, "bytes", "The largest body that is accepted (413)."),
     Setting("MAX_QUERY_BYTES", 250_000, "bytes", "The longest text of a query (413)."),
     Setting("MAX_RESULT_BYTES", 100_000_000, "bytes", "The largest answer that is given (403)."),
+    Setting("QUERY_SECONDS", 10, "seconds", "How long a query may run (503)."),
+    Setting("MAX_QUERY_SECONDS", 60, "seconds", "The longest time that a client may ask for."),
+    Setting(
+        "QUERY_MEMORY_BYTES",
+        1 << 30,
+        "bytes",
+        "Memory that a query may take beside the dataset (503).",
+    ),
+    Setting("QUERY_QUEUE", 64, "count", "How many queries may wait for others (503)."),
+    Setting(
+        "SERVICE_ALLOWED",
+        (),
+        "endpoints",
+        "SPARQL endpoints that queries may ask with SERVICE (403 for others).",
+    ),
+    Setting(
+        "SERVICE_PRIVATE_ALLOWED",
+        (),
+        "endpoints",
+        "Further ones, which may be on this machine or in a private network.",
+    ),
+    Setting("SERVICE_SECONDS", 10, "seconds", "How long the endpoints of a query may take (504)."),
+    Setting("SERVICE_BYTES", 5_000_000, "bytes", "How much they may give together (502)."),
+    Setting("WORKERS", 2, "count", "How many processes speak HTTP, each with a cache of its own."),
+    Setting("CACHE_BYTES", 64 * 1024 * 1024, "bytes", "Memory for answers that are asked again."),
 )
 """Every setting of the service."""
 
@@ -59,6 +87,21 @@ class Settings:
     max_body_bytes: int
     max_query_bytes: int
     max_result_bytes: int
+    query_seconds: float
+    max_query_seconds: float
+    query_memory_bytes: int
+    query_queue: int
+    service_allowed: tuple[str, ...]
+    service_private_allowed: tuple[str, ...]
+    service_seconds: float
+    service_bytes: int
+    workers: int
+    cache_bytes: int
+
+    @property
+    def service_endpoints(self) -> tuple[str, ...]:
+        """The endpoints that queries may ask with SERVICE, wherever they are."""
+        return self.service_allowed + self.service_private_allowed
 
 
 def read(
@@ -95,12 +138,20 @@ def _checked(name: str, value: object, *, shown: str) -> object:
     return _KINDS[setting.kind](value, shown)
 
 
-def _bytes(value: object, shown: str) -> int:
+def _whole(value: object, shown: str) -> int:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SettingError(f"{shown} has to be a whole number of bytes above 0, not {value!r}.")
+        raise SettingError(f"{shown} has to be a whole number above 0, not {value!r}.")
     return value
+
+
+def _seconds(value: object, shown: str) -> float:
+    if isinstance(value, str) and re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise SettingError(f"{shown} has to be a number of seconds above 0, not {value!r}.")
+    return float(value)
 
 
 def _url(value: object, shown: str) -> str | None:
@@ -121,4 +172,25 @@ def _url(value: object, shown: str) -> str | None:
     return value.rstrip("/")
 
 
-_KINDS: Final = {"bytes": _bytes, "url": _url}
+def _endpoints(value: object, shown: str) -> tuple[str, ...]:
+    given = value.split() if isinstance(value, str) else value
+    if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
+        raise SettingError(f"{shown} has to be URLs with space between them, not {value!r}.")
+    if given:
+        from kg.engine.outbound import Endpoint  # noqa: PLC0415 - seldom needed
+
+        try:
+            for iri in given:
+                Endpoint.named(iri)
+        except ValueError as error:
+            raise SettingError(f"{shown}: {error}") from error
+    return tuple(given)
+
+
+_KINDS: Final = {
+    "bytes": _whole,
+    "count": _whole,
+    "seconds": _seconds,
+    "url": _url,
+    "endpoints": _endpoints,
+}

@@ -129,5 +129,20 @@ class QueryTooLong(TooLarge):
     """The text of the query exceeds its limit."""
 
 
+class BodyStalled(RequestError):
+    """The body did not come in time.
+
+    Args:
+        seconds: the time that there was.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"The body was not complete after {seconds:g} seconds.")
+
+
+class NotRunning(RequestError):
+    """No query of this id is running."""
+
+
 class UnknownResource(RequestError):
     """Nothing has this address."""

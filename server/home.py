@@ -15,6 +15,5 @@ blueprint = Blueprint("home", __name__)
 def front() -> Response:
     """Say what this is and where to go."""
     choose(request.headers.get("Accept"), (HTML,))
-    service = current_service()
-    page = render_template("home.html", service=service, url=public_url())
-    return http.reply(page, HTML)
+    template = "home.html" if current_service().graph.is_own else "home_other.html"
+    return http.reply(render_template(template, url=public_url()), HTML)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+import secrets
 import time
-import uuid
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, g, request
 
+from kg.engine.spool import Content, SpooledFile
 from server.errors import MalformedHeader, UrlTooLong
 from server.service import current_service
 
@@ -21,6 +22,15 @@ CACHEABLE: Final = "public, max-age=60, stale-while-revalidate=600"
 
 UNCACHEABLE: Final = "no-store"
 """Cache-Control of errors and of what differs from one time to the next."""
+
+PERSONAL: Final = "private, no-store"
+"""Cache-Control of what concerns one request only, even among requests that ask the same."""
+
+REQUEST_NAME: Final = "dermograph.request"
+"""Key in the WSGI environment: what the server calls a request, to stop its query by."""
+
+REFUSAL: Final = "dermograph.refusal"
+"""Key in the WSGI environment: an error that the server found, for the app to tell."""
 
 _ALLOWED_HEADERS: Final = (
     "Content-Type, Accept, Accept-Profile, Authorization, If-Match, If-None-Match, Prefer, "
@@ -47,6 +57,7 @@ _QUERY_ID: Final = re.compile(r"[A-Za-z0-9._~:-]{1,64}")
 def init_app(app: Flask) -> None:
     """Give all responses of an app the headers that they have in common, and bound its URLs."""
     app.before_request(_begin)
+    app.before_request(_refuse)
     app.before_request(_check_host)
     app.before_request(_bound_url)
     app.before_request(_answer_options)
@@ -64,7 +75,7 @@ def digest(*parts: bytes | str) -> str:
 
 
 def reply(
-    body: bytes | str,
+    body: Content | str,
     representation: Representation,
     *,
     etag: str | None = None,
@@ -74,17 +85,25 @@ def reply(
     """Make the response to a request that succeeded; 304 if the client has it already.
 
     Args:
-        body: the whole of it.
+        body: the whole of it; one that lies in a file has to come with its entity tag.
         representation: what the body is.
         etag: strong entity tag, without quotes; computed from the body if None.
         cache: the value of Cache-Control; with UNCACHEABLE there is no entity tag.
         negotiated: whether the Accept header had a say.
     """
-    response = Response(body, content_type=representation.content_type)
+    response = _response(body, representation.content_type)
     _describe(response, cache=cache, negotiated=negotiated)
     if cache != UNCACHEABLE:
         response.set_etag(etag or digest(response.get_data()))
         response.make_conditional(request)
+    return response
+
+
+def _response(body: Content | str, content_type: str) -> Response:
+    if not isinstance(body, SpooledFile):
+        return Response(body, content_type=content_type)
+    response = Response(body.pieces(), content_type=content_type)
+    response.content_length = len(body)
     return response
 
 
@@ -108,16 +127,33 @@ def _describe(response: Response, *, cache: str, negotiated: bool) -> None:
         response.vary.add("Accept")
 
 
+def query_id(given: str) -> str:
+    """Give the id of a query: what the client gave, if that is legal, or else a new one."""
+    return given if _QUERY_ID.fullmatch(given) else secrets.token_hex(16)
+
+
 def timed(name: str, seconds: float) -> None:
     """Note how long a part of the work on this request took, for Server-Timing."""
     g.timings[name] = seconds
 
 
 def _begin() -> None:
-    given = request.headers.get("X-Query-Id", "")
-    g.query_id = given if _QUERY_ID.fullmatch(given) else uuid.uuid4().hex
+    g.query_id = query_id(request.headers.get("X-Query-Id", ""))
     g.began = time.perf_counter()
     g.timings = {}
+
+
+def _refuse() -> None:
+    """Raise the error that the server found before it handed the request over."""
+    refusal = request.environ.get(REFUSAL)
+    if refusal is not None:
+        raise refusal
+
+
+def query_names() -> tuple[str, ...]:
+    """Give the names by which the query of this request can be stopped."""
+    name = request.environ.get(REQUEST_NAME)
+    return (g.query_id, name) if name else (g.query_id,)
 
 
 def _check_host() -> None:

@@ -18,12 +18,20 @@ from kg.namespaces import DGD
 from kg.proposals import Proposal, Search, as_tsv, proposals
 from kg.shipped import ONTOLOGY_FOLDER
 from server import answers, http, pages, resources
-from server.errors import ParameterRefused
+from server.errors import ParameterRefused, UnknownResource
 from server.negotiation import HTML, RDF, TSV, Representation, choose, named
 from server.parameters import of_url
 from server.service import current_service, public_url
 
 blueprint = Blueprint("mappings", __name__)
+
+
+@blueprint.before_request
+def _only_of_our_own() -> None:
+    """Refuse where other data are served, of which there is no table."""
+    if not current_service().graph.is_own:
+        raise UnknownResource("There are no mappings of the data that are served here.")
+
 
 SSSOM: Final = Representation(
     "sssom",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -261,11 +263,12 @@ def _source(engine: Engine, node: Node) -> Page:
 
 
 def _spectrum(engine: Engine, node: Node) -> Page:
-    points = sorted(node.back("dg:spectrum"), key=_wavelength)
+    known = (each for each in node.back("dg:spectrum") if _has_number(each, _WAVELENGTH))
+    points = sorted(known, key=_wavelength)
     lines = resources.laser_lines(engine)
     coefficients = [name for name in _COEFFICIENTS if any(point[name] for point in points)]
     curves = [
-        (label, [(_wavelength(point), _number(point, name)) for point in points if point[name]])
+        (label, _curve(points, name))
         for name, label in _COEFFICIENTS.items()
         if name in coefficients
     ]
@@ -277,6 +280,11 @@ def _spectrum(engine: Engine, node: Node) -> Page:
         "plot": plot(curves, [line.nanometres for line in lines]),
     }
     return Page("resource_spectrum.html", {"node": node, **content})
+
+
+def _curve(points: Iterable[Node], name: str) -> list[tuple[float, float]]:
+    known = (each for each in points if _has_number(each, name))
+    return [(_wavelength(each), _number(each, name)) for each in known]
 
 
 def _record(engine: Engine, node: Node) -> Page:
@@ -327,7 +335,7 @@ def _facts(
     places = {name: place for place, name in enumerate(first)}
     shown = [each for each in node.properties() if curie(each.iri) not in without]
     shown.sort(key=lambda each: (places.get(curie(each.iri), len(places)), words_of(each)))
-    return [(each, node[curie(each.iri)]) for each in shown]
+    return [(each, node.values_of(each)) for each in shown]
 
 
 def _mappings(node: Node) -> list[tuple[Node, list[Value]]]:
@@ -401,8 +409,21 @@ def _number(node: Node, name: str) -> float:
     return float(str(node.one(name)))
 
 
+def _has_number(node: Node, name: str) -> bool:
+    return _is_number(node.one(name))
+
+
+def _is_number(value: Value | None) -> bool:
+    """Tell whether a value can be computed with; other data may say anything."""
+    return bool(_NUMBER.fullmatch(str(value))) and math.isfinite(float(str(value)))
+
+
+_NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_WAVELENGTH: Final = "dg:wavelengthInNanometre"
+
+
 def _wavelength(point: Node) -> float:
-    return _number(point, "dg:wavelengthInNanometre")
+    return _number(point, _WAVELENGTH)
 
 
 _NEAR: Final = 0.005
@@ -458,7 +479,7 @@ _UNITS: Final = {
 def figure(claim: Node) -> str:
     """Give the number of a claim or setting with its unit: `32 to 36 %`; empty if there is none."""
     low, high = claim.text("dg:minimum"), claim.text("dg:maximum")
-    values = sorted(Decimal(str(each)) for each in claim["dg:value"])
+    values = sorted(Decimal(str(each)) for each in claim["dg:value"] if _is_number(each))
     value = " and ".join(f"{each:f}" for each in values) or None
     bounds = {
         (True, True): f"{low} to {high}",
@@ -488,6 +509,8 @@ def percent(share: Literal | None) -> str:
     """Give a proportion in per cent, to three significant digits."""
     if share is None:
         return ""
+    if not _is_number(share):
+        return str(share)
     shown = f"{Decimal(str(share)) * 100:.3g}"
     return f"{Decimal(shown).normalize():f}\u00a0%"
 
@@ -503,7 +526,7 @@ _QUALIFIERS: Final = (
 def qualifiers(claim: Node) -> list[tuple[Node, list[Value]]]:
     """Give the qualifiers of a claim: what it is limited to."""
     return [
-        (each, claim[curie(each.iri)])
+        (each, claim.values_of(each))
         for each in claim.properties()
         if curie(each.iri) in _QUALIFIERS
     ]

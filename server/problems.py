@@ -28,12 +28,16 @@ from kg.engine import (
     MemoryLimitExceeded,
     Overloaded,
     QueryError,
+    QueryStopped,
     QuerySyntaxError,
     QueryTimeout,
     ResultTooLarge,
+    ServiceFailed,
+    ServiceTimedOut,
     UnsupportedFunction,
     UpdateNotAllowed,
 )
+from kg.jsonld import NotInJsonLd
 from server import errors, http
 from server.errors import MalformedHeader, RequestError, UnknownResource
 from server.negotiation import (
@@ -136,9 +140,11 @@ PROBLEM_TYPES: Final = {
         ProblemType(
             "federation-refused",
             403,
-            "No other endpoint is asked",
-            "The query has a SERVICE clause. This service asks no other endpoint; ask each "
-            "endpoint yourself and join the answers, or run the query in a client that federates.",
+            "The query may not ask this with SERVICE",
+            "A query may ask only the endpoints that the description of this service names, if it "
+            "names any: by their exact IRIs, not by variables, and not within another SERVICE. "
+            "SILENT does not change that. Ask other endpoints yourself and join the answers, or run "
+            "the query in a client that federates.",
         ),
         ProblemType(
             "result-too-large",
@@ -165,6 +171,12 @@ PROBLEM_TYPES: Final = {
             "No accepted representation is available",
             "The Accept header of the request admits none of the representations that there are. "
             "The member available lists their media types.",
+        ),
+        ProblemType(
+            "request-timeout",
+            408,
+            "The request took too long to arrive",
+            "The body of the request was not complete in time. Send it without pauses.",
         ),
         ProblemType(
             "body-too-large",
@@ -204,6 +216,21 @@ PROBLEM_TYPES: Final = {
             "The fault is with the service, not with the request.",
         ),
         ProblemType(
+            "service-failed",
+            502,
+            "An endpoint asked with SERVICE failed",
+            "The member endpoint names an endpoint that could not be reached, did not answer with "
+            "legal solutions, or gave more than endpoints may give here. SERVICE SILENT goes on "
+            "without it.",
+        ),
+        ProblemType(
+            "service-timeout",
+            504,
+            "An endpoint asked with SERVICE took too long",
+            "The member endpoint names it, limit says how many seconds the endpoints of a query "
+            "have together. Ask it for less; SERVICE SILENT goes on without it.",
+        ),
+        ProblemType(
             "query-timeout",
             503,
             "The query exceeds the time limit",
@@ -215,6 +242,12 @@ PROBLEM_TYPES: Final = {
             503,
             "The query exceeds the memory limit",
             "The query was stopped at its memory limit. Make it narrower.",
+        ),
+        ProblemType(
+            "query-stopped",
+            503,
+            "The query was stopped",
+            "Somebody stopped the query, by its id, before it was answered.",
         ),
         ProblemType(
             "overloaded",
@@ -236,6 +269,8 @@ _SLUGS: Final[Mapping[type[Exception], str]] = {
     errors.UrlTooLong: "url-too-long",
     errors.BodyTooLarge: "body-too-large",
     errors.QueryTooLong: "query-too-long",
+    errors.BodyStalled: "request-timeout",
+    errors.NotRunning: "not-found",
     errors.UnknownResource: "not-found",
     QuerySyntaxError: "syntax-error",
     UpdateNotAllowed: "update-as-query",
@@ -244,11 +279,15 @@ _SLUGS: Final[Mapping[type[Exception], str]] = {
     FunctionMisused: "misused-function",
     FederationRefused: "federation-refused",
     FormatNotAvailable: "not-acceptable",
+    NotInJsonLd: "not-acceptable",
     ResultTooLarge: "result-too-large",
     QueryError: "query-refused",
     QueryTimeout: "query-timeout",
     MemoryLimitExceeded: "memory-limit",
+    QueryStopped: "query-stopped",
     Overloaded: "overloaded",
+    ServiceFailed: "service-failed",
+    ServiceTimedOut: "service-timeout",
     EngineUnavailable: "overloaded",
     EngineError: "engine-failure",
     ParameterError: "bad-parameter",
@@ -311,7 +350,7 @@ def init_app(app: Flask, pages: Mapping[str, Page]) -> None:
     app.register_blueprint(_explanations())
 
 
-_ROOTS: Final = (RequestError, EngineError, ParameterError, UnknownQueryError)
+_ROOTS: Final = (RequestError, EngineError, NotInJsonLd, ParameterError, UnknownQueryError)
 
 
 def problem_of(error: Exception) -> Problem:
@@ -321,8 +360,12 @@ def problem_of(error: Exception) -> Problem:
     slug = next(_SLUGS[each] for each in type(error).__mro__ if each in _SLUGS)
     row = PROBLEM_TYPES[slug]
     headers = dict(error.headers) if isinstance(error, RequestError) else {}
-    if row.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers["Retry-After"] = str(_SECONDS_TO_RETRY)
+    if isinstance(error, QueryStopped):
+        # Others who ask the same have not stopped it.
+        headers["Cache-Control"] = http.PERSONAL
+    elif row.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        seconds = getattr(error, "seconds_to_retry", None) or _SECONDS_TO_RETRY
+        headers["Retry-After"] = str(seconds)
     return Problem(slug, row.status, row.title, _detail(error, row), _members(error), headers)
 
 
@@ -361,9 +404,12 @@ def _members(error: Exception) -> dict[str, Any]:
     if isinstance(error, RequestError):
         members = dict(error.members)
     elif isinstance(error, FormatNotAvailable):
-        members = {"available": [offer.media_type for offer in RESULTS[error.kind]]}
+        # Of the formats that carry the kind the engine may have tried one that cannot hold this.
+        able = {each.media_type for each in error.available} | {HTML.media_type}
+        offers = [offer.media_type for offer in RESULTS[error.kind]]
+        members = {"available": [each for each in offers if each in able]}
     else:
-        for name in ("parameter", "line", "column", "excerpt", "limit"):
+        for name in ("parameter", "line", "column", "excerpt", "limit", "endpoint"):
             if hasattr(error, name):
                 members[name] = getattr(error, name)
         if isinstance(error, UnknownQueryError):
@@ -391,7 +437,7 @@ def respond(problem: Problem, page: Page | None = None) -> Response:
         content_type=representation.content_type,
         headers=dict(problem.headers),
     )
-    response.headers["Cache-Control"] = http.UNCACHEABLE
+    response.headers.setdefault("Cache-Control", http.UNCACHEABLE)
     response.vary.add("Accept")
     return response
 

@@ -105,7 +105,8 @@ def _document(path: str) -> Response:
 
 
 def _unknown(service: Service, iri: str) -> UnknownResource:
-    near = resources.similar(service.graph.engine, iri)
+    # Other data may have very many names, and none of them resembles one of ours.
+    near = resources.similar(service.graph.engine, iri) if service.graph.is_own else []
     names = ", ".join(f"{each.name} <{each.iri}>" for each in near)
     return UnknownResource(
         f"Nothing is known of <{iri[:200]}>.",
@@ -200,7 +201,8 @@ def _link(response: Response, iri: str, chosen: Representation, *, negotiated: b
         for offer in OFFERS
         if offer != chosen
     ]
-    links.append('<https://creativecommons.org/licenses/by/4.0/>; rel="license"')
+    if current_service().graph.is_own:
+        links.append('<https://creativecommons.org/licenses/by/4.0/>; rel="license"')
     response.headers["Link"] = ", ".join(links)
 
 

@@ -1,27 +1,25 @@
-"""Serving the app with granian."""
+"""Serving a graph: the engine in processes of its own, and processes that speak HTTP before it."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
+import logging
 import socket
 import sys
-import threading
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from functools import partial
-from multiprocessing.process import BaseProcess
-from typing import Final
+from typing import TYPE_CHECKING
 
-from flask import Flask
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server import Server
+from kg.engine import Engine, kernel
+from kg.engine.isolated import Limits
+from server import config
 
-import kg
-from server import create_app
+if TYPE_CHECKING:
+    from flask import Flask
 
-_THREADS: Final = max(4, 2 * (os.cpu_count() or 1))
+    from kg.edition import Edition
+
+_LOG = logging.getLogger(__name__)
 
 
 class AddressError(Exception):
@@ -29,17 +27,17 @@ class AddressError(Exception):
 
 
 def serve(
-    graph: kg.KnowledgeGraph,
+    edition: Edition,
     settings: Mapping[str, object] | None = None,
     *,
     host: str,
     port: int,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve a graph until the process is interrupted or terminated.
+    """Serve an edition until the process is interrupted or terminated.
 
     Args:
-        graph: the knowledge to serve; where processes cannot fork, it has to be the shipped one.
+        edition: the knowledge, or other data, to serve.
         settings: see ``server.create_app``.
         host: name or address of the interface to listen on.
         port: the port.
@@ -48,50 +46,49 @@ def serve(
     Raises:
         AddressError: the address cannot be listened on.
         server.config.SettingError: a setting is unknown or has an illegal value.
+        kg.engine.DataError: the data cannot be read or do not parse.
+        kg.engine.EngineUnavailable: the data cannot be held.
     """
-    app = create_app(settings, graph)
+    values = config.read(settings)
     address = _address(host, port)
-    server = Server(
-        "dermograph",
-        address=address,
-        port=port,
-        interface=Interfaces.WSGI,
-        blocking_threads=_THREADS,
-        websockets=False,
-        log_level=LogLevels.warning,
-        respawn_failed_workers=True,
-        workers_kill_timeout=5,
+    with closing(_engine(edition, values)) as engine:
+        # This takes its time, in which the engine loads.
+        from server import workers  # noqa: PLC0415
+
+        graph = edition.over(engine)
+        app = workers.create_app(settings, graph)
+        shown = f"[{address}]" if ":" in address else address
+        say = announce or _say
+        say(f"{graph.title} is served at http://{shown}:{port}")
+        workers.run(app, partial(_again, edition, settings), values, address, port)
+
+
+def _engine(edition: Edition, values: config.Settings) -> Engine:
+    if kernel.SUPPORTED:
+        return edition.isolated_engine(_limits(values))
+    _LOG.warning(
+        "Queries run in the process of the service here: this platform cannot isolate them."
     )
-    shown = f"[{address}]" if ":" in address else address
-    say = announce or _say
-    say(f"Dermograph {graph.release} is served at http://{shown}:{port}")
-    server.serve(target_loader=_loader(app, settings), wrap_loader=False)
+    return edition.engine()
+
+
+def _again(edition: Edition, settings: Mapping[str, object] | None) -> Flask:
+    from server.app import create_app  # noqa: PLC0415 - a worker that is not forked begins anew
+
+    return create_app(settings, edition.load())
+
+
+def _limits(values: config.Settings) -> Limits:
+    return Limits(
+        seconds=values.query_seconds,
+        most_seconds=values.max_query_seconds,
+        memory=values.query_memory_bytes,
+        waiting=max(1, values.query_queue // values.workers),  # each worker has its share
+    )
 
 
 def _say(message: str) -> None:
     sys.stderr.write(f"{message}\n")
-
-
-def _loader(app: Flask, settings: Mapping[str, object] | None) -> Callable[[], Flask]:
-    """Give what makes the app in the process that serves it.
-
-    A forked process shares the memory of this one; any other loads the knowledge itself.
-    """
-    forks = multiprocessing.get_start_method() == "fork"
-    return partial(_start, (lambda: app) if forks else partial(create_app, settings))
-
-
-def _start(make: Callable[[], Flask]) -> Flask:
-    parent = multiprocessing.parent_process()
-    assert parent is not None, "granian serves in processes of its own"
-    threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-    return make()
-
-
-def _die_with(parent: BaseProcess) -> None:
-    """End this process when its parent ends, even if that was killed."""
-    parent.join()
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _address(host: str, port: int) -> str:

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from flask import Flask, current_app, request
 
+import kg
+
 if TYPE_CHECKING:
     from kg import KnowledgeGraph
+    from kg.engine.data import Contents
     from server.config import Settings
-    from server.service_description import Counts
 
 _KEY = "dermograph"
 
@@ -22,22 +24,31 @@ class Service:
     Attributes:
         graph: the knowledge that it serves.
         settings: where it is reached and what its limits are.
-        counts: how large the graph is.
     """
 
     graph: KnowledgeGraph
     settings: Settings
-    counts: Counts
+
+    @property
+    def contents(self) -> Contents:
+        """How large the graph is."""
+        return self.graph.engine.contents
 
 
 def init_app(app: Flask, service: Service) -> None:
-    """Make a service the one that the views of an app work with."""
+    """Make a service the one that the views of an app, and its pages, work with."""
     app.extensions[_KEY] = service
+    app.context_processor(lambda: {"service": service, "software": kg.__version__})
 
 
 def current_service() -> Service:
     """Give the service of the request at hand; views call this once and pass on what is needed."""
-    service = current_app.extensions[_KEY]
+    return service_of(current_app)
+
+
+def service_of(app: Flask) -> Service:
+    """Give the service that an app serves."""
+    service = app.extensions[_KEY]
     assert isinstance(service, Service)
     return service
 

@@ -7,14 +7,16 @@ https://www.w3.org/TR/void/, with the prefixes as `sh:declare`, where query edit
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from rdflib import DCTERMS, RDF, RDFS, SH, VOID, XSD, Literal, Namespace, URIRef
 
 from kg.engine import Engine, Query
-from kg.namespaces import BASE, DGD, PREFIXES
+from kg.engine.data import DefaultGraph
+from kg.namespaces import BASE, COMMON_PREFIXES, DGD, GRAPH, PREFIXES
 from server import rdf
 from server.negotiation import JSONLD, REPRESENTATIONS, Representation
 from server.rdf import Triple
@@ -26,7 +28,7 @@ _SD: Final = Namespace("http://www.w3.org/ns/sparql-service-description#")
 _FORMATS: Final = Namespace("http://www.w3.org/ns/formats/")
 _DCAT: Final = Namespace("http://www.w3.org/ns/dcat#")
 _LICENCE: Final = URIRef("https://creativecommons.org/licenses/by/4.0/")
-_DATASET: Final = URIRef(DGD + "dataset")
+_OWN_DATASET: Final = URIRef(DGD + "dataset")
 
 # The names that https://www.w3.org/ns/formats/ gives to formats.
 _FORMAT_NAMES: Final = {
@@ -43,32 +45,13 @@ _FORMAT_NAMES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
-    """How large the graph is.
+_MOST_GRAPHS: Final = 1000
+"""How many named graphs are described."""
 
-    Attributes:
-        triples: in the default graph, which is the union of the named graphs.
-        graphs: triples in each named graph, by IRI.
-    """
-
-    triples: int
-    graphs: Mapping[str, int]
-
-
-def count(engine: Engine) -> Counts:
-    """Count the triples of a dataset.
-
-    Raises:
-        EngineError: it cannot be counted.
-    """
-    total = _rows(engine, "SELECT (COUNT(*) AS ?n) WHERE { ?s ?p ?o }")
-    graphs = _rows(
-        engine,
-        "SELECT ?graph (COUNT(*) AS ?n) WHERE { GRAPH ?graph { ?s ?p ?o } } "
-        "GROUP BY ?graph ORDER BY ?graph",
-    )
-    return Counts(int(total[0]["n"]), {row["graph"]: int(row["n"]) for row in graphs})
+_DEFAULT_GRAPHS: Final = {
+    DefaultGraph.UNION: "The union of all graphs.",
+    DefaultGraph.STRICT: "The triples that are in no named graph.",
+}
 
 
 def _rows(engine: Engine, text: str) -> list[dict[str, str]]:
@@ -110,9 +93,9 @@ def _triples(service: Service, endpoint: URIRef) -> Iterator[Triple]:
     yield from _about_service(service, endpoint)
     yield from _about_functions(service.graph.engine, endpoint)
     yield from _about_dataset(service, endpoint)
-    for graph, triples in service.counts.graphs.items():
-        yield from _about_graph(endpoint, URIRef(graph), triples)
-    for prefix, namespace in PREFIXES.items():
+    for graph, triples in islice(service.contents.graphs.items(), _MOST_GRAPHS):
+        yield from _about_graph(service, endpoint, URIRef(graph), triples)
+    for prefix, namespace in (PREFIXES if service.graph.is_own else COMMON_PREFIXES).items():
         declaration = URIRef(f"{endpoint}#prefix-{prefix}")
         yield endpoint, SH.declare, declaration
         yield declaration, SH.prefix, Literal(prefix)
@@ -123,16 +106,25 @@ def _about_service(service: Service, endpoint: URIRef) -> Iterator[Triple]:
     yield endpoint, RDF.type, _SD.Service
     yield endpoint, _SD.endpoint, endpoint
     yield endpoint, _SD.supportedLanguage, _SD.SPARQL11Query
-    yield endpoint, _SD.feature, _SD.UnionDefaultGraph
+    if service.contents.default_graph is DefaultGraph.UNION:
+        yield endpoint, _SD.feature, _SD.UnionDefaultGraph
+    if service.settings.service_endpoints:
+        yield endpoint, _SD.feature, _SD.BasicFederatedQuery
     regime = URIRef("http://www.w3.org/ns/entailment/Simple")
     yield endpoint, _SD.defaultEntailmentRegime, regime
-    yield endpoint, _SD.defaultDataset, _DATASET
+    yield endpoint, _SD.defaultDataset, _dataset(service, endpoint)
     for representation in REPRESENTATIONS:
         if representation.format is not None:
             yield endpoint, _SD.resultFormat, _FORMATS[_FORMAT_NAMES[representation.name]]
     yield endpoint, DCTERMS.title, Literal("Dermograph SPARQL endpoint", lang="en")
     yield endpoint, DCTERMS.description, Literal(limits(service), lang="en")
-    yield endpoint, DCTERMS.license, _LICENCE
+    if service.graph.is_own:
+        yield endpoint, DCTERMS.license, _LICENCE
+
+
+def _dataset(service: Service, endpoint: URIRef) -> URIRef:
+    """Give the IRI of the dataset: what is not our knowledge is known by its address only."""
+    return _OWN_DATASET if service.graph.is_own else URIRef(f"{endpoint}#dataset")
 
 
 def _about_functions(engine: Engine, endpoint: URIRef) -> Iterator[Triple]:
@@ -147,35 +139,44 @@ def _about_functions(engine: Engine, endpoint: URIRef) -> Iterator[Triple]:
 def limits(service: Service) -> str:
     """Say in a sentence what the service is bounded to."""
     settings = service.settings
+    others = ", ".join(settings.service_endpoints) or "no other endpoint"
     return (
-        "Read-only. Asks no other endpoint. "
+        f"Read-only. SERVICE asks {others}. "
         f"URLs up to {settings.max_url_bytes:,} bytes, bodies up to "
         f"{settings.max_body_bytes:,} bytes, queries up to {settings.max_query_bytes:,} bytes, "
-        f"answers up to {settings.max_result_bytes:,} bytes."
+        f"answers up to {settings.max_result_bytes:,} bytes. "
+        f"A query may run for {settings.query_seconds:g} seconds, for up to "
+        f"{settings.max_query_seconds:g} if it asks for that, and take "
+        f"{settings.query_memory_bytes:,} bytes of memory."
     )
 
 
 def _about_dataset(service: Service, endpoint: URIRef) -> Iterator[Triple]:
     default_graph = URIRef(f"{endpoint}#default-graph")
-    yield _DATASET, RDF.type, _SD.Dataset
-    yield _DATASET, RDF.type, VOID.Dataset
-    yield _DATASET, DCTERMS.title, Literal("Dermograph", lang="en")
-    yield _DATASET, DCTERMS.license, _LICENCE
-    yield _DATASET, _DCAT.version, Literal(service.graph.release)
-    yield _DATASET, DCTERMS.identifier, Literal(service.graph.version)
-    yield _DATASET, VOID.sparqlEndpoint, endpoint
-    yield _DATASET, VOID.uriSpace, Literal(BASE)
-    yield _DATASET, VOID.triples, Literal(service.counts.triples)
-    yield _DATASET, _SD.defaultGraph, default_graph
+    contents = service.contents
+    dataset = _dataset(service, endpoint)
+    yield dataset, RDF.type, _SD.Dataset
+    yield dataset, RDF.type, VOID.Dataset
+    if service.graph.release is not None:
+        yield dataset, DCTERMS.title, Literal("Dermograph", lang="en")
+        yield dataset, DCTERMS.license, _LICENCE
+        yield dataset, _DCAT.version, Literal(service.graph.release)
+        yield dataset, VOID.uriSpace, Literal(BASE)
+    yield dataset, DCTERMS.identifier, Literal(service.graph.version)
+    yield dataset, VOID.sparqlEndpoint, endpoint
+    yield dataset, VOID.triples, Literal(contents.triples)
+    yield dataset, _SD.defaultGraph, default_graph
     yield default_graph, RDF.type, _SD.Graph
-    yield default_graph, VOID.triples, Literal(service.counts.triples)
-    comment = "The union of all named graphs."
+    yield default_graph, VOID.triples, Literal(contents.triples)
+    comment = _DEFAULT_GRAPHS[contents.default_graph]
     yield default_graph, RDFS.comment, Literal(comment, lang="en")
 
 
-def _about_graph(endpoint: URIRef, graph: URIRef, triples: int) -> Iterator[Triple]:
-    node = URIRef(f"{endpoint}#graph-{graph.rstrip('/').rpartition('/')[2]}")
-    yield _DATASET, _SD.namedGraph, node
+def _about_graph(
+    service: Service, endpoint: URIRef, graph: URIRef, triples: int
+) -> Iterator[Triple]:
+    node = URIRef(f"{endpoint}#graph-{quote(graph.removeprefix(GRAPH), safe='')}")
+    yield _dataset(service, endpoint), _SD.namedGraph, node
     yield node, RDF.type, _SD.NamedGraph
     yield node, _SD.name, graph
     yield node, _SD.graph, graph

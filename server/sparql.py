@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
 from flask import Blueprint, Response, redirect, render_template, request
@@ -35,13 +36,14 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _DIRECT: Final = "application/sparql-query"
 _UPDATE: Final = "application/sparql-update"
 _VERSIONS: Final = ("1.1", "1.2", "1.2-basic")
-_TOLERATED: Final = ("callback", "debug", "timeout")
+_TOLERATED: Final = ("callback", "debug")
 _ALLOWED: Final = (
-    *("query", "default-graph-uri", "named-graph-uri", "version"),
+    *("query", "default-graph-uri", "named-graph-uri", "version", "timeout"),
     *FORMAT_PARAMETERS,
     *_TOLERATED,
 )
 _ABSOLUTE_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]*")
+_WAIT: Final = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})\b', re.IGNORECASE)
 _DESCRIPTIONS: Final = (*RDF, HTML)
 
 EXAMPLES: Final = (
@@ -83,6 +85,42 @@ ORDER BY ?label ?lay""",
 )
 """Questions with their queries that the page offers to start from."""
 
+OTHER_EXAMPLES: Final = (
+    (
+        "What does it look like?",
+        """SELECT ?subject ?property ?value WHERE {
+  ?subject ?property ?value
+}
+LIMIT 100""",
+    ),
+    (
+        "Which properties are there?",
+        """SELECT DISTINCT ?property WHERE {
+  ?subject ?property ?value
+}
+LIMIT 100""",
+    ),
+    (
+        "Of which classes are things, and how many?",
+        """SELECT ?class (COUNT(*) AS ?number) WHERE {
+  ?thing a ?class
+}
+GROUP BY ?class
+ORDER BY DESC(?number)
+LIMIT 100""",
+    ),
+    (
+        "What do the named graphs hold?",
+        """SELECT ?graph ?subject ?property ?value WHERE {
+  GRAPH ?graph { ?subject ?property ?value }
+}
+LIMIT 100""",
+    ),
+)
+"""The same for data that are not our knowledge."""
+
+_GRAPHS_SHOWN: Final = 100
+
 
 @dataclass(frozen=True, slots=True)
 class _Body:
@@ -116,6 +154,7 @@ def endpoint() -> Response:
         text,
         default_graphs=_graphs(parameters, "default-graph-uri", "named-graph-uri"),
         named_graphs=_graphs(parameters, "named-graph-uri", "default-graph-uri"),
+        seconds=_seconds(parameters),
     )
     accept = request.headers.get("Accept")
     choice = answers.chosen_for(accept, answers.result_format(parameters))
@@ -125,7 +164,8 @@ def endpoint() -> Response:
 @blueprint.get("/.well-known/void")
 def void() -> AnyResponse:
     """Lead to the description of the dataset, https://www.w3.org/TR/void/#discovery."""
-    return redirect(f"{public_url()}/id/dataset", 303)
+    described_at = "/id/dataset" if current_service().graph.is_own else "/sparql"
+    return redirect(f"{public_url()}{described_at}", 303)
 
 
 def _body(limit: int) -> _Body:
@@ -191,6 +231,19 @@ def _text(parameters: Parameters, body: _Body, limit: int) -> str:
     return text
 
 
+def _seconds(parameters: Parameters) -> float | None:
+    """Give the time that the client allows: `timeout`, or `Prefer: wait` (RFC 7240)."""
+    given = parameters.at_most_once("timeout")
+    wait = _WAIT.search(request.headers.get("Prefer", ""))
+    if given is None:
+        return float(wait[1]) if wait and int(wait[1]) else None
+    if not re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", given) or float(given) == 0:
+        raise ParameterRefused(
+            "timeout", f"{given[:40]!r} is no time.", hint="Give a number of seconds above 0."
+        )
+    return float(given)
+
+
 def _check_version(version: str | None) -> None:
     if version is not None and version not in _VERSIONS:
         raise ParameterRefused(
@@ -217,13 +270,17 @@ def _description(service: Service, parameters: Parameters) -> Response:
     name = answers.format_named(parameters, _DESCRIPTIONS)
     chosen = _chosen(name)
     if chosen == HTML:
-        return http.reply(_page(service, EXAMPLES[0][1]), HTML)
+        return http.reply(_page(service, _examples(service)[0][1]), HTML)
     return http.reply(service_description.write(service, public_url(), chosen), chosen)
 
 
 def _chosen(name: str | None) -> Representation:
     by_name = named(name, _DESCRIPTIONS) if name else None
     return by_name or choose(request.headers.get("Accept"), _DESCRIPTIONS)
+
+
+def _examples(service: Service) -> tuple[tuple[str, str], ...]:
+    return EXAMPLES if service.graph.is_own else OTHER_EXAMPLES
 
 
 def _page(
@@ -234,13 +291,15 @@ def _page(
         text=text,
         table=table,
         problem=problem,
-        service=service,
         endpoint=f"{public_url()}/sparql",
-        examples=EXAMPLES,
+        examples=_examples(service),
         downloads=answers.downloads(table.kind) if table else [],
         rows_shown=ROWS_SHOWN,
         description=service_description.for_page(service, public_url()) if not table else None,
-        graph_pages={graph: iri_cell(graph).link for graph in service.counts.graphs},
+        graphs=[
+            (iri_cell(graph), triples)
+            for graph, triples in islice(service.contents.graphs.items(), _GRAPHS_SHOWN)
+        ],
         offers=_DESCRIPTIONS,
     )
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any, Final
 
-from rdflib import Graph, Literal, URIRef
-from rdflib.term import Node
-
+from kg import ntriples
 from kg.engine import Answer, ResultKind
 from kg.namespaces import BASE, curie
 
@@ -98,16 +96,24 @@ def _json_cell(term: Mapping[str, Any]) -> Cell:
 
 
 def _of_triples(body: bytes) -> Table:
-    lines = body.decode().splitlines(keepends=True)
-    shown = "".join(islice(lines, ROWS_SHOWN))
-    triples = sorted(Graph().parse(data=shown, format="nt"))
-    rows = tuple(tuple(_term_cell(term) for term in triple) for triple in triples)
+    lines = body.decode().removesuffix("\n").split("\n") if body else []
+    rows = tuple(
+        tuple(_term_cell(term) for term in ntriples.split(line))
+        for line in sorted(lines[:ROWS_SHOWN])
+    )
     return Table(ResultKind.GRAPH, ("subject", "predicate", "object"), rows, len(lines))
 
 
-def _term_cell(term: Node) -> Cell:
-    if isinstance(term, URIRef):
-        return iri_cell(str(term))
-    if isinstance(term, Literal):
-        return literal_cell(str(term), term.language, term.datatype)
-    return Cell(f"_:{term}")
+_LITERAL: Final = re.compile(r'"((?:[^"\\]|\\.)*+)"(?:@([A-Za-z0-9-]+)|\^\^<([^>]*)>)?')
+
+
+def _term_cell(term: str) -> Cell:
+    """Make the cell of a term as N-Triples write it; one of no other kind is shown as it is."""
+    literal = _LITERAL.fullmatch(term)
+    if literal:
+        text, language, datatype = literal.groups()
+        kind = datatype and ntriples.unescaped(datatype)
+        return literal_cell(ntriples.unescaped(text), language, kind)
+    if term.startswith("<") and not term.startswith("<<("):
+        return iri_cell(ntriples.unescaped(term[1:-1]))
+    return Cell(term)

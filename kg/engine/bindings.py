@@ -50,24 +50,37 @@ def canonical(term: Term) -> str:
             hold, or no term at all.
     """
     if isinstance(term, URIRef):
-        return _canonical_iri(term)
+        return canonical_iri(term)
     if isinstance(term, Literal):
-        lexical = str(term)
-        if _NOT_IN_LITERAL.search(lexical):
-            raise BindingError("A literal holds a character that RDF does not allow.")
-        quoted = f'"{lexical.translate(_ESCAPES)}"'
-        if term.language:
-            if not _LANGUAGE.match(term.language):
-                raise BindingError(f"{term.language!r} is not a language tag.")
-            return f"{quoted}@{term.language}"
-        if term.datatype is None or term.datatype == XSD.string:
-            return quoted
-        return f"{quoted}^^{canonical(term.datatype)}"
+        return canonical_literal(str(term), term.language, term.datatype)
     raise BindingError(f"{term!r} is neither an IRI nor a literal.")
 
 
+def canonical_literal(lexical: str, language: str | None, datatype: str | None) -> str:
+    """Write a literal in the canonical form of N-Triples; a language comes before a datatype.
+
+    Raises:
+        BindingError: as ``canonical``.
+    """
+    if _NOT_IN_LITERAL.search(lexical):
+        raise BindingError("A literal holds a character that RDF does not allow.")
+    quoted = f'"{lexical.translate(_ESCAPES)}"'
+    if language:
+        if not _LANGUAGE.match(language):
+            raise BindingError(f"{language!r} is not a language tag.")
+        return f"{quoted}@{language}"
+    if datatype is None or datatype == str(XSD.string):
+        return quoted
+    return f"{quoted}^^{canonical_iri(datatype)}"
+
+
 @lru_cache(maxsize=1 << 16)
-def _canonical_iri(iri: URIRef) -> str:
+def canonical_iri(iri: str) -> str:
+    """Write an IRI in the canonical form of N-Triples.
+
+    Raises:
+        BindingError: as ``canonical``.
+    """
     if _NOT_IN_IRI.search(iri) or _MISPLACED.search(iri) or not _ABSOLUTE.match(iri):
         raise BindingError(f"{str(iri)!r} is not an absolute IRI.")
     return f"<{iri}>"

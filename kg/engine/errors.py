@@ -7,14 +7,17 @@ EngineError
 │   ├── BindingError            a value cannot be bound to its variable
 │   ├── UnsupportedFunction     an extension function that the engine does not have
 │   ├── FunctionMisused         an extension function is called with what it cannot take
-│   ├── FederationRefused       SERVICE to an endpoint that policy does not allow
+│   ├── FederationRefused       SERVICE in a way or to an endpoint that policy does not allow
 │   ├── FormatNotAvailable      none of the wanted formats suits the result
 │   └── ResultTooLarge          the answer exceeds the published limit
 ├── EngineUnavailable           the question may be right, the engine could not finish it
 │   ├── QueryTimeout            stopped at its time limit
 │   ├── MemoryLimitExceeded     stopped at its memory limit
+│   ├── QueryStopped            stopped because someone asked for it
+│   ├── ServiceFailed           an endpoint asked with SERVICE does not answer as it should
+│   │   └── ServiceTimedOut     it does not answer in time
 │   └── Overloaded              too many questions at once
-└── DataError                   the data handed to the engine does not parse
+└── DataError                   the data handed to the engine cannot be read or do not parse
 """
 
 from __future__ import annotations
@@ -81,7 +84,7 @@ class FunctionMisused(QueryError):
 
 
 class FederationRefused(QueryError):
-    """The query has a SERVICE clause, and no endpoint is allowed; SILENT does not change that."""
+    """The query has SERVICE in a way that policy does not allow; SILENT does not change that."""
 
 
 class FormatNotAvailable(QueryError):
@@ -104,7 +107,12 @@ class ResultTooLarge(QueryError):
 
     Attributes:
         limit: the limit in bytes.
+        hint: what to do.
     """
+
+    hint = (
+        "Get it in parts, with ORDER BY, LIMIT and OFFSET; in CSV or TSV more fits than in a page."
+    )
 
     def __init__(self, limit: int) -> None:
         super().__init__(f"The answer is larger than the limit of {limit} bytes.")
@@ -116,16 +124,101 @@ class EngineUnavailable(EngineError):
 
 
 class QueryTimeout(EngineUnavailable):
-    """The query was stopped at its time limit."""
+    """The query was stopped at its time limit.
+
+    Attributes:
+        limit: the limit in seconds.
+        hint: what to do.
+    """
+
+    hint = "Name classes and properties, join fewer patterns, or ask for less with LIMIT."
+
+    def __init__(self, limit: float) -> None:
+        super().__init__(f"The query was stopped after {limit:g} s.")
+        self.limit = limit
 
 
 class MemoryLimitExceeded(EngineUnavailable):
-    """The query was stopped at its memory limit."""
+    """The query was stopped at its memory limit.
+
+    Attributes:
+        limit: the limit in bytes.
+        hint: what to do.
+    """
+
+    hint = "Sort, group or join fewer rows, build shorter strings, or nest less deeply."
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(
+            f"The query needed more than its {limit >> 20} MiB of memory, or is nested too deeply."
+        )
+        self.limit = limit
+
+
+class QueryStopped(EngineUnavailable):
+    """The query was stopped because someone asked for it, or has gone."""
+
+
+class ServiceFailed(EngineUnavailable):
+    """An endpoint that the query asks with SERVICE, without SILENT, does not answer as it should.
+
+    Attributes:
+        endpoint: its IRI.
+    """
+
+    def __init__(self, endpoint: str, detail: str) -> None:
+        super().__init__(f"The endpoint <{endpoint}> {detail}.")
+        self.endpoint = endpoint
+
+
+class ServiceTimedOut(ServiceFailed):
+    """An endpoint that the query asks with SERVICE, without SILENT, does not answer in time.
+
+    Attributes:
+        limit: the time that the endpoints of the query had together, in seconds.
+    """
+
+    def __init__(self, endpoint: str, limit: float) -> None:
+        super().__init__(endpoint, f"has not answered within {limit:g} s")
+        self.limit = limit
 
 
 class Overloaded(EngineUnavailable):
-    """More questions are waiting than the engine takes on."""
+    """More questions are waiting than the engine takes on, or its data are being loaded.
+
+    Attributes:
+        seconds_to_retry: when to ask again; None: soon.
+    """
+
+    def __init__(self, message: str, seconds_to_retry: int | None = None) -> None:
+        super().__init__(message)
+        self.seconds_to_retry = seconds_to_retry
 
 
 class DataError(EngineError):
-    """The data handed to the engine does not parse."""
+    """The data handed to the engine cannot be read, or do not parse.
+
+    Attributes:
+        source: the file in question, or None.
+        line, column: where in it, both counted from 1; None where that is not known.
+        detail: what is wrong, one sentence.
+        hint: what to do, or None.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        *,
+        source: str | None = None,
+        line: int | None = None,
+        column: int | None = None,
+        hint: str | None = None,
+    ) -> None:
+        parts = (source, f"line {line}" if line else None, f"column {column}" if column else None)
+        place = ", ".join(part for part in parts if part)
+        super().__init__(f"{place}: {detail}" if place else detail)
+        self.source = source
+        self.line = line
+        self.column = column
+        self.detail = detail
+        self.hint = hint

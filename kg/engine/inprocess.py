@@ -8,28 +8,30 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import IO, Final, TypeAlias, cast
 
 import pyoxigraph as ox
 from rdflib import XSD, Literal, URIRef
 
 from kg.engine import formats
 from kg.engine.bindings import bind
+from kg.engine.data import Contents, Data, DefaultGraph
 from kg.engine.diagnosis import at_offset, diagnose
 from kg.engine.errors import (
     BindingError,
-    DataError,
     EngineError,
     FederationRefused,
     FormatNotAvailable,
     QuerySyntaxError,
-    ResultTooLarge,
     UnsupportedFunction,
     UpdateNotAllowed,
 )
 from kg.engine.formats import Format, ResultKind, formats_for
-from kg.engine.interface import Answer, ExtensionFunction, Query, Term
+from kg.engine.interface import Answer, ExtensionFunction, FunctionsOf, Query, Term
+from kg.engine.spool import Content, Spool
+from kg.engine.store import RDF_FORMATS, DatasetStore, View
 from kg.engine.tokens import (
     has_dataset_clause,
     is_repeatable,
@@ -44,14 +46,9 @@ _RESULT_FORMATS = {
     formats.CSV: ox.QueryResultsFormat.CSV,
     formats.TSV: ox.QueryResultsFormat.TSV,
 }
-_GRAPH_FORMATS = {
-    formats.TURTLE: ox.RdfFormat.TURTLE,
-    formats.NTRIPLES: ox.RdfFormat.N_TRIPLES,
-    formats.NQUADS: ox.RdfFormat.N_QUADS,
-    formats.TRIG: ox.RdfFormat.TRIG,
-    formats.RDFXML: ox.RdfFormat.RDF_XML,
-    formats.JSONLD: ox.RdfFormat.JSON_LD,
-}
+
+_NOT_IN_JSONLD: Final = "does not support RDF 1.2"
+"""What Oxigraph says of triple terms, which JSON-LD cannot hold."""
 
 _Results = ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples
 _OxTerm: TypeAlias = ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple
@@ -62,71 +59,81 @@ class InProcessEngine:
     """Oxigraph over one version of a dataset, in the memory of this process.
 
     Args:
-        nquads: the dataset, as N-Quads.
-        version: the version of the data, see ``Engine.version``.
+        data: what to hold; bytes are N-Quads.
+        version: the version of the data, see ``Engine.version``; None: as their contents say.
+        expected: the version that they must have; None: any.
         prefixes: prefix names and namespaces, used to write Turtle, TriG and RDF/XML that
             people can read and to suggest declarations; queries declare their own.
-        functions: what queries can call beyond SPARQL's own functions, by IRI.
+        functions: what queries can call beyond SPARQL's own functions, by IRI, or what gives
+            them when it is called with this engine.
 
     Raises:
-        DataError: the dataset does not parse.
+        DataError: the data cannot be read, do not parse, or have another version.
     """
 
     def __init__(
         self,
-        nquads: bytes | Path,
+        data: Data | bytes | Path,
         *,
-        version: str,
+        version: str | None = None,
+        expected: str | None = None,
         prefixes: Mapping[str, str] | None = None,
-        functions: Mapping[str, ExtensionFunction] | None = None,
+        functions: Mapping[str, ExtensionFunction] | FunctionsOf | None = None,
     ) -> None:
-        self._store = ox.Store()
-        self._version = version
+        self._store = DatasetStore(Data.of(data), version, expected)
         self._prefixes = dict(prefixes or {})
-        self._functions = dict(functions or {})
-        source = {"path": str(nquads)} if isinstance(nquads, Path) else {"input": nquads}
-        try:
-            self._store.bulk_load(**source, format=ox.RdfFormat.N_QUADS)
-        except SyntaxError as error:
-            raise DataError(f"The dataset is not N-Quads: {error}") from error
+        self._functions: dict[str, ExtensionFunction] = {}
+        self._functions.update(functions(self) if callable(functions) else functions or {})
 
     @property
     def version(self) -> str:
         """The version of the data."""
-        return self._version
+        return self._store.version
+
+    @property
+    def contents(self) -> Contents:
+        """How much it holds."""
+        return self._store.contents
 
     def check(self, text: str) -> None:
         """Parse a query without answering it; see ``Engine.check``."""
         self._refuse_federation(text)
         self._evaluate(ox.Store(), text, {}, None, self._callable([]))
 
+    def stop(self, name: str) -> bool:  # noqa: ARG002 - the interface has it
+        """Stop nothing, as a query in this process cannot be; see ``Engine.stop``."""
+        return False
+
+    def close(self) -> None:
+        """There is nothing to let go of; see ``Engine.close``."""
+
     def run(self, query: Query) -> Answer:
         """Answer a query; see ``Engine.run``."""
         began = time.perf_counter()
         self._refuse_federation(query.text)
-        if query.bindings:
+        has_clauses = has_dataset_clause(query.text)
+        if query.bindings or has_clauses:
             # Positions of syntax errors refer to the text that the caller wrote.
             self._evaluate(ox.Store(), query.text, {}, query.base_iri, self._callable([]))
         text = bind(query.text, query.bindings)
         failures: list[Exception] = []
         try:
-            results = self._evaluate_bound(text, query, self._callable(failures))
+            view = self._store.view(text, query, has_clauses=has_clauses)
+            results = self._evaluate_bound(text, query, view, self._callable(failures))
             kind = _kind(results)
             chosen = query.formats[kind]
             if chosen is None or kind not in chosen.kinds:
                 raise FormatNotAvailable(kind, formats_for(kind))
-            body = self._serialise(results, chosen)
+            content = self._serialise(results, chosen, query.max_bytes)
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
         if failures:
             raise failures[0]
-        if query.max_bytes is not None and len(body) > query.max_bytes:
-            raise ResultTooLarge(query.max_bytes)
         return Answer(
             kind=kind,
             format=chosen,
-            body=body,
-            version=self._version,
+            content=content,
+            version=self.version,
             repeatable=is_repeatable(query.text),
             seconds=time.perf_counter() - began,
         )
@@ -138,9 +145,11 @@ class InProcessEngine:
             for iri, function in self._functions.items()
         }
 
-    def _evaluate_bound(self, text: str, query: Query, functions: _Functions) -> _Results:
+    def _evaluate_bound(
+        self, text: str, query: Query, view: View, functions: _Functions
+    ) -> _Results:
         try:
-            return self._evaluate(self._store, text, _dataset(query), query.base_iri, functions)
+            return self._evaluate(view.store, text, view.arguments, query.base_iri, functions)
         except QuerySyntaxError as error:
             if not query.bindings:
                 raise
@@ -175,13 +184,19 @@ class InProcessEngine:
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
 
-    def _serialise(self, results: _Results, chosen: Format) -> bytes:
+    def _serialise(self, results: _Results, chosen: Format, limit: int | None) -> Content:
+        spool = cast("IO[bytes]", Spool(limit))
         if isinstance(results, ox.QueryTriples):
-            written = ox.serialize(results, format=_GRAPH_FORMATS[chosen], prefixes=self._prefixes)
+            try:
+                ox.serialize(results, spool, RDF_FORMATS[chosen], prefixes=self._prefixes)
+            except OSError as error:
+                if _NOT_IN_JSONLD not in str(error):
+                    raise
+                others = [each for each in formats_for(ResultKind.GRAPH) if each != chosen]
+                raise FormatNotAvailable(ResultKind.GRAPH, others) from error
         else:
-            written = results.serialize(format=_RESULT_FORMATS[chosen])
-        assert written is not None
-        return written
+            results.serialize(spool, _RESULT_FORMATS[chosen])
+        return cast("Spool", spool).content()
 
     def _refuse_federation(self, text: str) -> None:
         offset = service_offset(text)
@@ -191,6 +206,18 @@ class InProcessEngine:
                 f"SERVICE at line {where.line}, column {where.column}: "
                 "this engine asks no remote endpoint."
             )
+
+
+def nquads_of(data: Data) -> bytes:
+    """Give data as N-Quads, in no particular order.
+
+    Raises:
+        DataError: they cannot be read or do not parse.
+    """
+    only = data.sources[0] if len(data.sources) == 1 else None
+    if only and only.format == formats.NQUADS and isinstance(only.content, bytes):
+        return only.content
+    return DatasetStore(replace(data, default_graph=DefaultGraph.STRICT)).nquads()
 
 
 def _noting_failure(
@@ -238,19 +265,6 @@ def _said_of(text: str, base_iri: str | None) -> str:
     except SyntaxError as error:
         return str(error)
     return ""
-
-
-def _dataset(query: Query) -> dict[str, object]:
-    """Give pyoxigraph's arguments for the dataset that a query sees."""
-    if query.default_graphs is None and query.named_graphs is None:
-        return {} if has_dataset_clause(query.text) else {"use_default_graph_as_union": True}
-    try:
-        return {
-            "default_graph": [ox.NamedNode(iri) for iri in query.default_graphs or ()],
-            "named_graphs": [ox.NamedNode(iri) for iri in query.named_graphs or ()],
-        }
-    except ValueError as error:
-        raise BindingError(f"A graph is not named by an absolute IRI: {error}") from error
 
 
 def _kind(results: _Results) -> ResultKind:

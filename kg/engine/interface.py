@@ -8,7 +8,9 @@ from typing import Protocol, TypeAlias
 
 from rdflib import Literal, URIRef
 
+from kg.engine.data import Contents
 from kg.engine.formats import DEFAULT_FORMATS, Format, ResultKind
+from kg.engine.spool import Content, SpooledFile
 
 Term: TypeAlias = URIRef | Literal
 """A value that can be bound to a variable."""
@@ -19,6 +21,10 @@ ExtensionFunction: TypeAlias = Callable[..., Term | None]
 None is SPARQL's error: the expression has no value and leaves its variable unbound. An exception,
 such as ``FunctionMisused``, fails the whole query.
 """
+
+
+FunctionsOf: TypeAlias = "Callable[[Engine], Mapping[str, ExtensionFunction]]"
+"""Gives the functions that queries of an engine can call, by their IRIs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +38,14 @@ class Query:
         default_graphs: IRIs of the graphs that make up the default graph, from the protocol.
         named_graphs: IRIs of the named graphs, from the protocol. Where either of the two is
             given, it takes precedence over FROM and FROM NAMED; where neither is given and the
-            query has no such clause, the default graph is the union of all named graphs.
+            query has no such clause, the default graph is what ``Contents.default_graph`` says.
+            However many of the graphs a triple is in, the default graph has it once.
         formats: for each kind of result the format to write it in; None: not acceptable.
         base_iri: what relative IRIs in the text are resolved against.
+        seconds: how long it may run, as far as the engine permits; None: what it allows anyway.
+            An engine that cannot interrupt a query disregards it.
         max_bytes: the largest answer that is accepted, in bytes; None: no limit.
+        names: what it goes by while it runs, for ``Engine.stop``.
     """
 
     text: str
@@ -44,7 +54,9 @@ class Query:
     named_graphs: tuple[str, ...] | None = None
     formats: Mapping[ResultKind, Format | None] = field(default_factory=lambda: DEFAULT_FORMATS)
     base_iri: str | None = None
+    seconds: float | None = None
     max_bytes: int | None = None
+    names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +66,28 @@ class Answer:
     Attributes:
         kind: the kind of result, by the form of the query.
         format: the format that the body is written in.
-        body: the whole result.
+        content: the whole result, in memory or in a file.
         version: the version of the data that it was computed from.
         repeatable: whether the same query on the same version gives the same bytes; False
             when it uses NOW, RAND, UUID, STRUUID or BNODE.
         seconds: how long evaluating and writing took.
+        waited: how many seconds passed before it was begun.
     """
 
     kind: ResultKind
     format: Format
-    body: bytes
+    content: Content
     version: str
     repeatable: bool
     seconds: float
+    waited: float = 0.0
+
+    @property
+    def body(self) -> bytes:
+        """The whole result in memory."""
+        if isinstance(self.content, SpooledFile):
+            return b"".join(self.content.pieces())
+        return self.content
 
 
 class Engine(Protocol):
@@ -77,12 +98,33 @@ class Engine(Protocol):
         """The version of the data, changing exactly when the data changes."""
         ...
 
+    @property
+    def contents(self) -> Contents:
+        """How much it holds.
+
+        Raises:
+            EngineError: that cannot be found out.
+        """
+        ...
+
     def check(self, text: str) -> None:
         """Parse a query without answering it.
 
         Raises:
             QueryError: where ``run`` would refuse it for its text.
         """
+        ...
+
+    def stop(self, name: str) -> bool:
+        """Stop the queries that go by a name; those who wait for them get ``QueryStopped``.
+
+        Returns:
+            Whether there was any.
+        """
+        ...
+
+    def close(self) -> None:
+        """Let go of processes and connections, if there are any."""
         ...
 
     def run(self, query: Query) -> Answer:

@@ -302,7 +302,7 @@ def test_every_spectrum_of_the_graph_can_be_read(graph: kg.KnowledgeGraph) -> No
         f"{PREFIXES}SELECT ?s (COUNT(?a) AS ?n) {{ ?p dg:spectrum ?s ."
         " OPTIONAL { ?p dg:absorptionCoefficientPerCentimetre ?a } } GROUP BY ?s"
     )
-    spectra = read_spectra(graph.nquads)
+    spectra = read_spectra(graph.engine)
 
     assert {str(row["s"]): row["n"] for row in rows} == {
         iri: len(spectrum.absorption) for iri, spectrum in spectra.items()

@@ -132,7 +132,7 @@ def test_the_order_of_rows_does_not_depend_on_the_order_of_the_data(
     backwards = InProcessEngine(
         b"".join(reversed(lines)),
         version=graph.version,
-        functions=extension_functions(read_spectra(graph.nquads)),
+        functions=extension_functions(read_spectra(graph.engine)),
     )
 
     asked = {case.query.name: case for case in reversed(CASES)}

@@ -25,9 +25,9 @@ Start = Callable[[], AbstractContextManager[tuple[subprocess.Popen[bytes], int]]
 
 _SERVE = """
 import sys
-import kg
+from kg.shipped import edition
 from server.serve import serve
-serve(kg.load(), {"MAX_BODY_BYTES": 300_000, "MAX_QUERY_BYTES": 250_000}, host="127.0.0.1",
+serve(edition(), {"MAX_BODY_BYTES": 300_000, "MAX_QUERY_BYTES": 250_000}, host="127.0.0.1",
       port=int(sys.argv[1]))
 """
 _SECONDS_TO_START = 60.0

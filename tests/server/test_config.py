@@ -34,6 +34,16 @@ def test_the_public_url_loses_its_last_slash() -> None:
     assert read({"PUBLIC_URL": "https://x.test/kg/"}, {}).public_url == "https://x.test/kg"
 
 
+def test_endpoints_are_listed_with_space_between_them() -> None:
+    """Several URLs stand in one variable."""
+    listed = "https://e.example/sparql http://127.0.0.1:3030/sparql"
+
+    assert read({}, {"DERMOGRAPH_SERVICE_ALLOWED": f" {listed}\n"}).service_endpoints == (
+        "https://e.example/sparql",
+        "http://127.0.0.1:3030/sparql",
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -44,6 +54,11 @@ def test_the_public_url_loses_its_last_slash() -> None:
         ("MAX_URL_BYTES", True),
         ("MAX_URL_BYTES", "many"),
         ("MAX_URL_BYTES", ""),
+        ("SERVICE_ALLOWED", "https://e.example/ e.example"),
+        ("SERVICE_ALLOWED", "https://user@e.example/"),
+        ("SERVICE_ALLOWED", ["https://e.example/#"]),
+        ("SERVICE_PRIVATE_ALLOWED", "file:///e"),
+        ("SERVICE_PRIVATE_ALLOWED", 7),
         ("PUBLIC_URL", "dermograph.example"),
         ("PUBLIC_URL", "ftp://dermograph.example"),
         ("PUBLIC_URL", "https://x.test/?a=b"),
@@ -69,5 +84,5 @@ def test_every_setting_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 
     for setting in SETTINGS:
-        shown = "" if setting.default is None else f"{setting.default:,}"
+        shown = f"{setting.default:,}" if setting.default else ""
         assert re.search(rf"^\| `DERMOGRAPH_{setting.name}` \| {shown} *\|", text, re.MULTILINE)

@@ -12,12 +12,16 @@ import kg
 from kg import engine
 from kg.catalogue import ParameterError, UnknownQueryError
 from kg.engine import Answer, Query
+from kg.engine.data import Contents, DefaultGraph
 from server import create_app, errors
 from server.problems import PROBLEM_TYPES, problem_of
 
 STATUSES = [
-    (engine.QueryTimeout("too slow"), 503, "query-timeout"),
-    (engine.MemoryLimitExceeded("too much"), 503, "memory-limit"),
+    (engine.QueryTimeout(1.5), 503, "query-timeout"),
+    (engine.MemoryLimitExceeded(1 << 30), 503, "memory-limit"),
+    (engine.QueryStopped("stopped"), 503, "query-stopped"),
+    (engine.ServiceFailed("http://e/", "fails"), 502, "service-failed"),
+    (engine.ServiceTimedOut("http://e/", 1.5), 504, "service-timeout"),
     (engine.Overloaded("busy"), 503, "overloaded"),
     (engine.EngineUnavailable("starting"), 503, "overloaded"),
     (engine.ResultTooLarge(10), 403, "result-too-large"),
@@ -40,6 +44,7 @@ class Broken:
     """An engine that raises the same exception for every question."""
 
     version = "1"
+    contents = Contents(0, {}, DefaultGraph.UNION)
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -47,13 +52,15 @@ class Broken:
     def check(self, text: str) -> None:
         """Accept every text."""
 
-    def run(self, query: Query) -> Answer:
-        """Count as empty for the service that starts, then fail."""
-        if "COUNT" in query.text:
-            body = (
-                b'{"head":{},"results":{"bindings":[{"n":{"value":"0"},"graph":{"value":"g:"}}]}}'
-            )
-            return Answer(engine.ResultKind.SOLUTIONS, engine.JSON, body, "1", True, 0)
+    def stop(self, name: str) -> bool:  # noqa: ARG002 - the interface has it
+        """Stop nothing."""
+        return False
+
+    def close(self) -> None:
+        """Hold nothing."""
+
+    def run(self, query: Query) -> Answer:  # noqa: ARG002 - the interface has it
+        """Fail."""
         raise self.error
 
 

@@ -66,7 +66,7 @@ def test_every_kind_of_iri_dereferences_in_every_format(
     response = client.get(path, headers={"Accept": accept})
     assert response.status_code == 200
     assert response.mimetype == accept.partition(",")[0]
-    assert response.vary.as_set() == {"accept"}
+    assert "accept" in response.vary.as_set()
     assert response.headers["Content-Location"].startswith("http://localhost/")
     again = client.get(response.headers["Content-Location"])
     assert again.data == response.data
@@ -79,7 +79,7 @@ def test_a_suffix_fixes_the_format(client: FlaskClient, path: str, offer: Repres
     response = client.get(f"{path}.{offer.suffix}", headers={"Accept": "text/html"})
     assert response.status_code == 200
     assert response.mimetype == offer.media_type
-    assert not response.vary
+    assert "accept" not in response.vary.as_set()
     assert 'rel="canonical"' in response.headers["Link"]
 
 
@@ -251,7 +251,7 @@ def test_the_context_is_served_for_browsers_and_caches(client: FlaskClient) -> N
     assert response.mimetype == "application/ld+json"
     assert response.headers["Access-Control-Allow-Origin"] == "*"
     assert "max-age" in response.headers["Cache-Control"]
-    assert not response.vary
+    assert "accept" not in response.vary.as_set()
     assert "@context" in response.get_json()
 
 

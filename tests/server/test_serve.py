@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-import kg
+from kg.edition import Edition
+from kg.engine.data import Data
 from server.serve import AddressError, serve
 
 Start = Callable[[], AbstractContextManager[tuple[subprocess.Popen[bytes], int]]]
@@ -42,19 +43,19 @@ def test_a_killed_service_leaves_no_process(start: Start) -> None:
         assert not _listens(port)
 
 
-def test_an_address_in_use_is_an_error(live_url: str, graph: kg.KnowledgeGraph) -> None:
+def test_an_address_in_use_is_an_error(live_url: str) -> None:
     """A second service does not share the port of the first in silence."""
     port = urlsplit(live_url).port
     assert port is not None
 
     with pytest.raises(AddressError, match=f"port {port}.*Choose another"):
-        serve(graph, {}, host="127.0.0.1", port=port)
+        serve(Edition(Data()), {}, host="127.0.0.1", port=port)
 
 
-def test_an_unknown_host_is_an_error(graph: kg.KnowledgeGraph) -> None:
+def test_an_unknown_host_is_an_error() -> None:
     """A name that is no interface of this machine is said to be the trouble."""
     with pytest.raises(AddressError, match=r"192\.0\.2\.1"):
-        serve(graph, {}, host="192.0.2.1", port=8080)
+        serve(Edition(Data()), {}, host="192.0.2.1", port=8080)
 
 
 def test_flask_finds_the_app() -> None:

@@ -236,7 +236,7 @@ def test_versions_of_sparql_can_be_named(ask: Ask, version: str) -> None:
     assert ask(SELECT, version=version).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["timeout", "callback", "debug", " query "])
+@pytest.mark.parametrize("name", ["callback", "debug", " query "])
 def test_parameters_that_clients_add_are_tolerated(client: FlaskClient, name: str) -> None:
     """What clients send of their own accord, or with spaces around names, does no harm."""
     parameters = {"query": SELECT} | {name: SELECT}

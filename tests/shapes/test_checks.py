@@ -123,7 +123,10 @@ def test_every_quantity_has_its_units_listed(dataset: Dataset) -> None:
         ("#+ title: A thing\n#+ severity: Grave\n#+ remedy: Mend it.\nSELECT ?x {}\n", "Grave"),
         ("#+ title: A thing\n#+ severity: Info\n#+ remedy: Mend it.\nSELECT ?x {}\n", "?offender"),
         ("#+ title: A thing\n#+ severity: Info\n#+ remedy: Mend it.\nASK {}\n", "?offender"),
-        ("#+ title: A thing\n#+ severity: Info\n#+ remedy: Mend it.\nSELECT {\n", "checks/wrong.rq, line 4: "),
+        (
+            "#+ title: A thing\n#+ severity: Info\n#+ remedy: Mend it.\nSELECT {\n",
+            "checks/wrong.rq, line 4: ",
+        ),
     ],
     ids=["no header", "unknown severity", "other columns", "other form", "syntax"],
 )

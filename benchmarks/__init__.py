@@ -1,0 +1,1 @@
+"""The service beside other SPARQL servers: same data, same questions, same machine, one run."""

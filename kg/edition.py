@@ -1,0 +1,120 @@
+"""Knowledge, or other data, that is ready to be loaded: what an engine is to hold and what goes with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+from rdflib import OWL, URIRef
+
+from kg.catalogue import CannedQuery, Catalogue
+from kg.engine import Engine, Query
+from kg.engine.data import Data, DefaultGraph, Source
+from kg.functions import functions_over
+from kg.graph import KnowledgeGraph
+from kg.namespaces import COMMON_PREFIXES, ONTOLOGY
+from kg.results import Rows, python_result
+
+if TYPE_CHECKING:
+    from kg.engine.inprocess import InProcessEngine
+    from kg.engine.isolated import IsolatedEngine, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Edition:
+    """What is known of data before they are loaded.
+
+    Attributes:
+        data: what an engine is to hold.
+        version: the version of the data; None: as their contents say.
+        queries: the canned queries over them, by name.
+        prefixes: prefix names and namespaces to write them with.
+    """
+
+    data: Data
+    version: str | None = None
+    queries: Mapping[str, CannedQuery] = field(default_factory=dict)
+    prefixes: Mapping[str, str] = field(default_factory=lambda: COMMON_PREFIXES)
+
+    @classmethod
+    def of_files(
+        cls, files: Iterable[Path], default_graph: DefaultGraph = DefaultGraph.UNION
+    ) -> Self:
+        """Take the data of any RDF files.
+
+        Raises:
+            kg.engine.DataError: the format of a file cannot be told from its name.
+        """
+        return cls(Data(tuple(Source.at(file) for file in files), default_graph))
+
+    def load(self) -> KnowledgeGraph:
+        """Load the data into this process.
+
+        Raises:
+            kg.engine.DataError: they cannot be read or do not parse.
+        """
+        return self.over(self.engine())
+
+    def engine(self) -> InProcessEngine:
+        """Load the data into this process, for questions that go with no graph; see ``load``."""
+        from kg.engine.inprocess import InProcessEngine  # noqa: PLC0415 - often not needed
+
+        return InProcessEngine(
+            self.data, version=self.version, prefixes=self.prefixes, functions=functions_over
+        )
+
+    def isolated_engine(self, limits: Limits) -> IsolatedEngine:
+        """Begin to load the data into processes of their own.
+
+        Args:
+            limits: what a query may use.
+
+        Raises:
+            kg.engine.DataError: a file cannot be opened.
+        """
+        from kg.engine.isolated import IsolatedEngine  # noqa: PLC0415 - often not needed
+
+        return IsolatedEngine(
+            self.data,
+            version=self.version,
+            prefixes=self.prefixes,
+            functions=functions_over,
+            limits=limits,
+        )
+
+    def over(self, engine: Engine) -> KnowledgeGraph:
+        """Give an engine as a graph, as soon as it holds the data.
+
+        Raises:
+            kg.engine.EngineError: it cannot hold them.
+        """
+        contents = engine.contents  # which waits until they are loaded
+        return KnowledgeGraph(
+            engine=engine,
+            catalogue=Catalogue(self.queries, engine),
+            release=_release(engine) if contents.graphs or contents.triples else None,
+            nquads=self._nquads,
+        )
+
+    def _nquads(self) -> bytes:
+        from kg.engine.inprocess import nquads_of  # noqa: PLC0415 - often not needed
+
+        return nquads_of(self.data)
+
+
+_RELEASE = """
+SELECT ?release WHERE {
+  { ?ontology ?states ?release } UNION { GRAPH ?graph { ?ontology ?states ?release } }
+}
+ORDER BY ?release
+"""
+
+
+def _release(engine: Engine) -> str | None:
+    """Give the release of our ontology that an engine holds; None if it holds none."""
+    bindings = {"ontology": URIRef(ONTOLOGY), "states": OWL.versionInfo}
+    rows = python_result(engine.run(Query(_RELEASE, bindings)))
+    assert isinstance(rows, Rows)
+    return str(rows[0]["release"]) if rows else None

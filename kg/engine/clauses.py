@@ -1,0 +1,241 @@
+"""The SERVICE clauses of a query as text: finding them, what to send instead, what to put in their place."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+
+from kg.engine.bindings import canonical_iri, canonical_literal
+from kg.engine.diagnosis import at_offset
+from kg.engine.errors import BindingError, QueryError, ServiceFailed
+from kg.engine.outbound import too_large
+from kg.engine.tokens import (
+    Token,
+    TokenKind,
+    inconspicuous,
+    significant,
+    tokens,
+    without_service_in_names,
+)
+
+_TARGETS: Final = (TokenKind.IRI, TokenKind.PREFIXED_NAME, TokenKind.VARIABLE)
+_CODEPOINT: Final = re.compile(r"\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """A SERVICE clause of a query.
+
+    Attributes:
+        keyword: its first token.
+        silent: whether a failure of the endpoint counts as the empty solution.
+        target: the token that names the endpoint.
+        group: what to ask, with its braces.
+        end: where the text goes on.
+        nested: the keyword of a SERVICE inside the group, or None.
+    """
+
+    keyword: Token
+    silent: bool
+    target: Token
+    group: str
+    end: int
+    nested: Token | None
+
+    @property
+    def variables(self) -> frozenset[str]:
+        """The names of all variables in the group."""
+        found = significant(self.group)
+        return frozenset(each.text[1:] for each in found if each.kind is TokenKind.VARIABLE)
+
+
+def clauses(text: str) -> list[Clause]:
+    """Find the SERVICE clauses of a query, those inside others left out.
+
+    Raises:
+        QuerySyntaxError: one of them is not complete, or there is something that is no token.
+    """
+    found = significant(text)
+    for token in found:
+        if token.kind is TokenKind.INVALID:
+            detail = f"The character {token.text[0]!r} has no place here."
+            raise at_offset(text, detail, token.offset)
+    complete = []
+    place = 0
+    while place < len(found):
+        place += 1
+        if found[place - 1].is_word("SERVICE"):
+            clause, place = _clause(text, found, place)
+            complete.append(clause)
+    return complete
+
+
+def _clause(text: str, found: Sequence[Token], place: int) -> tuple[Clause, int]:
+    """Read the clause whose keyword stands before a place, and give the place after it."""
+    keyword = found[place - 1]
+    silent = place < len(found) and found[place].is_word("SILENT")
+    place += silent
+    opening = place + 1
+    closing = _closing(found, opening)
+    if closing is None or found[place].kind not in _TARGETS:
+        detail = "SERVICE is not followed by an endpoint and a group in braces."
+        raise at_offset(text, detail, keyword.offset)
+    end = found[closing].offset + 1
+    clause = Clause(
+        keyword=keyword,
+        silent=silent,
+        target=found[place],
+        group=text[found[opening].offset : end],
+        end=end,
+        nested=next((each for each in found[opening:closing] if each.is_word("SERVICE")), None),
+    )
+    return clause, closing + 1
+
+
+def _closing(found: Sequence[Token], opening: int) -> int | None:
+    """Give the place of the brace that closes the one at a place; None if there is none."""
+    depth = 0
+    for place in range(opening, len(found)):
+        depth += {"{": 1, "}": -1}.get(found[place].text, 0)
+        if depth == 0:
+            return place if place > opening else None
+    return None
+
+
+def with_graph_for_service(text: str) -> str:
+    """Write GRAPH for SERVICE, which is legal in the same places, without moving anything else."""
+    written = []
+    after_service = False
+    for token in tokens(text):
+        replaced = token.text.isascii() and token.is_word("SILENT" if after_service else "SERVICE")
+        instead = "" if after_service else "GRAPH"
+        written.append(instead.ljust(len(token.text)) if replaced else token.text)
+        if token.kind not in (TokenKind.SPACE, TokenKind.COMMENT):
+            after_service = replaced and not after_service
+    return "".join(written)
+
+
+def prologue(text: str, base_iri: str | None) -> str:
+    """Give the declarations of a query, with a base IRI that comes from outside; VERSION is left out."""
+    declarations = [] if base_iri is None else [f"BASE {canonical_iri(base_iri)} "]
+    kept = True
+    for token in tokens(text):
+        if token.kind is TokenKind.WORD:
+            if not token.is_word("BASE", "PREFIX", "VERSION"):
+                break
+            kept = not token.is_word("VERSION")
+        if kept and token.kind is not TokenKind.COMMENT:
+            declarations.append(token.text)
+    return "".join(declarations)
+
+
+def question(declarations: str, group: str) -> str:
+    r"""Write the query that asks for the solutions of a group.
+
+    Every parser has to find the same tokens in it, though some decode `\u0053` before they parse,
+    and some do without a lexer.
+
+    Raises:
+        QueryError: there are such escapes.
+    """
+    written = []
+    for token in tokens(f"{declarations} SELECT * WHERE {group}"):
+        comment = token.kind is TokenKind.COMMENT
+        if not comment and _CODEPOINT.search(token.text):
+            raise QueryError(
+                "What SERVICE sends to an endpoint must not have escapes such as \\u00E9, which "
+                "not all of them read alike. Write the character itself."
+            )
+        written.append(" " if comment else token.text)
+    return without_service_in_names("".join(written))
+
+
+def inline_data(endpoint: str, body: bytes, variables: Collection[str], limit: int) -> str:
+    """Write the solutions that an endpoint gives as a group with a VALUES block.
+
+    Args:
+        endpoint: its IRI.
+        body: its answer, in SPARQL JSON.
+        variables: those that may have values; others are left out.
+        limit: how many characters there is room for.
+
+    Raises:
+        ServiceFailed: the answer is not legal, or there is no room.
+        QueryError: a solution has a value that cannot stand in a query.
+    """
+    try:
+        document = json.loads(body)
+        solutions = document["results"]["bindings"]
+        given = dict.fromkeys((*document["head"]["vars"], *chain.from_iterable(solutions)))
+    except (ValueError, RecursionError, KeyError, TypeError) as error:
+        raise malformed(endpoint) from error
+    if not isinstance(solutions, list):
+        raise malformed(endpoint)
+    names = [name for name in given if name in variables]
+    written = [f"{{ VALUES ({' '.join(f'?{name}' for name in names)}) {{"]
+    for solution in solutions:
+        if not isinstance(solution, dict):
+            raise malformed(endpoint)
+        written.append(f"({' '.join(_cell(endpoint, solution, name) for name in names)})")
+        limit -= len(written[-1])
+        if limit < 0:
+            raise too_large(endpoint)
+    return "\n".join((*written, "} }"))
+
+
+def malformed(endpoint: str) -> ServiceFailed:
+    """Make the error for an endpoint that gives what is no legal answer."""
+    return ServiceFailed(endpoint, "gives what is no legal answer in SPARQL JSON")
+
+
+def _cell(endpoint: str, solution: Mapping[str, Any], name: str) -> str:
+    if name not in solution:
+        return "UNDEF"
+    try:
+        return _term(solution[name])
+    except _NotPortable:
+        raise QueryError(
+            f"The endpoint <{endpoint}> gives a blank node or a triple for ?{name}, which cannot "
+            f"stand in another query. Have ?{name} left out by a SELECT inside the SERVICE, or its "
+            f"blank nodes by FILTER(!ISBLANK(?{name}))."
+        ) from None
+    except BindingError as error:
+        raise malformed(endpoint) from error
+
+
+_LITERALS: Final = ("literal", "typed-literal")
+"""The second is of drafts of the format, and still in use."""
+
+_NO_TERM: Final = "This is no RDF term."
+
+
+class _NotPortable(Exception):
+    """A term means nothing outside the answer that it stands in."""
+
+
+def _term(term: Any) -> str:
+    """Write a term of SPARQL JSON in SPARQL.
+
+    Raises:
+        BindingError: it is none.
+    """
+    if not isinstance(term, dict):
+        raise BindingError(_NO_TERM)
+    kind, value = term.get("type"), term.get("value")
+    if kind in ("bnode", "triple") or "its:dir" in term:
+        raise _NotPortable
+    language, datatype = term.get("xml:lang") or "", term.get("datatype")
+    if not (isinstance(value, str) and isinstance(language, str)):
+        raise BindingError(_NO_TERM)
+    if kind == "uri":
+        return inconspicuous(canonical_iri(value))
+    if kind not in _LITERALS or not isinstance(datatype, str | None):
+        raise BindingError(_NO_TERM)
+    if language:
+        tag = canonical_literal("", language, None).removeprefix('""')
+        return inconspicuous(canonical_literal(value, None, None)) + tag
+    return inconspicuous(canonical_literal(value, None, datatype))

@@ -1,0 +1,240 @@
+"""What an engine is to hold: files or bytes of RDF, named here and read only where they are held."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import IO, Final, NamedTuple, Self, cast
+from xml.parsers import expat
+
+from kg.engine.errors import DataError
+from kg.engine.formats import JSONLD, NQUADS, NTRIPLES, RDFXML, TRIG, TURTLE, Format
+
+SUFFIXES: Final[Mapping[str, Format]] = {
+    ".ttl": TURTLE,
+    ".trig": TRIG,
+    ".nt": NTRIPLES,
+    ".nq": NQUADS,
+    ".rdf": RDFXML,
+    ".owl": RDFXML,
+    ".xml": RDFXML,
+    ".jsonld": JSONLD,
+}
+"""The format of a file by the ending of its name."""
+
+COMPRESSED: Final = ".gz"
+"""What may follow the ending of a file that is compressed."""
+
+_LINES: Final = (NTRIPLES, NQUADS)
+_TERSE: Final = (TURTLE, TRIG)
+_BLANK_NODE: Final = b"_:"
+_RELATIVE_IRI: Final = re.compile(rb'<(?![A-Za-z][A-Za-z0-9+.-]*:)[^\x00-\x20<>"{}|^`]*>')
+_PIECE: Final = 1 << 20
+
+
+class DefaultGraph(Enum):
+    """What a pattern outside GRAPH sees where neither query nor protocol names a dataset."""
+
+    UNION = "union"
+    """The triples of all graphs, each once."""
+    STRICT = "strict"
+    """The triples that are in no named graph."""
+
+
+class Reading(NamedTuple):
+    """What one look at data tells.
+
+    Attributes:
+        version: a digest that changes exactly when the data or their arrangement do.
+        plain: for each source, whether it is sure to have no blank node.
+    """
+
+    version: str
+    plain: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file or bytes of RDF.
+
+    Attributes:
+        content: where it is, or what it is.
+        format: how it is written.
+        name: what it is called in messages.
+        compressed: whether it is in the gzip format.
+        graph: IRI of the graph for triples that are in none; None: the default graph.
+        base_iri: what relative IRIs are resolved against; None: there may be none.
+    """
+
+    content: Path | bytes = field(repr=False)
+    format: Format
+    name: str = "data"
+    compressed: bool = False
+    graph: str | None = None
+    base_iri: str | None = None
+
+    @classmethod
+    def at(cls, path: Path, graph: str | None = None) -> Self:
+        """Name a file, whose format its name tells; relative IRIs are resolved against its own.
+
+        Raises:
+            DataError: the ending of the name is none of SUFFIXES.
+        """
+        compressed = path.suffix.lower() == COMPRESSED
+        suffix = (path.with_suffix("") if compressed else path).suffix.lower()
+        if suffix not in SUFFIXES:
+            raise DataError(
+                f"The format cannot be told from the ending {suffix!r}."
+                if suffix
+                else "The format cannot be told, as the name has no ending.",
+                source=str(path),
+                hint=f"Name the file by its format, as one of {', '.join(SUFFIXES)}; "
+                f"{COMPRESSED} may follow.",
+            )
+        base_iri = path.absolute().as_uri()
+        return cls(path, SUFFIXES[suffix], str(path), compressed, graph, base_iri)
+
+    @contextmanager
+    def opened(self) -> Iterator[IO[bytes]]:
+        """Open it, to be read without compression.
+
+        Raises:
+            DataError: it cannot be read, is compressed wrongly, or was changed meanwhile.
+        """
+        with self._failures_said(), self._raw() as raw:
+            before = _stamp(raw)
+            with gzip.GzipFile(fileobj=raw) if self.compressed else nullcontext(raw) as file:
+                yield cast("IO[bytes]", file)
+            if _stamp(raw) != before:
+                raise DataError("It was changed while it was read.", source=self.name)
+
+    def _raw(self) -> IO[bytes]:
+        if isinstance(self.content, bytes):
+            return io.BytesIO(self.content)
+        return self.content.open("rb")
+
+    @contextmanager
+    def _failures_said(self) -> Iterator[None]:
+        try:
+            yield
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            raise DataError(
+                f"It is not whole, or not compressed by gzip: {error}.", source=self.name
+            ) from error
+        except OSError as error:
+            detail = f"It cannot be read: {error.strerror or error}."
+            raise DataError(detail, source=self.name) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    """All that an engine is to hold.
+
+    Attributes:
+        sources: what is put together, in this order.
+        default_graph: what a pattern outside GRAPH sees.
+    """
+
+    sources: tuple[Source, ...] = ()
+    default_graph: DefaultGraph = DefaultGraph.UNION
+
+    @classmethod
+    def of(cls, data: Self | bytes | Path) -> Self:
+        """Take data as they are, bytes as N-Quads, and a path as a file."""
+        if isinstance(data, bytes):
+            return cls((Source(data, NQUADS),))
+        return cls((Source.at(data),)) if isinstance(data, Path) else data
+
+    def look(self) -> Reading:
+        """Read all of it once, piece by piece.
+
+        Raises:
+            DataError: a source cannot be read.
+        """
+        told: list[object] = [self.default_graph.value]
+        plain = []
+        for source in self.sources:
+            digest, has_relative, has_blank = _look(source)
+            told.append([digest, source.graph, source.base_iri if has_relative else None])
+            plain.append(not has_blank)
+        digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        return Reading(digest[:16], tuple(plain))
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """How much an engine holds.
+
+    Attributes:
+        triples: how many a pattern outside GRAPH sees.
+        graphs: how many each named graph has, by its IRI, in the order of the IRIs.
+        default_graph: what a pattern outside GRAPH sees.
+    """
+
+    triples: int
+    graphs: Mapping[str, int]
+    default_graph: DefaultGraph
+
+
+def _look(source: Source) -> tuple[str, bool, bool]:
+    """Give a digest, and whether there may be relative IRIs and blank nodes."""
+    digest = hashlib.sha256()
+    has_relative = source.format not in (*_LINES, *_TERSE)
+    has_blank = source.format not in _LINES
+    check = _well_formed(source) if source.format == RDFXML else None
+    with source.opened() as file:
+        for piece in _pieces(file, whole_lines=source.format in (*_LINES, *_TERSE)):
+            digest.update(piece)
+            has_blank = has_blank or _BLANK_NODE in piece
+            if source.format in _TERSE:
+                has_relative = has_relative or bool(_RELATIVE_IRI.search(piece))
+            if check:
+                check(piece)
+    if check:
+        check(b"")
+    return digest.hexdigest(), has_relative, has_blank
+
+
+def _pieces(file: IO[bytes], *, whole_lines: bool) -> Iterator[bytes]:
+    """Read a file to its end; whole lines keep together what has no line break in it."""
+    while piece := file.read(_PIECE):
+        yield piece + file.readline() if whole_lines else piece
+
+
+def _well_formed(source: Source) -> Callable[[bytes], None]:
+    """Give what refuses pieces of ill-formed XML, of which Oxigraph takes what it can read.
+
+    An empty piece ends the document.
+    """
+    parser = expat.ParserCreate()
+
+    def check(piece: bytes) -> None:
+        try:
+            parser.Parse(piece, not piece)
+        except expat.ExpatError as error:
+            raise DataError(
+                f"It is not well-formed XML: {expat.ErrorString(error.code)}.",
+                source=source.name,
+                line=error.lineno,
+                column=error.offset + 1,
+            ) from error
+
+    return check
+
+
+def _stamp(file: IO[bytes]) -> tuple[int, int] | None:
+    """Tell what changes when an open file does."""
+    if isinstance(file, io.BytesIO):
+        return None
+    state = os.fstat(file.fileno())
+    return state.st_mtime_ns, state.st_size

@@ -1,0 +1,185 @@
+"""Keeping the loader of an isolated engine running: starting it, hearing of it, starting it again."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import Final
+
+from kg.engine import wire
+from kg.engine.errors import EngineError, EngineUnavailable
+from kg.engine.loading import Loading
+
+_RESTART_PAUSE: Final = 0.5
+"""Seconds between starts of a loader that ends sooner than this."""
+
+_RETRY_PAUSE: Final = 30.0
+"""Seconds after which data are looked at again that could be loaded once and now cannot."""
+
+_MOST_DEATHS: Final = 3
+"""How many times a loader may be killed before it has ever loaded the data."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Runs a loader in a process of its own, and runs it again whenever it ends.
+
+    Args:
+        setup: what a loader has to know, except what is known only when it starts.
+        descriptors: what a loader inherits.
+        loading: is told when the data are loaded and when they are not.
+    """
+
+    def __init__(
+        self,
+        setup: wire.Setup,
+        descriptors: tuple[int, ...],
+        loading: Loading,
+    ) -> None:
+        self._setup = setup
+        self._descriptors = descriptors
+        self._loading = loading
+        self._closing = threading.Event()
+        self._first = _First()
+        self._loader: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._keep, daemon=True, name="loader")
+        self._thread.start()
+
+    def wait_until_loaded(self) -> wire.Loaded:
+        """Return when the data have been loaded for the first time.
+
+        Raises:
+            DataError: they cannot be read or do not parse.
+            EngineUnavailable: the loader ends each time, or this was closed.
+        """
+        return self._first.outcome()
+
+    def close(self, reason: EngineUnavailable) -> None:
+        """End the loader, and all that it started.
+
+        Args:
+            reason: is told to those who wait until the data are loaded.
+        """
+        self._closing.set()
+        self._first.is_failure(reason)
+        if self._loader is not None:
+            self._loader.kill()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        deaths = 0
+        while not self._closing.is_set() and not self._first.failed:
+            began = time.monotonic()
+            self._loading.begin()
+            loader, message = self._load()
+            if isinstance(message, wire.Loaded):
+                deaths = 0
+                self._loading.end()
+                self._first.is_success(message)
+            status = loader.wait()
+            if isinstance(message, EngineError):
+                self._first.is_failure(message)
+                if not self._first.failed:
+                    _LOG.warning("The data cannot be loaded again: %s", message)
+                self._pause(_RETRY_PAUSE)
+                continue
+            deaths += message is None
+            if deaths >= _MOST_DEATHS:
+                self._first.is_failure(_killed(status))
+            if time.monotonic() - began < _RESTART_PAUSE:  # do not spin
+                self._pause(_RESTART_PAUSE)
+
+    def _pause(self, seconds: float) -> None:
+        if not self._first.failed:
+            self._loading.expect(seconds)
+            self._closing.wait(seconds)
+
+    def _load(self) -> tuple[subprocess.Popen[bytes], wire.Loaded | EngineError | None]:
+        """Start a loader, and give what it says of its loading; None: it ended without a word."""
+        mine, theirs = socket.socketpair()
+        with mine:
+            with theirs:
+                loader = self._loader = self._started(theirs.fileno())
+            if self._closing.is_set():
+                loader.kill()
+            try:
+                message = wire.receive(mine)
+            except EOFError:
+                return loader, None
+        if isinstance(message, wire.Failed):
+            return loader, message.exception()
+        assert isinstance(message, wire.Loaded)
+        return loader, message
+
+    def _started(self, report: int) -> subprocess.Popen[bytes]:
+        expected = self._first.success.version if self._first.success else None
+        setup = replace(self._setup, report=report, expected=expected)
+        loader = subprocess.Popen(  # noqa: S603 - our own module
+            # The version is there for people who look at the processes.
+            [sys.executable, "-m", "kg.engine.loader", setup.version or ""],
+            pass_fds=(*self._descriptors, report),
+            stdin=subprocess.PIPE,
+            process_group=0,  # Ctrl-C is for this process, which ends it
+        )
+        assert loader.stdin is not None
+        with suppress(BrokenPipeError), loader.stdin as pipe:  # it may be dead already
+            pickle.dump(setup, pipe)
+        return loader
+
+
+class _First:
+    """How loading went for the first time, as soon as that is known."""
+
+    def __init__(self) -> None:
+        self._known = threading.Event()
+        self._lock = threading.Lock()
+        self._failure: EngineError | None = None
+        self.success: wire.Loaded | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether it is known that the data can never be loaded."""
+        return self._failure is not None
+
+    def is_success(self, loaded: wire.Loaded) -> None:
+        """Note that the data were loaded, unless the outcome is known already."""
+        with self._lock:
+            if not self._known.is_set():
+                self.success = loaded
+                self._known.set()
+
+    def is_failure(self, failure: EngineError) -> None:
+        """Note why the data cannot be loaded, unless the outcome is known already."""
+        with self._lock:
+            if not self._known.is_set():
+                self._failure = failure
+                self._known.set()
+
+    def outcome(self) -> wire.Loaded:
+        """Wait for the outcome.
+
+        Raises:
+            EngineError: the data cannot be loaded.
+        """
+        self._known.wait()
+        if self._failure is not None:
+            raise self._failure
+        assert self.success is not None
+        return self.success
+
+
+def _killed(status: int) -> EngineUnavailable:
+    how = signal.Signals(-status).name if status < 0 else f"exit code {status}"
+    return EngineUnavailable(
+        f"The process that loads the data ended {_MOST_DEATHS} times, at last by {how}. "
+        "Most likely the data need more memory than there is."
+    )

@@ -1,0 +1,121 @@
+"""What the kernel is asked to enforce upon a process: its end, its time, its memory, its network."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import resource
+import signal
+import socket
+import struct
+import sys
+from pathlib import Path
+
+SUPPORTED = sys.platform == "linux"
+"""Whether this platform has all that is used here."""
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_NO_NEW_PRIVS = 38
+_PR_SET_SECCOMP = 22
+_SECCOMP_MODE_FILTER = 2
+
+
+def die_with_parent(parent: int) -> None:
+    """Have this process killed when the thread that started it ends.
+
+    Args:
+        parent: process identifier of the parent, to notice that it ended meanwhile.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
+    if os.getppid() != parent:
+        os._exit(0)
+
+
+def limit_time(seconds: float) -> None:
+    """Have this process killed after a time, whatever it is doing; 0 takes the limit away.
+
+    The signal keeps its default action, so that no code of this process has to run.
+    """
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+
+def limit_memory(more: int) -> None:
+    """Have allocations fail once this process has grown by a number of bytes.
+
+    The engine aborts then, which ends the process by SIGABRT.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (address_space() + more, hard))
+
+
+def address_space() -> int:
+    """Give the size of the address space of this process, in bytes."""
+    return int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
+
+
+def die_with_connection(connection: socket.socket) -> None:
+    """Have this process killed when the other end of a connection is closed.
+
+    The kernel sends SIGIO, whose default action is to end the process, when the state of the
+    connection changes. Take it back with ``outlive_connection`` before writing to it.
+    """
+    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
+    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
+    fcntl.fcntl(connection, fcntl.F_SETFL, flags | os.O_ASYNC)
+    if not connected(connection):
+        os._exit(0)
+
+
+def outlive_connection(connection: socket.socket) -> None:
+    """Take back ``die_with_connection``."""
+    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
+    fcntl.fcntl(connection, fcntl.F_SETFL, flags & ~os.O_ASYNC)
+
+
+def connected(connection: socket.socket) -> bool:
+    """Tell whether the other end of a connection that sends nothing is still open."""
+    try:
+        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+
+
+def forbid_network() -> None:
+    """Have the kernel refuse this process and its children any new socket, with EPERM.
+
+    A seccomp filter on the system call number of socket(2); connections that are open already
+    go on. On processor architectures whose numbers are not known here nothing is done: no part
+    of the engine opens a socket unless a query has SERVICE, which is refused before it runs.
+    """
+    numbers = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
+    machine = os.uname().machine
+    if machine not in numbers:
+        return
+    architecture, number = numbers[machine]
+    load, jump_if_equal, give = 0x20, 0x15, 0x06
+    allow, refuse = 0x7FFF0000, 0x00050000 | errno.EPERM
+    program = b"".join(
+        struct.pack("HBBI", *instruction)
+        for instruction in (
+            (load, 0, 0, 4),  # the architecture
+            (jump_if_equal, 0, 3, architecture),
+            (load, 0, 0, 0),  # the system call number
+            (jump_if_equal, 0, 1, number),
+            (give, 0, 0, refuse),
+            (give, 0, 0, allow),
+        )
+    )
+    code = ctypes.create_string_buffer(program, len(program))
+    filter_program = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(code))
+    argument = ctypes.create_string_buffer(filter_program, len(filter_program))
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    if libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, argument, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_SECCOMP)")

@@ -1,0 +1,106 @@
+"""Where an engine writes an answer: memory while it is small, an unnamed temporary file beyond that."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+from kg.engine.errors import EngineUnavailable, ResultTooLarge
+
+_IN_MEMORY: Final = 4 << 20
+"""Bytes up to which an answer stays in memory."""
+
+_PIECE: Final = 256 << 10
+
+
+class SpooledFile:
+    """An answer in an unnamed file, which is gone when nobody holds it any more.
+
+    Args:
+        descriptor: of the open file, which is closed together with this.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __del__(self) -> None:
+        """Close the file."""
+        os.close(self.descriptor)
+
+    def __len__(self) -> int:
+        """Give the number of bytes."""
+        return os.fstat(self.descriptor).st_size
+
+    def pieces(self) -> Iterator[bytes]:
+        """Give the content piece by piece."""
+        offset = 0
+        while piece := os.pread(self.descriptor, _PIECE, offset):
+            yield piece
+            offset += len(piece)
+
+
+Content: TypeAlias = bytes | SpooledFile
+"""The content of an answer, complete."""
+
+
+class Spool:
+    """What an answer is written to, as to a binary file.
+
+    Args:
+        limit: the most bytes that it takes; None: as many as there are.
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._size = 0
+        self._pieces: list[bytes] = []
+        self._file: SpooledFile | None = None
+
+    def write(self, piece: bytes) -> int:
+        """Take a piece.
+
+        Raises:
+            ResultTooLarge: there are more bytes than the limit.
+            EngineUnavailable: the temporary file cannot be written.
+        """
+        self._size += len(piece)
+        if self._limit is not None and self._size > self._limit:
+            raise ResultTooLarge(self._limit)
+        if self._file is None:
+            self._pieces.append(bytes(piece))
+            if self._size > _IN_MEMORY:
+                self._move_to_file()
+        else:
+            _write(self._file.descriptor, piece)
+        return len(piece)
+
+    def flush(self) -> None:
+        """Do nothing: ``content`` is complete when all has been written."""
+
+    def content(self) -> Content:
+        """Give what was written."""
+        return b"".join(self._pieces) if self._file is None else self._file
+
+    def _move_to_file(self) -> None:
+        try:
+            with tempfile.TemporaryFile(buffering=0) as file:
+                self._file = SpooledFile(os.dup(file.fileno()))
+        except OSError as error:
+            raise _no_room(error) from error
+        _write(self._file.descriptor, b"".join(self._pieces))
+        self._pieces.clear()
+
+
+def _write(descriptor: int, piece: bytes) -> None:
+    view = memoryview(piece)
+    try:
+        while view:
+            view = view[os.write(descriptor, view) :]
+    except OSError as error:
+        raise _no_room(error) from error
+
+
+def _no_room(error: OSError) -> EngineUnavailable:
+    return EngineUnavailable(f"There is no room for the answer: {error.strerror}.")

@@ -1,0 +1,85 @@
+"""Stopping what is being asked, by name and from another thread."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+
+from kg.engine.errors import QueryStopped
+
+
+def stopped() -> QueryStopped:
+    """Give the error that whoever waits for a stopped query gets."""
+    return QueryStopped("The query was stopped on request.")
+
+
+class Ask:
+    """A question on its way to whoever answers it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._connection: socket.socket | None = None
+        self._stopped = False
+
+    def over(self, connection: socket.socket) -> None:
+        """Say which connection it takes now.
+
+        Raises:
+            QueryStopped: it was stopped.
+        """
+        with self._lock:
+            self._connection = connection
+        self.refuse_if_stopped()
+
+    def stop(self) -> None:
+        """Stop it, and shut its connection down."""
+        with self._lock:
+            self._stopped = True
+            if self._connection is not None:
+                with suppress(OSError):  # it may have ended meanwhile
+                    # The method of the class, as that of a TLS connection is not for other threads.
+                    socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
+
+    def refuse_if_stopped(self) -> None:
+        """Raise if it was stopped.
+
+        Raises:
+            QueryStopped: it was.
+        """
+        if self._stopped:
+            raise stopped()
+
+
+class Asks:
+    """The questions of one process that are on their way, by the names of their queries."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._by_name: dict[str, set[Ask]] = {}
+
+    @contextmanager
+    def known_as(self, names: Iterable[str]) -> Iterator[Ask]:
+        """Give a question that can be stopped by any of its names as long as the context lasts."""
+        ask = Ask()
+        different = frozenset(names)
+        with self._lock:
+            for name in different:
+                self._by_name.setdefault(name, set()).add(ask)
+        try:
+            yield ask
+        finally:
+            with self._lock:
+                for name in different:
+                    self._by_name[name].discard(ask)
+                    if not self._by_name[name]:
+                        del self._by_name[name]
+
+    def stop(self, name: str) -> bool:
+        """Stop the questions of a name, and tell whether there were any."""
+        with self._lock:
+            asks = list(self._by_name.get(name, ()))
+        for ask in asks:
+            ask.stop()
+        return bool(asks)

@@ -1,0 +1,81 @@
+"""The app: Flask, its views, and the cache before it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from flask import Flask
+
+import kg
+from server import (
+    config,
+    home,
+    http,
+    mappings,
+    problems,
+    queries,
+    resources,
+    running,
+    service,
+    sources,
+    sparql,
+)
+from server.cache import Cache
+
+
+def create_app(
+    settings: Mapping[str, object] | None = None, graph: kg.KnowledgeGraph | None = None
+) -> Flask:
+    """Make the service; see ``server.create_app``."""
+    values = config.read(settings)
+    knowledge = _federated(kg.load() if graph is None else graph, values)
+    app = Flask("server")
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    service.init_app(app, service.Service(knowledge, values))
+    http.init_app(app)
+    pages = {
+        "sparql": sparql.problem_page,
+        "queries": queries.problem_page,
+        "resources": resources.problem_page,
+    }
+    problems.init_app(app, pages)
+    for blueprint in (
+        home.blueprint,
+        sparql.blueprint,
+        queries.blueprint,
+        resources.blueprint,
+        sources.blueprint,
+        mappings.blueprint,
+        running.blueprint,
+    ):
+        app.register_blueprint(blueprint)
+    _put_cache_before(app, values)
+    return app
+
+
+def _federated(knowledge: kg.KnowledgeGraph, settings: config.Settings) -> kg.KnowledgeGraph:
+    """Let queries ask the endpoints that the settings allow, if they allow any."""
+    if not settings.service_endpoints:
+        return knowledge
+    from kg.engine.federation import Policy  # noqa: PLC0415 - seldom needed
+
+    return knowledge.federated(
+        Policy(
+            allowed=settings.service_allowed,
+            private_allowed=settings.service_private_allowed,
+            seconds=settings.service_seconds,
+            max_bytes=settings.service_bytes,
+            agent=f"Dermograph/{kg.__version__}",
+        )
+    )
+
+
+def _put_cache_before(app: Flask, settings: config.Settings) -> None:
+    cache = Cache(
+        app.wsgi_app,
+        budget=settings.cache_bytes,
+        any_host=settings.public_url is not None,
+        max_url_bytes=settings.max_url_bytes,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    app.wsgi_app = cache  # type: ignore[method-assign]  # as Flask documents middleware

@@ -1,0 +1,362 @@
+"""The cache as a WSGI application in front of the app: hits, misses, and misses that coincide."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from server.cache.codings import Preference, preferred
+from server.cache.entries import (
+    OF_ONE_REQUEST,
+    Entry,
+    Fields,
+    Headers,
+    Reply,
+    coded_tag,
+    directives_of,
+    fields_of,
+    is_public,
+    opaque_tags,
+    uncoded_tag,
+    values_of,
+    varying,
+    with_encoding,
+)
+from server.cache.questions import READS, Question, Reader
+from server.cache.store import Store, line_of
+from server.http import query_id
+from server.wsgi import LARGE, Said, length_of, run, whole
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+DEFAULT_BUDGET: Final = 64 * 1024 * 1024
+"""Bytes that the entries of a cache may take."""
+
+_FIRST_ERROR: Final = 400
+_NOT_MODIFIED: Final = 304
+
+# Requests that differ in these may get different responses, even before the app has said so.
+_TOLD_APART_BY: Final = (
+    *("HTTP_ACCEPT", "HTTP_PREFER", "HTTP_IF_NONE_MATCH"),
+    *("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_RANGE", "HTTP_RANGE"),
+)
+_FlightKey = tuple[Question, tuple[str | None, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A request that the cache sees to.
+
+    Attributes:
+        environ: as the app is to get it: GET instead of HEAD, and If-None-Match with the entity
+            tags that the app gave.
+        question: what it asks.
+        preference: its content coding.
+        condition: its If-None-Match, as it came; None if there is none that counts.
+        bodiless: whether it is a HEAD.
+        start_response: where the response goes.
+        began: when it came.
+    """
+
+    environ: WSGIEnvironment
+    question: Question
+    preference: Preference
+    condition: str | None
+    bodiless: bool
+    start_response: StartResponse
+    began: float
+
+    @property
+    def flight_key(self) -> _FlightKey:
+        """What requests have in common that may wait for each other's response."""
+        return self.question, values_of(self.environ, _TOLD_APART_BY)
+
+
+@dataclass(slots=True)
+class _Response:
+    """What the app said.
+
+    Attributes:
+        status, headers: as the app gave them.
+        fields: the headers by name.
+        body: whole, or what the app goes on writing.
+        entry: the answer, if everyone who asks gets the same.
+    """
+
+    status: str
+    headers: Headers
+    fields: Fields
+    body: Iterable[bytes]
+    entry: Entry | None = None
+
+    @property
+    def code(self) -> int:
+        """The status as a number."""
+        return int(self.status[:3])
+
+    @property
+    def may_be_shared(self) -> bool:
+        """Whether those who asked the same meanwhile get this too.
+
+        An error ends the wait of them all, so that a query that is too hard is run once for
+        everyone who sent it at that time. The app marks as private what concerns one of them.
+        """
+        concluded = self.code >= _FIRST_ERROR or self.code == _NOT_MODIFIED
+        return concluded and "private" not in directives_of(self.fields)
+
+
+@dataclass(slots=True)
+class _Flight:
+    """A question that the app is answering, for those who ask it meanwhile.
+
+    Attributes:
+        environ: of the request that the app got.
+        landed: is set when the app has answered or failed.
+        response: what everyone may have of it, if anything.
+    """
+
+    environ: WSGIEnvironment
+    landed: threading.Event = field(default_factory=threading.Event)
+    response: _Response | None = None
+
+    def response_to(self, environ: WSGIEnvironment) -> _Response | None:
+        """Give the response, if there is one and it is right for another request."""
+        if self.response is None:
+            return None
+        entry = self.response.entry
+        names = entry.varying if entry else varying(self.response.fields)
+        same = values_of(self.environ, names) == values_of(environ, names)
+        return self.response if same else None
+
+
+class Cache:
+    """The app with an exact cache before it.
+
+    Args:
+        app: what answers new questions; it has begun its response when it returns, as Flask does.
+        budget: how many bytes the entries may take together; one alone may take an eighth of it.
+        any_host: whether answers are the same whatever host the request names.
+        max_url_bytes: requests with longer URLs are left to the app.
+        max_body_bytes: requests with larger bodies are left to the app.
+        query_paths: paths that take the parameters of a GET in the body of a POST or QUERY too.
+
+    Attributes:
+        misses: how many times the app was asked a question.
+        waiting: how many requests wait for the response to another at the moment.
+        shared: how many got the response that they waited for.
+    """
+
+    def __init__(
+        self,
+        app: WSGIApplication,
+        *,
+        budget: int = DEFAULT_BUDGET,
+        any_host: bool = False,
+        max_url_bytes: int = 60_000,
+        max_body_bytes: int = 1_000_000,
+        query_paths: Iterable[str] = ("/sparql",),
+    ) -> None:
+        self._app = app
+        self._reader = Reader(frozenset(query_paths), any_host, max_url_bytes, max_body_bytes)
+        self._store = Store(budget)
+        self._flights: dict[_FlightKey, _Flight] = {}
+        self._generation = 0
+        self._lock = threading.Lock()
+        self.misses = 0
+        self.waiting = 0
+        self.shared = 0
+
+    @property
+    def entries(self) -> int:
+        """How many answers are kept."""
+        return len(self._store)
+
+    @property
+    def hits(self) -> int:
+        """How many times an entry was found."""
+        return self._store.hits
+
+    @property
+    def size(self) -> int:
+        """About how many bytes of memory the entries take."""
+        return self._store.size
+
+    def clear(self) -> None:
+        """Forget all entries, and keep none that is being made; the data has changed."""
+        with self._lock:
+            self._generation += 1
+            self._flights.clear()
+            self._store.clear()
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer a request."""
+        began = time.perf_counter()
+        recalled = self.recalled(environ)
+        if recalled is not None:
+            start_response(recalled.status, recalled.headers)
+            return recalled.body
+        question = self._reader.question(environ)
+        if question is None:
+            return self._app(environ, start_response)
+        return self._answer(_request(environ, question, start_response, began))
+
+    def recalled(self, environ: WSGIEnvironment) -> Said | None:
+        """Answer a request at once that was put in just this way before; None: it was not."""
+        began = time.perf_counter()
+        if environ["REQUEST_METHOD"] not in READS:
+            return None
+        reply = self._store.recall(line_of(environ))
+        if reply is None:
+            return None
+        return _said(
+            reply,
+            _of_hit(environ, began),
+            condition=environ.get("HTTP_IF_NONE_MATCH"),
+            bodiless=environ["REQUEST_METHOD"] == "HEAD",
+        )
+
+    def _answer(self, request: _Request) -> Iterable[bytes]:
+        found = self._entry_or_flight(request)
+        if isinstance(found, Entry):
+            return self._send_entry(found, request, _of_hit(request.environ, request.began))
+        if found.environ is request.environ:
+            return self._lead(found, request)
+        response = self._awaited(found, request)
+        if response is None:
+            return self._send_own(self._ask(request), request)
+        return self._send_shared(response, request)
+
+    def _awaited(self, flight: _Flight, request: _Request) -> _Response | None:
+        """Wait for the response to another request; None if it is not right for this one."""
+        flight.landed.wait()
+        response = flight.response_to(request.environ)
+        with self._lock:
+            self.waiting -= 1
+            self.shared += response is not None
+        return response
+
+    def _entry_or_flight(self, request: _Request) -> Entry | _Flight:
+        """Give the entry, or the flight to wait for, or a new flight for this request to lead."""
+        key = request.flight_key
+        # In one step, as a flight has its entry kept before it ends.
+        with self._lock:
+            entry = self._store.find(request.question, request.environ)
+            if entry is not None:
+                return entry
+            flight = self._flights.setdefault(key, _Flight(request.environ))
+            self.waiting += flight.environ is not request.environ
+            return flight
+
+    def _lead(self, flight: _Flight, request: _Request) -> Iterable[bytes]:
+        key = request.flight_key
+        try:
+            response = self._ask(request)
+            if response.entry is not None or response.may_be_shared:
+                flight.response = response
+        finally:
+            with self._lock:
+                if self._flights.get(key) is flight:
+                    del self._flights[key]
+            flight.landed.set()
+        return self._send_own(response, request)
+
+    def _ask(self, request: _Request) -> _Response:
+        with self._lock:
+            self.misses += 1
+            generation = self._generation
+        said = run(self._app, request.environ)
+        response = _Response(said.status, said.headers, fields_of(said.headers), said.body)
+        small = length_of(response.headers) < LARGE
+        if small and is_public(response.status, response.fields):
+            response.entry = Entry(response.headers, response.fields, whole(response.body))
+            with self._lock:
+                if generation == self._generation:
+                    self._store.put(request.question, request.environ, response.entry)
+        elif response.may_be_shared or request.bodiless:
+            response.body = [whole(response.body)]
+        return response
+
+    def _send_own(self, response: _Response, request: _Request) -> Iterable[bytes]:
+        """Send what the app said to this request."""
+        timing = response.fields.get("server-timing")
+        own = [("Server-Timing", f"cache;desc=miss, {timing}" if timing else "cache;desc=miss")]
+        if "x-query-id" in response.fields:
+            own.append(("X-Query-Id", response.fields["x-query-id"]))
+        if response.entry is not None:
+            return self._send_entry(response.entry, request, own)
+        return _send_rest(response, request, own)
+
+    def _send_shared(self, response: _Response, request: _Request) -> Iterable[bytes]:
+        """Send what the app said to another request."""
+        own = _of_hit(request.environ, request.began)
+        if response.entry is not None:
+            return self._send_entry(response.entry, request, own)
+        return _send_rest(response, request, own)
+
+    def _send_entry(self, entry: Entry, request: _Request, own: Headers) -> Iterable[bytes]:
+        reply = entry.reply(request.preference)
+        self._store.note(request.question, request.environ, entry, reply)
+        said = _said(reply, own, condition=request.condition, bodiless=request.bodiless)
+        request.start_response(said.status, said.headers)
+        return said.body
+
+
+def _request(
+    environ: WSGIEnvironment, question: Question, start_response: StartResponse, began: float
+) -> _Request:
+    preference = preferred(environ.get("HTTP_ACCEPT_ENCODING"))
+    method = environ["REQUEST_METHOD"]
+    condition = environ.get("HTTP_IF_NONE_MATCH") if method in READS else None
+    changed = {**environ, "REQUEST_METHOD": "GET" if method in READS else method}
+    changed.pop("HTTP_IF_NONE_MATCH", None)
+    tags = [uncoded_tag(tag, preference.coding) for tag in opaque_tags(condition or "")]
+    # `*` is met by any answer, so there has to be one.
+    if tags:
+        changed["HTTP_IF_NONE_MATCH"] = ", ".join(tags)
+    return _Request(
+        environ=changed,
+        question=question,
+        preference=preference,
+        condition=condition,
+        bodiless=method == "HEAD",
+        start_response=start_response,
+        began=began,
+    )
+
+
+def _of_hit(environ: WSGIEnvironment, began: float) -> Headers:
+    """Give the headers that tell of a request that the app was not asked."""
+    milliseconds = (time.perf_counter() - began) * 1000
+    return [
+        ("X-Query-Id", query_id(environ.get("HTTP_X_QUERY_ID", ""))),
+        ("Server-Timing", f"cache;desc=hit, total;dur={milliseconds:.2f}"),
+    ]
+
+
+def _said(reply: Reply, own: Headers, *, condition: str | None, bodiless: bool) -> Said:
+    if condition is not None and reply.is_known(condition):
+        return Said("304 NOT MODIFIED", reply.headers_of_304 + own, [])
+    return Said("200 OK", reply.headers + own, [] if bodiless else [reply.body])
+
+
+def _send_rest(response: _Response, request: _Request, own: Headers) -> Iterable[bytes]:
+    """Send what is no entry: an error, what the client has, or what is not the same for all."""
+    replaced = OF_ONE_REQUEST
+    if response.code == _NOT_MODIFIED and request.condition is not None:
+        replaced |= {"etag", "vary"}
+        own = own + _as_known(response.fields, request)
+    headers = [pair for pair in response.headers if pair[0].lower() not in replaced]
+    request.start_response(response.status, headers + own)
+    return [] if request.bodiless else response.body
+
+
+def _as_known(fields: Fields, request: _Request) -> Headers:
+    """Give the headers of a 304 that name the answer as the client knows it."""
+    tag = fields.get("etag", "")
+    if tag not in opaque_tags(request.condition or ""):
+        tag = coded_tag(tag, request.preference.coding)
+    return [("ETag", tag), ("Vary", with_encoding(fields.get("vary", "")))]

@@ -1,0 +1,64 @@
+"""Running a WSGI application: what it says, and its body whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+LARGE: Final = 4 << 20
+"""Bytes from which a body is passed on piece by piece, and not kept."""
+
+Headers = list[tuple[str, str]]
+
+
+class Said(NamedTuple):
+    """What an application said.
+
+    Attributes:
+        status: the status line, without the version of HTTP.
+        headers: as the application gave them.
+        body: what it gives piece by piece.
+    """
+
+    status: str
+    headers: Headers
+    body: Iterable[bytes]
+
+
+def run(app: Callable[..., Iterable[bytes]], environ: WSGIEnvironment) -> Said:
+    """Run an application that has begun its response when it returns, as Flask does."""
+    said: list[tuple[str, Headers]] = []
+
+    def start_response(status: str, headers: Headers, _: object = None) -> Callable[[bytes], None]:
+        said[:] = [(status, headers)]
+        return _refuse_write
+
+    body = app(environ, start_response)
+    return Said(*said[0], body)
+
+
+def _refuse_write(_: bytes) -> NoReturn:
+    raise NotImplementedError("The app has to return its body, not to write it.")
+
+
+def whole(body: Iterable[bytes]) -> bytes:
+    """Give a body in one piece."""
+    try:
+        return b"".join(body)
+    finally:
+        close(body)
+
+
+def close(body: Iterable[bytes]) -> None:
+    """Tell a body that no more of it is wanted."""
+    closing = getattr(body, "close", None)
+    if closing is not None:
+        closing()
+
+
+def length_of(headers: Headers) -> int:
+    """Give the length that headers declare for a body, in bytes; 0 if they declare none."""
+    return next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
