@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
@@ -21,6 +22,9 @@ from kg.textfiles import UNREADABLE
 _REMEDY: Final = "Correct it, or describe it in a file of concepts, sources or claims."
 _MOST_SUGGESTIONS: Final = 20
 """For how many unknown terms a similar one is looked for, which takes time."""
+
+_MEANINGLESS: Final = 2
+"""How many letters an identifier has that is a number otherwise."""
 
 _ALIGNMENTS: Final = "mappings"
 """The graph of files that speak of what others describe."""
@@ -102,8 +106,12 @@ class References:
         """Say that a term is unknown and what to do."""
         name = str(term)
         if name not in self._near and len(self._near) < _MOST_SUGGESTIONS:
-            near = difflib.get_close_matches(name, self.described, n=1, cutoff=0.9)
-            self._near[name] = f" Is {curie(near[0])} meant?" if near else ""
+            space, _, local = name.rpartition("/")
+            names = [each.rpartition("/")[2] for each in self.described if each.startswith(space)]
+            # One number is as good as another.
+            is_word = len(local) - len(re.findall(r"\d", local)) > _MEANINGLESS
+            near = difflib.get_close_matches(local, names, n=1, cutoff=0.8) if is_word else []
+            self._near[name] = f" Is {curie(f'{space}/{near[0]}')} meant?" if near else ""
         return f"{curie(name)} is unknown.{self._near.get(name, '')}", _REMEDY
 
     def _unknown_in_document(self, document: Document) -> Iterator[Problem]:
