@@ -166,7 +166,7 @@ def _bombed(fleet: Fleet, kinds: Sequence[Kind], seconds: float) -> list[str]:
         if kind.name in fleet.missing:
             continue
         _say(f"bombs on {kind.title}")
-        fleet.start(kind, limited=True)
+        fleet.start_all([kind], limited=True)
         for server in fleet:
             outcomes[kind.name] = bombs.bomb(server, fleet.data, seconds)
         fleet.stop_all()

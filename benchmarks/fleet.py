@@ -77,12 +77,12 @@ class Fleet:
         self.servers[kind.name] = server
         return time.perf_counter() - began
 
-    def start_all(self, kinds: Sequence[Kind]) -> Mapping[str, float]:
+    def start_all(self, kinds: Sequence[Kind], *, limited: bool = False) -> Mapping[str, float]:
         """Start servers, and give the seconds that each took; note those that do not start."""
         seconds = {}
         for kind in kinds:
             try:
-                seconds[kind.name] = self.start(kind)
+                seconds[kind.name] = self.start(kind, limited=limited)
             except StartFailed as error:
                 self.missing[kind.name] = str(error)
         return seconds

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from benchmarks import processes
 from benchmarks.data import Data
 
 OTHERS: Final = ("oxigraph==0.5.13", "rdflib-endpoint[cli]==0.6.3")
@@ -26,7 +27,6 @@ TIME_LIMIT: Final = 10
 _ROOT: Final = Path(__file__).parents[1]
 _PAUSE: Final = 0.005
 _QUIET: Final = 0.05
-_BLOCK: Final = 512
 
 
 class StartFailed(Exception):
@@ -182,7 +182,7 @@ class Server:
         Raises:
             StartFailed: it ended, or the deadline passed.
         """
-        while not _listens(port):
+        while not processes.listens(port):
             self.check_alive()
             if time.monotonic() > deadline:
                 raise StartFailed("it did not start in time")
@@ -203,17 +203,15 @@ class Server:
 
         That is their proportional set sizes, and the files in memory that they hold open.
         """
-        tree = self._tree()
-        files = {inode: size for pid in tree for inode, size in _memory_files(pid)}
-        return sum(map(_proportional_set_size, tree)) + sum(files.values())
+        return processes.memory(processes.tree(self._process.pid))
 
     def settle(self, patience: float) -> None:
         """Wait until it works on nothing any more, such as queries that nobody waits for."""
         deadline = time.monotonic() + patience
-        before = self._ticks()
+        before = self._busy()
         while time.monotonic() < deadline:
             time.sleep(_QUIET)
-            after = self._ticks()
+            after = self._busy()
             if after - before <= 1:
                 return
             before = after
@@ -227,16 +225,8 @@ class Server:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
-    def _ticks(self) -> int:
-        return sum(_ticks(pid) for pid in self._tree())
-
-    def _tree(self) -> list[int]:
-        """Give the process identifiers of the server and all its descendants."""
-        parents = {int(path.name): _parent(path) for path in Path("/proc").glob("[0-9]*")}
-        tree = [self._process.pid]
-        for pid in tree:
-            tree += [child for child, parent in parents.items() if parent == pid]
-        return tree
+    def _busy(self) -> int:
+        return processes.ticks(processes.tree(self._process.pid))
 
 
 def install(folder: Path) -> Path:
@@ -258,48 +248,3 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _fields(process: Path) -> list[str]:
-    """Give what the kernel says of a process behind its name; empty if it has ended."""
-    try:
-        return (process / "stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return []
-
-
-def _parent(process: Path) -> int:
-    fields = _fields(process)
-    return int(fields[1]) if fields else 0
-
-
-def _ticks(pid: int) -> int:
-    fields = _fields(Path(f"/proc/{pid}"))
-    return int(fields[11]) + int(fields[12]) if fields else 0
-
-
-def _memory_files(pid: int) -> list[tuple[int, int]]:
-    """Give inode and size of each file in memory that a process holds open."""
-    found = []
-    for path in Path(f"/proc/{pid}/fd").glob("*"):
-        try:
-            if str(path.readlink()).startswith("/memfd:"):
-                status = path.stat()
-                found.append((status.st_ino, status.st_blocks * _BLOCK))
-        except FileNotFoundError:
-            continue
-    return found
-
-
-def _proportional_set_size(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except (FileNotFoundError, ProcessLookupError):
-        return 0
-    sizes = [int(line.split()[1]) for line in lines if line.startswith("Pss:")]
-    return sum(sizes) * 1024

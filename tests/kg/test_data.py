@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -240,6 +242,15 @@ class TestDefaultGraph:
         assert rows(engine, "SELECT ?g { GRAPH ?g {} }") == ["a:g1", "a:g2"]
         assert engine.contents.graphs == {"a:g1": 2, "a:g2": 2}
 
+    def test_graphs_are_gone_through_in_order(self) -> None:
+        """What enumerates graphs gives the same rows in the same order after every start."""
+        names = [f"a:g{number:02}" for number in range(50)]
+        engine = quads("".join(f"<a:s> <a:p> <a:o> <{name}> .\n" for name in names))
+
+        answer = engine.run(Query("SELECT ?g { GRAPH ?g {} }"))
+
+        assert re.findall(r"a:g\d+", answer.body.decode()) == names
+
     def test_strict_is_what_is_in_no_named_graph(self) -> None:
         """Strictly, the default graph has what no graph was named for."""
         engine = quads(OVERLAPPING, STRICT)
@@ -391,32 +402,35 @@ class TestIsolated:
         (loader,) = children() - before
         os.kill(loader, signal.SIGKILL)
 
-        assert engine.run(self.TEXT).body == answer
+        outcomes = (self._outcome(engine) for _ in range(10))
+        assert next(each for each in outcomes if isinstance(each, bytes)) == answer
 
     def test_changed_files_are_not_taken_for_the_same(
         self, isolate: Isolate, write: Write, caplog: pytest.LogCaptureFixture
     ) -> None:
-        """When a file was written over, queries are refused until then and told when to retry."""
+        """When a file was written over, queries are refused and told when to ask again."""
         before = children()
         source = write("data.nt", SAME["data.nt"])
         engine = isolate(Data((source,)), limits=Limits(patience=0.5))
+        engine.wait_until_loaded()
         answer = engine.run(self.TEXT).body
         write("data.nt", SAME["data.nt"].replace("c", "d"))
         (loader,) = children() - before
         os.kill(loader, signal.SIGKILL)
 
-        outcomes = [self._outcome(engine) for _ in range(40)]
-
-        assert {each for each in outcomes if isinstance(each, bytes)} <= {answer}
-        refusal = next(each for each in outcomes if getattr(each, "seconds_to_retry", None))
-        assert isinstance(refusal, Overloaded)
-        assert refusal.seconds_to_retry == pytest.approx(30, abs=15)
+        deadline = time.monotonic() + 60
+        seconds = 0
+        while seconds < 15 and time.monotonic() < deadline:
+            outcome = self._outcome(engine)
+            assert outcome == answer or isinstance(outcome, EngineUnavailable)
+            seconds = getattr(outcome, "seconds_to_retry", None) or 0
+        assert 15 <= seconds <= 30
         assert "have changed since the service was started" in caplog.text
 
     def _outcome(self, engine: Engine) -> bytes | EngineUnavailable:
         try:
             return engine.run(self.TEXT).body
-        except EngineUnavailable as error:
+        except EngineUnavailable as error:  # it may have been asked while it was killed
             return error
 
 
