@@ -12,7 +12,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
-from rdflib import DCTERMS, RDF, RDFS, SH, VOID, XSD, Literal, Namespace, URIRef
+from rdflib import DCTERMS, RDF, RDFS, SH, SKOS, VOID, XSD, Literal, Namespace, URIRef
 
 from kg.engine import Engine, Query
 from kg.engine.data import DefaultGraph
@@ -63,12 +63,15 @@ def _rows(engine: Engine, text: str) -> list[dict[str, str]]:
 
 
 _FUNCTIONS: Final = """
+PREFIX dcterms: <http://purl.org/dc/terms/>
 PREFIX dg: <https://w3id.org/dermograph/ontology/>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
 
-SELECT ?function ?label ?comment WHERE {
+SELECT ?function ?label ?comment ?cites ?source ?example WHERE {
   ?function a dg:ExtensionFunction ; rdfs:label ?label ; skos:definition ?comment .
+  OPTIONAL { VALUES ?cites { dcterms:source dcterms:references } ?function ?cites ?source }
+  OPTIONAL { ?function skos:example ?example }
 }
 """
 
@@ -134,6 +137,10 @@ def _about_functions(engine: Engine, endpoint: URIRef) -> Iterator[Triple]:
         yield function, RDF.type, _SD.Function
         yield function, RDFS.label, Literal(row["label"], lang="en")
         yield function, RDFS.comment, Literal(row["comment"], lang="en")
+        if "source" in row:
+            yield function, URIRef(row["cites"]), URIRef(row["source"])
+        if "example" in row:
+            yield function, SKOS.example, Literal(row["example"])
 
 
 def limits(service: Service) -> str:

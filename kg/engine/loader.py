@@ -8,6 +8,7 @@ the loader ends.
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import resource
@@ -49,6 +50,8 @@ def main() -> None:
     kernel.die_with_parent(setup.parent)
     with socket.socket(fileno=setup.report) as report:
         engine = _loaded(setup, report)
+    # Functions are called with what clients write, which must not fill the log.
+    logging.getLogger("rdflib.term").setLevel(logging.ERROR)
     jobs = socket.socket(fileno=setup.jobs)
     board = Board(setup.slots, setup.board)
     kernel.forbid_network()

@@ -316,6 +316,8 @@ SSRF = {
     "forwarded": with_headers(200, "", X_Forwarded_Host=TRAP, Forwarded=f"host={TRAP}"),
     "host": with_headers(200, "", Host=TRAP),
 }
+
+
 def _shortened(request: Request) -> Request:
     """Give a bomb with a time limit of its own, unless it has one."""
     if "timeout=" in request.path:
