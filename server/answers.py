@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlencode
 
@@ -32,6 +33,9 @@ _CARRIERS: Final[Mapping[ResultKind, Format]] = {
 
 _PAGE_BYTES: Final = 8_000_000
 """The largest answer that is made into a page, which takes ten times as much memory."""
+
+_REMEMBERED_LENGTH: Final = 500
+"""The longest Accept header whose choice is remembered; few clients send longer ones."""
 
 Choice = Mapping[ResultKind, Representation | None]
 """The representation that a client gets for each kind of result; None: none that it accepts."""
@@ -96,6 +100,8 @@ def result_format(parameters: Parameters) -> str | None:
     Raises:
         ParameterRefused: as ``format_named``.
     """
+    if not any(name in FORMAT_PARAMETERS for name, _ in parameters):
+        return None
     every = dict.fromkeys(offer for offers in RESULTS.values() for offer in offers)
     return format_named(parameters, list(every))
 
@@ -109,10 +115,19 @@ def chosen_for(accept: str | None, name: str | None) -> Choice:
     Raises:
         MalformedHeader: the Accept header does not follow its grammar.
     """
+    if len(accept or "") > _REMEMBERED_LENGTH:
+        return _chosen_for(accept, name)
+    return _chosen_before(accept, name)
+
+
+def _chosen_for(accept: str | None, name: str | None) -> Choice:
     accepted = {kind: best(accept, offers) for kind, offers in RESULTS.items()}
     if not name:
         return accepted
     return {kind: named(name, offers) or accepted[kind] for kind, offers in RESULTS.items()}
+
+
+_chosen_before = lru_cache(maxsize=512)(_chosen_for)
 
 
 def respond(

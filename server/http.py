@@ -51,6 +51,10 @@ _EVERY_RESPONSE: Final = {
         "base-uri 'none'; frame-ancestors 'none'"
     ),
 }
+_CONDITIONS: Final = frozenset(
+    f"HTTP_{name}"
+    for name in ("IF_NONE_MATCH", "IF_MATCH", "IF_MODIFIED_SINCE", "IF_UNMODIFIED_SINCE", "RANGE")
+)
 _QUERY_ID: Final = re.compile(r"[A-Za-z0-9._~:-]{1,64}")
 
 
@@ -95,7 +99,8 @@ def reply(
     _describe(response, cache=cache, negotiated=negotiated)
     if cache != UNCACHEABLE:
         response.set_etag(etag or digest(response.get_data()))
-        response.make_conditional(request)
+        if not _CONDITIONS.isdisjoint(request.environ):
+            response.make_conditional(request)
     return response
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import signal
@@ -61,6 +62,10 @@ def _start(make: Callable[[], Flask], values: config.Settings) -> Gateway:
     assert parent is not None, "granian serves in processes of its own"
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     app = make()
+    # What is there now stays, and most of what a request makes goes with it: full collections, of
+    # which each takes as long as hundreds of requests, find nothing.
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
     assert isinstance(app.wsgi_app, Cache), "the app has its cache before it"
     return Gateway(
         app.wsgi_app,

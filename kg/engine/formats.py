@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -41,6 +42,14 @@ class Format:
     media_type: str
     suffix: str
     kinds: frozenset[ResultKind]
+
+    def __reduce__(self) -> tuple[Callable[[str], Format], tuple[str]]:
+        """Travel between processes by name, as there is one of each only."""
+        return _named, (self.name,)
+
+
+def _named(name: str) -> Format:
+    return next(each for each in FORMATS if each.name == name)
 
 
 _TABLE = frozenset({ResultKind.SOLUTIONS})

@@ -55,6 +55,12 @@ _OxTerm: TypeAlias = ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple
 _Functions: TypeAlias = dict[ox.NamedNode, Callable[..., _OxTerm | None]]
 
 
+_REMEMBERED = 256
+"""How many texts are remembered as legal; those of canned queries and resources come often."""
+
+_REMEMBERED_LENGTH = 20_000
+
+
 class InProcessEngine:
     """Oxigraph over one version of a dataset, in the memory of this process.
 
@@ -80,6 +86,7 @@ class InProcessEngine:
         prefixes: Mapping[str, str] | None = None,
         functions: Mapping[str, ExtensionFunction] | FunctionsOf | None = None,
     ) -> None:
+        self._parsed: dict[tuple[str, str | None], None] = {}
         self._store = DatasetStore(Data.of(data), version, expected)
         self._prefixes = dict(prefixes or {})
         self._functions: dict[str, ExtensionFunction] = {}
@@ -114,7 +121,7 @@ class InProcessEngine:
         has_clauses = has_dataset_clause(query.text)
         if query.bindings or has_clauses:
             # Positions of syntax errors refer to the text that the caller wrote.
-            self._evaluate(ox.Store(), query.text, {}, query.base_iri, self._callable([]))
+            self._parse_once(query.text, query.base_iri)
         text = bind(query.text, query.bindings)
         failures: list[Exception] = []
         try:
@@ -137,6 +144,16 @@ class InProcessEngine:
             repeatable=is_repeatable(query.text),
             seconds=time.perf_counter() - began,
         )
+
+    def _parse_once(self, text: str, base_iri: str | None) -> None:
+        """Raise what is wrong with a text, unless it was found right before."""
+        if (text, base_iri) in self._parsed:
+            return
+        self._evaluate(ox.Store(), text, {}, base_iri, self._callable([]))
+        if len(text) <= _REMEMBERED_LENGTH:
+            self._parsed[text, base_iri] = None
+        if len(self._parsed) > _REMEMBERED:
+            del self._parsed[next(iter(self._parsed))]
 
     def _callable(self, failures: list[Exception]) -> _Functions:
         """Give the functions as Oxigraph calls them; the first failure of one is noted."""

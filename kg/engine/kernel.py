@@ -11,7 +11,6 @@ import signal
 import socket
 import struct
 import sys
-from pathlib import Path
 
 SUPPORTED = sys.platform == "linux"
 """Whether this platform has all that is used here."""
@@ -55,7 +54,12 @@ def limit_memory(more: int) -> None:
 
 def address_space() -> int:
     """Give the size of the address space of this process, in bytes."""
-    return int(Path("/proc/self/statm").read_bytes().split()[0]) * resource.getpagesize()
+    descriptor = os.open("/proc/self/statm", os.O_RDONLY)
+    try:
+        pages = int(os.read(descriptor, 100).split()[0])
+    finally:
+        os.close(descriptor)
+    return pages * resource.getpagesize()
 
 
 def die_with_connection(connection: socket.socket) -> None:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 
 
 class TokenKind(Enum):
@@ -120,13 +121,18 @@ def first_word(text: str, *words: str) -> Token | None:
         text: the query.
         words: the keywords, in upper case.
     """
-    shouted = text.upper()
-    if not any(word in shouted for word in words):
+    if not _standing_alone(words).search(text):
         return None  # which spares most queries being split into tokens
     for match in _TERMINALS.finditer(text):  # a token is made of what is sought only
         if match.lastgroup == "word" and match.group().upper() in words:
             return Token(TokenKind.WORD, match.group(), match.start())
     return None
+
+
+@lru_cache(maxsize=32)
+def _standing_alone(words: tuple[str, ...]) -> re.Pattern[str]:
+    """Give what finds the keywords where they are no part of a longer word, such as in isFrom."""
+    return re.compile(rf"(?<![A-Za-z_])(?:{'|'.join(words)})(?![A-Za-z0-9_])", re.IGNORECASE)
 
 
 def is_repeatable(text: str) -> bool:
