@@ -227,16 +227,12 @@ def _edition(
 def build_command(output: Path | None, folder: Path) -> None:
     """Build the dataset from its files, validate it, and write it if it is valid."""
     from kg.build import build as build_dataset  # noqa: PLC0415 - most commands do not need it
-    from kg.validate import CheckError, ShapesError  # noqa: PLC0415 - as above
     from kg.validate import validate as check  # noqa: PLC0415 - as above
 
     with _failures_said(), _progress() as progress:
         built = build_dataset(folder, progress)
         progress("validating")
-        try:
-            report = check(built.nquads, origins=built.origins, accelerated=True)
-        except (ShapesError, CheckError) as error:
-            raise Invalid(f"The shapes or checks themselves are malformed. {error}") from error
+        report = check(built.nquads, origins=built.origins, accelerated=True)
     if not report.conforms:
         raise Invalid(report.as_text())
     if output is not None:
@@ -277,11 +273,7 @@ def validate(files: Sequence[Path], form: str, *, reference: bool) -> None:
     violation or nothing to check; warnings do not count.
     """
     from kg.build import build as build_dataset  # noqa: PLC0415 - most commands do not need it
-    from kg.validate import (  # noqa: PLC0415 - as above
-        CheckError,
-        ShapesError,
-        ValidationInputError,
-    )
+    from kg.validate import ValidationInputError  # noqa: PLC0415 - as above
     from kg.validate import validate as check  # noqa: PLC0415 - as above
 
     with _failures_said(), _progress() as progress:
@@ -295,8 +287,6 @@ def validate(files: Sequence[Path], form: str, *, reference: bool) -> None:
                 report = check(built.nquads, origins=built.origins, accelerated=not reference)
         except ValidationInputError as error:
             raise Invalid(str(error)) from error
-        except (ShapesError, CheckError) as error:
-            raise Invalid(f"The shapes or checks themselves are malformed. {error}") from error
     writers: dict[str, Callable[[], str]] = {
         "text": report.as_text,
         "json": lambda: json.dumps(report.as_dict(), indent=2, ensure_ascii=False),

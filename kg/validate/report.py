@@ -151,11 +151,15 @@ class ValidationReport:
 
 
 def _described(rdf: Graph, result: Node) -> Graph:
-    """Give what a report says of one result, with the blank nodes that it leads to."""
+    """Give what a report says of one result, with the blank nodes that it leads to.
+
+    Details, which only pySHACL gives, are results of their own about nested shapes; they are left
+    out, so that a result is the same from either engine.
+    """
     graph, waiting = Graph(), [result]
     while waiting:
         for triple in rdf.triples((waiting.pop(), None, None)):
-            if triple not in graph:
+            if triple[1] != SH.detail and triple not in graph:
                 graph.add(triple)
                 waiting += [triple[2]] if isinstance(triple[2], BNode) else []
     return graph

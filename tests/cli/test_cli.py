@@ -32,6 +32,7 @@ from kg.citations import Citation, as_bibtex, as_csl_json, citations
 from kg.engine import FORMATS, Format, ResultKind
 from kg.report import report
 from kg.shipped import ONTOLOGY_FOLDER, QUERIES_FOLDER
+from kg.validate import read_checks
 from server.cli import main
 
 _ROOT: Final = Path(__file__).parent.parent.parent
@@ -469,6 +470,34 @@ class TestValidate:
 
         assert (ended.code, ended.out) == (1, b"")
         assert ended.err.startswith(f"Error: {file}, line 2: ")
+
+    def test_a_file_of_which_nothing_is_checked_fails(self, tmp_path: Path) -> None:
+        """A file in which no shape finds its kind of record ends with 1, and says why."""
+        file = tmp_path / "claim.ttl"
+        file.write_text(
+            '<https://w3id.org/dermograph/id/claims/B1> <http://purl.org/dc/terms/title> "A" .'
+        )
+
+        ended = in_this_process("validate", str(file))
+
+        assert (ended.code, ended.err) == (1, "")
+        assert ended.out.startswith(b"Nothing was checked: see that names begin with https://")
+
+    def test_a_malformed_check_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A check that is no query ends with 1, its file and line, and no traceback."""
+        (tmp_path / "wrong.rq").write_text(
+            "#+ title: A thing\n#+ severity: Info\n#+ remedy: Mend it.\nSELECT {\n"
+        )
+        monkeypatch.setattr("kg.validate.read_checks", lambda: read_checks(tmp_path))
+        file = tmp_path / "claim.ttl"
+        file.write_text(_INVALID, encoding="utf-8")
+
+        ended = in_this_process("validate", str(file))
+
+        assert (ended.code, ended.out) == (1, b"")
+        assert "checks/wrong.rq, line 4: " in ended.err
 
     def test_a_file_that_is_not_there_is_wrong_use(self) -> None:
         """A missing file ends with 2."""

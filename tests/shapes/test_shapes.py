@@ -59,6 +59,7 @@ _OUTSIDE = {
     "skos:ConceptScheme",
     "skos:altLabel",
     "skos:definition",
+    "skos:example",
     "skos:inScheme",
     "skos:notation",
     "vann:preferredNamespacePrefix",
