@@ -21,7 +21,6 @@ from kg.engine import (
     DataError,
     Engine,
     EngineUnavailable,
-    Overloaded,
     Query,
     ResultKind,
     kernel,
