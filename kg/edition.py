@@ -12,6 +12,7 @@ from rdflib import OWL, URIRef
 from kg.catalogue import CannedQuery, Catalogue
 from kg.engine import Engine, Query
 from kg.engine.data import Data, DefaultGraph, Source
+from kg.engine.whole import whole
 from kg.functions import functions_over
 from kg.graph import KnowledgeGraph
 from kg.namespaces import COMMON_PREFIXES, ONTOLOGY
@@ -93,8 +94,8 @@ class Edition:
         contents = engine.contents  # which waits until they are loaded
         return KnowledgeGraph(
             engine=engine,
-            catalogue=Catalogue(self.queries, engine),
-            release=_release(engine) if contents.graphs or contents.triples else None,
+            catalogue=Catalogue(self.queries, whole(engine)),
+            release=_release(whole(engine)) if contents.graphs or contents.triples else None,
             nquads=self._nquads,
         )
 
@@ -104,12 +105,7 @@ class Edition:
         return nquads_of(self.data)
 
 
-_RELEASE = """
-SELECT ?release WHERE {
-  { ?ontology ?states ?release } UNION { GRAPH ?graph { ?ontology ?states ?release } }
-}
-ORDER BY ?release
-"""
+_RELEASE = "SELECT ?release WHERE { ?ontology ?states ?release } ORDER BY ?release"
 
 
 def _release(engine: Engine) -> str | None:

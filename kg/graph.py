@@ -10,6 +10,7 @@ from rdflib import Dataset, Graph
 
 from kg.catalogue import Catalogue
 from kg.engine import Engine, Query, Term
+from kg.engine.whole import whole
 from kg.results import Rows, python_result
 
 if TYPE_CHECKING:
@@ -41,6 +42,11 @@ class KnowledgeGraph:
         self.catalogue = catalogue
         self.release = release
         self._nquads = nquads
+
+    @property
+    def whole(self) -> Engine:
+        """The engine for questions about all graphs together, as canned queries and pages ask."""
+        return whole(self.engine)
 
     @property
     def is_own(self) -> bool:
@@ -106,7 +112,7 @@ class KnowledgeGraph:
         if text in self.catalogue:
             given = {name: _as_text(value) for name, value in parameters.items()}
             bound = self.catalogue.bindings(text, given)
-            return python_result(self.engine.run(Query(self.catalogue[text].text, bound)))
+            return python_result(self.whole.run(Query(self.catalogue[text].text, bound)))
         if parameters or re.fullmatch(r"[a-z][a-z0-9-]*", text):
             self.catalogue[text]  # raises: only canned queries are asked in this way
         return python_result(self.engine.run(Query(text, bindings or {})))

@@ -49,6 +49,7 @@ class Question:
         text: in SPARQL.
         bindings: values of its variables.
         default_graphs, named_graphs, seconds: as in ``kg.engine.Query``.
+        of_whole: whether it is about all graphs together, whatever queries of clients see.
     """
 
     text: str
@@ -56,6 +57,7 @@ class Question:
     default_graphs: tuple[str, ...] | None = None
     named_graphs: tuple[str, ...] | None = None
     seconds: float | None = None
+    of_whole: bool = False
 
 
 def format_named(parameters: Parameters, offers: Collection[Representation]) -> str | None:
@@ -148,7 +150,8 @@ def respond(
     known = None if HTML in choice.values() else http.not_modified(etag)
     if known is not None:
         return known
-    answer = service.graph.engine.run(_query(service, question, choice))
+    engine = service.graph.whole if question.of_whole else service.graph.engine
+    answer = engine.run(_query(service, question, choice))
     http.timed("queue", answer.waited)
     http.timed("run", answer.seconds)
     representation = choice[answer.kind]

@@ -213,7 +213,7 @@ def words_of(term: Node) -> str:
 
 def page_of(service: Service, found: Found) -> Page:
     """Choose the page for a resource, and gather what it shows."""
-    engine = service.graph.engine
+    engine = service.graph.whole
     if found.graph is not None:
         make_whole = _ontology if found.graph != found.iri else _named_graph
         return make_whole(engine, found)

@@ -95,7 +95,7 @@ def answer(name: str) -> Response:
     parameters = of_url(request)
     choice = answers.chosen_for(request.headers.get("Accept"), answers.result_format(parameters))
     values = _given(parameters)
-    question = Question(found.text, _bindings(found, values))
+    question = Question(found.text, _bindings(found, values), of_whole=True)
     return answers.respond(
         service, question, choice, lambda table: _answer_page(found, values, table)
     )
@@ -200,7 +200,7 @@ def _concept(iri: str, label: str) -> Choice:
 def _query_page(
     found: CannedQuery, values: Mapping[str, str], problem: Problem | None = None
 ) -> str:
-    engine = current_service().graph.engine
+    engine = current_service().graph.whole
     return render_template(
         "query.html",
         query=found,

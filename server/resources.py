@@ -95,7 +95,7 @@ def address_of(path: str) -> Address:
 def _document(path: str) -> Response:
     service = current_service()
     address = address_of(path)
-    found = resources.find(service.graph.engine, address.iri)
+    found = resources.find(service.graph.whole, address.iri)
     if found is None:
         raise _unknown(service, address.iri)
     chosen = _chosen(address)
@@ -106,7 +106,7 @@ def _document(path: str) -> Response:
 
 def _unknown(service: Service, iri: str) -> UnknownResource:
     # Other data may have very many names, and none of them resembles one of ours.
-    near = resources.similar(service.graph.engine, iri) if service.graph.is_own else []
+    near = resources.similar(service.graph.whole, iri) if service.graph.is_own else []
     names = ", ".join(f"{each.name} <{each.iri}>" for each in near)
     return UnknownResource(
         f"Nothing is known of <{iri[:200]}>.",
@@ -150,7 +150,7 @@ def _written(
 
 
 def _body(service: Service, found: Found, chosen: Representation, form: str | None) -> bytes:
-    engine = service.graph.engine
+    engine = service.graph.whole
     assert chosen.format is not None
     if chosen != JSONLD:
         answer = resources.describe(engine, found, chosen.format)

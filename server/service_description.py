@@ -94,7 +94,7 @@ def for_page(service: Service, url: str) -> str:
 
 def _triples(service: Service, endpoint: URIRef) -> Iterator[Triple]:
     yield from _about_service(service, endpoint)
-    yield from _about_functions(service.graph.engine, endpoint)
+    yield from _about_functions(service.graph.whole, endpoint)
     yield from _about_dataset(service, endpoint)
     for graph, triples in islice(service.contents.graphs.items(), _MOST_GRAPHS):
         yield from _about_graph(service, endpoint, URIRef(graph), triples)

@@ -30,7 +30,7 @@ def sources() -> Response:
     name = answers.format_named(parameters, OFFERS)
     by_name = named(name, OFFERS) if name else None
     chosen = by_name or choose(request.headers.get("Accept"), OFFERS)
-    records = citations.citations(current_service().graph.engine)
+    records = citations.citations(current_service().graph.whole)
     shown = _records(records, parameters.all("key"))
     writers: Mapping[Representation, Callable[[], str]] = {
         CSL_JSON: lambda: citations.as_csl_json(shown),

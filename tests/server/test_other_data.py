@@ -22,6 +22,10 @@ import rdflib
 from click.testing import CliRunner
 from rdflib import RDF, VOID, Namespace
 
+import kg
+from kg.engine.data import DefaultGraph
+from kg.shipped import edition
+from server import create_app
 from server.cli import main
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -250,3 +254,16 @@ def test_wrong_use_is_told(
 
     assert ended.exit_code == 2
     assert message in " ".join(ended.stderr.split())
+
+
+def test_strict_is_for_queries_of_clients_only(graph: kg.KnowledgeGraph) -> None:
+    """All of the knowledge is in named graphs; pages and canned queries find it there."""
+    strict = edition(default_graph=DefaultGraph.STRICT).load()
+    client, same = (create_app({}, each).test_client() for each in (strict, graph))
+    canned = "/queries/why/answer?subject=dg:CO2Laser&format=csv"
+
+    assert strict.version != graph.version
+    assert client.get("/sparql?query=ASK{?s ?p ?o}").get_json()["boolean"] is False
+    assert client.get("/sparql?query=ASK{GRAPH ?g {?s ?p ?o}}").get_json()["boolean"] is True
+    assert client.get(canned).data == same.get(canned).data
+    assert client.get("/ontology/CO2Laser.nt").data == same.get("/ontology/CO2Laser.nt").data

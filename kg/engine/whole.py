@@ -1,0 +1,55 @@
+"""Asking all graphs together, whatever an engine is set to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from kg.engine.data import Contents, DefaultGraph
+from kg.engine.interface import Answer, Engine, Query
+from kg.engine.tokens import has_dataset_clause
+
+
+def whole(engine: Engine) -> Engine:
+    """Give an engine whose queries see the union of all graphs, unless they name a dataset.
+
+    Triples in no named graph are seen only if the engine itself makes the union.
+    """
+    is_union = engine.contents.default_graph is DefaultGraph.UNION
+    return engine if is_union else _Whole(engine)
+
+
+class _Whole:
+    """An engine before another, which names all graphs in queries that name none."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._graphs = tuple(engine.contents.graphs)
+
+    @property
+    def version(self) -> str:
+        """The version of the data."""
+        return self._engine.version
+
+    @property
+    def contents(self) -> Contents:
+        """How much the engine holds."""
+        return self._engine.contents
+
+    def check(self, text: str) -> None:
+        """Parse a query; see ``Engine.check``."""
+        self._engine.check(text)
+
+    def stop(self, name: str) -> bool:
+        """Stop queries; see ``Engine.stop``."""
+        return self._engine.stop(name)
+
+    def close(self) -> None:
+        """Close the engine; see ``Engine.close``."""
+        self._engine.close()
+
+    def run(self, query: Query) -> Answer:
+        """Answer a query; see ``Engine.run``."""
+        is_named = query.default_graphs is not None or query.named_graphs is not None
+        if not is_named and not has_dataset_clause(query.text):
+            query = replace(query, default_graphs=self._graphs, named_graphs=self._graphs)
+        return self._engine.run(query)
