@@ -1,4 +1,4 @@
-"""The JSON-LD context of the folder: is it one, and are the terms of ours in it described?"""
+"""Whether the JSON-LD context of the folder is one, and describes none but terms that there are."""
 
 from __future__ import annotations
 

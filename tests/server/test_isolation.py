@@ -148,7 +148,11 @@ BOMBS = {
     ),
     "page for browsers": get(COUNT + "# page", 503, "query-timeout", format="html"),
     "order": get(f"SELECT * {{ {PRODUCT} }} ORDER BY ?i ?f", 503, "query-timeout|memory-limit"),
-    "distinct": get(f"SELECT DISTINCT * {{ {PRODUCT} }}", 503, "query-timeout|memory-limit"),
+    "distinct": get(
+        f"SELECT (COUNT(*) AS ?n) {{ SELECT DISTINCT * {{ {PRODUCT} }} }}",
+        503,
+        "query-timeout|memory-limit",
+    ),
     "group": get(
         f"SELECT ?a ?d (SUM(STRLEN(STR(?i))) AS ?n) {{ {PRODUCT} }} GROUP BY ?a ?d",
         503,
