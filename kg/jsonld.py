@@ -115,8 +115,6 @@ class Context:
             "contextUrl": None,
             "documentUrl": url,
             "document": self.document,
-            # It does not change as long as the process lives, so PyLD may keep what it makes of it.
-            "tag": "static",
         }
 
     def shaped(self, value: Any, term: str | None = None) -> Any:
@@ -243,7 +241,7 @@ def _frame(nodes: list[dict[str, Any]], context: Context, root: str) -> dict[str
     reverse: dict[str, dict[str, Any]] = {
         term: {} for term, name in context.reverse_terms.items() if _leads_back(nodes, name, root)
     }
-    frame = {"@context": context.iri, "id": root, **reverse}
+    frame = {"@context": context.terms, "id": root, **reverse}
     wishes = {"embed": "@always", "omitDefault": True, "omitGraph": True}
     framed: dict[str, Any] = jsonld.frame(nodes, frame, {**context.options, **wishes})
     return {key: value for key, value in framed.items() if key != "@context"}
