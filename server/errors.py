@@ -3,6 +3,7 @@
 RequestError
 ├── MalformedHeader         a request header does not follow its grammar
 ├── MalformedRequest        URL or body is not UTF-8, or not what its media type says
+├── UnknownMethod           the method of the request is not known
 ├── ParameterRefused        a parameter is missing, repeated, unknown or has an illegal value
 ├── ReadOnly                a change is asked of a service that only reads
 ├── NotAcceptable           none of the offered representations is accepted
@@ -10,7 +11,10 @@ RequestError
 ├── TooLarge                a part of the request exceeds its limit
 │   ├── UrlTooLong
 │   ├── BodyTooLarge
-│   └── QueryTooLong
+│   ├── QueryTooLong
+│   └── HeadTooLarge
+├── RequestStalled          a part of the request did not come in time
+├── NotRunning              no query of this id is running
 └── UnknownResource         nothing has this address
 
 ``server.problems`` says which status and which problem type each of them becomes.
@@ -59,6 +63,10 @@ class MalformedHeader(RequestError):
 
 class MalformedRequest(RequestError):
     """URL or body is not UTF-8, or not what its media type says."""
+
+
+class UnknownMethod(RequestError):
+    """The request has a method that this service does not know."""
 
 
 class ParameterRefused(RequestError):
@@ -129,15 +137,20 @@ class QueryTooLong(TooLarge):
     """The text of the query exceeds its limit."""
 
 
-class BodyStalled(RequestError):
-    """The body did not come in time.
+class HeadTooLarge(TooLarge):
+    """The head of the request, its target and its headers, exceeds its limit."""
+
+
+class RequestStalled(RequestError):
+    """A part of the request did not come in time.
 
     Args:
+        part: which one.
         seconds: the time that there was.
     """
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"The body was not complete after {seconds:g} seconds.")
+    def __init__(self, part: str, seconds: float) -> None:
+        super().__init__(f"The {part} of the request was not complete after {seconds:g} seconds.")
 
 
 class NotRunning(RequestError):

@@ -173,10 +173,23 @@ PROBLEM_TYPES: Final = {
             "The member available lists their media types.",
         ),
         ProblemType(
+            "unknown-method",
+            501,
+            "The method is not known",
+            "The request has a method that no part of this service has a meaning for.",
+        ),
+        ProblemType(
             "request-timeout",
             408,
             "The request took too long to arrive",
-            "The body of the request was not complete in time. Send it without pauses.",
+            "Head or body of the request was not complete in time. Send it without pauses.",
+        ),
+        ProblemType(
+            "head-too-large",
+            431,
+            "The headers are too long",
+            "Target and headers of the request together are longer than this service accepts, or "
+            "there are too many headers.",
         ),
         ProblemType(
             "body-too-large",
@@ -262,6 +275,7 @@ PROBLEM_TYPES: Final = {
 _SLUGS: Final[Mapping[type[Exception], str]] = {
     errors.MalformedHeader: "malformed-header",
     errors.MalformedRequest: "malformed-request",
+    errors.UnknownMethod: "unknown-method",
     errors.ParameterRefused: "bad-parameter",
     errors.ReadOnly: "read-only",
     errors.NotAcceptable: "not-acceptable",
@@ -269,7 +283,8 @@ _SLUGS: Final[Mapping[type[Exception], str]] = {
     errors.UrlTooLong: "url-too-long",
     errors.BodyTooLarge: "body-too-large",
     errors.QueryTooLong: "query-too-long",
-    errors.BodyStalled: "request-timeout",
+    errors.HeadTooLarge: "head-too-large",
+    errors.RequestStalled: "request-timeout",
     errors.NotRunning: "not-found",
     errors.UnknownResource: "not-found",
     QuerySyntaxError: "syntax-error",

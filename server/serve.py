@@ -50,17 +50,17 @@ def serve(
         kg.engine.EngineUnavailable: the data cannot be held.
     """
     values = config.read(settings)
-    address = _address(host, port)
-    with closing(_engine(edition, values)) as engine:
+    with _listener(host, port) as listener, closing(_engine(edition, values)) as engine:
         # This takes its time, in which the engine loads.
         from server import workers  # noqa: PLC0415
 
         graph = edition.over(engine)
         app = workers.create_app(settings, graph)
+        address = listener.getsockname()[0]
         shown = f"[{address}]" if ":" in address else address
         say = announce or _say
         say(f"{graph.title} is served at http://{shown}:{port}")
-        workers.run(app, partial(_again, edition, settings), values, address, port)
+        workers.run(app, partial(_again, edition, settings), values, listener)
 
 
 def _engine(edition: Edition, values: config.Settings) -> Engine:
@@ -91,22 +91,24 @@ def _say(message: str) -> None:
     sys.stderr.write(f"{message}\n")
 
 
-def _address(host: str, port: int) -> str:
-    """Give the numeric address of a host, and check that nothing listens there yet.
-
-    granian shares ports, so a second server would silently take half of the requests.
+def _listener(host: str, port: int) -> socket.socket:
+    """Give a socket that is bound to a host and a port.
 
     Raises:
         AddressError: the host is unknown, or the port is taken or not permitted.
     """
     try:
         family, kind, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(where)
+        listener = socket.socket(family, kind)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(where)
+        except OSError:
+            listener.close()
+            raise
     except OSError as error:
         raise AddressError(
             f"Cannot listen on {host} port {port}: {error.strerror or error}. "
             "Choose another with --host and --port."
         ) from error
-    return str(where[0])
+    return listener

@@ -1,25 +1,32 @@
-"""The processes that speak HTTP: granian, and the app in each of its workers."""
+"""The processes that speak HTTP: each with an event loop, started again when one ends."""
 
 from __future__ import annotations
 
+import asyncio
 import gc
+import logging
 import multiprocessing
 import os
+import resource
 import signal
+import socket
 import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
+from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
+from types import FrameType
 from typing import Final
 
+import uvloop
 from flask import Flask
-from granian.constants import Interfaces
-from granian.log import LogLevels
-from granian.server import Server
 
 from server import config
 from server.app import create_app
 from server.cache import Cache
+from server.connection import Connection
 from server.gateway import Gateway
 from server.service import service_of
 
@@ -28,51 +35,125 @@ __all__ = ["create_app", "run"]
 _SPARE_THREADS: Final = 64
 """Threads for requests beside those whose queries run or wait, so that a full queue can say so."""
 
+_BACKLOG: Final = 1024
+"""How many connections may wait to be accepted."""
+
+_RESTART_PAUSE: Final = 0.5
+"""Seconds between starts of a process that ends sooner than this."""
+
+_STOP_SECONDS: Final = 5.0
+"""How long answers at hand may take when the service is stopped."""
+
+_LOG = logging.getLogger(__name__)
+
 
 def run(
-    app: Flask, again: Callable[[], Flask], values: config.Settings, address: str, port: int
+    app: Flask, again: Callable[[], Flask], values: config.Settings, listener: socket.socket
 ) -> None:
     """Serve an app until this process is interrupted or terminated.
 
     Args:
-        app: the app; a worker that is forked shares the memory of this process.
-        again: makes the app in a worker that is not forked.
+        app: the app; a process that is forked shares the memory of this one.
+        again: makes the app in a process that is not forked.
         values: the settings.
-        address: the numeric address to listen on.
-        port: the port.
+        listener: a socket that is bound to the address to serve at.
     """
     forks = multiprocessing.get_start_method() == "fork"
-    server = Server(
-        "dermograph",
-        address=address,
-        port=port,
-        interface=Interfaces.RSGI,
-        workers=values.workers,
-        websockets=False,
-        log_level=LogLevels.warning,
-        respawn_failed_workers=True,
-        workers_kill_timeout=5,
-    )
-    make = partial(_start, (lambda: app) if forks else again, values)
-    server.serve(target_loader=make, wrap_loader=False)
+    make = (lambda: app) if forks else again
+    listener.listen(_BACKLOG)
+    ending = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, partial(_end, ending))
+    workers = [_Worker(partial(_serve, make, values, listener)) for _ in range(values.workers)]
+    while not ending.is_set():
+        ended = wait([worker.process.sentinel for worker in workers], timeout=1.0)
+        for worker in workers:
+            if worker.process.sentinel in ended and not ending.is_set():
+                worker.start_again()
+    for worker in workers:
+        worker.stop()
 
 
-def _start(make: Callable[[], Flask], values: config.Settings) -> Gateway:
+def _end(ending: threading.Event, _: int, __: FrameType | None) -> None:
+    ending.set()
+
+
+class _Worker:
+    """A process that speaks HTTP.
+
+    Args:
+        target: what it does.
+    """
+
+    def __init__(self, target: Callable[[], None]) -> None:
+        self._target = target
+        self.process = self._started()
+
+    def start_again(self) -> None:
+        """Start a process in place of one that ended."""
+        self.process.join()
+        _LOG.warning(
+            "A process that speaks HTTP ended (exit code %s); there is a new one.",
+            self.process.exitcode,
+        )
+        if time.monotonic() - self._began < _RESTART_PAUSE:  # do not spin
+            time.sleep(_RESTART_PAUSE)
+        self.process = self._started()
+
+    def stop(self) -> None:
+        """Have the process answer what is at hand, and end it then."""
+        self.process.terminate()
+        self.process.join(_STOP_SECONDS)
+        self.process.kill()
+        self.process.join()
+
+    def _started(self) -> BaseProcess:
+        self._began = time.monotonic()
+        process = multiprocessing.Process(target=self._target)
+        process.start()
+        return process
+
+
+def _serve(make: Callable[[], Flask], values: config.Settings, listener: socket.socket) -> None:
+    """Serve in a process of its own."""
     parent = multiprocessing.parent_process()
-    assert parent is not None, "granian serves in processes of its own"
+    assert parent is not None, "this runs in a process of its own"
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
     app = make()
     # What is there now stays, and most of what a request makes goes with it: full collections, of
     # which each takes as long as hundreds of requests, find nothing.
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+    _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     assert isinstance(app.wsgi_app, Cache), "the app has its cache before it"
-    return Gateway(
-        app.wsgi_app,
+    uvloop.run(_accept(app, app.wsgi_app, values, listener))
+
+
+async def _accept(
+    app: Flask, cache: Cache, values: config.Settings, listener: socket.socket
+) -> None:
+    """Answer requests until the process is told to end."""
+    gateway = Gateway(
+        cache,
         service_of(app).graph.engine.stop,
         threads=_SPARE_THREADS + values.query_queue,
         max_body_bytes=values.max_body_bytes,
     )
+    loop = asyncio.get_running_loop()
+    ending = asyncio.Event()
+    loop.add_signal_handler(signal.SIGTERM, ending.set)
+    loop.add_signal_handler(signal.SIGINT, ending.set)
+    listener.setblocking(False)
+    server = await loop.create_server(partial(Connection, gateway), sock=listener)
+    sweeping = loop.create_task(gateway.sweep())
+    await ending.wait()
+    server.close()
+    sweeping.cancel()
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_STOP_SECONDS):
+            await gateway.finish()
+    os._exit(0)  # threads whose queries still run do not hold it up
 
 
 def _die_with(parent: BaseProcess) -> None:

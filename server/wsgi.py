@@ -21,11 +21,14 @@ class Said(NamedTuple):
         status: the status line, without the version of HTTP.
         headers: as the application gave them.
         body: what it gives piece by piece.
+        head: status and headers as HTTP/1.1 sends them, without the empty line after them, where
+            they are at hand.
     """
 
     status: str
     headers: Headers
     body: Iterable[bytes]
+    head: bytes = b""
 
 
 def run(app: Callable[..., Iterable[bytes]], environ: WSGIEnvironment) -> Said:
@@ -62,3 +65,13 @@ def close(body: Iterable[bytes]) -> None:
 def length_of(headers: Headers) -> int:
     """Give the length that headers declare for a body, in bytes; 0 if they declare none."""
     return next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
+
+
+def lines_of(headers: Headers) -> bytes:
+    """Give headers as they are sent."""
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
+
+
+def head_of(status: str, headers: Headers) -> bytes:
+    """Give status and headers as HTTP/1.1 sends them, without the empty line after them."""
+    return b"HTTP/1.1 " + status.encode() + b"\r\n" + lines_of(headers)

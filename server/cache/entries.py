@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from server.cache.codings import IDENTITY, Preference, compressed, is_text
+from server.wsgi import Headers, head_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-
-Headers = list[tuple[str, str]]
 
 Fields = Mapping[str, str]
 """Headers by their names in lower case, the values of repeated ones joined by commas."""
@@ -36,7 +35,10 @@ _AS_WRITTEN: Final = ("QUERY_STRING", "REQUEST_METHOD")
 # keep it for the time that Cache-Control grants.
 _AGE: Final = ("Age", "0")
 
-_HEADER_BYTES: Final = 100
+OK: Final = "200 OK"
+"""The status line of every answer that is kept."""
+
+_HEADER_BYTES: Final = 160
 _ENTRY_BYTES: Final = 1500
 _TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
 
@@ -50,12 +52,14 @@ class Reply:
         headers_of_304: of the response to a client that has it already.
         tag: the entity tag with its quotes, without the mark of weakness; empty if there is none.
         body: in that coding.
+        head: ``headers`` after the status line, as they are sent.
     """
 
     headers: Headers
     headers_of_304: Headers
     tag: str
     body: bytes
+    head: bytes
 
     def is_known(self, condition: str) -> bool:
         """Tell whether a value of If-None-Match says that the client has this, compared weakly."""
@@ -120,7 +124,8 @@ class Entry:
         if coding != IDENTITY:
             headers.append(("Content-Encoding", coding))
         of_304 = [pair for pair in self._headers if pair[0].lower() not in _OF_A_BODY]
-        return Reply(headers, of_304 + lasting, tag.removeprefix("W/"), body)
+        tag = tag.removeprefix("W/")
+        return Reply(headers, of_304 + lasting, tag, body, head_of(OK, headers))
 
 
 def fields_of(headers: Headers) -> Fields:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 from server.cache.codings import Preference, preferred
 from server.cache.entries import (
     OF_ONE_REQUEST,
+    OK,
     Entry,
     Fields,
-    Headers,
     Reply,
     coded_tag,
     directives_of,
@@ -27,8 +27,8 @@ from server.cache.entries import (
 )
 from server.cache.questions import READS, Question, Reader
 from server.cache.store import Store, line_of
-from server.http import query_id
-from server.wsgi import LARGE, Said, length_of, run, whole
+from server.http import REFUSAL, query_id
+from server.wsgi import LARGE, Headers, Said, length_of, lines_of, run, whole
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -58,7 +58,6 @@ class _Request:
         preference: its content coding.
         condition: its If-None-Match, as it came; None if there is none that counts.
         bodiless: whether it is a HEAD.
-        start_response: where the response goes.
         began: when it came.
     """
 
@@ -67,7 +66,6 @@ class _Request:
     preference: Preference
     condition: str | None
     bodiless: bool
-    start_response: StartResponse
     began: float
 
     @property
@@ -193,16 +191,18 @@ class Cache:
             self._store.clear()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        """Answer a request."""
+        """Answer a request, as a WSGI application."""
+        said = self.recalled(environ) or self.asked(environ)
+        start_response(said.status, said.headers)
+        return said.body
+
+    def asked(self, environ: WSGIEnvironment) -> Said:
+        """Answer a request that cannot be recalled."""
         began = time.perf_counter()
-        recalled = self.recalled(environ)
-        if recalled is not None:
-            start_response(recalled.status, recalled.headers)
-            return recalled.body
-        question = self._reader.question(environ)
+        question = None if REFUSAL in environ else self._reader.question(environ)
         if question is None:
-            return self._app(environ, start_response)
-        return self._answer(_request(environ, question, start_response, began))
+            return run(self._app, environ)
+        return self._answer(_request(environ, question, began))
 
     def recalled(self, environ: WSGIEnvironment) -> Said | None:
         """Answer a request at once that was put in just this way before; None: it was not."""
@@ -219,16 +219,16 @@ class Cache:
             bodiless=environ["REQUEST_METHOD"] == "HEAD",
         )
 
-    def _answer(self, request: _Request) -> Iterable[bytes]:
+    def _answer(self, request: _Request) -> Said:
         found = self._entry_or_flight(request)
         if isinstance(found, Entry):
-            return self._send_entry(found, request, _of_hit(request.environ, request.began))
+            return self._of_entry(found, request, _of_hit(request.environ, request.began))
         if found.environ is request.environ:
             return self._lead(found, request)
         response = self._awaited(found, request)
         if response is None:
-            return self._send_own(self._ask(request), request)
-        return self._send_shared(response, request)
+            return self._own(self._ask(request), request)
+        return self._shared(response, request)
 
     def _awaited(self, flight: _Flight, request: _Request) -> _Response | None:
         """Wait for the response to another request; None if it is not right for this one."""
@@ -251,7 +251,7 @@ class Cache:
             self.waiting += flight.environ is not request.environ
             return flight
 
-    def _lead(self, flight: _Flight, request: _Request) -> Iterable[bytes]:
+    def _lead(self, flight: _Flight, request: _Request) -> Said:
         key = request.flight_key
         try:
             response = self._ask(request)
@@ -262,7 +262,7 @@ class Cache:
                 if self._flights.get(key) is flight:
                     del self._flights[key]
             flight.landed.set()
-        return self._send_own(response, request)
+        return self._own(response, request)
 
     def _ask(self, request: _Request) -> _Response:
         with self._lock:
@@ -280,34 +280,30 @@ class Cache:
             response.body = [whole(response.body)]
         return response
 
-    def _send_own(self, response: _Response, request: _Request) -> Iterable[bytes]:
+    def _own(self, response: _Response, request: _Request) -> Said:
         """Send what the app said to this request."""
         timing = response.fields.get("server-timing")
         own = [("Server-Timing", f"cache;desc=miss, {timing}" if timing else "cache;desc=miss")]
         if "x-query-id" in response.fields:
             own.append(("X-Query-Id", response.fields["x-query-id"]))
         if response.entry is not None:
-            return self._send_entry(response.entry, request, own)
-        return _send_rest(response, request, own)
+            return self._of_entry(response.entry, request, own)
+        return _rest(response, request, own)
 
-    def _send_shared(self, response: _Response, request: _Request) -> Iterable[bytes]:
+    def _shared(self, response: _Response, request: _Request) -> Said:
         """Send what the app said to another request."""
         own = _of_hit(request.environ, request.began)
         if response.entry is not None:
-            return self._send_entry(response.entry, request, own)
-        return _send_rest(response, request, own)
+            return self._of_entry(response.entry, request, own)
+        return _rest(response, request, own)
 
-    def _send_entry(self, entry: Entry, request: _Request, own: Headers) -> Iterable[bytes]:
+    def _of_entry(self, entry: Entry, request: _Request, own: Headers) -> Said:
         reply = entry.reply(request.preference)
         self._store.note(request.question, request.environ, entry, reply)
-        said = _said(reply, own, condition=request.condition, bodiless=request.bodiless)
-        request.start_response(said.status, said.headers)
-        return said.body
+        return _said(reply, own, condition=request.condition, bodiless=request.bodiless)
 
 
-def _request(
-    environ: WSGIEnvironment, question: Question, start_response: StartResponse, began: float
-) -> _Request:
+def _request(environ: WSGIEnvironment, question: Question, began: float) -> _Request:
     preference = preferred(environ.get("HTTP_ACCEPT_ENCODING"))
     method = environ["REQUEST_METHOD"]
     condition = environ.get("HTTP_IF_NONE_MATCH") if method in READS else None
@@ -323,7 +319,6 @@ def _request(
         preference=preference,
         condition=condition,
         bodiless=method == "HEAD",
-        start_response=start_response,
         began=began,
     )
 
@@ -340,18 +335,18 @@ def _of_hit(environ: WSGIEnvironment, began: float) -> Headers:
 def _said(reply: Reply, own: Headers, *, condition: str | None, bodiless: bool) -> Said:
     if condition is not None and reply.is_known(condition):
         return Said("304 NOT MODIFIED", reply.headers_of_304 + own, [])
-    return Said("200 OK", reply.headers + own, [] if bodiless else [reply.body])
+    body = [] if bodiless else [reply.body]
+    return Said(OK, reply.headers + own, body, reply.head + lines_of(own))
 
 
-def _send_rest(response: _Response, request: _Request, own: Headers) -> Iterable[bytes]:
+def _rest(response: _Response, request: _Request, own: Headers) -> Said:
     """Send what is no entry: an error, what the client has, or what is not the same for all."""
     replaced = OF_ONE_REQUEST
     if response.code == _NOT_MODIFIED and request.condition is not None:
         replaced |= {"etag", "vary"}
         own = own + _as_known(response.fields, request)
     headers = [pair for pair in response.headers if pair[0].lower() not in replaced]
-    request.start_response(response.status, headers + own)
-    return [] if request.bodiless else response.body
+    return Said(response.status, headers + own, [] if request.bodiless else response.body)
 
 
 def _as_known(fields: Fields, request: _Request) -> Headers:

@@ -133,7 +133,7 @@ BOMBS = {
     "optional": get(
         "SELECT (COUNT(*) AS ?n) { ?a ?b ?c OPTIONAL { ?d ?e ?f OPTIONAL { ?g ?h ?i } } }",
         503,
-        "query-timeout",
+        "query-timeout|memory-limit",
     ),
     "regex": get(
         "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f "
@@ -218,7 +218,7 @@ UPDATES = {
     "PUT": at("/graph/claims", 405, "method-not-allowed", "PUT"),
     "DELETE": at("/sparql", 405, "method-not-allowed", "DELETE"),
     "TRACE": at("/sparql", 405, "method-not-allowed", "TRACE"),
-    "unknown method": at("/sparql", 405, "method-not-allowed", "BREW"),
+    "unknown method": at("/sparql", 501, "unknown-method", "BREW"),
 }
 PARAMETERS = {
     "two queries": at("/sparql?query=ASK%7B%7D&query=ASK%7B%7D", 400, "bad-parameter"),
@@ -729,11 +729,13 @@ def test_answers_are_whole_or_errors_while_processes_are_killed(service: Service
 
     with ThreadPoolExecutor(3) as threads:
         clients = [threads.submit(ask, client) for client in range(3)]
-        for process in sorted(descendants(service.process.pid), reverse=True):
-            with suppress(ProcessLookupError):  # it ended with another
-                os.kill(process, signal.SIGKILL)
-            assert eventually(lambda: answers(service.port))
-        stop.set()
+        try:
+            for process in sorted(descendants(service.process.pid), reverse=True):
+                with suppress(ProcessLookupError):  # it ended with another
+                    os.kill(process, signal.SIGKILL)
+                assert eventually(lambda: answers(service.port))
+        finally:
+            stop.set()
         replies = [reply for client in clients for reply in client.result()]
 
     assert service.process.poll() is None

@@ -1,0 +1,416 @@
+"""A connection of HTTP/1.1: its requests as WSGI environments, one after the other, and its responses.
+
+See https://www.rfc-editor.org/rfc/rfc9112; the grammar is left to llhttp, the parser of Node.js.
+A client that closes its side has gone: nothing is answered that nobody may be waiting for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import time
+from collections import deque
+from email.utils import formatdate
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Protocol, cast
+from urllib.parse import unquote_to_bytes
+
+import httptools
+
+from server.errors import (
+    HeadTooLarge,
+    MalformedRequest,
+    RequestError,
+    RequestStalled,
+    UnknownMethod,
+)
+from server.http import REFUSAL
+from server.wsgi import Headers, Said, head_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_MAX_HEAD_BYTES: Final = 128 << 10
+_MAX_HEADERS: Final = 100
+_HEAD_SECONDS: Final = 10.0
+"""How long a client may take to send the head of a request."""
+
+_IDLE_SECONDS: Final = 75.0
+"""How long a connection may be open without a request."""
+
+_UNREAD_SECONDS: Final = 60.0
+"""How long a client may take to read nothing of a response that is being sent."""
+
+_LINGER_SECONDS: Final = 2.0
+"""For how long what still comes is read and dropped, so that the client gets the last response."""
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_BODILESS: Final = ("204", "304")
+_SAME: Final[WSGIEnvironment] = {
+    "SCRIPT_NAME": "",
+    "wsgi.version": (1, 0),
+    "wsgi.errors": sys.stderr,
+    "wsgi.input_terminated": True,
+    "wsgi.multiprocess": True,
+    "wsgi.multithread": True,
+    "wsgi.run_once": False,
+    "wsgi.url_scheme": "http",
+}
+"""What the environment of every request has."""
+
+
+class Handler(Protocol):
+    """Sees to the requests of all connections."""
+
+    body_seconds: float
+    """How long a client may take to send a body."""
+
+    max_body_bytes: int
+    """How much of a body is read, to the byte after it."""
+
+    connections: set[Connection]
+    """The connections that are open."""
+
+    def answer(self, environ: WSGIEnvironment, connection: Connection) -> None:
+        """Have ``connection.send`` or ``connection.stream`` called for a request, now or later."""
+
+    def gone(self, connection: Connection) -> None:
+        """Take note that the client has gone whose request is being answered."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection.
+
+    Args:
+        handler: sees to its requests.
+    """
+
+    _transport: asyncio.Transport
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[tuple[WSGIEnvironment, bool]] = deque()
+        self._same: WSGIEnvironment = {}
+        self._environ: WSGIEnvironment = {}
+        self._target = b""
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._head_bytes = 0
+        self._headers = 0
+        self._reading_since: float | None = None
+        """When the request began that is being read; None: none is."""
+        self._head_read = False
+        self._still_since = time.monotonic()
+        """When something was last read or written."""
+        self._unsent = 0
+        self._ended = False
+        """Whether no further request is read."""
+        self._answering = False
+        self._handing_over = False
+        self._keeps = True
+        self._plain = True
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    # What the event loop tells, see asyncio.Protocol.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._handler.connections.add(self)
+        own, client = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        self._same = {
+            **_SAME,
+            "SERVER_NAME": own[0],
+            "SERVER_PORT": str(own[1]),
+            "REMOTE_ADDR": client[0] if client else "",
+            "REMOTE_PORT": str(client[1]) if client else "",
+        }
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """End."""
+        self._handler.connections.discard(self)
+        self._ended = True
+        self._writable.set()
+        if self._answering:
+            self._handler.gone(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what has come."""
+        if self._ended:
+            return
+        self._still_since = time.monotonic()
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            self._ended = True  # the request is answered, and what follows it is none
+        except httptools.HttpParserInvalidMethodError:
+            self._refuse(UnknownMethod("The request has a method that is not known."))
+        except httptools.HttpParserError as error:
+            self._refuse(MalformedRequest(f"The request is not HTTP/1.1: {_reason(error)}."))
+        if self._reading_since is not None and not self._head_read:
+            self._head_bytes += len(data)
+            if self._head_bytes > _MAX_HEAD_BYTES:
+                self._refuse(_head_too_large())
+        self._hand_over()
+
+    def pause_writing(self) -> None:
+        """Note that the client reads more slowly than it is sent to."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Note that the client has read what it was sent."""
+        self._writable.set()
+        self._hand_over()
+
+    # What the parser finds, see httptools.
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._environ = self._same.copy()
+        self._target = b""
+        self._body = []
+        self._body_bytes = self._head_bytes = self._headers = 0
+        self._head_read = False
+        self._reading_since = self._still_since
+
+    def on_url(self, piece: bytes) -> None:
+        """Take a piece of the target."""
+        self._target += piece
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header."""
+        self._headers += 1
+        key = _key(name.lower())
+        if not key:
+            return
+        text = value.decode("latin-1")
+        environ = self._environ
+        environ[key] = f"{environ[key]},{text}" if key in environ else text
+
+    def on_headers_complete(self) -> None:
+        """Take the head of a request, which is complete."""
+        self._head_read = True
+        environ = self._environ
+        environ["REQUEST_METHOD"] = self._parser.get_method().decode()
+        version = self._parser.get_http_version()
+        environ["SERVER_PROTOCOL"] = f"HTTP/{version}"
+        refusal = self._said_of_target() or self._said_of_head(version)
+        if refusal is not None:
+            self._refuse(refusal)
+        elif environ.get("HTTP_EXPECT", "").lower() == "100-continue" and not self._answering:
+            self._transport.write(_CONTINUE)
+
+    def on_body(self, piece: bytes) -> None:
+        """Take a piece of the body."""
+        if self._ended:
+            return
+        self._body.append(piece)
+        self._body_bytes += len(piece)
+        if self._body_bytes > self._handler.max_body_bytes:
+            self._take(keeps=False)  # the app refuses it
+
+    def on_message_complete(self) -> None:
+        """Take a request, which is complete."""
+        if not self._ended:
+            self._take(keeps=self._parser.should_keep_alive())
+
+    # Reading.
+
+    def _said_of_target(self) -> RequestError | None:
+        """Put the target into the environment; give what is wrong with it, if anything."""
+        target = self._target
+        if target.startswith(b"/"):
+            path, _, query = target.partition(b"?")
+        elif target == b"*":
+            path, query = target, b""
+        else:
+            try:
+                url = httptools.parse_url(target)
+            except httptools.HttpParserInvalidURLError:
+                return MalformedRequest("The target of the request is no URL.")
+            path, query = url.path or b"/", url.query or b""
+            if url.host is None:
+                return MalformedRequest("The target of the request names no host.")
+            port = f":{url.port}" if url.port else ""
+            self._environ["HTTP_HOST"] = url.host.decode("latin-1") + port
+        if b"%" in path:
+            path = unquote_to_bytes(path)
+        self._environ["PATH_INFO"] = path.decode("latin-1")
+        self._environ["QUERY_STRING"] = query.decode("latin-1")
+        return None
+
+    def _said_of_head(self, version: str) -> RequestError | None:
+        """Give what is wrong with the head of a request, if anything."""
+        if self._headers > _MAX_HEADERS:
+            return HeadTooLarge(f"There are more than {_MAX_HEADERS} headers.", _MAX_HEADERS)
+        host = self._environ.get("HTTP_HOST")
+        if host is None and version == "1.1":
+            return MalformedRequest("The request has no Host header.")
+        if host is not None and "," in host:
+            return MalformedRequest("The request has more than one Host header.")
+        return None
+
+    def _take(self, *, keeps: bool) -> None:
+        environ = self._environ
+        body = b"".join(self._body)
+        environ["wsgi.input"] = io.BytesIO(body)
+        if body and "CONTENT_LENGTH" not in environ:
+            environ["CONTENT_LENGTH"] = str(len(body))
+        self._reading_since = None
+        self._ended = not keeps
+        self._waiting.append((environ, keeps))
+
+    def _refuse(self, error: RequestError) -> None:
+        """Have the app tell what is wrong with a request that cannot be read to its end."""
+        if self._ended:
+            return
+        self._environ = {
+            "REQUEST_METHOD": "GET",
+            "PATH_INFO": "/",
+            "QUERY_STRING": "",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_ACCEPT": self._environ.get("HTTP_ACCEPT", ""),
+            **self._same,
+            REFUSAL: error,
+        }
+        self._body = []
+        self._take(keeps=False)
+
+    def _hand_over(self) -> None:
+        """Have the requests answered that wait, one after the other."""
+        if self._handing_over:
+            return
+        self._handing_over = True
+        while self._waiting and not self._answering and self._writable.is_set():
+            environ, self._keeps = self._waiting.popleft()
+            self._answering = True
+            self._plain = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+            self._handler.answer(environ, self)
+        self._handing_over = False
+        if self._waiting:
+            self._transport.pause_reading()
+        elif not self._ended:
+            self._transport.resume_reading()
+
+    # Answering.
+
+    def send(self, said: Said) -> None:
+        """Send a response whose body is in memory."""
+        body = b"".join(said.body)
+        head = said.head or head_of(said.status, _with_length(said, body))
+        self._write(b"".join((head, self._common(), body)))
+        self._answered()
+
+    async def stream(self, said: Said) -> None:
+        """Send a response piece by piece; its headers declare its length."""
+        self._write(head_of(said.status, said.headers) + self._common())
+        for piece in said.body:
+            await self._writable.wait()
+            if self._transport.is_closing():
+                return
+            self._write(piece)
+        self._answered()
+
+    def abort(self) -> None:
+        """End at once, so that what was sent of a response is not taken for the whole."""
+        self._transport.abort()
+
+    @property
+    def is_answering(self) -> bool:
+        """Whether a request is being answered."""
+        return self._answering
+
+    def _write(self, data: bytes) -> None:
+        self._still_since = time.monotonic()
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _common(self) -> bytes:
+        """Give the headers of the connection, and the end of the head."""
+        if self._keeps:
+            return _date(int(time.time())) + (b"\r\n" if self._plain else _KEEP_ALIVE)
+        return _date(int(time.time())) + _CLOSE
+
+    def _answered(self) -> None:
+        self._answering = False
+        if not self._keeps:
+            self._end()
+        elif self._waiting:
+            self._hand_over()
+
+    def _end(self) -> None:
+        """Close as soon as the client has had the time to read the last response."""
+        self._ended = True
+        self._waiting.clear()
+        if self._transport.can_write_eof() and not self._transport.is_closing():
+            self._transport.write_eof()
+        self._transport.resume_reading()
+        asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.close)
+
+    def finish(self) -> None:
+        """Answer what is being answered, and no more."""
+        self._keeps = False
+        self._waiting.clear()
+        if not self._answering:
+            self._transport.close()
+
+    def end_if_overdue(self, now: float) -> None:
+        """Refuse or end what takes too long.
+
+        Args:
+            now: the monotonic time.
+        """
+        unsent = self._transport.get_write_buffer_size()
+        if unsent:
+            if unsent != self._unsent:
+                self._still_since = now
+            elif now - self._still_since > _UNREAD_SECONDS:
+                self._transport.abort()
+            self._unsent = unsent
+        elif self._reading_since is not None:
+            lasted = now - self._reading_since
+            if self._head_read and lasted > self._handler.body_seconds:
+                self._refuse(RequestStalled("body", self._handler.body_seconds))
+            elif not self._head_read and lasted > _HEAD_SECONDS:
+                self._refuse(RequestStalled("head", _HEAD_SECONDS))
+            self._hand_over()
+        elif not self._answering and now - self._still_since > _IDLE_SECONDS:
+            self._transport.close()
+
+
+_CLOSE: Final = b"Connection: close\r\n\r\n"
+_KEEP_ALIVE: Final = b"Connection: keep-alive\r\n\r\n"
+
+
+def _head_too_large() -> HeadTooLarge:
+    return HeadTooLarge(
+        f"Target and headers are longer than {_MAX_HEAD_BYTES} bytes.", _MAX_HEAD_BYTES
+    )
+
+
+def _reason(error: httptools.HttpParserError) -> str:
+    return str(error).rstrip(".").lower() or "it does not parse"
+
+
+@lru_cache(maxsize=256)
+def _key(name: bytes) -> str:
+    """Give the key of a header in an environment of WSGI; empty if others could have the same."""
+    if b"_" in name:
+        return ""
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+def _with_length(said: Said, body: bytes) -> Headers:
+    has_length = any(name.lower() == "content-length" for name, _ in said.headers)
+    if has_length or said.status.startswith(_BODILESS):
+        return said.headers
+    return [*said.headers, ("Content-Length", str(len(body)))]
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    return f"Date: {formatdate(second, usegmt=True)}\r\n".encode()
