@@ -12,13 +12,16 @@ from collections.abc import Iterable
 from enum import IntEnum
 from typing import Final
 
-_RUNNING: Final = struct.Struct("=di64s")
-"""Of a query process: when its query began (0: idle), its identifier, digests of names."""
+_RUNNING: Final = struct.Struct("=diQ64s")
+"""Of a query process: when its job began (0: idle), its identifier, the job, digests of names."""
 
-_DEAD: Final = struct.Struct("=iii")
-"""Of who died last in a slot: its identifier, its status of waitpid, why it was killed."""
+_DEAD: Final = struct.Struct("=iiiQ")
+"""Of who died last in a slot: its identifier, its status of waitpid, why it was killed, its job."""
 
-_SLOT_BYTES: Final = _RUNNING.size + _DEAD.size
+_IS_ACTIVE: Final = struct.Struct("=?")
+"""Whether a query process has one of the places for short queries."""
+
+_SLOT_BYTES: Final = _RUNNING.size + _DEAD.size + _IS_ACTIVE.size
 _DIGEST_BYTES: Final = 16
 _MOST_NAMES: Final = 4
 
@@ -53,18 +56,33 @@ class Board:
         self._memory.close()
         os.close(self.descriptor)
 
-    def begin(self, slot: int, names: Iterable[str] = ()) -> None:
-        """Note that this process begins a query that goes by some names."""
-        digests = b"".join(_digest(name) for name in list(names)[:_MOST_NAMES])
-        self._set_running(slot, time.monotonic(), os.getpid(), digests)
+    def begin(self, slot: int, number: int, names: Iterable[str] = ()) -> float:
+        """Note that this process begins a job, whose query goes by some names.
+
+        Returns:
+            The time on the monotonic clock.
+        """
+        digests = b"".join([_digest(name) for name in list(names)[:_MOST_NAMES]])
+        began = time.monotonic()
+        self._set_running(slot, began, os.getpid(), number, digests)
+        return began
 
     def end(self, slot: int) -> None:
         """Note that the slot is idle again."""
-        self._set_running(slot, 0.0, 0, b"")
+        self._set_running(slot, 0.0, 0, 0, b"")
+
+    def is_active(self, slot: int) -> bool:
+        """Tell whether the process of a slot has one of the places for short queries."""
+        (active,) = _IS_ACTIVE.unpack_from(self._memory, self._place_of(slot))
+        return bool(active)
+
+    def set_active(self, slot: int, *, active: bool) -> None:
+        """Note whether the process of a slot has one of the places for short queries."""
+        _IS_ACTIVE.pack_into(self._memory, self._place_of(slot), active)
 
     def age(self, slot: int) -> float:
         """Give for how long the query of a slot has been running, in seconds; 0 when idle."""
-        began, _, _ = self._running(slot)
+        began, *_ = self._running(slot)
         return time.monotonic() - began if began else 0.0
 
     def kill(self, slot: int, cause: Cause, name: str | None = None) -> bool:
@@ -73,10 +91,11 @@ class Board:
         Returns:
             Whether it did.
         """
-        began, pid, digests = self._running(slot)
+        running = self._running(slot)
+        began, pid, number, digests = running
         if not began or (name is not None and _digest(name) not in _split(digests)):
             return False
-        last, _, cause_given = self._dead(slot)
+        last, _, cause_given, _ = self._dead(slot)
         if last == pid and cause_given:  # it is dying already
             return False
         try:
@@ -85,9 +104,9 @@ class Board:
             return False
         try:
             # Now that the process is held, see that it is still about the same query.
-            if self._running(slot) != (began, pid, digests):
+            if self._running(slot) != running:
                 return False
-            self._set_dead(slot, pid, 0, cause)
+            self._set_dead(slot, pid, 0, cause, number)
             signal.pidfd_send_signal(process, signal.SIGKILL)
         except ProcessLookupError:
             return False
@@ -97,39 +116,56 @@ class Board:
 
     def died(self, slot: int, pid: int, status: int) -> None:
         """Note that the process of a slot ended with a status of waitpid."""
-        last, _, cause = self._dead(slot)
-        self._set_running(slot, 0.0, 0, b"")
-        self._set_dead(slot, pid, status, Cause(cause) if last == pid else Cause.NONE)
+        last, _, cause, number = self._dead(slot)
+        if last != pid:
+            cause = Cause.NONE
+            _, _, number, _ = self._running(slot)
+        self.end(slot)
+        self._set_dead(slot, pid, status, Cause(cause), number)
 
-    def death(self, slot: int, pid: int, patience: float = 0.2) -> tuple[int, Cause]:
-        """Give the signal that ended a process (0: unknown or none) and why it was sent.
+    def began(self, number: int) -> float | None:
+        """Give when a job began that is running; None: it is not."""
+        for slot in range(self.slots):
+            began, _, running, _ = self._running(slot)
+            if running == number:
+                return began
+        return None
+
+    def death(self, number: int, patience: float = 0.2) -> tuple[int, Cause]:
+        """Give the signal that ended whoever had a job (0: unknown or none), and why it was sent.
 
         Args:
-            slot: its slot.
-            pid: its identifier.
+            number: of the job.
             patience: how many seconds to wait for word of it.
         """
         deadline = time.monotonic() + patience
         while time.monotonic() < deadline:
-            last, status, cause = self._dead(slot)
-            if last == pid and status:
-                return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, Cause(cause)
+            for slot in range(self.slots):
+                _, status, cause, dead = self._dead(slot)
+                if dead == number and status:
+                    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, Cause(cause)
             time.sleep(0.001)
         return 0, Cause.NONE
 
-    def _running(self, slot: int) -> tuple[float, int, bytes]:
-        began, pid, digests = _RUNNING.unpack_from(self._memory, slot * _SLOT_BYTES)
-        return began, pid, digests
+    def _running(self, slot: int) -> tuple[float, int, int, bytes]:
+        began, pid, number, digests = _RUNNING.unpack_from(self._memory, slot * _SLOT_BYTES)
+        return began, pid, number, digests
 
-    def _set_running(self, slot: int, began: float, pid: int, digests: bytes) -> None:
-        _RUNNING.pack_into(self._memory, slot * _SLOT_BYTES, began, pid, digests)
+    def _set_running(self, slot: int, began: float, pid: int, number: int, digests: bytes) -> None:
+        _RUNNING.pack_into(self._memory, slot * _SLOT_BYTES, began, pid, number, digests)
 
-    def _dead(self, slot: int) -> tuple[int, int, int]:
-        pid, status, cause = _DEAD.unpack_from(self._memory, slot * _SLOT_BYTES + _RUNNING.size)
-        return pid, status, cause
+    def _dead(self, slot: int) -> tuple[int, int, int, int]:
+        pid, status, cause, number = _DEAD.unpack_from(
+            self._memory, slot * _SLOT_BYTES + _RUNNING.size
+        )
+        return pid, status, cause, number
 
-    def _set_dead(self, slot: int, pid: int, status: int, cause: Cause) -> None:
-        _DEAD.pack_into(self._memory, slot * _SLOT_BYTES + _RUNNING.size, pid, status, cause)
+    def _set_dead(self, slot: int, pid: int, status: int, cause: Cause, number: int) -> None:
+        offset = slot * _SLOT_BYTES + _RUNNING.size
+        _DEAD.pack_into(self._memory, offset, pid, status, cause, number)
+
+    def _place_of(self, slot: int) -> int:
+        return slot * _SLOT_BYTES + _RUNNING.size + _DEAD.size
 
 
 def _digest(name: str) -> bytes:

@@ -45,11 +45,16 @@ class Format:
 
     def __reduce__(self) -> tuple[Callable[[str], Format], tuple[str]]:
         """Travel between processes by name, as there is one of each only."""
-        return _named, (self.name,)
+        return named, (self.name,)
 
 
-def _named(name: str) -> Format:
-    return next(each for each in FORMATS if each.name == name)
+def named(name: str) -> Format:
+    """Give the format of a name.
+
+    Raises:
+        KeyError: there is none.
+    """
+    return _BY_NAME[name]
 
 
 _TABLE = frozenset({ResultKind.SOLUTIONS})
@@ -69,6 +74,8 @@ JSONLD = Format("jsonld", "JSON-LD", "application/ld+json", "jsonld", _GRAPH)
 
 FORMATS = (JSON, XML, CSV, TSV, TURTLE, NTRIPLES, NQUADS, TRIG, RDFXML, JSONLD)
 """All formats; the first that suits a kind is its default."""
+
+_BY_NAME = {each.name: each for each in FORMATS}
 
 
 def formats_for(kind: ResultKind) -> tuple[Format, ...]:

@@ -2,21 +2,24 @@
 
 One loader process holds the dataset and forks query processes (see ``kg.engine.loader``). A question
 goes to whichever of them is free first, by way of a queue in the kernel: the engine makes a pair of
-connected sockets, puts one end into the queue, and asks and listens at the other. When the query
-process dies, its end closes, so the engine knows at once; when the engine closes its own end, or
-dies, the query process is killed.
+connected sockets, puts the question with one end into the queue, and listens at the other. When the
+query process dies, its end closes, so the engine knows at once; when the engine closes its own end,
+or dies, the query process is killed.
 """
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import os
+import select
 import signal
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from kg.engine import wire
@@ -28,17 +31,22 @@ from kg.engine.errors import (
     Overloaded,
     QueryTimeout,
 )
+from kg.engine.exchange import Exchange
 from kg.engine.held import Held
 from kg.engine.interface import Answer, FunctionsOf, Query
 from kg.engine.keeper import Keeper
 from kg.engine.loading import Loading
-from kg.engine.stopping import Ask, Asks, stopped
+from kg.engine.stopping import Asks, stopped
 
 _MARGIN: Final = 0.2
 """Seconds after its limit by which a query process is known to be dead."""
 
 
+_ATTEMPTS: Final = 2
+"""How many times a job is put whose process is killed before it begins with it."""
+
 _CLOSED: Final = "The engine is closed."
+_KILLED: Final = "The query process was stopped."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +101,13 @@ class IsolatedEngine:
     ) -> None:
         self._held = Held(Data.of(data))
         self.limits = limits or Limits()
-        self.processes = processes or 4 + 2 * (os.cpu_count() or 1)
+        cores = len(os.sched_getaffinity(0))
+        self.processes = processes or 4 + 4 * cores
         self._version = version
         self._places = threading.BoundedSemaphore(self.processes + self.limits.waiting)
-        self._jobs, self._queue_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._jobs.settimeout(self.limits.patience)
+        self._jobs, self._queue_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._jobs.setblocking(False)
+        self._numbers = itertools.count(1)
         self._board = Board(self.processes)
         self._loading = Loading()
         self._owner = os.getpid()
@@ -112,6 +122,8 @@ class IsolatedEngine:
             version=version,
             prefixes=dict(prefixes or {}),
             functions=functions,
+            memory=self.limits.memory,
+            active=min(cores, self.processes),
         )
         inherited = (setup.jobs, setup.board, *self._held.descriptors)
         self._keeper = Keeper(setup, inherited, self._loading)
@@ -147,9 +159,19 @@ class IsolatedEngine:
             MemoryLimitExceeded: it took more memory than it may.
             Overloaded: too many queries are waiting, or it waited too long.
         """
-        answer = self._ask(query, only_check=False)
-        assert isinstance(answer, Answer)
-        return answer
+        return _answer_in(self._ask(query, only_check=False))
+
+    async def answer(self, query: Query) -> Answer:
+        """Answer a query like ``run``, while the event loop sees to other things."""
+        for _ in range(_ATTEMPTS):
+            with self._asking(query, only_check=False) as exchange:
+                if not exchange.put(self._jobs):
+                    await asyncio.to_thread(self._put, exchange)
+                message = await self._awaited(exchange)
+            if message is not None:
+                return _answer_in(exchange.done(message))
+            await asyncio.to_thread(self._raise_cause, exchange)
+        raise EngineUnavailable(_KILLED)
 
     def stop(self, name: str) -> bool:
         """Stop the queries of a name, whichever of the forked processes asked them."""
@@ -172,51 +194,84 @@ class IsolatedEngine:
         self._board.close()
         self._held.close()
 
-    def _ask(self, query: Query, *, only_check: bool) -> wire.Message:
+    def _ask(self, query: Query, *, only_check: bool) -> wire.Done:
+        for _ in range(_ATTEMPTS):
+            with self._asking(query, only_check=only_check) as exchange:
+                self._put(exchange)
+                message = self._waited_for(exchange)
+            if message is not None:
+                return exchange.done(message)
+            self._raise_cause(exchange)
+        raise EngineUnavailable(_KILLED)
+
+    @contextmanager
+    def _asking(self, query: Query, *, only_check: bool) -> Iterator[Exchange]:
+        """Give what a query is asked by, if there is room for it."""
         self._loading.refuse_if_longer_than(self.limits.patience)
         seconds = min(query.seconds or self.limits.seconds, self.limits.most_seconds)
-        job = wire.Job(query, only_check, seconds, self.limits.memory)
+        number = os.getpid() << 32 | next(self._numbers)
         with self._place(), self._asks.known_as(query.names) as ask:
-            message = self._delivered(job, ask)
-        if isinstance(message, wire.Failed):
-            raise message.exception()
-        return message
+            exchange = Exchange(wire.Job(query, only_check, seconds, number), ask)
+            with exchange.connection:
+                yield exchange
 
-    def _delivered(self, job: wire.Job, ask: Ask) -> wire.Message:
-        """Have a job done, handing it over again if a query process died before taking it up."""
-        began = time.monotonic()
-        while not self._closing.is_set():
-            with self._connection(began + self.limits.patience) as connection:
-                ask.over(connection)
-                try:
-                    wire.send(connection, job)
-                    started = wire.receive(connection)
-                except TimeoutError:
-                    patience = self.limits.patience
-                    raise Overloaded(
-                        f"No query process was free within {patience:g} seconds."
-                    ) from None
-                except (EOFError, BrokenPipeError):
-                    ask.refuse_if_stopped()
-                    continue
-                assert isinstance(started, wire.Started)
-                queued = time.monotonic() - began
-                message = self._outcome(connection, job, started, ask)
-                return replace(message, waited=queued) if isinstance(message, Answer) else message
-        raise EngineUnavailable(_CLOSED)
+    def _put(self, exchange: Exchange) -> None:
+        """Put a job into the queue, as soon as there is room."""
+        deadline = time.monotonic() + self.limits.patience
+        while not exchange.put(self._jobs):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([], [self._jobs], [], left)[1]:
+                raise Overloaded("The queue of queries is full.")
 
-    def _outcome(
-        self, connection: socket.socket, job: wire.Job, started: wire.Started, ask: Ask
-    ) -> wire.Message:
-        began = time.monotonic()
-        connection.settimeout(job.seconds + _MARGIN)
+    def _waited_for(self, exchange: Exchange) -> wire.Message | None:
+        """Wait for what comes of a job; None: its process died."""
+        exchange.connection.settimeout(self.limits.patience)
+        while True:
+            try:
+                message = exchange.receive()
+            except TimeoutError:
+                exchange.connection.settimeout(self._time_left(exchange))
+            except EOFError:
+                return None
+            else:
+                if message is not None:
+                    return message
+
+    async def _awaited(self, exchange: Exchange) -> wire.Message | None:
+        """Wait like ``_waited_for``, while the event loop sees to other things."""
+        exchange.connection.setblocking(False)
+        loop = asyncio.get_running_loop()
+        outcome: asyncio.Future[wire.Message | None] = loop.create_future()
+        loop.add_reader(exchange.connection, _receive, exchange, outcome)
         try:
-            return wire.receive(connection)
-        except TimeoutError:
-            raise QueryTimeout(job.seconds) from None
-        except EOFError:
-            ask.refuse_if_stopped()
-            raise self._death(started, job.seconds, time.monotonic() - began) from None
+            left = self.limits.patience
+            while True:
+                late = loop.call_later(left, _time_out, outcome)
+                try:
+                    return await outcome
+                except TimeoutError:
+                    left = self._time_left(exchange)
+                    outcome = loop.create_future()
+                    loop.add_reader(exchange.connection, _receive, exchange, outcome)
+                finally:
+                    late.cancel()
+        finally:
+            loop.remove_reader(exchange.connection)
+
+    def _time_left(self, exchange: Exchange) -> float:
+        """Give for how many seconds an answer to a question may still come.
+
+        Raises:
+            Overloaded: nobody took it up in time.
+            QueryTimeout: it is overdue.
+        """
+        began = self._board.began(exchange.job.number)
+        if began is None:
+            raise Overloaded(f"No query process was free within {self.limits.patience:g} seconds.")
+        left = began + exchange.job.seconds + _MARGIN - time.monotonic()
+        if left <= 0:
+            raise QueryTimeout(exchange.job.seconds)
+        return left
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -229,43 +284,47 @@ class IsolatedEngine:
         finally:
             self._places.release()
 
-    @contextmanager
-    def _connection(self, deadline: float) -> Iterator[socket.socket]:
-        """Give a connection to the next query process that is free.
+    def _raise_cause(self, exchange: Exchange) -> None:
+        """Raise why the process died that had a job, unless it never began it.
 
         Raises:
-            Overloaded: none took it in time.
-            EngineUnavailable: the engine is closed.
+            EngineUnavailable: it did.
         """
-        left = deadline - time.monotonic()
-        mine, theirs = socket.socketpair()
-        with mine, theirs:
-            if left <= 0:
-                raise Overloaded("No query process could be had in time.")
-            mine.settimeout(left)
-            try:
-                socket.send_fds(self._jobs, [b"."], [theirs.fileno()])
-            except TimeoutError:
-                raise Overloaded("The queue of queries is full.") from None
-            except OSError:
-                if self._closing.is_set():
-                    raise EngineUnavailable(_CLOSED) from None
-                raise
-            theirs.close()
-            yield mine
-
-    def _death(self, started: wire.Started, seconds: float, lasted: float) -> EngineUnavailable:
-        """Say why a query process died."""
-        if lasted >= seconds:
-            return QueryTimeout(seconds)
-        killed_by, cause = self._board.death(started.slot, started.pid)
+        if self._closing.is_set():
+            raise EngineUnavailable(_CLOSED)
+        exchange.ask.refuse_if_stopped()
+        killed_by, cause = self._board.death(exchange.job.number)
         if cause is not Cause.NONE:
-            return _CAUSES[cause]()
+            raise _CAUSES[cause]()
         if killed_by == signal.SIGALRM:
-            return QueryTimeout(seconds)
+            raise QueryTimeout(exchange.job.seconds)
         if killed_by in (signal.SIGABRT, signal.SIGSEGV):
-            return MemoryLimitExceeded(self.limits.memory)
-        return EngineUnavailable("The query process was stopped.")
+            raise MemoryLimitExceeded(self.limits.memory)
+        if killed_by:
+            raise EngineUnavailable(_KILLED)
+
+
+def _answer_in(done: wire.Done) -> Answer:
+    assert done.answer is not None, "the query was not only parsed"
+    return done.answer
+
+
+def _receive(exchange: Exchange, outcome: asyncio.Future[wire.Message | None]) -> None:
+    """Receive what there is of a message, now that there is something."""
+    if outcome.done():
+        return
+    try:
+        message = exchange.receive()
+    except EOFError:
+        outcome.set_result(None)
+    else:
+        if message is not None:
+            outcome.set_result(message)
+
+
+def _time_out(outcome: asyncio.Future[wire.Message | None]) -> None:
+    if not outcome.done():
+        outcome.set_exception(TimeoutError())
 
 
 def _crowded() -> Overloaded:

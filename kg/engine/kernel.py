@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import sys
+from pathlib import Path
 
 SUPPORTED = sys.platform == "linux"
 """Whether this platform has all that is used here."""
@@ -19,6 +20,7 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
+_PAGE_BYTES = resource.getpagesize()
 
 
 def die_with_parent(parent: int) -> None:
@@ -37,9 +39,8 @@ def die_with_parent(parent: int) -> None:
 def limit_time(seconds: float) -> None:
     """Have this process killed after a time, whatever it is doing; 0 takes the limit away.
 
-    The signal keeps its default action, so that no code of this process has to run.
+    The signal has to have its default action, so that no code of this process has to run.
     """
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
@@ -54,31 +55,40 @@ def limit_memory(more: int) -> None:
 
 def address_space() -> int:
     """Give the size of the address space of this process, in bytes."""
-    descriptor = os.open("/proc/self/statm", os.O_RDONLY)
-    try:
-        pages = int(os.read(descriptor, 100).split()[0])
-    finally:
-        os.close(descriptor)
-    return pages * resource.getpagesize()
+    return _pages_in(Path("/proc/self/statm").read_bytes())
+
+
+class Growth:
+    """How much this process has grown; a process that is forked from it needs its own."""
+
+    def __init__(self) -> None:
+        self._descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        self._began_with = address_space()
+
+    def bytes(self) -> int:
+        """Give by how many bytes the address space has grown since this was made."""
+        return _pages_in(os.pread(self._descriptor, 100, 0)) - self._began_with
+
+
+def _pages_in(statm: bytes) -> int:
+    return int(statm[: statm.index(b" ")]) * _PAGE_BYTES
 
 
 def die_with_connection(connection: socket.socket) -> None:
     """Have this process killed when the other end of a connection is closed.
 
     The kernel sends SIGIO, whose default action is to end the process, when the state of the
-    connection changes. Take it back with ``outlive_connection`` before writing to it.
+    connection changes. The connection has to be one that waits. Take it back with ``outlive_connection`` before writing to it.
     """
     fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
-    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
-    fcntl.fcntl(connection, fcntl.F_SETFL, flags | os.O_ASYNC)
+    fcntl.fcntl(connection, fcntl.F_SETFL, os.O_ASYNC)
     if not connected(connection):
         os._exit(0)
 
 
 def outlive_connection(connection: socket.socket) -> None:
     """Take back ``die_with_connection``."""
-    flags = fcntl.fcntl(connection, fcntl.F_GETFL)
-    fcntl.fcntl(connection, fcntl.F_SETFL, flags & ~os.O_ASYNC)
+    fcntl.fcntl(connection, fcntl.F_SETFL, 0)
 
 
 def connected(connection: socket.socket) -> bool:

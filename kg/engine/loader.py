@@ -4,18 +4,23 @@ Run as `python -m kg.engine.loader` by the isolated engine. A single thread fork
 copies no lock that another thread holds. A query process answers one query at a time and many in
 its life; the kernel ends it when a query exceeds its limits, when whoever asked has gone, and when
 the loader ends.
+
+As many of them as there are processor cores take up queries, as more would only contend for the
+caches of the processor; half as many while queries are brief, when those who ask have as much to do.
+A query that takes longer than most lets another process begin.
 """
 
 from __future__ import annotations
 
+import fcntl
+import gc
 import logging
 import os
 import pickle
-import resource
 import signal
 import socket
 import sys
-from collections.abc import Callable
+import termios
 from typing import Final
 
 from kg.engine import kernel, wire
@@ -24,8 +29,17 @@ from kg.engine.errors import EngineError
 from kg.engine.inprocess import InProcessEngine
 from kg.engine.wire import Setup
 
-_TICK: Final = 0.1
+_TICK: Final = 0.02
 """Seconds between looks at the age of running queries."""
+
+_BRIEF: Final = 0.001
+"""Age in seconds from which a query takes longer than handing it over and sending its answer."""
+
+_SHORT: Final = 0.03
+"""Age in seconds from which a query does not keep others waiting."""
+
+_BRIEF_TICKS: Final = 10
+"""For how many looks all queries have to be brief to be taken for the rule."""
 
 _OLD: Final = 0.5
 """Age in seconds from which a query gives way to younger ones."""
@@ -54,18 +68,34 @@ def main() -> None:
     logging.getLogger("rdflib.term").setLevel(logging.ERROR)
     jobs = socket.socket(fileno=setup.jobs)
     board = Board(setup.slots, setup.board)
+    places = _Places(setup.active, board)
     kernel.forbid_network()
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    start = _starter(engine, jobs, board)
+    gc.freeze()  # so that collecting garbage does not copy the memory that is shared
+    loader = os.getpid()
+
+    def start(slot: int) -> int:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                kernel.die_with_parent(loader)
+                _QueryProcess(engine, jobs, board, slot, places).answer_jobs(setup.memory)
+            finally:
+                os._exit(0)
+        return pid
+
     running = {start(slot): slot for slot in range(board.slots)}
     while True:
         signal.sigtimedwait({signal.SIGCHLD}, _TICK)
         for pid, status in _ended():
             slot = running.pop(pid)
             board.died(slot, pid, status)
+            places.give_back(slot)
             running[start(slot)] = slot
         _lower_priority_of_old(running, board)
         _keep_room_for_young(board)
+        places.pass_on(waited_for=_unread(jobs.fileno()) > 0)
 
 
 def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
@@ -85,23 +115,6 @@ def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
     return engine
 
 
-def _starter(engine: InProcessEngine, jobs: socket.socket, board: Board) -> Callable[[int], int]:
-    """Give what forks a query process for a slot and tells its process identifier."""
-    loader = os.getpid()
-
-    def start(slot: int) -> int:
-        pid = os.fork()
-        if pid == 0:
-            try:
-                kernel.die_with_parent(loader)
-                _answer_jobs(engine, jobs, board, slot)
-            finally:
-                os._exit(0)
-        return pid
-
-    return start
-
-
 def _ended() -> list[tuple[int, int]]:
     """Reap the query processes that ended, with their statuses."""
     ended: list[tuple[int, int]] = []
@@ -113,6 +126,11 @@ def _ended() -> list[tuple[int, int]]:
         if pid == 0:
             return ended
         ended.append((pid, status))
+
+
+def _unread(descriptor: int) -> int:
+    """Give how many bytes wait to be read."""
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
 def _lower_priority_of_old(running: dict[int, int], board: Board) -> None:
@@ -136,67 +154,137 @@ def _keep_room_for_young(board: Board) -> None:
         board.kill(slot, Cause.CROWDED)
 
 
-def _answer_jobs(engine: InProcessEngine, jobs: socket.socket, board: Board, slot: int) -> None:
-    """Answer one job after the other until worn."""
-    began_with = kernel.address_space()
-    while True:
-        _, descriptors, _, _ = socket.recv_fds(jobs, 1, 1)
-        if not descriptors:
-            continue
-        with socket.socket(fileno=descriptors[0]) as connection:
-            connection.settimeout(_REQUEST_PATIENCE)
-            try:
-                job = wire.receive(connection)
-            except (EOFError, TimeoutError):
-                continue
-            assert isinstance(job, wire.Job)
-            _answer(engine, job, connection, board, slot)
-        worn = kernel.address_space() - began_with > _WORN
-        if worn or os.getpriority(os.PRIO_PROCESS, 0) > 0:
+class _Places:
+    """The places for processes that take up queries: bytes in a pipe, of which each takes one.
+
+    Args:
+        number: how many there are.
+        board: where is noted who has one.
+    """
+
+    def __init__(self, number: int, board: Board) -> None:
+        self._most = number
+        self._number = self._fewest = max(1, number // 2)
+        self._board = board
+        self._taking, self._giving = os.pipe()
+        self._differed = 0
+        self._brief_ticks = 0
+        os.write(self._giving, bytes(self._number))
+
+    def take(self, slot: int) -> None:
+        """Wait for a place, unless the process of a slot has one."""
+        if not self._board.is_active(slot):
+            os.read(self._taking, 1)
+            self._board.set_active(slot, active=True)
+
+    def give_back(self, slot: int) -> None:
+        """Give to others the place that the process of a slot has, if it has one."""
+        if self._board.is_active(slot):
+            self._board.set_active(slot, active=False)
+            os.write(self._giving, bytes(1))
+
+    def pass_on(self, *, waited_for: bool) -> None:
+        """Give to others the places of queries that are not short, if there are others."""
+        ages = [self._board.age(slot) for slot in range(self._board.slots)]
+        if waited_for:
+            for slot, age in enumerate(ages):
+                if age >= _SHORT:
+                    self.give_back(slot)
+        self._brief_ticks = 0 if max(ages) >= _BRIEF else self._brief_ticks + 1
+        self._number = self._fewest if self._brief_ticks >= _BRIEF_TICKS else self._most
+        self._mend()
+
+    def _mend(self) -> None:
+        """Have as many places as there should be, also if processes were killed that had one."""
+        active = [slot for slot in range(self._board.slots) if self._board.is_active(slot)]
+        difference = self._number - len(active) - _unread(self._taking)
+        lasting, self._differed = difference == self._differed, difference
+        if not lasting:  # somebody has taken a place and not yet noted it
             return
+        if difference > 0:
+            os.write(self._giving, bytes(difference))
+        for slot in active[: max(0, -difference)]:
+            self._board.set_active(slot, active=False)
 
 
-def _answer(
-    engine: InProcessEngine,
-    job: wire.Job,
-    connection: socket.socket,
-    board: Board,
-    slot: int,
-) -> None:
-    """Answer a job under its limits."""
-    connection.settimeout(None)
-    try:
-        wire.send(connection, wire.Started(slot, os.getpid()))
-        board.begin(slot, job.query.names)
-        kernel.limit_memory(job.memory)
+class _QueryProcess:
+    """A query process: answers one job after the other until it is worn.
+
+    Args:
+        engine: answers.
+        jobs: the queue of jobs.
+        board: where is noted what it is about.
+        slot: its place on the board.
+        places: what it needs one of to take up a job.
+    """
+
+    def __init__(
+        self,
+        engine: InProcessEngine,
+        jobs: socket.socket,
+        board: Board,
+        slot: int,
+        places: _Places,
+    ) -> None:
+        self._engine = engine
+        self._jobs = jobs
+        self._board = board
+        self._slot = slot
+        self._places = places
+
+    def answer_jobs(self, memory: int) -> None:
+        """Answer jobs.
+
+        Args:
+            memory: how many bytes the process may grow by.
+        """
+        queue = wire.Queue(self._jobs)
+        growth = kernel.Growth()
+        kernel.limit_memory(memory)
+        while growth.bytes() <= _WORN and os.getpriority(os.PRIO_PROCESS, 0) <= 0:
+            self._places.take(self._slot)
+            told, connection = queue.take()
+            with connection:
+                self._answer_over(connection, told)
+
+    def _answer_over(self, connection: socket.socket, told: memoryview) -> None:
+        try:
+            job = _followed(connection) if wire.follows(told) else wire.unpacked(told)
+            assert isinstance(job, wire.Job)
+            self._answer(job, connection)
+        except (EOFError, TimeoutError, ConnectionError):
+            pass  # whoever asked has gone; there is nobody to tell
+        except MemoryError:
+            os.abort()  # as the engine's own allocations do
+        finally:
+            self._board.end(self._slot)
+
+    def _answer(self, job: wire.Job, connection: socket.socket) -> None:
+        """Answer a job under its limits."""
+        began = self._board.begin(self._slot, job.number, job.query.names)
         kernel.limit_time(job.seconds)
         kernel.die_with_connection(connection)
-        message = _outcome(engine, job)
+        message = self._outcome(job, began)
         kernel.outlive_connection(connection)
         kernel.limit_time(0)
-        _unlimit_memory()
         wire.send(connection, message)
-    except ConnectionError:
-        pass  # whoever asked has gone; there is nobody to tell
-    finally:
-        board.end(slot)
+
+    def _outcome(self, job: wire.Job, began: float) -> wire.Message:
+        try:
+            if job.only_check:
+                self._engine.check(job.query.text)
+                return wire.Done(None, began)
+            return wire.Done(self._engine.run(job.query), began)
+        except EngineError as error:
+            return wire.Failed.of(error)
 
 
-def _outcome(engine: InProcessEngine, job: wire.Job) -> wire.Message:
-    try:
-        if job.only_check:
-            engine.check(job.query.text)
-            return None
-        return engine.run(job.query)
-    except EngineError as error:
-        return wire.Failed.of(error)
-    except MemoryError:
-        os.abort()  # as the engine's own allocations do
-
-
-def _unlimit_memory() -> None:
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+def _followed(connection: socket.socket) -> wire.Message:
+    """Receive a job that was too large for the queue."""
+    connection.settimeout(_REQUEST_PATIENCE)
+    job = wire.receive(connection)
+    connection.settimeout(None)
+    return job
 
 
 if __name__ == "__main__":

@@ -16,12 +16,16 @@ def stopped() -> QueryStopped:
 
 
 class Ask:
-    """A question on its way to whoever answers it."""
+    """A question on its way to whoever answers it.
+
+    Attributes:
+        is_stopped: whether it was stopped.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
-        self._stopped = False
+        self.is_stopped = False
 
     def over(self, connection: socket.socket) -> None:
         """Say which connection it takes now.
@@ -36,7 +40,7 @@ class Ask:
     def stop(self) -> None:
         """Stop it, and shut its connection down."""
         with self._lock:
-            self._stopped = True
+            self.is_stopped = True
             if self._connection is not None:
                 with suppress(OSError):  # it may have ended meanwhile
                     # The method of the class, as that of a TLS connection is not for other threads.
@@ -48,7 +52,7 @@ class Ask:
         Raises:
             QueryStopped: it was.
         """
-        if self._stopped:
+        if self.is_stopped:
             raise stopped()
 
 

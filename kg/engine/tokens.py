@@ -121,12 +121,19 @@ def first_word(text: str, *words: str) -> Token | None:
         text: the query.
         words: the keywords, in upper case.
     """
-    if not _standing_alone(words).search(text):
-        return None  # which spares most queries being split into tokens
+    # What is quick to find out spares most queries being split into tokens.
+    if not _has_letters(text, words) or not _standing_alone(words).search(text):
+        return None
     for match in _TERMINALS.finditer(text):  # a token is made of what is sought only
         if match.lastgroup == "word" and match.group().upper() in words:
             return Token(TokenKind.WORD, match.group(), match.start())
     return None
+
+
+def _has_letters(text: str, words: tuple[str, ...]) -> bool:
+    """Tell whether the letters of one of the keywords are anywhere in a text."""
+    capitals = text.upper()
+    return any([word in capitals for word in words])  # noqa: C419 - half the time of a generator
 
 
 @lru_cache(maxsize=32)
@@ -219,7 +226,7 @@ def without_service_in_names(text: str) -> str:
 
 def _rewritten(text: str, rewrite: Callable[[Token, Mapping[str, str]], str]) -> str:
     """Rewrite the tokens of a query that has the letters of SERVICE, given its namespaces."""
-    if not _SERVICE.search(text):
+    if not _has_letters(text, ("SERVICE",)):
         return text
     namespaces = _namespaces(text)
     written = []

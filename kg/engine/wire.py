@@ -1,21 +1,41 @@
-"""What the engine and its query processes say to each other: pickled messages behind their length."""
+"""What the engine and its processes say to each other: pickled messages behind their lengths.
+
+Both ends are processes of this service, so unpickling is safe.
+"""
 
 from __future__ import annotations
 
 import pickle
 import socket
 import struct
+import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
 from kg.engine.data import Contents, Data
 from kg.engine.errors import EngineError
+from kg.engine.formats import Format, ResultKind, named
 from kg.engine.interface import Answer, FunctionsOf, Query
-from kg.engine.spool import SpooledFile
+from kg.engine.spool import Content, SpooledFile
 
-_LENGTH: Final = struct.Struct("!Q")
-_PIECE: Final = 1 << 20
+_LENGTHS: Final = struct.Struct("=IQ")
+"""Of a message without content, and of the content."""
+
+MOST_AT_ONCE: Final = 60_000
+"""Bytes of a job that goes through the queue; of a larger one the queue has only TO_FOLLOW."""
+
+TO_FOLLOW: Final = b"."
+
+_FIRST_PIECE: Final = 4096
+"""Bytes that are received at first, which is all of most messages; much more takes time to allocate."""
+
+_JOINED: Final = 64 << 10
+"""Bytes of content up to which it is sent in one piece with what comes before."""
+
+_ROOM: Final = socket.CMSG_SPACE(4)
+"""Bytes of ancillary data that hold a file descriptor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +48,8 @@ class Setup:
         board, slots: descriptor of the board, and how many slots it has.
         data: what to load.
         version, prefixes, functions: see ``IsolatedEngine``.
+        memory: how many bytes a query process may grow by.
+        active: how many query processes may be about short queries at a time.
         report: descriptor of a connection on which it says how the loading went.
         expected: the version that the data must have; None: any.
     """
@@ -40,6 +62,8 @@ class Setup:
     version: str | None
     prefixes: Mapping[str, str]
     functions: FunctionsOf | None
+    memory: int
+    active: int
     report: int = -1
     expected: str | None = None
 
@@ -64,26 +88,97 @@ class Job:
         query: the query.
         only_check: whether to parse it only.
         seconds: how long it may run.
-        memory: how many bytes the process may grow by.
+        number: no other job of this engine has it.
     """
 
     query: Query
     only_check: bool
     seconds: float
-    memory: int
+    number: int
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel in few pieces, as taking each of them apart takes longer than a short query."""
+        query = self.query
+        formats = _names(tuple(map(query.formats.get, ResultKind)))
+        asked = (query.text, query.bindings, query.default_graphs, query.named_graphs)
+        rest = (query.base_iri, None, query.max_bytes, query.names)
+        return _job, (asked, formats, rest, (self.only_check, self.seconds, self.number))
+
+
+def _job(
+    asked: tuple[Any, ...],
+    formats: tuple[str | None, ...],
+    rest: tuple[Any, ...],
+    job: tuple[Any, ...],
+) -> Job:
+    arguments = (*asked, _formats(formats), *rest)
+    return Job(Query(*arguments), *job)
+
+
+@lru_cache(maxsize=256)
+def _names(formats: tuple[Format | None, ...]) -> tuple[str | None, ...]:
+    return tuple(each.name if each else None for each in formats)
+
+
+@lru_cache(maxsize=256)
+def _formats(names: tuple[str | None, ...]) -> Mapping[ResultKind, Format | None]:
+    return {
+        kind: named(name) if name else None for kind, name in zip(ResultKind, names, strict=True)
+    }
 
 
 @dataclass(frozen=True, slots=True)
-class Started:
-    """A query process has taken up a job.
+class Done:
+    """A job was done.
 
     Attributes:
-        slot: its place on the board.
-        pid: its process identifier.
+        answer: its answer; None if the query was only parsed.
+        began: when, on the monotonic clock.
     """
 
-    slot: int
-    pid: int
+    answer: Answer | None
+    began: float
+
+    def told(self) -> _Told:
+        """Give it in few pieces, without the content of the answer."""
+        answer = self.answer
+        if answer is None:
+            return _Told(self.began)
+        kind, name = answer.kind.value, answer.format.name
+        return _Told(self.began, kind, name, answer.version, answer.repeatable, answer.seconds)
+
+
+class _Told(NamedTuple):
+    """What travels of a job that was done, beside the content of the answer."""
+
+    began: float
+    kind: str = ""
+    format: str = ""
+    version: str = ""
+    repeatable: bool = True
+    seconds: float = 0.0
+
+    def done(self, content: Content, asked: float) -> Done:
+        """Give what was done.
+
+        Args:
+            content: of the answer.
+            asked: when the job was put, on the monotonic clock.
+        """
+        if not self.kind:
+            return Done(None, self.began)
+        return Done(
+            Answer(
+                ResultKind(self.kind),
+                named(self.format),
+                content,
+                self.version,
+                self.repeatable,
+                self.seconds,
+                self.began - asked,
+            ),
+            self.began,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,61 +208,146 @@ class Failed:
         return error
 
 
-Message = Loaded | Job | Started | Failed | Answer | None
+def follows(told: memoryview) -> bool:
+    """Tell whether the queue has no more of a job than that it follows over the connection."""
+    return len(told) == len(TO_FOLLOW)
+
+
+Ancillary = list[tuple[int, int, bytes]]
+Message = Loaded | Job | Done | Failed
+
+
+def packed(message: Message) -> bytes:
+    """Give a message as it travels, without the content of an answer."""
+    told = tuple(message.told()) if isinstance(message, Done) else message
+    return pickle.dumps(told, protocol=pickle.HIGHEST_PROTOCOL)
+
+
+def unpacked(message: bytes | memoryview, content: Content = b"", asked: float = 0.0) -> Message:
+    """Give the message that ``packed`` made this of.
+
+    Args:
+        message: as it travelled.
+        content: of the answer, if it is one.
+        asked: when the job was put that it answers, on the monotonic clock.
+    """
+    unpickled: Any = pickle.loads(message)  # noqa: S301 - see above
+    if isinstance(unpickled, tuple):
+        return _Told(*unpickled).done(content, asked)
+    told: Message = unpickled
+    return told
 
 
 def send(connection: socket.socket, message: Message) -> None:
-    """Send a message wholly; a file in it is handed over, not copied."""
+    """Send a message wholly, the content of an answer with it; a file is handed over, not copied."""
+    content: bytes = b""
     descriptors = []
-    if isinstance(message, Answer) and isinstance(message.content, SpooledFile):
-        descriptors = [message.content.descriptor]
-        message = replace(message, content=b"")
-    content = pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
-    head = _LENGTH.pack(len(content))
+    if isinstance(message, Done) and message.answer is not None:
+        if isinstance(message.answer.content, SpooledFile):
+            descriptors = [message.answer.content.descriptor]
+        else:
+            content = message.answer.content
+    told = packed(message)
+    head = _LENGTHS.pack(len(told), len(content)) + told
     if descriptors:
         socket.send_fds(connection, [head], descriptors)
-        head = b""
-    connection.sendall(head + content)
+    elif len(content) <= _JOINED:
+        connection.sendall(head + content)
+    else:
+        connection.sendall(head)
+        connection.sendall(content)
+
+
+class Incoming:
+    """A message on its way in.
+
+    Args:
+        connection: where it comes from.
+        asked: when the job was put that it answers, on the monotonic clock.
+    """
+
+    def __init__(self, connection: socket.socket, asked: float = 0.0) -> None:
+        self._connection = connection
+        self._asked = asked
+        self._received = bytearray()
+        self._filled = 0
+        self._total = 0
+        self._descriptors: list[int] = []
+
+    def receive(self) -> Message | None:
+        """Receive what is there or comes next; give the message if it is complete.
+
+        Raises:
+            EOFError: the other end was closed before the message was complete.
+            TimeoutError: the connection has a time limit, and it passed.
+            BlockingIOError: the connection does not wait, and nothing is there.
+        """
+        try:
+            if self._total:
+                view = memoryview(self._received)[self._filled :]
+                count = self._connection.recv_into(view)
+                self._filled += count
+            else:
+                count = self._begin()
+        except ConnectionError as error:
+            raise EOFError from error
+        if not count:
+            raise EOFError
+        return self._message() if self._total and self._filled == self._total else None
+
+    def _begin(self) -> int:
+        piece, ancillary, _, _ = self._connection.recvmsg(_FIRST_PIECE, _ROOM)
+        self._descriptors += descriptors_in(ancillary)
+        self._received += piece
+        self._filled = len(self._received)
+        if self._filled >= _LENGTHS.size:
+            self._total = _LENGTHS.size + sum(_LENGTHS.unpack_from(self._received))
+            self._received.extend(bytes(self._total - self._filled))
+        return len(piece)
+
+    def _message(self) -> Message:
+        told, _ = _LENGTHS.unpack_from(self._received)
+        received = memoryview(self._received)
+        end = _LENGTHS.size + told
+        content: Content = bytes(received[end:])
+        if self._descriptors:
+            content = SpooledFile(self._descriptors[0])
+        return unpacked(received[_LENGTHS.size : end], content, self._asked)
+
+
+def descriptors_in(ancillary: Ancillary) -> list[int]:
+    """Give the descriptors of the files that are handed over in ancillary data."""
+    return [int.from_bytes(data, sys.byteorder) for _, _, data in ancillary]
+
+
+class Queue:
+    """The end of the queue of jobs where they are taken out.
+
+    Args:
+        jobs: the socket.
+    """
+
+    def __init__(self, jobs: socket.socket) -> None:
+        self._jobs = jobs
+        self._buffer = bytearray(MOST_AT_ONCE)
+
+    def take(self) -> tuple[memoryview, socket.socket]:
+        """Wait for a job; give what the queue has of it, and the connection to whoever asks."""
+        while True:
+            length, ancillary, _, _ = self._jobs.recvmsg_into([self._buffer], _ROOM)
+            for descriptor in descriptors_in(ancillary):
+                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor)
+                return memoryview(self._buffer)[:length], connection
 
 
 def receive(connection: socket.socket) -> Message:
     """Receive a message wholly.
 
-    Both ends are processes of this service, so unpickling is safe.
-
     Raises:
         EOFError: the other end was closed before the message was complete.
         TimeoutError: the connection has a time limit, and it passed.
     """
-    head, descriptors = _head(connection)
-    (length,) = _LENGTH.unpack(head)
-    message: Message = pickle.loads(_exactly(connection, length))  # noqa: S301 - see above
-    if descriptors and isinstance(message, Answer):
-        return replace(message, content=SpooledFile(descriptors[0]))
+    incoming = Incoming(connection)
+    while (message := incoming.receive()) is None:
+        pass
     return message
-
-
-def _head(connection: socket.socket) -> tuple[bytes, list[int]]:
-    """Receive the length of a message, and the file that comes with it if there is one."""
-    try:
-        head, descriptors, _, _ = socket.recv_fds(connection, _LENGTH.size, 1)
-    except ConnectionError as error:
-        raise EOFError from error
-    if not head:
-        raise EOFError
-    return head + _exactly(connection, _LENGTH.size - len(head)), descriptors
-
-
-def _exactly(connection: socket.socket, length: int) -> bytearray:
-    content = bytearray(length)
-    view = memoryview(content)
-    filled = 0
-    while filled < length:
-        try:
-            count = connection.recv_into(view[filled : filled + _PIECE])
-        except ConnectionError as error:
-            raise EOFError from error
-        if count == 0:
-            raise EOFError
-        filled += count
-    return content

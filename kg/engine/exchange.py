@@ -1,0 +1,66 @@
+"""One question to a query process, from the queue to the answer."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Final
+
+from kg.engine import wire
+from kg.engine.stopping import Ask
+
+
+class Exchange:
+    """A job, and the connection over which its outcome comes.
+
+    Args:
+        job: the job.
+        ask: by which it can be stopped.
+
+    Attributes:
+        connection: to the query process; whoever has this closes it.
+    """
+
+    def __init__(self, job: wire.Job, ask: Ask) -> None:
+        self.job: Final = job
+        self.ask: Final = ask
+        self.connection, self._theirs = socket.socketpair()
+        self._incoming = wire.Incoming(self.connection, time.monotonic())
+        ask.over(self.connection)
+
+    def put(self, jobs: socket.socket) -> bool:
+        """Put the job into the queue of jobs, unless that is full.
+
+        Returns:
+            Whether it is there.
+
+        Raises:
+            QueryStopped: it was stopped meanwhile.
+        """
+        told = wire.packed(self.job)
+        follows = len(told) > wire.MOST_AT_ONCE
+        try:
+            queued = wire.TO_FOLLOW if follows else told
+            socket.send_fds(jobs, [queued], [self._theirs.fileno()])
+        except BlockingIOError:
+            self.ask.refuse_if_stopped()
+            return False
+        self._theirs.close()
+        if follows:
+            wire.send(self.connection, self.job)
+        return True
+
+    def receive(self) -> wire.Message | None:
+        """Receive what is there or comes next; see ``wire.Incoming.receive``."""
+        return self._incoming.receive()
+
+    def done(self, message: wire.Message) -> wire.Done:
+        """Give the outcome that a message tells.
+
+        Raises:
+            EngineError: the message tells of it.
+        """
+        if isinstance(message, wire.Failed):
+            raise message.exception()
+        assert isinstance(message, wire.Done)
+        return message
