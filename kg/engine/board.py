@@ -56,6 +56,12 @@ class Board:
         self._memory.close()
         os.close(self.descriptor)
 
+    def clear(self) -> None:
+        """Forget what processes were about that are no more."""
+        for slot in range(self.slots):
+            self.end(slot)
+            self.set_active(slot, active=False)
+
     def begin(self, slot: int, number: int, names: Iterable[str] = ()) -> float:
         """Note that this process begins a job, whose query goes by some names.
 

@@ -293,14 +293,16 @@ class IsolatedEngine:
         if self._closing.is_set():
             raise EngineUnavailable(_CLOSED)
         exchange.ask.refuse_if_stopped()
+        has_begun = self._board.began(exchange.job.number) is not None
         killed_by, cause = self._board.death(exchange.job.number)
         if cause is not Cause.NONE:
-            raise _CAUSES[cause]()
+            reason = _CAUSES[cause]
+            raise reason()
         if killed_by == signal.SIGALRM:
             raise QueryTimeout(exchange.job.seconds)
         if killed_by in (signal.SIGABRT, signal.SIGSEGV):
             raise MemoryLimitExceeded(self.limits.memory)
-        if killed_by:
+        if killed_by or has_begun:
             raise EngineUnavailable(_KILLED)
 
 

@@ -68,6 +68,7 @@ def main() -> None:
     logging.getLogger("rdflib.term").setLevel(logging.ERROR)
     jobs = socket.socket(fileno=setup.jobs)
     board = Board(setup.slots, setup.board)
+    board.clear()
     places = _Places(setup.active, board)
     kernel.forbid_network()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
