@@ -7,6 +7,7 @@ import time
 from typing import Final
 
 from kg.engine import wire
+from kg.engine.errors import QueryStopped
 from kg.engine.stopping import Ask
 
 
@@ -18,7 +19,10 @@ class Exchange:
         ask: by which it can be stopped.
 
     Attributes:
-        connection: to the query process; whoever has this closes it.
+        connection: to the query process.
+
+    Raises:
+        QueryStopped: it was stopped already.
     """
 
     def __init__(self, job: wire.Job, ask: Ask) -> None:
@@ -26,7 +30,16 @@ class Exchange:
         self.ask: Final = ask
         self.connection, self._theirs = socket.socketpair()
         self._incoming = wire.Incoming(self.connection, time.monotonic())
-        ask.over(self.connection)
+        try:
+            ask.over(self.connection)
+        except QueryStopped:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection, which ends the job if it is not done."""
+        self.connection.close()
+        self._theirs.close()
 
     def put(self, jobs: socket.socket) -> bool:
         """Put the job into the queue of jobs, unless that is full.

@@ -18,7 +18,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
@@ -212,7 +212,7 @@ class IsolatedEngine:
         number = os.getpid() << 32 | next(self._numbers)
         with self._place(), self._asks.known_as(query.names) as ask:
             exchange = Exchange(wire.Job(query, only_check, seconds, number), ask)
-            with exchange.connection:
+            with closing(exchange):
                 yield exchange
 
     def _put(self, exchange: Exchange) -> None:

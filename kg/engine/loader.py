@@ -261,7 +261,9 @@ class _QueryProcess:
             self._board.end(self._slot)
 
     def _answer(self, job: wire.Job, connection: socket.socket) -> None:
-        """Answer a job under its limits."""
+        """Answer a job under its limits, if anybody still waits for it."""
+        if not kernel.connected(connection):
+            return
         began = self._board.begin(self._slot, job.number, job.query.names)
         kernel.limit_time(job.seconds)
         kernel.die_with_connection(connection)
