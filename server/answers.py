@@ -146,12 +146,12 @@ def respond(
     Raises:
         EngineError: the question is not answered.
     """
-    etag = _etag(service.graph.version, question, choice)
+    etag = etag_of(service.graph.version, question, choice)
     known = None if HTML in choice.values() else http.not_modified(etag)
     if known is not None:
         return known
     engine = service.graph.whole if question.of_whole else service.graph.engine
-    answer = engine.run(_query(service, question, choice))
+    answer = engine.run(query_for(service, question, choice, http.query_names()))
     http.timed("queue", answer.waited)
     http.timed("run", answer.seconds)
     representation = choice[answer.kind]
@@ -162,7 +162,17 @@ def respond(
     return http.reply(answer.content, representation, etag=etag, cache=cache)
 
 
-def _query(service: Service, question: Question, choice: Choice) -> Query:
+def query_for(
+    service: Service, question: Question, choice: Choice, names: tuple[str, ...]
+) -> Query:
+    """Give what the engine is asked for a question.
+
+    Args:
+        service: whose limits hold.
+        question: the question.
+        choice: the representation for each kind of result.
+        names: by which the query can be stopped.
+    """
     most = service.settings.max_result_bytes
     return Query(
         text=question.text,
@@ -173,7 +183,7 @@ def _query(service: Service, question: Question, choice: Choice) -> Query:
         base_iri=BASE,
         seconds=question.seconds,
         max_bytes=min(most, _PAGE_BYTES) if HTML in choice.values() else most,
-        names=http.query_names(),
+        names=names,
     )
 
 
@@ -183,7 +193,7 @@ def _carrier(kind: ResultKind, representation: Representation | None) -> Format 
     return _CARRIERS[kind] if representation == HTML else representation.format
 
 
-def _etag(data_version: str, question: Question, choice: Choice) -> str:
+def etag_of(data_version: str, question: Question, choice: Choice) -> str:
     """Give the entity tag, which is known before the query is run: it is its identity."""
     bindings = sorted((name, canonical(term)) for name, term in question.bindings.items())
     names = [offer.name if offer else "" for offer in (choice[kind] for kind in ResultKind)]

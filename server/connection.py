@@ -149,12 +149,20 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserInvalidMethodError:
             self._refuse(UnknownMethod("The request has a method that is not known."))
         except httptools.HttpParserError as error:
-            self._refuse(MalformedRequest(f"The request is not HTTP/1.1: {_reason(error)}."))
+            self._refuse(_malformed(error))
         if self._reading_since is not None and not self._head_read:
             self._head_bytes += len(data)
             if self._head_bytes > _MAX_HEAD_BYTES:
                 self._refuse(_head_too_large())
         self._hand_over()
+
+    def eof_received(self) -> bool:
+        """Take note that the client sends no more; it has gone unless it breaks off a request."""
+        if self._reading_since is None or self._ended:
+            return False
+        self._refuse(MalformedRequest("The request breaks off."))
+        self._hand_over()
+        return True
 
     def pause_writing(self) -> None:
         """Note that the client reads more slowly than it is sent to."""
@@ -391,8 +399,10 @@ def _head_too_large() -> HeadTooLarge:
     )
 
 
-def _reason(error: httptools.HttpParserError) -> str:
-    return str(error).rstrip(".").lower() or "it does not parse"
+def _malformed(error: httptools.HttpParserError) -> MalformedRequest:
+    reason = str(error).rstrip(".").lower() or "it does not parse"
+    hint = "Write what is not ASCII percent-encoded in UTF-8." if " in url" in reason else None
+    return MalformedRequest(f"The request is not HTTP/1.1: {reason}.", hint=hint)
 
 
 @lru_cache(maxsize=256)

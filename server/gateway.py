@@ -1,4 +1,4 @@
-"""The app behind connections: what is in the cache is answered at once, the rest in threads."""
+"""The app behind connections: what needs neither it nor a thread is answered at once."""
 
 from __future__ import annotations
 
@@ -7,20 +7,30 @@ import itertools
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from kg.engine import Overloaded
+from kg.engine import EngineError, Overloaded
 from server.http import REFUSAL, REQUEST_NAME
 from server.wsgi import LARGE, Said, close, length_of, whole
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-    from server.cache import Cache
+    from server.cache import Begun, Cache
     from server.connection import Connection
+    from server.express import Express
+
+_Request = TypeVar("_Request")
 
 _SWEEP_SECONDS: Final = 1.0
 """Time between looks for connections that take too long."""
+
+_LONG: Final = 20_000
+"""Bytes of a request from which reading it takes so long that others should not wait for it."""
+
+_LARGE_TO_COMPRESS: Final = 256 << 10
+"""Bytes of an answer from which compressing it takes so long."""
 
 
 class Gateway:
@@ -29,7 +39,8 @@ class Gateway:
     Args:
         cache: the application, a cache before another, which gets a name for each request.
         stop: is called with the name of a request whose client has gone.
-        threads: how many requests are answered at a time; more are refused.
+        express: answers what needs neither the application nor a thread; None: all does.
+        threads: how many requests are answered in threads at a time; more are refused.
         max_body_bytes: how much of a body is read; the app refuses what is longer.
         body_seconds: how long a client may take to send a body.
 
@@ -41,6 +52,7 @@ class Gateway:
         self,
         cache: Cache,
         stop: Callable[[str], object],
+        express: Express | None,
         *,
         threads: int,
         max_body_bytes: int,
@@ -51,7 +63,9 @@ class Gateway:
         self.connections: set[Connection] = set()
         self._cache = cache
         self._stop = stop
+        self._express = express
         self._threads = threads
+        self._busy = 0
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._numbers = itertools.count()
         self._running: dict[Connection, tuple[str, asyncio.Task[None]]] = {}
@@ -103,22 +117,63 @@ class Gateway:
             raise
 
     async def _said(self, environ: WSGIEnvironment) -> Said:
-        if len(self._running) > self._threads:
+        if self._express is None or REFUSAL in environ or _is_long(environ):
+            return await self._in_turn(environ, self._cache.asked, environ)
+        begun = self._cache.begun(environ)
+        if isinstance(begun, Said):
+            return begun
+        if begun is None or not begun.leads:
+            if begun is not None:
+                self._cache.left(begun)
+            return await self._in_turn(environ, self._cache.asked, environ)
+        said = await self._led(begun, self._express)
+        if said is None:
+            return await self._in_turn(begun.environ, self._cache.lead, begun)
+        if length_of(said.headers) < _LARGE_TO_COMPRESS:
+            return self._cache.landed(begun, said)
+        return await self._in_turn(begun.environ, partial(self._cache.landed, said=said), begun)
+
+    async def _led(self, begun: Begun, express: Express) -> Said | None:
+        """Answer a request without the app; None: the app has to."""
+        try:
+            return await express.said(begun.environ, begun.question)
+        except EngineError as error:
+            begun.environ[REFUSAL] = error
+            return None
+        except BaseException:
+            self._cache.given_up(begun)
+            raise
+
+    async def _in_turn(
+        self, environ: WSGIEnvironment, answer: Callable[[_Request], Said], request: _Request
+    ) -> Said:
+        """Have a request answered in a thread, if there is one left."""
+        if self._busy >= self._threads:
             environ[REFUSAL] = Overloaded(
                 "More requests are being answered than there is room for."
             )
-            return self._in_thread(environ)
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._in_thread, environ)
-
-    def _in_thread(self, environ: WSGIEnvironment) -> Said:
-        said = self._cache.asked(environ)
-        if length_of(said.headers) >= LARGE:
-            return said
-        return said._replace(body=[whole(said.body)])
+            return _whole_if_small(answer, request)
+        self._busy += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._pool, _whole_if_small, answer, request)
+        finally:
+            self._busy -= 1
 
     async def _stream(self, said: Said, connection: Connection) -> None:
         try:
             await connection.stream(said)
         finally:
             close(said.body)
+
+
+def _is_long(environ: WSGIEnvironment) -> bool:
+    in_body: int = environ["wsgi.input"].getbuffer().nbytes
+    return len(environ["QUERY_STRING"]) + in_body >= _LONG
+
+
+def _whole_if_small(answer: Callable[[_Request], Said], request: _Request) -> Said:
+    said = answer(request)
+    if length_of(said.headers) >= LARGE:
+        return said
+    return said._replace(body=[whole(said.body)])

@@ -6,15 +6,21 @@ import hashlib
 import re
 import secrets
 import time
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, g, request
+from werkzeug.exceptions import PreconditionFailed
+from werkzeug.sansio.utils import get_host
 
 from kg.engine.spool import Content, SpooledFile
 from server.errors import MalformedHeader, UrlTooLong
 from server.service import current_service
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
     from server.negotiation import Representation
 
 CACHEABLE: Final = "public, max-age=60, stale-while-revalidate=600"
@@ -53,7 +59,7 @@ _EVERY_RESPONSE: Final = {
 }
 _CONDITIONS: Final = frozenset(
     f"HTTP_{name}"
-    for name in ("IF_NONE_MATCH", "IF_MATCH", "IF_MODIFIED_SINCE", "IF_UNMODIFIED_SINCE", "RANGE")
+    for name in ("IF_NONE_MATCH", "IF_MODIFIED_SINCE", "IF_UNMODIFIED_SINCE", "RANGE")
 )
 _QUERY_ID: Final = re.compile(r"[A-Za-z0-9._~:-]{1,64}")
 
@@ -99,9 +105,19 @@ def reply(
     _describe(response, cache=cache, negotiated=negotiated)
     if cache != UNCACHEABLE:
         response.set_etag(etag or digest(response.get_data()))
+        _check_condition(response)
         if not _CONDITIONS.isdisjoint(request.environ):
             response.make_conditional(request)
     return response
+
+
+def _check_condition(response: Response) -> None:
+    """Refuse to answer if the client wants another entity; what is no condition is none."""
+    wanted = request.if_match
+    tag, _ = response.get_etag()
+    if wanted and not (wanted.star_tag or wanted.is_strong(tag or "")):
+        raise PreconditionFailed("The entity has none of the tags in If-Match.")
+    request.environ.pop("HTTP_IF_MATCH", None)
 
 
 def _response(body: Content | str, content_type: str) -> Response:
@@ -196,7 +212,50 @@ def _finish(response: Response) -> Response:
     response.headers["Dataset-Version"] = current_service().graph.version
     response.headers["X-Query-Id"] = g.query_id
     timings = {**g.timings, "total": time.perf_counter() - g.began}
-    response.headers["Server-Timing"] = ", ".join(
-        f"{name};dur={seconds * 1000:.2f}" for name, seconds in timings.items()
-    )
+    response.headers["Server-Timing"] = server_timing(timings)
     return response
+
+
+def server_timing(timings: Mapping[str, float]) -> str:
+    """Give the value of Server-Timing for parts of the work, in seconds."""
+    return ", ".join([f"{name};dur={seconds * 1000:.2f}" for name, seconds in timings.items()])
+
+
+def headers_of_answer(
+    content: Content, representation: Representation, *, etag: str, cache: str, version: str
+) -> list[tuple[str, str]]:
+    """Give the headers that ``reply`` and the app give an answer, but those of one request alone.
+
+    Args:
+        content: the whole of it.
+        representation: what it is.
+        etag: strong entity tag, without quotes.
+        cache: the value of Cache-Control; with UNCACHEABLE there is no entity tag.
+        version: the version of the data.
+    """
+    headers = [
+        ("Content-Type", representation.content_type),
+        ("Content-Length", str(len(content))),
+        ("Cache-Control", cache),
+        ("Vary", "Accept"),
+        *_EVERY_RESPONSE.items(),
+        ("Dataset-Version", version),
+    ]
+    return headers if cache == UNCACHEABLE else [*headers, ("ETag", f'"{etag}"')]
+
+
+def is_plain(environ: WSGIEnvironment, *, any_host: bool) -> bool:
+    """Tell whether a request has no condition, and a legal host.
+
+    Args:
+        environ: the request.
+        any_host: whether the host makes no difference.
+    """
+    if not _CONDITIONS.isdisjoint(environ):
+        return False
+    return any_host or bool(_host(environ["wsgi.url_scheme"], environ.get("HTTP_HOST")))
+
+
+@lru_cache(maxsize=256)
+def _host(scheme: str, header: str | None) -> str:
+    return get_host(scheme, header)

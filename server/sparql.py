@@ -149,16 +149,39 @@ def endpoint() -> Response:
     if request.method in ("GET", "HEAD") and all(name in FORMAT_PARAMETERS for name, _ in in_url):
         return _description(service, parameters)
     text = _text(parameters, body, service.settings.max_query_bytes)
-    _check_version(parameters.at_most_once("version") or body.version)
-    question = Question(
-        text,
-        default_graphs=_graphs(parameters, "default-graph-uri", "named-graph-uri"),
-        named_graphs=_graphs(parameters, "named-graph-uri", "default-graph-uri"),
-        seconds=_seconds(parameters),
+    prefer = request.headers.get("Prefer", "")
+    question = _question(
+        parameters, text, prefer, parameters.at_most_once("version") or body.version
     )
     accept = request.headers.get("Accept")
     choice = answers.chosen_for(accept, answers.result_format(parameters))
     return answers.respond(service, question, choice, lambda table: _page(service, text, table))
+
+
+def question_in(parameters: Parameters, prefer: str, most_bytes: int) -> Question:
+    """Give the question that the parameters of a query operation put, wherever they stand.
+
+    Args:
+        parameters: of the URL, and of the body if there is one.
+        prefer: the value of the Prefer header.
+        most_bytes: the limit of the text.
+
+    Raises:
+        RequestError: they put none.
+    """
+    parameters.refuse_others(_ALLOWED)
+    text = _text(parameters, _Body(Parameters(())), most_bytes)
+    return _question(parameters, text, prefer, parameters.at_most_once("version"))
+
+
+def _question(parameters: Parameters, text: str, prefer: str, version: str | None) -> Question:
+    _check_version(version)
+    return Question(
+        text,
+        default_graphs=_graphs(parameters, "default-graph-uri", "named-graph-uri"),
+        named_graphs=_graphs(parameters, "named-graph-uri", "default-graph-uri"),
+        seconds=_seconds(parameters, prefer),
+    )
 
 
 @blueprint.get("/.well-known/void")
@@ -231,10 +254,10 @@ def _text(parameters: Parameters, body: _Body, limit: int) -> str:
     return text
 
 
-def _seconds(parameters: Parameters) -> float | None:
+def _seconds(parameters: Parameters, prefer: str) -> float | None:
     """Give the time that the client allows: `timeout`, or `Prefer: wait` (RFC 7240)."""
     given = parameters.at_most_once("timeout")
-    wait = _WAIT.search(request.headers.get("Prefer", ""))
+    wait = _WAIT.search(prefer)
     if given is None:
         return float(wait[1]) if wait and int(wait[1]) else None
     if not re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", given) or float(given) == 0:

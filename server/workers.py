@@ -27,6 +27,7 @@ from server import config
 from server.app import create_app
 from server.cache import Cache
 from server.connection import Connection
+from server.express import Express
 from server.gateway import Gateway
 from server.service import service_of
 
@@ -134,9 +135,11 @@ async def _accept(
     app: Flask, cache: Cache, values: config.Settings, listener: socket.socket
 ) -> None:
     """Answer requests until the process is told to end."""
+    service = service_of(app)
     gateway = Gateway(
         cache,
-        service_of(app).graph.engine.stop,
+        service.graph.engine.stop,
+        Express.of(service),
         threads=_SPARE_THREADS + values.query_queue,
         max_body_bytes=values.max_body_bytes,
     )

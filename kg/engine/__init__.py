@@ -37,7 +37,7 @@ from kg.engine.formats import (
     ResultKind,
     formats_for,
 )
-from kg.engine.interface import Answer, Engine, ExtensionFunction, Query, Term
+from kg.engine.interface import Answer, AsyncEngine, Engine, ExtensionFunction, Query, Term
 
 __all__ = [
     "CSV",
@@ -53,6 +53,7 @@ __all__ = [
     "TURTLE",
     "XML",
     "Answer",
+    "AsyncEngine",
     "BindingError",
     "DataError",
     "Engine",

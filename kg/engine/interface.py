@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from rdflib import Literal, URIRef
 
@@ -134,4 +134,13 @@ class Engine(Protocol):
             QueryError: the query cannot be answered as it is asked.
             EngineUnavailable: the engine could not finish.
         """
+        ...
+
+
+@runtime_checkable
+class AsyncEngine(Engine, Protocol):
+    """An engine that can be asked from an event loop."""
+
+    async def answer(self, query: Query) -> Answer:
+        """Answer a query like ``run``, while the event loop sees to other things."""
         ...

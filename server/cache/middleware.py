@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server.cache.codings import Preference, preferred
 from server.cache.entries import (
@@ -131,6 +131,33 @@ class _Flight:
         return self.response if same else None
 
 
+class Begun(NamedTuple):
+    """A request whose answer is being found out.
+
+    Attributes:
+        request: the request.
+        flight: what finds it out.
+    """
+
+    request: _Request
+    flight: _Flight
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is for this request that it is being found out, and not for another."""
+        return self.flight.environ is self.request.environ
+
+    @property
+    def environ(self) -> WSGIEnvironment:
+        """The request as the app is to get it."""
+        return self.request.environ
+
+    @property
+    def question(self) -> Question:
+        """What it asks."""
+        return self.request.question
+
+
 class Cache:
     """The app with an exact cache before it.
 
@@ -198,11 +225,32 @@ class Cache:
 
     def asked(self, environ: WSGIEnvironment) -> Said:
         """Answer a request that cannot be recalled."""
+        begun = self.begun(environ)
+        if begun is None:
+            return run(self._app, environ)
+        if isinstance(begun, Said):
+            return begun
+        if begun.leads:
+            return self.lead(begun)
+        response = self._awaited(begun)
+        if response is None:
+            return self._own(self._ask(begun.request), begun.request)
+        return self._shared(response, begun.request)
+
+    def begun(self, environ: WSGIEnvironment) -> Said | Begun | None:
+        """Find the answer to a request, or begin to find it out; None: it is not for a cache.
+
+        What was begun has to be ended by ``lead``, ``landed`` or ``left``.
+        """
         began = time.perf_counter()
         question = None if REFUSAL in environ else self._reader.question(environ)
         if question is None:
-            return run(self._app, environ)
-        return self._answer(_request(environ, question, began))
+            return None
+        request = _request(environ, question, began)
+        found = self._entry_or_flight(request)
+        if isinstance(found, Entry):
+            return self._of_entry(found, request, _of_hit(request.environ, request.began))
+        return Begun(request, found)
 
     def recalled(self, environ: WSGIEnvironment) -> Said | None:
         """Answer a request at once that was put in just this way before; None: it was not."""
@@ -219,21 +267,15 @@ class Cache:
             bodiless=environ["REQUEST_METHOD"] == "HEAD",
         )
 
-    def _answer(self, request: _Request) -> Said:
-        found = self._entry_or_flight(request)
-        if isinstance(found, Entry):
-            return self._of_entry(found, request, _of_hit(request.environ, request.began))
-        if found.environ is request.environ:
-            return self._lead(found, request)
-        response = self._awaited(found, request)
-        if response is None:
-            return self._own(self._ask(request), request)
-        return self._shared(response, request)
+    def left(self, begun: Begun) -> None:
+        """Take note that nobody waits for the response to another request any more."""
+        with self._lock:
+            self.waiting -= not begun.leads
 
-    def _awaited(self, flight: _Flight, request: _Request) -> _Response | None:
+    def _awaited(self, begun: Begun) -> _Response | None:
         """Wait for the response to another request; None if it is not right for this one."""
-        flight.landed.wait()
-        response = flight.response_to(request.environ)
+        begun.flight.landed.wait()
+        response = begun.flight.response_to(begun.request.environ)
         with self._lock:
             self.waiting -= 1
             self.shared += response is not None
@@ -251,24 +293,42 @@ class Cache:
             self.waiting += flight.environ is not request.environ
             return flight
 
-    def _lead(self, flight: _Flight, request: _Request) -> Said:
-        key = request.flight_key
+    def lead(self, begun: Begun) -> Said:
+        """Have the app answer what was begun."""
+        return self._land(begun, lambda: self._ask(begun.request))
+
+    def landed(self, begun: Begun, said: Said) -> Said:
+        """Answer what was begun with what the app would say."""
+        return self._land(begun, lambda: self._kept(begun.request, said, self._generation))
+
+    def given_up(self, begun: Begun) -> None:
+        """Let those who wait for what was begun find it out themselves."""
+        self._end(begun)
+
+    def _land(self, begun: Begun, answer: Callable[[], _Response]) -> Said:
         try:
-            response = self._ask(request)
+            response = answer()
             if response.entry is not None or response.may_be_shared:
-                flight.response = response
+                begun.flight.response = response
         finally:
-            with self._lock:
-                if self._flights.get(key) is flight:
-                    del self._flights[key]
-            flight.landed.set()
-        return self._own(response, request)
+            self._end(begun)
+        return self._own(response, begun.request)
+
+    def _end(self, begun: Begun) -> None:
+        request, flight = begun
+        with self._lock:
+            if self._flights.get(request.flight_key) is flight:
+                del self._flights[request.flight_key]
+        flight.landed.set()
 
     def _ask(self, request: _Request) -> _Response:
         with self._lock:
             self.misses += 1
             generation = self._generation
-        said = run(self._app, request.environ)
+        return self._kept(request, run(self._app, request.environ), generation)
+
+    def _kept(self, request: _Request, said: Said, generation: int) -> _Response:
+        """Keep what the app said, if everyone who asks gets the same."""
         response = _Response(said.status, said.headers, fields_of(said.headers), said.body)
         small = length_of(response.headers) < LARGE
         if small and is_public(response.status, response.fields):

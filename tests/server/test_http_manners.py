@@ -211,3 +211,17 @@ def test_an_illegal_host_is_a_problem_of_the_client(client: FlaskClient, host: s
 
         assert 400 <= response.status_code < 500
         assert response.content_type == "application/problem+json"
+
+
+def test_if_match_is_met_or_is_a_problem(client: FlaskClient) -> None:
+    """A client that wants another entity than there is gets a problem that nobody keeps, else 200."""
+    address = "/sparql?query=ASK{}"
+    tag = client.get(address).headers["ETag"]
+
+    for met in ("*", tag, f'"a", {tag}', ""):
+        assert client.get(address, headers={"If-Match": met}).status_code == 200
+    for unmet in ('"a"', f"W/{tag}", "W/"):
+        response = client.get(address, headers={"If-Match": unmet})
+        assert (response.status_code, response.mimetype) == (412, "application/problem+json")
+        assert response.headers["Cache-Control"] == "no-store"
+        assert response.get_json()["status"] == 412
