@@ -45,6 +45,9 @@ _UNREAD_SECONDS: Final = 60.0
 _LINGER_SECONDS: Final = 2.0
 """For how long what still comes is read and dropped, so that the client gets the last response."""
 
+_JOINED: Final = 16 << 10
+"""Bytes of a body up to which it is sent together with the head."""
+
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BODILESS: Final = ("204", "304")
 _SAME: Final[WSGIEnvironment] = {
@@ -309,7 +312,11 @@ class Connection(asyncio.Protocol):
         """Send a response whose body is in memory."""
         body = b"".join(said.body)
         head = said.head or head_of(said.status, _with_length(said, body))
-        self._write(b"".join((head, self._common(), body)))
+        if len(body) <= _JOINED:
+            self._write(b"".join((head, self._common(), body)))
+        else:
+            self._write(head + self._common())
+            self._write(body)
         self._answered()
 
     async def stream(self, said: Said) -> None:

@@ -5,6 +5,7 @@ Both ends are processes of this service, so unpickling is safe.
 
 from __future__ import annotations
 
+import os
 import pickle
 import socket
 import struct
@@ -21,7 +22,7 @@ from kg.engine.interface import Answer, FunctionsOf, Query
 from kg.engine.spool import Content, SpooledFile
 
 _LENGTHS: Final = struct.Struct("=IQ")
-"""Of a message without content, and of the content."""
+"""Of a message without content, and of the content, if that is in memory."""
 
 MOST_AT_ONCE: Final = 60_000
 """Bytes of a job that goes through the queue; of a larger one the queue has only TO_FOLLOW."""
@@ -31,8 +32,8 @@ TO_FOLLOW: Final = b"."
 _FIRST_PIECE: Final = 4096
 """Bytes that are received at first, which is all of most messages; much more takes time to allocate."""
 
-_JOINED: Final = 64 << 10
-"""Bytes of content up to which it is sent in one piece with what comes before."""
+_IN_MESSAGE: Final = 64 << 10
+"""Bytes of content up to which it is part of a message."""
 
 _ROOM: Final = socket.CMSG_SPACE(4)
 """Bytes of ancillary data that hold a file descriptor."""
@@ -251,11 +252,26 @@ def send(connection: socket.socket, message: Message) -> None:
     head = _LENGTHS.pack(len(told), len(content)) + told
     if descriptors:
         socket.send_fds(connection, [head], descriptors)
-    elif len(content) <= _JOINED:
+    elif len(content) <= _IN_MESSAGE:
         connection.sendall(head + content)
     else:
-        connection.sendall(head)
-        connection.sendall(content)
+        _send_beside(connection, head, content)
+
+
+def _send_beside(connection: socket.socket, head: bytes, content: bytes) -> None:
+    """Send a message whose content is in memory that is handed over.
+
+    Sent through the connection, it would have to be taken out before its end fits in.
+    """
+    descriptor = os.memfd_create("answer", os.MFD_CLOEXEC)
+    try:
+        with memoryview(content) as rest:
+            written = 0
+            while written < len(content):
+                written += os.write(descriptor, rest[written:])
+        socket.send_fds(connection, [head], [descriptor])
+    finally:
+        os.close(descriptor)
 
 
 class Incoming:
@@ -301,17 +317,21 @@ class Incoming:
         self._received += piece
         self._filled = len(self._received)
         if self._filled >= _LENGTHS.size:
-            self._total = _LENGTHS.size + sum(_LENGTHS.unpack_from(self._received))
+            told, content = _LENGTHS.unpack_from(self._received)
+            beside = bool(self._descriptors)
+            self._total = _LENGTHS.size + told + (0 if beside else content)
             self._received.extend(bytes(self._total - self._filled))
         return len(piece)
 
     def _message(self) -> Message:
-        told, _ = _LENGTHS.unpack_from(self._received)
+        told, length = _LENGTHS.unpack_from(self._received)
         received = memoryview(self._received)
         end = _LENGTHS.size + told
         content: Content = bytes(received[end:])
         if self._descriptors:
             content = SpooledFile(self._descriptors[0])
+            if length:
+                content = os.pread(content.descriptor, length, 0)
         return unpacked(received[_LENGTHS.size : end], content, self._asked)
 
 
