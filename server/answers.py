@@ -37,8 +37,37 @@ _PAGE_BYTES: Final = 8_000_000
 _REMEMBERED_LENGTH: Final = 500
 """The longest Accept header whose choice is remembered; few clients send longer ones."""
 
-Choice = Mapping[ResultKind, Representation | None]
-"""The representation that a client gets for each kind of result; None: none that it accepts."""
+
+class Choice:
+    """The representation that a client gets for each kind of result.
+
+    Args:
+        by_kind: for each kind the representation; None: the client accepts none that there is.
+
+    Attributes:
+        formats: for each kind what the engine is to write.
+        has_page: whether it gets a page for one of them.
+        names: of the representations.
+    """
+
+    def __init__(self, by_kind: Mapping[ResultKind, Representation | None]) -> None:
+        self._by_kind = by_kind
+        chosen = [by_kind[kind] for kind in ResultKind]
+        self.formats: Final = {kind: _carrier(kind, by_kind[kind]) for kind in ResultKind}
+        self.has_page: Final = HTML in chosen
+        self.names: Final = repr([offer.name if offer else "" for offer in chosen])
+
+    def of(self, kind: ResultKind) -> Representation:
+        """Give the representation of a kind of result that the engine has written."""
+        representation = self._by_kind[kind]
+        assert representation is not None, "the engine refuses formats that are not accepted"
+        return representation
+
+
+def _carrier(kind: ResultKind, representation: Representation | None) -> Format | None:
+    if representation is None:
+        return None
+    return _CARRIERS[kind] if representation == HTML else representation.format
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +154,8 @@ def chosen_for(accept: str | None, name: str | None) -> Choice:
 def _chosen_for(accept: str | None, name: str | None) -> Choice:
     accepted = {kind: best(accept, offers) for kind, offers in RESULTS.items()}
     if not name:
-        return accepted
-    return {kind: named(name, offers) or accepted[kind] for kind, offers in RESULTS.items()}
+        return Choice(accepted)
+    return Choice({kind: named(name, offers) or accepted[kind] for kind, offers in RESULTS.items()})
 
 
 _chosen_before = lru_cache(maxsize=512)(_chosen_for)
@@ -147,15 +176,14 @@ def respond(
         EngineError: the question is not answered.
     """
     etag = etag_of(service.graph.version, question, choice)
-    known = None if HTML in choice.values() else http.not_modified(etag)
+    known = None if choice.has_page else http.not_modified(etag)
     if known is not None:
         return known
     engine = service.graph.whole if question.of_whole else service.graph.engine
     answer = engine.run(query_for(service, question, choice, http.query_names()))
     http.timed("queue", answer.waited)
     http.timed("run", answer.seconds)
-    representation = choice[answer.kind]
-    assert representation is not None, "the engine refuses formats that are not accepted"
+    representation = choice.of(answer.kind)
     cache = http.CACHEABLE if answer.repeatable else http.UNCACHEABLE
     if representation == HTML:
         return http.reply(page(table_of(answer)), HTML, cache=cache)
@@ -179,27 +207,20 @@ def query_for(
         bindings=question.bindings,
         default_graphs=question.default_graphs,
         named_graphs=question.named_graphs,
-        formats={kind: _carrier(kind, choice[kind]) for kind in ResultKind},
+        formats=choice.formats,
         base_iri=BASE,
         seconds=question.seconds,
-        max_bytes=min(most, _PAGE_BYTES) if HTML in choice.values() else most,
+        max_bytes=min(most, _PAGE_BYTES) if choice.has_page else most,
         names=names,
     )
-
-
-def _carrier(kind: ResultKind, representation: Representation | None) -> Format | None:
-    if representation is None:
-        return None
-    return _CARRIERS[kind] if representation == HTML else representation.format
 
 
 def etag_of(data_version: str, question: Question, choice: Choice) -> str:
     """Give the entity tag, which is known before the query is run: it is its identity."""
     bindings = sorted((name, canonical(term)) for name, term in question.bindings.items())
-    names = [offer.name if offer else "" for offer in (choice[kind] for kind in ResultKind)]
     graphs = repr((question.default_graphs, question.named_graphs))
     return http.digest(
-        kg.__version__, data_version, question.text, repr(bindings), graphs, repr(names)
+        kg.__version__, data_version, question.text, repr(bindings), graphs, choice.names
     )
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from kg.engine import Answer, AsyncEngine, Query
 from server import answers, http, sparql
 from server.errors import RequestError
-from server.negotiation import HTML
 from server.parameters import Parameters
 from server.wsgi import Said
 
@@ -94,7 +93,7 @@ class Express:
             choice = answers.chosen_for(environ.get("HTTP_ACCEPT"), name)
         except RequestError:
             return None
-        if HTML in choice.values():
+        if choice.has_page:
             return None
         query_id = http.query_id(environ.get("HTTP_X_QUERY_ID", ""))
         names = (query_id, environ[http.REQUEST_NAME])
@@ -107,11 +106,9 @@ class Express:
         )
 
     def _said_of(self, plain: _Plain, answer: Answer) -> Said:
-        representation = plain.choice[answer.kind]
-        assert representation is not None, "the engine refuses formats that are not accepted"
         headers = http.headers_of_answer(
             answer.content,
-            representation,
+            plain.choice.of(answer.kind),
             etag=plain.etag,
             cache=http.CACHEABLE if answer.repeatable else http.UNCACHEABLE,
             version=self._service.graph.version,
