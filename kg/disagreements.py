@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations
@@ -14,16 +14,21 @@ from kg.namespaces import DG, DGD
 from kg.results import Rows, python_result
 
 _NEGATED: Final = DGD + "polarity/negated"
+_UNSPECIFIED: Final = DGD + "strength/unspecified"
+_IN_SI: Final = ("siValue", "siMinimum", "siMaximum")
+_AS_STATED: Final = ("value", "minimum", "maximum")
 
 _CLAIMS: Final = """
 PREFIX dg: <https://w3id.org/dermograph/ontology/>
 PREFIX prov: <http://www.w3.org/ns/prov#>
 PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 
-SELECT ?claim ?label ?subject ?predicate ?polarity ?source
+SELECT ?claim ?label ?subject ?predicate ?polarity ?source ?strength ?unit
 WHERE {
   ?claim dg:subject ?subject ; dg:predicate ?predicate ; dg:polarity ?polarity ;
          prov:wasDerivedFrom ?source ; rdfs:label ?label .
+  OPTIONAL { ?claim dg:strength ?strength }
+  OPTIONAL { ?claim dg:unitCode ?unit }
   FILTER NOT EXISTS { ?claim a dg:FoundingTextStatement }
 }
 """
@@ -34,11 +39,19 @@ PREFIX dg: <https://w3id.org/dermograph/ontology/>
 SELECT ?claim ?kind ?number
 WHERE {
   VALUES ?kind {
-    dg:siValue dg:siMinimum dg:siMaximum dg:proportionLower dg:proportionUpper
-    dg:reportedPercentage
+    dg:siValue dg:siMinimum dg:siMaximum dg:value dg:minimum dg:maximum
+    dg:proportionLower dg:proportionUpper dg:reportedPercentage
   }
   ?claim dg:predicate ?predicate ; ?kind ?number .
 }
+"""
+
+_KINDS: Final = """
+PREFIX dg: <https://w3id.org/dermograph/ontology/>
+PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
+
+SELECT ?code ?kind
+WHERE { ?unit skos:notation ?code ; dg:factorToSI ?factor ; dg:quantityKind ?kind }
 """
 
 _QUALIFIERS: Final = """
@@ -48,8 +61,8 @@ SELECT ?claim ?qualifier ?value
 WHERE {
   VALUES ?qualifier {
     dg:object dg:condition dg:laser dg:technique dg:bodySite dg:skinType dg:comparator
-    dg:outcomeMeasure dg:strength dg:phase dg:specimen dg:sex dg:ageMinimumInYears
-    dg:ageMaximumInYears dg:ancestry dg:followUp dg:statistic dg:unitOfAnalysis
+    dg:outcomeMeasure dg:phase dg:specimen dg:sex dg:ageMinimumInYears dg:ageMaximumInYears
+    dg:ancestry dg:followUp dg:statistic dg:unitOfAnalysis
   }
   ?claim dg:predicate ?predicate ; ?qualifier ?value .
 }
@@ -58,10 +71,10 @@ WHERE {
 _WORDINGS: Final = """
 PREFIX dg: <https://w3id.org/dermograph/ontology/>
 
-SELECT ?claim ?kind ?wording
+SELECT ?claim ?wording
 WHERE {
-  VALUES ?kind { dg:objectText dg:circumstances }
-  ?claim dg:predicate ?predicate ; ?kind ?wording .
+  ?claim dg:predicate ?predicate ; dg:objectText ?wording .
+  FILTER NOT EXISTS { ?claim dg:object ?object }
 }
 """
 
@@ -102,7 +115,21 @@ class Candidate:
 
 
 _Interval: TypeAlias = tuple[Decimal, Decimal]
-"""The lowest and the highest figure of a claim."""
+"""The lowest and the highest figure of a claim; infinite where it states no bound on that side."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Quantity:
+    """The figures of a claim.
+
+    Attributes:
+        interval: the figures, in SI units where the unit has a factor.
+        scales: the unit and, where it has a factor, the kinds of quantity that it measures;
+            figures that have none of these in common cannot be compared.
+    """
+
+    interval: _Interval
+    scales: frozenset[object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +139,9 @@ class _Claim:
     Attributes:
         iri, label, source: as in the graph.
         negated: whether it denies.
-        wording: what it says only in words.
-        quantity: its figures in SI units, or None.
+        wording: what it says only in words, for want of a term.
+        strength: how strongly a contraindication is stated, or None where that is unspecified.
+        quantity: its figures, or None.
         share: its proportion, with the 95% interval where there are counts, or None.
     """
 
@@ -122,7 +150,8 @@ class _Claim:
     source: str
     negated: bool
     wording: frozenset[object]
-    quantity: _Interval | None
+    strength: str | None
+    quantity: _Quantity | None
     share: _Interval | None
 
 
@@ -130,9 +159,12 @@ def candidates(engine: Engine) -> list[Candidate]:
     """Find the claims that may disagree and are not recorded as a disagreement.
 
     Two claims of different sources may disagree when they have the same subject, predicate,
-    object, qualifiers and settings, and either state figures that do not overlap, or one affirms
-    what the other, in the same words, denies. Wording that no slot holds does not keep figures
-    apart: whether it explains the difference is for the curator to judge.
+    object, qualifiers and settings, and one of these holds: their figures, in the same unit or in
+    units of one kind of quantity, do not overlap; they state different strengths; or one affirms
+    what the other denies. A limit on one side, such as "at most 35%", overlaps everything on that
+    side. Wording that no slot holds does not keep claims apart: whether it explains the difference
+    is for the curator to judge. Only where it stands for the object must an affirmation and its
+    denial agree in it.
     """
     judged = _judged(engine)
     found = [
@@ -149,7 +181,15 @@ def candidates(engine: Engine) -> list[Candidate]:
 def _incompatible(one: _Claim, other: _Claim) -> bool:
     if one.negated != other.negated:
         return one.wording == other.wording
-    return _apart(one.quantity, other.quantity) or _apart(one.share, other.share)
+    if one.strength and other.strength and one.strength != other.strength:
+        return True
+    return _differ(one.quantity, other.quantity) or _apart(one.share, other.share)
+
+
+def _differ(one: _Quantity | None, other: _Quantity | None) -> bool:
+    if one is None or other is None or one.scales.isdisjoint(other.scales):
+        return False
+    return _apart(one.interval, other.interval)
 
 
 def _apart(one: _Interval | None, other: _Interval | None) -> bool:
@@ -159,44 +199,83 @@ def _apart(one: _Interval | None, other: _Interval | None) -> bool:
 
 
 def _claims_by_condition(engine: Engine) -> Mapping[tuple[object, ...], list[_Claim]]:
-    conditions = _conditions(engine)
-    wordings: dict[str, set[object]] = defaultdict(set)
-    for row in _rows(engine, _WORDINGS):
-        wordings[str(row["claim"])].add((row["kind"], row["wording"]))
-    figures: dict[str, dict[str, list[Decimal]]] = defaultdict(lambda: defaultdict(list))
-    for row in _rows(engine, _FIGURES):
-        if isinstance(number := row["number"], Decimal | int):
-            kind = str(row["kind"]).removeprefix(DG)
-            figures[str(row["claim"])][kind].append(Decimal(number))
+    """Give the claims by subject, predicate, qualifiers and settings."""
+    conditions, wordings = _conditions(engine), _wordings(engine)
+    figures, kinds = _figures(engine), _kinds_of_units(engine)
     groups: dict[tuple[object, ...], list[_Claim]] = defaultdict(list)
     for row in _rows(engine, _CLAIMS):
-        iri = str(row["claim"])
+        iri, unit = str(row["claim"]), row["unit"]
         claim = _Claim(
             iri=iri,
             label=str(row["label"]),
             source=str(row["source"]),
             negated=str(row["polarity"]) == _NEGATED,
             wording=frozenset(wordings[iri]),
-            quantity=_quantity(figures[iri]),
+            strength=_strength(row["strength"]),
+            quantity=_quantity(figures[iri], frozenset({unit, *kinds[unit]})),
             share=_share(figures[iri]),
         )
         groups[row["subject"], row["predicate"], frozenset(conditions[iri])].append(claim)
     return groups
 
 
-def _quantity(figures: Mapping[str, list[Decimal]]) -> _Interval | None:
-    """Give the figures of a claim as an interval; a bound on one side alone is none."""
-    values, low, high = (figures.get(f"si{name}", []) for name in ("Value", "Minimum", "Maximum"))
-    numbers = [*values, *low, *high]
-    one_sided = not values and bool(low) != bool(high)
-    return None if one_sided or not numbers else (min(numbers), max(numbers))
+def _strength(stated: object) -> str | None:
+    return None if stated is None or str(stated) == _UNSPECIFIED else str(stated)
 
 
-def _share(figures: Mapping[str, list[Decimal]]) -> _Interval | None:
+def _quantity(
+    figures: Mapping[str, Sequence[Decimal]], scales: frozenset[object]
+) -> _Quantity | None:
+    """Give the figures of a claim, in SI units if there are such."""
+    for names in (_IN_SI, _AS_STATED):
+        interval = _interval(*(figures.get(name, ()) for name in names))
+        if interval is not None:
+            return _Quantity(interval, scales)
+    return None
+
+
+def _interval(
+    values: Sequence[Decimal], low: Sequence[Decimal], high: Sequence[Decimal]
+) -> _Interval | None:
+    """Give figures as an interval that is open to the side on which nothing is stated."""
+    if not (values or low or high):
+        return None
+    below = min([*values, *low], default=Decimal("-Infinity"))
+    above = max([*values, *high], default=Decimal("Infinity"))
+    return below, above
+
+
+def _share(figures: Mapping[str, Sequence[Decimal]]) -> _Interval | None:
     if "proportionLower" in figures and "proportionUpper" in figures:
         return min(figures["proportionLower"]), max(figures["proportionUpper"])
     reported = [number / 100 for number in figures.get("reportedPercentage", ())]
     return (min(reported), max(reported)) if reported else None
+
+
+def _figures(engine: Engine) -> Mapping[str, Mapping[str, Sequence[Decimal]]]:
+    """Give the figures of each claim by the names of their properties."""
+    figures: dict[str, dict[str, list[Decimal]]] = defaultdict(lambda: defaultdict(list))
+    for row in _rows(engine, _FIGURES):
+        if isinstance(number := row["number"], Decimal | int):
+            kind = str(row["kind"]).removeprefix(DG)
+            figures[str(row["claim"])][kind].append(Decimal(number))
+    return figures
+
+
+def _wordings(engine: Engine) -> Mapping[str, set[object]]:
+    """Give what stands in words for the object of each claim."""
+    wordings: dict[str, set[object]] = defaultdict(set)
+    for row in _rows(engine, _WORDINGS):
+        wordings[str(row["claim"])].add(row["wording"])
+    return wordings
+
+
+def _kinds_of_units(engine: Engine) -> Mapping[object, set[object]]:
+    """Give the kinds of quantity of each unit that has a factor, by its code."""
+    kinds: dict[object, set[object]] = defaultdict(set)
+    for row in _rows(engine, _KINDS):
+        kinds[row["code"]].add(row["kind"])
+    return kinds
 
 
 def _conditions(engine: Engine) -> Mapping[str, set[tuple[object, ...]]]:

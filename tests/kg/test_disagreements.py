@@ -51,7 +51,7 @@ def _property(name: str) -> str:
 
 
 def _literal(name: str, value: object) -> Literal:
-    numeric = name.startswith(("si", "proportion", "reportedPercentage"))
+    numeric = name.startswith(("si", "value", "proportion", "reportedPercentage"))
     return Literal(str(value), datatype=XSD.decimal) if numeric else Literal(str(value))
 
 
@@ -73,8 +73,11 @@ def test_figures_that_lie_apart_are_a_candidate() -> None:
         ({"siMinimum": "1", "siMaximum": "2"}, {"siMinimum": "2.1", "siMaximum": "3"}, True),
         ({"siMinimum": "1", "siMaximum": "3"}, {"siValue": "2"}, False),
         ({"siValue": "1", "siMinimum": "0", "siMaximum": "2"}, {"siValue": "2"}, False),
-        ({"siMinimum": "5"}, {"siValue": "2"}, False),
-        ({"siMaximum": "1"}, {"siValue": "2"}, False),
+        ({"siMinimum": "5"}, {"siValue": "2"}, True),
+        ({"siMinimum": "5"}, {"siValue": "6"}, False),
+        ({"siMaximum": "1"}, {"siValue": "2"}, True),
+        ({"siMaximum": "1"}, {"siMinimum": "2"}, True),
+        ({"siMaximum": "2"}, {"siMinimum": "1", "siMaximum": "3"}, False),
         ({"siValue": ["1", "3"]}, {"siValue": "2"}, False),
         ({}, {"siValue": "2"}, False),
         (
@@ -97,7 +100,7 @@ def test_figures_that_lie_apart_are_a_candidate() -> None:
     ],
 )  # fmt: skip
 def test_only_figures_that_cannot_both_hold_count(one: Facts, other: Facts, *, apart: bool) -> None:
-    """Ranges and intervals that overlap agree; a one-sided bound alone says too little."""
+    """Ranges and intervals that overlap agree; a limit agrees with everything on its side."""
     claims = [{**without(ONE, "siValue"), **one}, {**without(OTHER, "siValue"), **other}]
 
     assert bool(found(*claims)) is apart
@@ -124,6 +127,54 @@ def test_claims_of_other_things_are_no_candidates(difference: Facts) -> None:
     assert found(ONE, {**OTHER, **difference}) == []
 
 
+def unit(code: str, *kinds: str, factor: bool = True) -> str:
+    """Give a unit with the kinds of quantity that are measured in it, as N-Triples."""
+    about = f"<urn:unit-{code}>"
+    stated = [f'{about} <{PREFIXES["skos"]}notation> "{code}" .']
+    stated += [f"{about} <{DG}quantityKind> <urn:kind:{kind}> ." for kind in kinds]
+    stated += [f'{about} <{DG}factorToSI> "1"^^<{XSD.decimal}> .'] * factor
+    return "".join(f"{line}\n" for line in stated)
+
+
+UNITS = (
+    unit("um", "Depth", "Width")
+    + unit("mm", "Width")
+    + unit("pc", "Ratio")
+    + unit("score")
+    + unit("Hz", "Frequency")
+    + unit("daily", "Frequency", factor=False)
+)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "apart"),
+    [
+        ({"unitCode": "um", "siValue": "1"}, {"unitCode": "mm", "siValue": "2"}, True),
+        ({"unitCode": "um", "siValue": "1"}, {"unitCode": "pc", "siValue": "2"}, False),
+        ({"unitCode": "um", "siValue": "1"}, {"siValue": "2"}, False),
+        ({"unitCode": "score", "siValue": "1"}, {"unitCode": "score", "siValue": "2"}, True),
+        ({"unitCode": "score", "siValue": "1"}, {"unitCode": "pc", "siValue": "2"}, False),
+        ({"unitCode": "daily", "value": "1"}, {"unitCode": "daily", "value": "2"}, True),
+        ({"unitCode": "daily", "value": "1"}, {"unitCode": "Hz", "siValue": "2"}, False),
+        (
+            {"unitCode": "um", "siValue": "1", "value": "5"},
+            {"unitCode": "mm", "siValue": "1", "value": "6"},
+            False,
+        ),
+        (
+            {"unitCode": "um", "siValue": "1", "value": "5"},
+            {"unitCode": "mm", "siValue": "2", "value": "5"},
+            True,
+        ),
+    ],
+)  # fmt: skip
+def test_only_figures_of_one_kind_are_compared(one: Facts, other: Facts, *, apart: bool) -> None:
+    """Figures are compared in SI units, or as stated in one unit that cannot be converted."""
+    claims = [{**without(ONE, "siValue"), **one}, {**without(OTHER, "siValue"), **other}]
+
+    assert bool(found(*claims, more=UNITS)) is apart
+
+
 @pytest.mark.parametrize(("wavelength", "apart"), [("0.5", True), ("0.6", False)])
 def test_settings_keep_claims_apart(wavelength: str, *, apart: bool) -> None:
     """Figures under equal settings are compared, under different settings they are not."""
@@ -143,11 +194,25 @@ def test_wording_does_not_keep_figures_apart() -> None:
 
 
 def test_what_one_affirms_and_the_other_denies_is_a_candidate() -> None:
-    """A claim and its denial by another source are found, if they speak of the same words."""
+    """A claim and its denial by another source are found, if they speak of the same thing."""
     affirmed, denied = without(ONE, "siValue"), {**without(OTHER, "siValue"), "polarity": NEGATED}
 
     assert found(affirmed, denied) == [("0", "1")]
     assert found({**affirmed, "objectText": "a"}, {**denied, "objectText": "b"}) == []
+    term = {"object": URIRef(DG + "Erythema")}
+    assert found({**affirmed, **term, "objectText": "a"}, {**denied, **term}) == [("0", "1")]
+    assert found({**affirmed, "strength": URIRef(DGD + "strength/absolute")}, denied)
+
+
+@pytest.mark.parametrize(
+    ("strength", "apart"), [("absolute", True), ("relative", False), ("unspecified", False)]
+)
+def test_other_strengths_are_a_candidate(strength: str, *, apart: bool) -> None:
+    """What one forbids and the other only advises against is found, if both say how strongly."""
+    one = {**without(ONE, "siValue"), "strength": URIRef(DGD + "strength/relative")}
+    other = {**without(OTHER, "siValue"), "strength": URIRef(f"{DGD}strength/{strength}")}
+
+    assert bool(found(one, other)) is apart
 
 
 def test_the_founding_text_is_not_compared() -> None:
