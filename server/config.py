@@ -70,7 +70,7 @@ SETTINGS: Final = (
     ),
     Setting("SERVICE_SECONDS", 10, "seconds", "How long the endpoints of a query may take (504)."),
     Setting("SERVICE_BYTES", 5_000_000, "bytes", "How much they may give together (502)."),
-    Setting("WORKERS", 2, "count", "How many processes speak HTTP, each with a cache of its own."),
+    Setting("WORKERS", 1, "count", "How many processes speak HTTP, each with a cache of its own."),
     Setting("CACHE_BYTES", 64 * 1024 * 1024, "bytes", "Memory for answers that are asked again."),
 )
 """Every setting of the service."""

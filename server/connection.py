@@ -145,14 +145,9 @@ class Connection(asyncio.Protocol):
         if self._ended:
             return
         self._still_since = time.monotonic()
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserUpgrade:
-            self._ended = True  # the request is answered, and what follows it is none
-        except httptools.HttpParserInvalidMethodError:
-            self._refuse(UnknownMethod("The request has a method that is not known."))
-        except httptools.HttpParserError as error:
-            self._refuse(_malformed(error))
+        rest = data
+        while rest and not self._ended:
+            rest = self._parsed(rest)
         if self._reading_since is not None and not self._head_read:
             self._head_bytes += len(data)
             if self._head_bytes > _MAX_HEAD_BYTES:
@@ -229,6 +224,20 @@ class Connection(asyncio.Protocol):
             self._take(keeps=self._parser.should_keep_alive())
 
     # Reading.
+
+    def _parsed(self, data: bytes) -> bytes:
+        """Parse what has come; give what is left for another parser."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # What it asks to upgrade to is not offered, so what follows is a request like any.
+            self._parser = httptools.HttpRequestParser(self)
+            return data[upgrade.args[0] :]
+        except httptools.HttpParserInvalidMethodError:
+            self._refuse(UnknownMethod("The request has a method that is not known."))
+        except httptools.HttpParserError as error:
+            self._refuse(_malformed(error))
+        return b""
 
     def _said_of_target(self) -> RequestError | None:
         """Put the target into the environment; give what is wrong with it, if anything."""

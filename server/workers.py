@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -44,6 +45,9 @@ _RESTART_PAUSE: Final = 0.5
 
 _STOP_SECONDS: Final = 5.0
 """How long answers at hand may take when the service is stopped."""
+
+_SWITCH_SECONDS: Final = 0.001
+"""For how long a thread that computes keeps the event loop waiting."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -125,6 +129,7 @@ def _serve(make: Callable[[], Flask], values: config.Settings, listener: socket.
     # which each takes as long as hundreds of requests, find nothing.
     gc.freeze()
     gc.set_threshold(10_000, 20, 50)
+    sys.setswitchinterval(_SWITCH_SECONDS)
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     assert isinstance(app.wsgi_app, Cache), "the app has its cache before it"

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode
 
 import pytest
@@ -23,12 +23,14 @@ from server import create_app
 Ask = Callable[..., TestResponse]
 Start = Callable[[], AbstractContextManager[tuple[subprocess.Popen[bytes], int]]]
 
-_SERVE = """
+LIVE_SETTINGS: Final = {"MAX_BODY_BYTES": 300_000, "MAX_QUERY_BYTES": 250_000}
+"""The settings of the service on loopback."""
+
+_SERVE = f"""
 import sys
 from kg.shipped import edition
 from server.serve import serve
-serve(edition(), {"MAX_BODY_BYTES": 300_000, "MAX_QUERY_BYTES": 250_000}, host="127.0.0.1",
-      port=int(sys.argv[1]))
+serve(edition(), {LIVE_SETTINGS}, host="127.0.0.1", port=int(sys.argv[1]))
 """
 _SECONDS_TO_START = 60.0
 
@@ -67,13 +69,13 @@ def ask(client: FlaskClient) -> Ask:
 
 @pytest.fixture(scope="session")
 def start() -> Start:
-    """Give a context manager that serves the knowledge with granian, in a process of its own."""
+    """Give a context manager that serves the knowledge in a process of its own."""
     return _started
 
 
 @pytest.fixture(scope="session")
 def live_url(start: Start) -> Iterator[str]:
-    """Give the URL of a service that granian serves in a process of its own."""
+    """Give the URL of a service in a process of its own."""
     with start() as (_, port):
         yield f"http://127.0.0.1:{port}"
 

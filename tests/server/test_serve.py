@@ -59,7 +59,7 @@ def test_an_unknown_host_is_an_error() -> None:
 
 
 def test_flask_finds_the_app() -> None:
-    """`flask --app server` works, without granian."""
+    """`flask --app server` works, without our own server."""
     listed = subprocess.run(
         [sys.executable, "-m", "flask", "--app", "server", "routes"],
         cwd=Path(__file__).parents[2],
