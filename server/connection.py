@@ -33,6 +33,9 @@ if TYPE_CHECKING:
 
 _MAX_HEAD_BYTES: Final = 128 << 10
 _MAX_HEADERS: Final = 100
+_MOST_CONNECTIONS: Final = 10_000
+"""How many connections may be open at a time; any more are closed at once."""
+
 _HEAD_SECONDS: Final = 10.0
 """How long a client may take to send the head of a request."""
 
@@ -123,6 +126,8 @@ class Connection(asyncio.Protocol):
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
         self._handler.connections.add(self)
+        if len(self._handler.connections) > _MOST_CONNECTIONS:
+            self.abort()
         own, client = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
         self._same = {
             **_SAME,
@@ -136,6 +141,7 @@ class Connection(asyncio.Protocol):
         """End."""
         self._handler.connections.discard(self)
         self._ended = True
+        self._waiting.clear()
         self._writable.set()
         if self._answering:
             self._handler.gone(self)
@@ -233,6 +239,9 @@ class Connection(asyncio.Protocol):
             # What it asks to upgrade to is not offered, so what follows is a request like any.
             self._parser = httptools.HttpRequestParser(self)
             return data[upgrade.args[0] :]
+        except httptools.HttpParserCallbackError:
+            self.abort()
+            raise  # it is not the client's fault
         except httptools.HttpParserInvalidMethodError:
             self._refuse(UnknownMethod("The request has a method that is not known."))
         except httptools.HttpParserError as error:
@@ -343,9 +352,9 @@ class Connection(asyncio.Protocol):
         self._transport.abort()
 
     @property
-    def is_answering(self) -> bool:
-        """Whether a request is being answered."""
-        return self._answering
+    def is_sending(self) -> bool:
+        """Whether a response has not wholly been sent."""
+        return self._answering or self._transport.get_write_buffer_size() > 0
 
     def _write(self, data: bytes) -> None:
         self._still_since = time.monotonic()
@@ -369,8 +378,9 @@ class Connection(asyncio.Protocol):
         """Close as soon as the client has had the time to read the last response."""
         self._ended = True
         self._waiting.clear()
-        if self._transport.can_write_eof() and not self._transport.is_closing():
-            self._transport.write_eof()
+        if self._transport.is_closing():
+            return
+        self._transport.write_eof()
         self._transport.resume_reading()
         asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.close)
 

@@ -26,6 +26,9 @@ _Request = TypeVar("_Request")
 _SWEEP_SECONDS: Final = 1.0
 """Time between looks for connections that take too long."""
 
+_FINISHING_SECONDS: Final = 0.02
+"""Time between looks whether all has been sent, when the service is stopped."""
+
 _LONG: Final = 20_000
 """Bytes of a request from which reading it takes so long that others should not wait for it."""
 
@@ -68,7 +71,8 @@ class Gateway:
         self._busy = 0
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
         self._numbers = itertools.count()
-        self._running: dict[Connection, tuple[str, asyncio.Task[None]]] = {}
+        self._running: dict[Connection, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def answer(self, environ: WSGIEnvironment, connection: Connection) -> None:
         """Answer a request; see ``connection.Handler``."""
@@ -79,13 +83,15 @@ class Gateway:
         # No client can send this as an id, see server.http.query_id.
         name = environ[REQUEST_NAME] = f"request {next(self._numbers)}"
         task = asyncio.get_running_loop().create_task(self._answer(environ, connection))
-        self._running[connection] = (name, task)
+        self._running[connection] = name
+        self._tasks.add(task)  # the event loop holds it no longer than it has to do with it
+        task.add_done_callback(self._tasks.discard)
 
     def gone(self, connection: Connection) -> None:
         """Stop the query of a request whose client has gone; see ``connection.Handler``."""
-        running = self._running.get(connection)
-        if running is not None:
-            self._stop(running[0])
+        name = self._running.get(connection)
+        if name is not None:
+            self._stop(name)
 
     async def sweep(self) -> None:
         """End what takes too long, for ever."""
@@ -96,12 +102,11 @@ class Gateway:
                 connection.end_if_overdue(now)
 
     async def finish(self) -> None:
-        """Return when what is being answered has been."""
+        """Return when what is being answered has been answered and sent."""
         for connection in list(self.connections):
             connection.finish()
-        tasks = [task for _, task in self._running.values()]
-        if tasks:
-            await asyncio.wait(tasks)
+        while any(connection.is_sending for connection in self.connections):  # noqa: ASYNC110
+            await asyncio.sleep(_FINISHING_SECONDS)  # nothing tells when a buffer is empty
 
     async def _answer(self, environ: WSGIEnvironment, connection: Connection) -> None:
         try:

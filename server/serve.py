@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kg.engine import Engine, kernel
 from kg.engine.isolated import Limits
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from flask import Flask
 
     from kg.edition import Edition
+
+_BACKLOG: Final = 1024
+"""How many connections may wait to be accepted."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,6 +59,7 @@ def serve(
 
         graph = edition.over(engine)
         app = workers.create_app(settings, graph)
+        listener.listen(_BACKLOG)
         address = listener.getsockname()[0]
         shown = f"[{address}]" if ":" in address else address
         say = announce or _say

@@ -37,9 +37,6 @@ __all__ = ["create_app", "run"]
 _SPARE_THREADS: Final = 64
 """Threads for requests beside those whose queries run or wait, so that a full queue can say so."""
 
-_BACKLOG: Final = 1024
-"""How many connections may wait to be accepted."""
-
 _RESTART_PAUSE: Final = 0.5
 """Seconds between starts of a process that ends sooner than this."""
 
@@ -61,11 +58,10 @@ def run(
         app: the app; a process that is forked shares the memory of this one.
         again: makes the app in a process that is not forked.
         values: the settings.
-        listener: a socket that is bound to the address to serve at.
+        listener: a socket that listens.
     """
     forks = multiprocessing.get_start_method() == "fork"
     make = (lambda: app) if forks else again
-    listener.listen(_BACKLOG)
     ending = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, partial(_end, ending))
