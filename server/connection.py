@@ -193,7 +193,9 @@ class Connection(asyncio.Protocol):
         self._target += piece
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take a header."""
+        """Take a header; what comes after the body is none of the head."""
+        if self._head_read:
+            return
         self._headers += 1
         key = _key(name.lower())
         if not key:
@@ -321,7 +323,7 @@ class Connection(asyncio.Protocol):
         self._handing_over = False
         if self._waiting:
             self._transport.pause_reading()
-        elif not self._ended:
+        elif not (self._ended or self._transport.is_closing()):
             self._transport.resume_reading()
 
     # Answering.

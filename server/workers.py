@@ -124,7 +124,7 @@ def _serve(make: Callable[[], Flask], values: config.Settings, listener: socket.
     # What is there now stays, and most of what a request makes goes with it: full collections, of
     # which each takes as long as hundreds of requests, find nothing.
     gc.freeze()
-    gc.set_threshold(10_000, 20, 50)
+    gc.set_threshold(50_000, 20, 100)
     sys.setswitchinterval(_SWITCH_SECONDS)
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))

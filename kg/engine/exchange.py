@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import suppress
 from typing import Final
 
 from kg.engine import wire
@@ -20,6 +21,7 @@ class Exchange:
 
     Attributes:
         connection: to the query process.
+        fits: whether the queue takes it whole; otherwise ``follow`` has to be called.
 
     Raises:
         QueryStopped: it was stopped already.
@@ -29,6 +31,8 @@ class Exchange:
         self.job: Final = job
         self.ask: Final = ask
         self.connection, self._theirs = socket.socketpair()
+        self._told = wire.packed(job)
+        self.fits = len(self._told) <= wire.MOST_AT_ONCE
         self._incoming = wire.Incoming(self.connection, time.monotonic())
         try:
             ask.over(self.connection)
@@ -50,18 +54,24 @@ class Exchange:
         Raises:
             QueryStopped: it was stopped meanwhile.
         """
-        told = wire.packed(self.job)
-        follows = len(told) > wire.MOST_AT_ONCE
+        told = self._told if self.fits else wire.TO_FOLLOW
         try:
-            queued = wire.TO_FOLLOW if follows else told
-            socket.send_fds(jobs, [queued], [self._theirs.fileno()])
+            socket.send_fds(jobs, [told], [self._theirs.fileno()])
         except BlockingIOError:
             self.ask.refuse_if_stopped()
             return False
         self._theirs.close()
-        if follows:
-            wire.send(self.connection, self.job)
         return True
+
+    def follow(self) -> None:
+        """Send what did not fit, now that it is announced.
+
+        Raises:
+            TimeoutError: the connection has a time limit, and it passed.
+        """
+        # If whoever took it has died, there will be no outcome, as is seen then.
+        with suppress(ConnectionError):
+            wire.send(self.connection, self.job)
 
     def receive(self) -> wire.Message | None:
         """Receive what is there or comes next; see ``wire.Incoming.receive``."""

@@ -165,7 +165,7 @@ class IsolatedEngine:
         """Answer a query like ``run``, while the event loop sees to other things."""
         for _ in range(_ATTEMPTS):
             with self._asking(query, only_check=False) as exchange:
-                if not exchange.put(self._jobs):
+                if not (exchange.fits and exchange.put(self._jobs)):
                     await asyncio.to_thread(self._put, exchange)
                 message = await self._awaited(exchange)
             if message is not None:
@@ -218,10 +218,22 @@ class IsolatedEngine:
     def _put(self, exchange: Exchange) -> None:
         """Put a job into the queue, as soon as there is room."""
         deadline = time.monotonic() + self.limits.patience
-        while not exchange.put(self._jobs):
-            left = deadline - time.monotonic()
-            if left <= 0 or not select.select([], [self._jobs], [], left)[1]:
-                raise Overloaded("The queue of queries is full.")
+        try:
+            while not exchange.put(self._jobs):
+                left = deadline - time.monotonic()
+                if left <= 0 or not select.select([], [self._jobs], [], left)[1]:
+                    raise Overloaded("The queue of queries is full.")
+        except (OSError, ValueError):  # the queue is closed
+            if self._closing.is_set():
+                raise EngineUnavailable(_CLOSED) from None
+            raise
+        if exchange.fits:
+            return
+        exchange.connection.settimeout(self.limits.patience)
+        try:
+            exchange.follow()
+        except TimeoutError:
+            raise self._nobody_free() from None
 
     def _waited_for(self, exchange: Exchange) -> wire.Message | None:
         """Wait for what comes of a job; None: its process died."""
@@ -267,11 +279,14 @@ class IsolatedEngine:
         """
         began = self._board.began(exchange.job.number)
         if began is None:
-            raise Overloaded(f"No query process was free within {self.limits.patience:g} seconds.")
+            raise self._nobody_free()
         left = began + exchange.job.seconds + _MARGIN - time.monotonic()
         if left <= 0:
             raise QueryTimeout(exchange.job.seconds)
         return left
+
+    def _nobody_free(self) -> Overloaded:
+        return Overloaded(f"No query process was free within {self.limits.patience:g} seconds.")
 
     @contextmanager
     def _place(self) -> Iterator[None]:
@@ -317,6 +332,8 @@ def _receive(exchange: Exchange, outcome: asyncio.Future[wire.Message | None]) -
         return
     try:
         message = exchange.receive()
+    except BlockingIOError:
+        return
     except EOFError:
         outcome.set_result(None)
     else:

@@ -7,7 +7,7 @@ the loader ends.
 
 As many of them as there are processor cores take up queries, as more would only contend for the
 caches of the processor; half as many while queries are brief, when those who ask have as much to do.
-A query that takes longer than most lets another process begin.
+A query that takes longer lets another process begin.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ _TICK: Final = 0.02
 _BRIEF: Final = 0.001
 """Age in seconds from which a query takes longer than handing it over and sending its answer."""
 
-_SHORT: Final = 0.03
+_SHORT: Final = 0.1
 """Age in seconds from which a query does not keep others waiting."""
 
 _BRIEF_TICKS: Final = 10
 """For how many looks all queries have to be brief to be taken for the rule."""
 
-_OLD: Final = 0.5
+_OLD: Final = 1.0
 """Age in seconds from which a query gives way to younger ones."""
 
 _LONG: Final = 1.0
@@ -51,7 +51,7 @@ _SHARE_FOR_YOUNG: Final = 4
 """One query process out of so many runs no long query."""
 
 _LOWEST_PRIORITY: Final = 19
-_WORN: Final = 64 << 20
+_WORN: Final = 32 << 20
 """Growth in bytes after which a query process makes room for a fresh one."""
 
 _REQUEST_PATIENCE: Final = 5.0
@@ -188,12 +188,21 @@ class _Places:
         """Give to others the places of queries that are not short, if there are others."""
         ages = [self._board.age(slot) for slot in range(self._board.slots)]
         if waited_for:
-            for slot, age in enumerate(ages):
-                if age >= _SHORT:
-                    self.give_back(slot)
+            self._pass_on_places_of(ages)
         self._brief_ticks = 0 if max(ages) >= _BRIEF else self._brief_ticks + 1
         self._number = self._fewest if self._brief_ticks >= _BRIEF_TICKS else self._most
         self._mend()
+
+    def _pass_on_places_of(self, ages: list[float]) -> None:
+        """Let others begin beside queries of some ages: the more there are, the later.
+
+        Many that are nearly short are through sooner if few of them run at a time.
+        """
+        beside = sum(age > 0 and not self._board.is_active(slot) for slot, age in enumerate(ages))
+        for slot, age in enumerate(ages):
+            if self._board.is_active(slot) and age >= _SHORT * (beside + 1):
+                self.give_back(slot)
+                beside += 1
 
     def _mend(self) -> None:
         """Have as many places as there should be, also if processes were killed that had one."""

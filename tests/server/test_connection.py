@@ -81,6 +81,18 @@ def test_a_body_may_come_in_chunks(live_url: str) -> None:
         assert response_in(received)[0] == 200
 
 
+def test_what_follows_a_body_changes_nothing(live_url: str) -> None:
+    """Fields after a body in chunks are no headers."""
+    head = b"POST /sparql HTTP/1.1\r\nContent-Type: application/sparql-query\r\n" + _HOST
+    with connected(live_url) as (connection, received):
+        connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nASK{}\r\n0\r\n")
+        connection.sendall(b"Accept: text/html\r\nX-Query-Id: late\r\n\r\n")
+        status, headers, _ = response_in(received)
+
+        assert (status, headers["content-type"]) == (200, "application/sparql-results+json")
+        assert headers["x-query-id"] != "late"
+
+
 def test_a_client_that_expects_to_be_told_to_continue_is_told(live_url: str) -> None:
     """It sends the body only then."""
     head = b"POST /sparql HTTP/1.1\r\nContent-Type: application/sparql-query\r\n" + _HOST
