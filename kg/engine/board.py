@@ -32,6 +32,7 @@ class Cause(IntEnum):
     NONE = 0
     ASKED = 1
     CROWDED = 2
+    SHORTAGE = 3
 
 
 class Board:

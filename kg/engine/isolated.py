@@ -22,7 +22,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from kg.engine import wire
+from kg.engine import kernel, wire
 from kg.engine.board import Board, Cause
 from kg.engine.data import Contents, Data
 from kg.engine.errors import (
@@ -57,6 +57,7 @@ class Limits:
         seconds: how long it may run, unless it asks for another time.
         most_seconds: the longest time that it may ask for.
         memory: how many bytes its process may grow by.
+        reserve: how many bytes of the machine's memory all queries leave free; None: a twentieth.
         waiting: how many queries may wait for a query process.
         patience: how many seconds a query waits for a query process.
     """
@@ -64,6 +65,7 @@ class Limits:
     seconds: float = 10.0
     most_seconds: float = 60.0
     memory: int = 1 << 30
+    reserve: int | None = None
     waiting: int = 64
     patience: float = 10.0
 
@@ -123,6 +125,7 @@ class IsolatedEngine:
             prefixes=dict(prefixes or {}),
             functions=functions,
             memory=self.limits.memory,
+            reserve=_reserve(self.limits),
             active=min(cores, self.processes),
         )
         inherited = (setup.jobs, setup.board, *self._held.descriptors)
@@ -346,6 +349,14 @@ def _time_out(outcome: asyncio.Future[wire.Message | None]) -> None:
         outcome.set_exception(TimeoutError())
 
 
+def _reserve(limits: Limits) -> int:
+    return kernel.memory_in_all() // 20 if limits.reserve is None else limits.reserve
+
+
+def _shortage() -> Overloaded:
+    return Overloaded("Memory ran short, and this query had taken the most of it.")
+
+
 def _crowded() -> Overloaded:
     return Overloaded("Too many long queries run at once, so this one was stopped.")
 
@@ -353,4 +364,5 @@ def _crowded() -> Overloaded:
 _CAUSES: Final[Mapping[Cause, Callable[[], EngineUnavailable]]] = {
     Cause.ASKED: stopped,
     Cause.CROWDED: _crowded,
+    Cause.SHORTAGE: _shortage,
 }

@@ -21,6 +21,8 @@ _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
 _PAGE_BYTES = resource.getpagesize()
+_MINOR_FAULTS = 7
+"""Which field of /proc/PID/stat after the name has them, see proc(5)."""
 
 
 def die_with_parent(parent: int) -> None:
@@ -64,10 +66,46 @@ class Growth:
     def __init__(self) -> None:
         self._descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
         self._began_with = address_space()
+        self._faults = _faults()
 
     def bytes(self) -> int:
         """Give by how many bytes the address space has grown since this was made."""
         return _pages_in(os.pread(self._descriptor, 100, 0)) - self._began_with
+
+    def copied(self) -> int:
+        """Give about how many bytes were copied that were shared, as they were written to.
+
+        Oxigraph counts references within its data, so that reading them writes to them.
+        """
+        return (_faults() - self._faults) * _PAGE_BYTES
+
+
+def _faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+
+def faults_of(process: int) -> int:
+    """Give how many pages of memory another process has had made or copied; 0 if it has ended."""
+    try:
+        stat = Path(f"/proc/{process}/stat").read_bytes()
+    except OSError:
+        return 0
+    return int(stat[stat.rindex(b")") + 2 :].split()[_MINOR_FAULTS])
+
+
+def memory_left() -> int:
+    """Give how many bytes of memory the machine can still give to processes."""
+    return _kibibytes("MemAvailable") << 10
+
+
+def memory_in_all() -> int:
+    """Give how many bytes of memory the machine has."""
+    return _kibibytes("MemTotal") << 10
+
+
+def _kibibytes(name: str) -> int:
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith(f"{name}:")))
 
 
 def _pages_in(statm: bytes) -> int:

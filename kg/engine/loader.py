@@ -54,6 +54,9 @@ _LOWEST_PRIORITY: Final = 19
 _WORN: Final = 32 << 20
 """Growth in bytes after which a query process makes room for a fresh one."""
 
+_COPIED: Final = 16 << 20
+"""Bytes that a process may copy of what is shared if it is one of many and memory is scarce."""
+
 _REQUEST_PATIENCE: Final = 5.0
 """Seconds that a query process waits for the rest of a request."""
 
@@ -96,6 +99,7 @@ def main() -> None:
             running[start(slot)] = slot
         _lower_priority_of_old(running, board)
         _keep_room_for_young(board)
+        _keep_memory_free(running, board, setup.reserve)
         places.pass_on(waited_for=_unread(jobs.fileno()) > 0)
 
 
@@ -153,6 +157,13 @@ def _keep_room_for_young(board: Board) -> None:
     room = max(1, board.slots - max(1, board.slots // _SHARE_FOR_YOUNG))
     for slot in long[: max(0, len(long) - room)]:
         board.kill(slot, Cause.CROWDED)
+
+
+def _keep_memory_free(running: dict[int, int], board: Board, reserve: int) -> None:
+    """Kill the query that has taken the most memory, if too little of the machine's is left."""
+    lasting = {pid: slot for pid, slot in running.items() if board.age(slot) >= _SHORT}
+    if lasting and kernel.memory_left() < reserve:
+        board.kill(lasting[max(lasting, key=kernel.faults_of)], Cause.SHORTAGE)
 
 
 class _Places:
@@ -251,11 +262,19 @@ class _QueryProcess:
         queue = wire.Queue(self._jobs)
         growth = kernel.Growth()
         kernel.limit_memory(memory)
-        while growth.bytes() <= _WORN and os.getpriority(os.PRIO_PROCESS, 0) <= 0:
+        while not self._is_worn(growth):
             self._places.take(self._slot)
             told, connection = queue.take()
             with connection:
                 self._answer_over(connection, told)
+
+    def _is_worn(self, growth: kernel.Growth) -> bool:
+        """Tell whether a fresh process should take over: this one is too large, or must give way."""
+        if growth.bytes() > _WORN or os.getpriority(os.PRIO_PROCESS, 0) > 0:
+            return True
+        if growth.copied() <= _COPIED or self._board.is_active(self._slot):
+            return False
+        return kernel.memory_left() < kernel.memory_in_all() // 2
 
     def _answer_over(self, connection: socket.socket, told: memoryview) -> None:
         try:

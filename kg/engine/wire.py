@@ -50,6 +50,7 @@ class Setup:
         data: what to load.
         version, prefixes, functions: see ``IsolatedEngine``.
         memory: how many bytes a query process may grow by.
+        reserve: how many bytes of the machine's memory queries leave free.
         active: how many query processes may be about short queries at a time.
         report: descriptor of a connection on which it says how the loading went.
         expected: the version that the data must have; None: any.
@@ -64,6 +65,7 @@ class Setup:
     prefixes: Mapping[str, str]
     functions: FunctionsOf | None
     memory: int
+    reserve: int
     active: int
     report: int = -1
     expected: str | None = None

@@ -586,6 +586,17 @@ def test_long_queries_leave_room_for_short_ones(make: Make) -> None:
     assert sorted(each.__name__ for each in failures) == ["Overloaded", *["QueryTimeout"] * 3]
 
 
+def test_a_query_makes_way_when_memory_runs_short(make: Make) -> None:
+    """The machine keeps a part of its memory free, and short queries go on."""
+    engine = make(Limits(seconds=10, reserve=1 << 60), processes=2)
+
+    failure = failure_of(engine, Query(BOMB))
+
+    assert isinstance(failure, Overloaded)
+    assert "Memory ran short" in str(failure)
+    assert value(engine.run(LOOKUP)) == b"7"
+
+
 def test_a_large_answer_comes_in_a_file(engine: IsolatedEngine, reference: InProcessEngine) -> None:
     """It is the same, and takes the memory of neither process."""
     query = Query("SELECT ?a ?b ?c ?e { ?a ?b ?c . ?d ?e ?f } LIMIT 40000")
