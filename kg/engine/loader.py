@@ -35,7 +35,7 @@ _TICK: Final = 0.02
 _BRIEF: Final = 0.001
 """Age in seconds from which a query takes longer than handing it over and sending its answer."""
 
-_SHORT: Final = 0.1
+_SHORT: Final = 0.05
 """Age in seconds from which a query does not keep others waiting."""
 
 _BRIEF_TICKS: Final = 10
