@@ -186,7 +186,9 @@ def respond(
     representation = choice.of(answer.kind)
     cache = http.CACHEABLE if answer.repeatable else http.UNCACHEABLE
     if representation == HTML:
-        return http.reply(page(table_of(answer)), HTML, cache=cache)
+        with http.serialising():
+            written = page(table_of(answer))
+        return http.reply(written, HTML, cache=cache)
     return http.reply(answer.content, representation, etag=etag, cache=cache)
 
 

@@ -6,7 +6,8 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
@@ -155,6 +156,14 @@ def query_id(given: str) -> str:
 def timed(name: str, seconds: float) -> None:
     """Note how long a part of the work on this request took, for Server-Timing."""
     g.timings[name] = seconds
+
+
+@contextmanager
+def serialising() -> Iterator[None]:
+    """Note how long the app itself takes to write an answer, for Server-Timing."""
+    began = time.perf_counter()
+    yield
+    timed("serialise", time.perf_counter() - began)
 
 
 def _begin() -> None:

@@ -154,12 +154,13 @@ def _body(service: Service, found: Found, chosen: Representation, form: str | No
     assert chosen.format is not None
     if chosen != JSONLD:
         answer = resources.describe(engine, found, chosen.format)
-        http.timed("engine", answer.seconds)
+        http.timed("run", answer.seconds)
         return answer.body
     answer = resources.describe(engine, found, formats.NTRIPLES)
-    http.timed("engine", answer.seconds)
+    http.timed("run", answer.seconds)
     root = found.iri if found.graph is None else None
-    return jsonld.write(answer.body, _context(public_url()), root=root, form=form or "framed")
+    with http.serialising():
+        return jsonld.write(answer.body, _context(public_url()), root=root, form=form or "framed")
 
 
 @lru_cache(maxsize=8)

@@ -193,6 +193,17 @@ def test_an_answer_says_how_long_it_is_and_took(ask: Ask) -> None:
     assert re.search(r"run;dur=\d+\.\d\d, total;dur=", response.headers["Server-Timing"])
 
 
+def test_the_time_of_a_page_is_told(client: FlaskClient) -> None:
+    """Server-Timing says how long the app wrote at what is more than the engine's own output."""
+    for address, accept in (
+        ("/sparql?query=ASK{}", "text/html"),
+        ("/id/claim/B0375.jsonld", "*/*"),
+    ):
+        response = client.get(address, headers={"Accept": accept})
+
+        assert re.search(r"run;dur=.*serialise;dur=\d+\.\d\d", response.headers["Server-Timing"])
+
+
 def test_nothing_in_a_page_comes_from_elsewhere(client: FlaskClient) -> None:
     """Pages load style and icon from this service, and run no script."""
     for address in ("/", "/sparql", "/queries", "/queries/lasers", "/queries/lasers/answer"):
