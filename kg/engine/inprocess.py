@@ -137,7 +137,8 @@ class InProcessEngine:
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
         if failures:
-            raise failures[0]
+            # Taken out, or it would hold itself, and with it results that only this thread may drop.
+            raise failures.pop()
         return Answer(
             kind=kind,
             format=chosen,

@@ -423,7 +423,7 @@ COMPUTED: Final = st.builds(
 MIXED: Final = st.lists(PIECES, max_size=25).map(" ".join)
 
 
-@fuzz(40)
+@fuzz(16)
 @given(st.one_of(TEXT, MIXED, OVERLONG), st.sampled_from(WAYS))
 def test_any_text_may_be_asked(service: Service, query: str, way: str) -> None:
     """Whatever text the query is, in whatever way it is put, the promises hold."""
@@ -432,7 +432,7 @@ def test_any_text_may_be_asked(service: Service, query: str, way: str) -> None:
     assert response.status_code in (200, 400, 403, 406, 413, 414, 503)
 
 
-@fuzz(25)
+@fuzz(10)
 @given(mutated() | BROKEN, st.sampled_from(WAYS), st.sampled_from(["", "json", "html", "ttl"]))
 def test_real_queries_may_be_spoilt(service: Service, query: str, way: str, format_: str) -> None:
     """A query that is nearly right is answered, or told what is wrong with it, or stopped."""
@@ -441,7 +441,7 @@ def test_real_queries_may_be_spoilt(service: Service, query: str, way: str, form
     assert response.status_code in (200, 400, 403, 413, 414, 503)
 
 
-@fuzz(60)
+@fuzz(24)
 @given(
     COMPUTED, st.sampled_from(["GET", "POST direct"]), st.sampled_from(["", "csv", "xml", "ttl"])
 )
@@ -496,7 +496,7 @@ def parameters(draw: st.DrawFn, values: Mapping[str, SearchStrategy[str]]) -> li
     return [(name, draw(values.get(name, TEXT) | TEXT)) for name in draw(names)]
 
 
-@fuzz(80)
+@fuzz(32)
 @given(
     parameters(VALUES),
     parameters(VALUES),
@@ -519,7 +519,7 @@ def test_any_parameters_may_be_given(
     holds(service, Request(method, "/sparql", encoded(in_url), headers, body))
 
 
-@fuzz(40)
+@fuzz(16)
 @given(st.binary(max_size=40), st.binary(max_size=40), st.sampled_from(["GET", "POST", "QUERY"]))
 def test_any_bytes_may_be_parameters(
     service: Service, in_url: bytes, in_form: bytes, method: str
@@ -545,7 +545,7 @@ PARAMETERS: Final = {
 }
 
 
-@fuzz(50)
+@fuzz(20)
 @given(st.data(), st.sampled_from(sorted(CANNED)), st.sampled_from(["", "/answer"]))
 def test_canned_queries_take_any_values(
     service: Service, data: st.DataObject, name: str, what: str
@@ -647,7 +647,7 @@ def headers(draw: st.DrawFn, known: Mapping[str, SearchStrategy[str]]) -> dict[s
     }
 
 
-@fuzz(150)
+@fuzz(60)
 @given(
     headers(HEADERS),
     st.sampled_from(ADDRESSES),
@@ -668,7 +668,7 @@ TYPES: Final = """
 """
 
 
-@fuzz(60)
+@fuzz(24)
 @given(
     headers(
         {
@@ -716,7 +716,7 @@ MEANINGLESS: Final[Mapping[str, SearchStrategy[str]]] = {
 }
 
 
-@fuzz(60)
+@fuzz(24)
 @given(
     st.lists(st.sampled_from(sorted(MEANINGLESS)), min_size=1, max_size=4, unique=True),
     st.data(),
@@ -746,7 +746,7 @@ LEGAL_JUNK: Final = st.one_of(
 """Elements of If-None-Match beside the one that counts: other tags, none, and what is no tag."""
 
 
-@fuzz(60)
+@fuzz(24)
 @given(
     before=st.lists(LEGAL_JUNK, max_size=3),
     after=st.lists(LEGAL_JUNK, max_size=3),
@@ -786,7 +786,7 @@ def test_whoever_knows_the_entity_tag_gets_304(
 LINE: Final = st.binary(max_size=40).map(lambda value: re.sub(rb"[\r\n]", b"", value))
 
 
-@fuzz(80)
+@fuzz(32)
 @given(
     st.lists(st.tuples(st.sampled_from(sorted(HEADERS)), LINE), max_size=4),
     st.binary(max_size=30).map(lambda value: re.sub(rb"[\s#]", b"", value)),
