@@ -320,7 +320,7 @@ MEMORY_BOMBS = {
 
 def test_a_query_is_stopped_at_its_memory_limit(make: Make) -> None:
     """A query that takes more memory than it may ends, and says so; the next one is answered."""
-    engine = make(Limits(seconds=2, memory=64 << 20))
+    engine = make(Limits(seconds=1, memory=64 << 20))
     for name, text in MEMORY_BOMBS.items():
         expected = (MemoryLimitExceeded, QueryTimeout) if name != "concat" else MemoryLimitExceeded
         with pytest.raises(expected) as failure:
@@ -577,7 +577,7 @@ def test_a_query_can_be_stopped_by_its_name(make: Make) -> None:
 
 def test_long_queries_leave_room_for_short_ones(make: Make) -> None:
     """Of as many long queries as there are processes, the last to come make way, and say so."""
-    engine = make(Limits(seconds=3), processes=4)
+    engine = make(Limits(seconds=2), processes=4)
     with ThreadPoolExecutor(4) as threads:
         bombs = [threads.submit(failure_of, engine, Query(BOMB)) for _ in range(4)]
         failures = [type(bomb.result()) for bomb in bombs]

@@ -6,7 +6,6 @@ import http.client
 import itertools
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -21,9 +20,6 @@ from typing import Any, NamedTuple, Self
 from urllib.parse import quote, urlencode
 
 import pytest
-from flask.testing import FlaskClient
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from kg.engine import kernel
 
@@ -787,43 +783,3 @@ def test_no_process_is_left(number: signal.Signals, code: int) -> None:
         assert eventually(lambda: not listens(started.port))
         for bomb in bombs:
             assert bomb.exception() is not None or bomb.result().status == 503
-
-
-LINES = st.text(st.characters(min_codepoint=32, max_codepoint=255, exclude_characters="\x7f"))
-_FUZZ = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-
-
-@_FUZZ
-@given(st.one_of(st.text(), st.floats().map(str), st.integers().map(str), st.decimals().map(str)))
-def test_any_timeout_is_a_time_or_refused(client_of_session: FlaskClient, value: str) -> None:
-    """Whatever stands in `timeout`, the query is answered, or the parameter named as the trouble."""
-    address = "/sparql?" + urlencode({"query": "ASK {}", "timeout": value}, errors="surrogatepass")
-    response = client_of_session.get(address)
-
-    if response.status_code != 200:
-        assert response.status_code == 400
-        assert response.get_json()["type"].endswith(("bad-parameter", "malformed-request"))
-
-
-@_FUZZ
-@given(st.one_of(LINES, LINES.map("wait={}".format), st.integers().map("a, wait={}".format)))
-def test_any_preference_may_be_stated(client_of_session: FlaskClient, value: str) -> None:
-    """Prefer is a wish: what cannot be understood is disregarded, as RFC 7240 has it."""
-    response = client_of_session.get("/sparql?query=ASK{}", headers={"Prefer": value})
-
-    assert response.status_code == 200
-
-
-@_FUZZ
-@given(LINES)
-def test_any_query_id_comes_back_or_a_new_one(client_of_session: FlaskClient, value: str) -> None:
-    """X-Query-Id is returned if it is a legal one, and never carries anything else back."""
-    response = client_of_session.get("/sparql?query=ASK{}", headers={"X-Query-Id": value})
-    returned = response.headers["X-Query-Id"]
-
-    assert response.status_code == 200
-    assert re.fullmatch(r"[A-Za-z0-9._~:-]{1,64}", returned)
