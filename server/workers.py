@@ -18,7 +18,6 @@ from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
-from types import FrameType
 from typing import Final
 
 import uvloop
@@ -62,21 +61,16 @@ def run(
     """
     forks = multiprocessing.get_start_method() == "fork"
     make = (lambda: app) if forks else again
-    ending = threading.Event()
+    told, tell = os.pipe()
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, partial(_end, ending))
+        signal.signal(number, lambda *_: os.write(tell, b"."))
     workers = [_Worker(partial(_serve, make, values, listener)) for _ in range(values.workers)]
-    while not ending.is_set():
-        ended = wait([worker.process.sentinel for worker in workers], timeout=1.0)
+    while told not in (ready := wait([told, *(worker.process.sentinel for worker in workers)])):
         for worker in workers:
-            if worker.process.sentinel in ended and not ending.is_set():
+            if worker.process.sentinel in ready:
                 worker.start_again()
     for worker in workers:
         worker.stop()
-
-
-def _end(ending: threading.Event, _: int, __: FrameType | None) -> None:
-    ending.set()
 
 
 class _Worker:
