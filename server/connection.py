@@ -116,7 +116,8 @@ class Connection(asyncio.Protocol):
         self._answering = False
         self._handing_over = False
         self._keeps = True
-        self._plain = True
+        self._keeps_unasked = True
+        """Whether the version of the request keeps connections unless told otherwise."""
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -318,7 +319,7 @@ class Connection(asyncio.Protocol):
         while self._waiting and not self._answering and self._writable.is_set():
             environ, self._keeps = self._waiting.popleft()
             self._answering = True
-            self._plain = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+            self._keeps_unasked = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
             self._handler.answer(environ, self)
         self._handing_over = False
         if self._waiting:
@@ -366,7 +367,7 @@ class Connection(asyncio.Protocol):
     def _common(self) -> bytes:
         """Give the headers of the connection, and the end of the head."""
         if self._keeps:
-            return _date(int(time.time())) + (b"\r\n" if self._plain else _KEEP_ALIVE)
+            return _date(int(time.time())) + (b"\r\n" if self._keeps_unasked else _KEEP_ALIVE)
         return _date(int(time.time())) + _CLOSE
 
     def _answered(self) -> None:

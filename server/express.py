@@ -15,7 +15,7 @@ from kg.engine import Answer, AsyncEngine, Query
 from server import answers, http, sparql
 from server.errors import RequestError
 from server.parameters import Parameters
-from server.wsgi import Said
+from server.wsgi import OK, Said
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from server.service import Service
 
 _PATH: Final = "/sparql"
-_STATUS: Final = "200 OK"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +81,11 @@ class Express:
     def _plain(self, environ: WSGIEnvironment, asked: Question) -> _Plain | None:
         began = time.perf_counter()
         settings = self._service.settings
-        is_plain = http.is_plain(environ, any_host=settings.public_url is not None)
+        any_host = settings.public_url is not None
+        if asked.path != _PATH or not http.is_plain(environ, any_host=any_host):
+            return None
         parameters = Parameters(asked.parameters)
-        if asked.path != _PATH or "query" not in parameters or not is_plain:
+        if "query" not in parameters:
             return None
         prefer = environ.get("HTTP_PREFER", "")
         try:
@@ -119,4 +120,4 @@ class Express:
         headers.append(("Server-Timing", http.server_timing(timings)))
         content = answer.content
         body = [content] if isinstance(content, bytes) else content.pieces()
-        return Said(_STATUS, headers, body)
+        return Said(OK, headers, body)

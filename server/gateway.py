@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 from kg.engine import EngineError, Overloaded
 from server.http import REFUSAL, REQUEST_NAME
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from server.cache import Begun, Cache
     from server.connection import Connection
     from server.express import Express
-
-_Request = TypeVar("_Request")
 
 _SWEEP_SECONDS: Final = 1.0
 """Time between looks for connections that take too long."""
@@ -122,26 +120,27 @@ class Gateway:
             raise
 
     async def _said(self, environ: WSGIEnvironment) -> Said:
-        if self._express is None or REFUSAL in environ or _is_long(environ):
-            return await self._in_turn(environ, self._cache.asked, environ)
+        if REFUSAL in environ or _is_long(environ):
+            return await self._in_thread(environ, partial(self._cache.asked, environ))
         begun = self._cache.begun(environ)
+        if begun is None:
+            return await self._in_thread(environ, partial(self._cache.passed_on, environ))
         if isinstance(begun, Said):
             return begun
-        if begun is None or not begun.leads:
-            if begun is not None:
-                self._cache.left(begun)
-            return await self._in_turn(environ, self._cache.asked, environ)
-        said = await self._led(begun, self._express)
+        said = await self._spared(begun) if begun.leads else None
         if said is None:
-            return await self._in_turn(begun.environ, self._cache.lead, begun)
+            return await self._in_thread(environ, partial(self._cache.ended, begun), begun)
         if length_of(said.headers) < _LARGE_TO_COMPRESS:
             return self._cache.landed(begun, said)
-        return await self._in_turn(begun.environ, partial(self._cache.landed, said=said), begun)
+        landing = partial(self._cache.landed, begun, said)
+        return await asyncio.get_running_loop().run_in_executor(self._pool, landing)
 
-    async def _led(self, begun: Begun, express: Express) -> Said | None:
+    async def _spared(self, begun: Begun) -> Said | None:
         """Answer a request without the app; None: the app has to."""
+        if self._express is None:
+            return None
         try:
-            return await express.said(begun.environ, begun.question)
+            return await self._express.said(begun.environ, begun.question)
         except EngineError as error:
             begun.environ[REFUSAL] = error
             return None
@@ -149,19 +148,27 @@ class Gateway:
             self._cache.given_up(begun)
             raise
 
-    async def _in_turn(
-        self, environ: WSGIEnvironment, answer: Callable[[_Request], Said], request: _Request
+    async def _in_thread(
+        self, environ: WSGIEnvironment, answer: Callable[[], Said], begun: Begun | None = None
     ) -> Said:
-        """Have a request answered in a thread, if there is one left."""
+        """Have a request answered in a thread, if there is one left.
+
+        Args:
+            environ: the request.
+            answer: answers it.
+            begun: what was begun for it and ``answer`` ends.
+        """
         if self._busy >= self._threads:
+            if begun is not None:
+                self._cache.given_up(begun)
             environ[REFUSAL] = Overloaded(
                 "More requests are being answered than there is room for."
             )
-            return _whole_if_small(answer, request)
+            return _whole_if_small(partial(self._cache.passed_on, environ))
         self._busy += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, _whole_if_small, answer, request)
+            return await loop.run_in_executor(self._pool, _whole_if_small, answer)
         finally:
             self._busy -= 1
 
@@ -177,8 +184,8 @@ def _is_long(environ: WSGIEnvironment) -> bool:
     return len(environ["QUERY_STRING"]) + in_body >= _LONG
 
 
-def _whole_if_small(answer: Callable[[_Request], Said], request: _Request) -> Said:
-    said = answer(request)
+def _whole_if_small(answer: Callable[[], Said]) -> Said:
+    said = answer()
     if length_of(said.headers) >= LARGE:
         return said
     return said._replace(body=[whole(said.body)])

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 LARGE: Final = 4 << 20
 """Bytes from which a body is passed on piece by piece, and not kept."""
 
+OK: Final = "200 OK"
+"""The status line of an answer."""
+
 Headers = list[tuple[str, str]]
 
 

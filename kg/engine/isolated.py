@@ -256,18 +256,16 @@ class IsolatedEngine:
         """Wait like ``_waited_for``, while the event loop sees to other things."""
         exchange.connection.setblocking(False)
         loop = asyncio.get_running_loop()
-        outcome: asyncio.Future[wire.Message | None] = loop.create_future()
-        loop.add_reader(exchange.connection, _receive, exchange, outcome)
+        left = self.limits.patience
         try:
-            left = self.limits.patience
             while True:
+                outcome: asyncio.Future[wire.Message | None] = loop.create_future()
+                loop.add_reader(exchange.connection, _receive, exchange, outcome)
                 late = loop.call_later(left, _time_out, outcome)
                 try:
                     return await outcome
                 except TimeoutError:
                     left = self._time_left(exchange)
-                    outcome = loop.create_future()
-                    loop.add_reader(exchange.connection, _receive, exchange, outcome)
                 finally:
                     late.cancel()
         finally:

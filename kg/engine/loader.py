@@ -41,11 +41,8 @@ _SHORT: Final = 0.05
 _BRIEF_TICKS: Final = 10
 """For how many looks all queries have to be brief to be taken for the rule."""
 
-_OLD: Final = 1.0
-"""Age in seconds from which a query gives way to younger ones."""
-
 _LONG: Final = 1.0
-"""Age in seconds from which a query is long-running."""
+"""Age in seconds from which a query is long-running, and gives way to younger ones."""
 
 _SHARE_FOR_YOUNG: Final = 4
 """One query process out of so many runs no long query."""
@@ -97,10 +94,11 @@ def main() -> None:
             board.died(slot, pid, status)
             places.give_back(slot)
             running[start(slot)] = slot
-        _lower_priority_of_old(running, board)
-        _keep_room_for_young(board)
-        _keep_memory_free(running, board, setup.reserve)
-        places.pass_on(waited_for=_unread(jobs.fileno()) > 0)
+        ages = [board.age(slot) for slot in range(board.slots)]
+        _lower_priority_of_long(running, ages)
+        _keep_room_for_young(board, ages)
+        _keep_memory_free(running, board, ages, setup.reserve)
+        places.pass_on(ages, waited_for=_unread(jobs.fileno()) > 0)
 
 
 def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
@@ -138,30 +136,31 @@ def _unread(descriptor: int) -> int:
     return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
-def _lower_priority_of_old(running: dict[int, int], board: Board) -> None:
+def _lower_priority_of_long(running: dict[int, int], ages: list[float]) -> None:
     """Let long-running queries give way to others: the older, the more."""
     for pid, slot in running.items():
-        age = board.age(slot)
-        if age >= _OLD:
-            nice = min(_LOWEST_PRIORITY, 5 + int(age / _OLD))
+        if ages[slot] >= _LONG:
+            nice = min(_LOWEST_PRIORITY, 5 + int(ages[slot] / _LONG))
             os.setpriority(os.PRIO_PROCESS, pid, nice)
 
 
-def _keep_room_for_young(board: Board) -> None:
+def _keep_room_for_young(board: Board, ages: list[float]) -> None:
     """Kill the latest of the long-running queries when there are too many of them.
 
     Some processes always answer short queries, however many long ones are asked.
     """
-    ages = {slot: board.age(slot) for slot in range(board.slots)}
-    long = sorted((slot for slot in ages if ages[slot] >= _LONG), key=lambda slot: ages[slot])
+    long = [slot for slot, age in enumerate(ages) if age >= _LONG]
+    long.sort(key=ages.__getitem__)
     room = max(1, board.slots - max(1, board.slots // _SHARE_FOR_YOUNG))
     for slot in long[: max(0, len(long) - room)]:
         board.kill(slot, Cause.CROWDED)
 
 
-def _keep_memory_free(running: dict[int, int], board: Board, reserve: int) -> None:
+def _keep_memory_free(
+    running: dict[int, int], board: Board, ages: list[float], reserve: int
+) -> None:
     """Kill the query that has taken the most memory, if too little of the machine's is left."""
-    lasting = {pid: slot for pid, slot in running.items() if board.age(slot) >= _SHORT}
+    lasting = {pid: slot for pid, slot in running.items() if ages[slot] >= _SHORT}
     if lasting and kernel.memory_left() < reserve:
         board.kill(lasting[max(lasting, key=kernel.faults_of)], Cause.SHORTAGE)
 
@@ -195,9 +194,13 @@ class _Places:
             self._board.set_active(slot, active=False)
             os.write(self._giving, bytes(1))
 
-    def pass_on(self, *, waited_for: bool) -> None:
-        """Give to others the places of queries that are not short, if there are others."""
-        ages = [self._board.age(slot) for slot in range(self._board.slots)]
+    def pass_on(self, ages: list[float], *, waited_for: bool) -> None:
+        """Give to others the places of queries that are not short, if there are others.
+
+        Args:
+            ages: of the queries, by slot.
+            waited_for: whether there are others.
+        """
         if waited_for:
             self._pass_on_places_of(ages)
         self._brief_ticks = 0 if max(ages) >= _BRIEF else self._brief_ticks + 1

@@ -265,15 +265,10 @@ def _send_beside(connection: socket.socket, head: bytes, content: bytes) -> None
 
     Sent through the connection, it would have to be taken out before its end fits in.
     """
-    descriptor = os.memfd_create("answer", os.MFD_CLOEXEC)
-    try:
-        with memoryview(content) as rest:
-            written = 0
-            while written < len(content):
-                written += os.write(descriptor, rest[written:])
-        socket.send_fds(connection, [head], [descriptor])
-    finally:
-        os.close(descriptor)
+    with os.fdopen(os.memfd_create("answer", os.MFD_CLOEXEC), "wb") as memory:
+        memory.write(content)
+        memory.flush()
+        socket.send_fds(connection, [head], [memory.fileno()])
 
 
 class Incoming:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from server.cache.codings import IDENTITY, Preference, compressed, is_text
-from server.wsgi import Headers, head_of
+from server.wsgi import OK, Headers, head_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -34,9 +34,6 @@ _AS_WRITTEN: Final = ("QUERY_STRING", "REQUEST_METHOD")
 # https://www.rfc-editor.org/rfc/rfc9111#section-5.1; were it told its years, no other cache could
 # keep it for the time that Cache-Control grants.
 _AGE: Final = ("Age", "0")
-
-OK: Final = "200 OK"
-"""The status line of every answer that is kept."""
 
 _HEADER_BYTES: Final = 160
 _ENTRY_BYTES: Final = 1500

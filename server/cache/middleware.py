@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from server.cache.codings import Preference, preferred
 from server.cache.entries import (
     OF_ONE_REQUEST,
-    OK,
     Entry,
     Fields,
     Reply,
@@ -28,7 +27,7 @@ from server.cache.entries import (
 from server.cache.questions import READS, Question, Reader
 from server.cache.store import Store, line_of
 from server.http import REFUSAL, query_id
-from server.wsgi import LARGE, Headers, Said, length_of, lines_of, run, whole
+from server.wsgi import LARGE, OK, Headers, Said, length_of, lines_of, run, whole
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -113,11 +112,13 @@ class _Flight:
 
     Attributes:
         environ: of the request that the app got.
+        generation: of the answers that are kept, when it began.
         landed: is set when the app has answered or failed.
         response: what everyone may have of it, if anything.
     """
 
     environ: WSGIEnvironment
+    generation: int
     landed: threading.Event = field(default_factory=threading.Event)
     response: _Response | None = None
 
@@ -227,20 +228,17 @@ class Cache:
         """Answer a request that cannot be recalled."""
         begun = self.begun(environ)
         if begun is None:
-            return run(self._app, environ)
-        if isinstance(begun, Said):
-            return begun
-        if begun.leads:
-            return self.lead(begun)
-        response = self._awaited(begun)
-        if response is None:
-            return self._own(self._ask(begun.request), begun.request)
-        return self._shared(response, begun.request)
+            return self.passed_on(environ)
+        return begun if isinstance(begun, Said) else self.ended(begun)
+
+    def passed_on(self, environ: WSGIEnvironment) -> Said:
+        """Have the app answer a request that is not for a cache."""
+        return run(self._app, environ)
 
     def begun(self, environ: WSGIEnvironment) -> Said | Begun | None:
         """Find the answer to a request, or begin to find it out; None: it is not for a cache.
 
-        What was begun has to be ended by ``lead``, ``landed`` or ``left``.
+        What was begun has to be ended by ``ended``, ``landed`` or ``given_up``.
         """
         began = time.perf_counter()
         question = None if REFUSAL in environ else self._reader.question(environ)
@@ -267,11 +265,6 @@ class Cache:
             bodiless=environ["REQUEST_METHOD"] == "HEAD",
         )
 
-    def left(self, begun: Begun) -> None:
-        """Take note that nobody waits for the response to another request any more."""
-        with self._lock:
-            self.waiting -= not begun.leads
-
     def _awaited(self, begun: Begun) -> _Response | None:
         """Wait for the response to another request; None if it is not right for this one."""
         begun.flight.landed.wait()
@@ -289,21 +282,31 @@ class Cache:
             entry = self._store.find(request.question, request.environ)
             if entry is not None:
                 return entry
-            flight = self._flights.setdefault(key, _Flight(request.environ))
+            flight = self._flights.setdefault(key, _Flight(request.environ, self._generation))
             self.waiting += flight.environ is not request.environ
             return flight
 
-    def lead(self, begun: Begun) -> Said:
-        """Have the app answer what was begun."""
-        return self._land(begun, lambda: self._ask(begun.request))
+    def ended(self, begun: Begun) -> Said:
+        """Answer what was begun: have the app asked, or wait until it has been."""
+        request, flight = begun
+        if begun.leads:
+            return self._land(begun, lambda: self._ask(request, flight.generation))
+        response = self._awaited(begun)
+        if response is None:
+            return self._own(self._ask(request, self._generation), request)
+        return self._shared(response, request)
 
     def landed(self, begun: Begun, said: Said) -> Said:
-        """Answer what was begun with what the app would say."""
-        return self._land(begun, lambda: self._kept(begun.request, said, self._generation))
+        """Answer what was begun, and leads, with what the app would say."""
+        return self._land(begun, lambda: self._kept(begun.request, said, begun.flight.generation))
 
     def given_up(self, begun: Begun) -> None:
-        """Let those who wait for what was begun find it out themselves."""
-        self._end(begun)
+        """Leave what was begun; those who wait for it find it out themselves."""
+        if begun.leads:
+            self._end(begun)
+            return
+        with self._lock:
+            self.waiting -= 1
 
     def _land(self, begun: Begun, answer: Callable[[], _Response]) -> Said:
         try:
@@ -321,10 +324,9 @@ class Cache:
                 del self._flights[request.flight_key]
         flight.landed.set()
 
-    def _ask(self, request: _Request) -> _Response:
+    def _ask(self, request: _Request, generation: int) -> _Response:
         with self._lock:
             self.misses += 1
-            generation = self._generation
         return self._kept(request, run(self._app, request.environ), generation)
 
     def _kept(self, request: _Request, said: Said, generation: int) -> _Response:
