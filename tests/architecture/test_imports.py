@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+
+from kg.shipped import BUILDING_LIBRARIES, BUILDING_MODULES
 
 _ROOT = Path(__file__).resolve().parents[2]
 _ROOMS = ("kg", "server", "benchmarks")
@@ -16,10 +20,10 @@ _MODULES = sorted(
 _TESTS = sorted(path.relative_to(_ROOT) for path in (_ROOT / "tests").rglob("*.py"))
 
 
-def _imports(path: Path) -> Iterator[str]:
-    """Give the full name of every module that a file imports, wherever in the file."""
+def _imports(path: Path, within: ast.AST | None = None) -> Iterator[str]:
+    """Give the full name of every module that a file imports, wherever in the file or a part of it."""
     package = path.parent.parts
-    for node in ast.walk(ast.parse((_ROOT / path).read_text(encoding="utf-8"))):
+    for node in ast.walk(within or _tree(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -27,6 +31,10 @@ def _imports(path: Path) -> Iterator[str]:
             module = ".".join([*above, *(node.module.split(".") if node.module else [])])
             yield module
             yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse((_ROOT / path).read_text(encoding="utf-8"))
 
 
 def _importing(wanted: str, modules: list[Path]) -> set[str]:
@@ -80,6 +88,64 @@ def test_one_engine_speaks_to_oxigraph() -> None:
 
     assert _importing("pyoxigraph", _MODULES) == speaking
     assert _importing("kg.engine.store", _MODULES) == {"kg/engine/inprocess.py"}
+
+
+def _without_type_checking(tree: ast.AST) -> ast.AST:
+    """Take out what is imported for the sake of types only, which is never run."""
+    for node in ast.walk(tree):
+        for name, value in ast.iter_fields(node):
+            if isinstance(value, list):
+                kept = [
+                    each
+                    for each in value
+                    if not (isinstance(each, ast.If) and ast.unparse(each.test) == "TYPE_CHECKING")
+                ]
+                setattr(node, name, kept)
+    return tree
+
+
+def _file_of(module: str) -> Path | None:
+    """Give the file of a module of ours, or of a package, if there is one of this name."""
+    path = Path(*module.split("."))
+    found = (each for each in (path.with_suffix(".py"), path / "__init__.py") if each in _MODULES)
+    return next(found, None)
+
+
+def _needed(start: Path, part: ast.AST) -> tuple[set[Path], set[str]]:
+    """Give the files of ours that a part of a file comes to run, and the names of foreign packages."""
+    files, foreign = {start}, set()
+    waiting = [(start, part)]
+    while waiting:
+        path, within = waiting.pop()
+        for name in _imports(path, _without_type_checking(within)):
+            parts = name.split(".")
+            if parts[0] != "kg":
+                foreign.add(parts[0])
+                continue
+            above = [_file_of(".".join(parts[: n + 1])) for n in range(len(parts))]
+            new = {each for each in above if each is not None} - files
+            files |= new
+            waiting += [(each, _tree(each)) for each in new]
+    return files, foreign - sys.stdlib_module_names
+
+
+def test_the_key_of_a_build_covers_what_builds_and_nothing_else() -> None:
+    """A kept build is taken as long as nothing changed that took part in it, by its imports."""
+    shipped = Path("kg/shipped.py")
+    (made,) = (
+        node
+        for node in _tree(shipped).body
+        if isinstance(node, ast.FunctionDef) and node.name == "_made"
+    )
+    files, foreign = _needed(shipped, made)
+    keyed = [path for name in BUILDING_MODULES for path in (_ROOT / "kg").glob(f"{name}.py")]
+    distributions = packages_distributions()
+
+    assert sorted(path.relative_to(_ROOT) for path in keyed) == sorted(files)
+    # pandas only takes answers further.
+    assert {distributions[name][0].lower() for name in foreign - {"pandas"}} == set(
+        BUILDING_LIBRARIES
+    )
 
 
 def test_tests_speak_through_the_door_of_a_room() -> None:

@@ -13,11 +13,14 @@ import sysconfig
 import urllib.request
 import venv
 import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
+
+from kg.shipped import BUILDING_MODULES
 
 _ROOT: Final = Path(__file__).parent.parent.parent
 _SHIPPED: Final = ("kg", "server", "ontology", "queries")
@@ -152,6 +155,67 @@ def test_the_installed_package_is_not_the_checkout(installation: Installation) -
 
     assert Path(shown[0]).is_relative_to(installation.command.parent.parent)
     assert str(_ROOT) not in shown
+
+
+_EDITION: Final = """
+import sys
+from kg.shipped import edition
+edition(sys.exit)  # with the name of the first step, should it build
+"""
+
+
+def _first_step(installation: Installation) -> str:
+    """Give the first step of the build that the installed package makes; nothing if it makes none."""
+    return subprocess.run(
+        [installation.command.with_name("python"), "-c", _EDITION],
+        cwd=installation.home,
+        env=installation.environment,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        timeout=_SECONDS,
+    ).stderr.strip()
+
+
+@contextlib.contextmanager
+def _edited(paths: Iterable[Path]) -> Iterator[None]:
+    before = {path: path.read_text(encoding="utf-8") for path in paths}
+    for path, text in before.items():
+        path.write_text(f"{text}# edited\n", encoding="utf-8")
+    try:
+        yield
+    finally:
+        for path, text in before.items():
+            path.write_text(text, encoding="utf-8")
+
+
+def _packages(installation: Installation) -> Path:
+    (queries,) = installation.command.parent.parent.glob("lib/*/site-packages/queries")
+    return queries.parent
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("kg/build/phrases.py", "kg/validate/checks.py", "kg/catalogue.py", "kg/engine/store.py"),
+        *("ontology/units.tsv", "queries/lay-terms.rq"),
+    ],
+)
+def test_a_change_of_what_builds_makes_a_new_build(name: str, installation: Installation) -> None:
+    """What was built and validated otherwise, or of other files, is not taken for what there is."""
+    with _edited([_packages(installation) / name]):
+        assert _first_step(installation) == "reading Turtle"
+
+
+def test_a_change_of_anything_else_makes_no_new_build(installation: Installation) -> None:
+    """Whoever edits the isolated engine, the service or the command does not wait for a build."""
+    packages = _packages(installation)
+    building = {path for name in BUILDING_MODULES for path in packages.glob(f"kg/{name}.py")}
+    others = {path for room in ("kg", "server") for path in packages.glob(f"{room}/**/*.py")}
+
+    with _edited(others - building):
+        assert _first_step(installation) == ""
+    assert packages / "kg" / "engine" / "isolated.py" in others - building
 
 
 def test_the_installed_service_answers(installation: Installation) -> None:
