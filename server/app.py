@@ -17,6 +17,7 @@ from server import (
     resources,
     running,
     service,
+    service_description,
     sources,
     sparql,
 )
@@ -51,6 +52,17 @@ def create_app(
         app.register_blueprint(blueprint)
     _put_cache_before(app, values)
     return app
+
+
+def prepare(app: Flask) -> None:
+    """Ask the engine what forms, descriptions and pages of errors need, before others wait for it.
+
+    Raises:
+        kg.engine.EngineError: the engine did not answer.
+    """
+    served = service.service_of(app)
+    served.once(service_description.functions)
+    served.once(queries.choices)
 
 
 def _federated(knowledge: kg.KnowledgeGraph, settings: config.Settings) -> kg.KnowledgeGraph:

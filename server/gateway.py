@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from kg.engine import EngineError, Overloaded
 from server.http import REFUSAL, REQUEST_NAME
+from server.problems import last_resort
 from server.wsgi import LARGE, Said, close, length_of, whole
 
 if TYPE_CHECKING:
@@ -32,6 +34,9 @@ _LONG: Final = 20_000
 
 _LARGE_TO_COMPRESS: Final = 256 << 10
 """Bytes of an answer from which compressing it takes so long."""
+
+
+_LOG = logging.getLogger(__name__)
 
 
 class Gateway:
@@ -109,15 +114,20 @@ class Gateway:
     async def _answer(self, environ: WSGIEnvironment, connection: Connection) -> None:
         try:
             said = await self._said(environ)
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
+            _LOG.exception("A request could not be answered.")
+            said = last_resort(environ)
+        finally:
             # From here on there is no query to stop, and with the response the next may begin.
             del self._running[connection]
+        try:
             if isinstance(said.body, list):
                 connection.send(said)
             else:
                 await self._stream(said, connection)
-        except BaseException:
-            connection.abort()
-            raise
+        except Exception:  # noqa: BLE001 - there is nobody else to tell
+            _LOG.exception("A response could not be sent.")
+            connection.abort()  # or what was sent of it might be taken for the whole
 
     async def _said(self, environ: WSGIEnvironment) -> Said:
         if REFUSAL in environ or _is_long(environ):

@@ -47,7 +47,7 @@ _EXPOSED_HEADERS: Final = (
     "Allow, Accept-Post, Content-Disposition, Content-Location, Dataset-Version, ETag, Link, Location, Retry-After, "
     "Server-Timing, X-Query-Id"
 )
-_EVERY_RESPONSE: Final = {
+EVERY_RESPONSE: Final = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Expose-Headers": _EXPOSED_HEADERS,
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -216,7 +216,7 @@ def _answer_options() -> Response | None:
 
 
 def _finish(response: Response) -> Response:
-    response.headers.update(_EVERY_RESPONSE)
+    response.headers.update(EVERY_RESPONSE)
     response.headers["Dataset-Version"] = current_service().graph.version
     response.headers["X-Query-Id"] = g.query_id
     timings = {**g.timings, "total": time.perf_counter() - g.began}
@@ -246,7 +246,7 @@ def headers_of_answer(
         ("Content-Length", str(len(content))),
         ("Cache-Control", cache),
         ("Vary", "Accept"),
-        *_EVERY_RESPONSE.items(),
+        *EVERY_RESPONSE.items(),
         ("Dataset-Version", version),
     ]
     return headers if cache == UNCACHEABLE else [*headers, ("ETag", f'"{etag}"')]

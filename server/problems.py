@@ -8,10 +8,11 @@ an address of this service, `/problems/SLUG`, where the problem is explained.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flask import Blueprint, Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
@@ -51,6 +52,10 @@ from server.negotiation import (
     choose,
 )
 from server.service import current_service, public_url
+from server.wsgi import Said
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 
 class ProblemType(NamedTuple):
@@ -344,6 +349,8 @@ class Problem:
 Page = Callable[[Problem], str]
 """Writes the page for a problem."""
 
+_LOG = logging.getLogger(__name__)
+
 
 def init_app(app: Flask, pages: Mapping[str, Page]) -> None:
     """Make errors of an app problem documents.
@@ -446,8 +453,14 @@ def respond(problem: Problem, page: Page | None = None) -> Response:
         HTML: page or generic_page,
         PLAIN_TEXT: _text,
     }
+    try:
+        body = writers[representation](problem)
+    except Exception:  # noqa: BLE001 - whatever it is
+        # What fails while an error is told must not hide that error.
+        _LOG.exception("The page of a problem of type %s failed.", problem.slug)
+        representation, body = PROBLEM, _document(problem)
     response = Response(
-        writers[representation](problem),
+        body,
         status=problem.status,
         content_type=representation.content_type,
         headers=dict(problem.headers),
@@ -463,6 +476,26 @@ def _representation() -> Representation:
         return best(request.headers.get("Accept"), (PROBLEM, HTML, PLAIN_TEXT)) or PROBLEM
     except MalformedHeader:
         return PROBLEM
+
+
+def last_resort(environ: WSGIEnvironment) -> Said:
+    """Return the response where the app itself failed: a problem document, of no type."""
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    problem = {
+        "type": "about:blank",
+        "title": status.phrase,
+        "status": status.value,
+        "detail": PROBLEM_TYPES["internal-error"].explanation,
+    }
+    body = json.dumps(problem, indent=2).encode() + b"\n"
+    headers = [
+        ("Content-Type", PROBLEM.content_type),
+        ("Content-Length", str(len(body))),
+        ("Cache-Control", http.UNCACHEABLE),
+        *http.EVERY_RESPONSE.items(),
+    ]
+    sent = [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+    return Said(f"{status.value} {status.phrase.upper()}", headers, sent)
 
 
 def type_iri(slug: str | None) -> str:

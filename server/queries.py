@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
 from typing import Any, Final
@@ -24,7 +24,7 @@ from server.negotiation import HTML, PLAIN_JSON, RDF, SPARQL, Representation, ch
 from server.parameters import Parameters, of_url
 from server.problems import Problem, generic_page
 from server.rdf import Triple
-from server.service import current_service, public_url
+from server.service import Service, current_service, public_url
 from server.tables import ROWS_SHOWN, Table
 
 blueprint = Blueprint("queries", __name__)
@@ -182,15 +182,29 @@ def _about(found: CannedQuery) -> Iterator[Triple]:
     yield node, states, Literal(found.text)
 
 
-def _choices(engine: Engine, parameter: Parameter) -> tuple[Choice, ...]:
-    """Give the values to choose from, or nothing if any value of the type will do."""
-    if parameter.values:
-        return tuple(Choice(value, value) for value in parameter.values)
-    if parameter.class_iri is None:
-        return ()
-    below = Query(_BELOW, {"class": URIRef(parameter.class_iri)})
+def choices(service: Service) -> Mapping[str, Sequence[Choice]]:
+    """Return, by class, the concepts to choose from for parameters that have to be of a class.
+
+    Raises:
+        EngineError: the engine did not answer.
+    """
+    queries = service.graph.catalogue.values()
+    parameters = [each for query in queries for each in query.parameters if not each.values]
+    classes = {each.class_iri for each in parameters if each.class_iri}
+    return {each: _below(service.graph.whole, each) for each in sorted(classes)}
+
+
+def _below(engine: Engine, class_iri: str) -> Sequence[Choice]:
+    below = Query(_BELOW, {"class": URIRef(class_iri)})
     rows = json.loads(engine.run(below).body)["results"]["bindings"]
-    return tuple(_concept(row["concept"]["value"], row["label"]["value"]) for row in rows)
+    return [_concept(row["concept"]["value"], row["label"]["value"]) for row in rows]
+
+
+def _choices(parameter: Parameter) -> Sequence[Choice]:
+    """Return the values to choose from, or nothing if any value of the type will do."""
+    if parameter.values:
+        return [Choice(value, value) for value in parameter.values]
+    return current_service().once(choices).get(parameter.class_iri or "", ())
 
 
 def _concept(iri: str, label: str) -> Choice:
@@ -200,13 +214,12 @@ def _concept(iri: str, label: str) -> Choice:
 def _query_page(
     found: CannedQuery, values: Mapping[str, str], problem: Problem | None = None
 ) -> str:
-    engine = current_service().graph.whole
     return render_template(
         "query.html",
         query=found,
         values=values,
         problem=problem,
-        choices={each.name: _choices(engine, each) for each in found.parameters},
+        choices={each.name: _choices(each) for each in found.parameters},
         examples=[_example(found, example) for example in found.examples],
         text=_without_header(found.text),
         offers=_QUERY,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import TypeAlias
 
 from rdflib import Literal, URIRef
@@ -28,12 +27,7 @@ _PREFIXES = {
 def write(triples: Iterable[Triple], representation: Representation) -> bytes:
     """Write a graph without blank nodes; the same triples give the same bytes."""
     lines = sorted({f"{' '.join(canonical(term) for term in triple)} .\n" for triple in triples})
-    return _written("".join(lines), representation)
-
-
-@lru_cache(maxsize=32)
-def _written(ntriples: str, representation: Representation) -> bytes:
-    engine = InProcessEngine(ntriples.encode(), version="", prefixes=_PREFIXES)
+    engine = InProcessEngine("".join(lines).encode(), version="", prefixes=_PREFIXES)
     everything = Query(
         "CONSTRUCT WHERE { ?s ?p ?o }", formats={ResultKind.GRAPH: representation.format}
     )

@@ -59,6 +59,7 @@ def serve(
 
         graph = edition.over(engine)
         app = workers.create_app(settings, graph)
+        workers.prepare(app)
         listener.listen(_BACKLOG)
         address = listener.getsockname()[0]
         shown = f"[{address}]" if ":" in address else address

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flask import Flask, current_app, request
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from server.config import Settings
 
 _KEY = "dermograph"
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,20 @@ class Service:
 
     graph: KnowledgeGraph
     settings: Settings
+    _known: dict[Callable[[Service], Any], Any] = field(default_factory=dict)
+
+    def once(self, ask: Callable[[Service], _T]) -> _T:
+        """Return what a function finds out about the graph; it is called the first time only.
+
+        Forms, descriptions and pages of errors are wanted most when the queue of queries is full,
+        so what they need is found out before there is a queue; see ``server.app.prepare``.
+
+        Raises:
+            EngineError: the engine did not answer.
+        """
+        if ask not in self._known:
+            self._known[ask] = ask(self)
+        return self._known[ask]  # type: ignore[no-any-return]  # it is what ``ask`` returned
 
     @property
     def contents(self) -> Contents:

@@ -7,14 +7,14 @@ https://www.w3.org/TR/void/, with the prefixes as `sh:declare`, where query edit
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from rdflib import DCTERMS, RDF, RDFS, SH, SKOS, VOID, XSD, Literal, Namespace, URIRef
 
-from kg.engine import Engine, Query
+from kg.engine import Query
 from kg.engine.data import DefaultGraph
 from kg.namespaces import BASE, COMMON_PREFIXES, DGD, GRAPH, PREFIXES
 from server import rdf
@@ -54,14 +54,6 @@ _DEFAULT_GRAPHS: Final = {
 }
 
 
-def _rows(engine: Engine, text: str) -> list[dict[str, str]]:
-    document = json.loads(engine.run(Query(text)).body)
-    return [
-        {name: term["value"] for name, term in row.items()}
-        for row in document["results"]["bindings"]
-    ]
-
-
 _FUNCTIONS: Final = """
 PREFIX dcterms: <http://purl.org/dc/terms/>
 PREFIX dg: <https://w3id.org/dermograph/ontology/>
@@ -74,6 +66,19 @@ SELECT ?function ?label ?comment ?cites ?source ?example WHERE {
   OPTIONAL { ?function skos:example ?example }
 }
 """
+
+
+def functions(service: Service) -> Sequence[Mapping[str, str]]:
+    """Return what the data tell of extension functions, to be described with the service.
+
+    Raises:
+        EngineError: the engine did not answer.
+    """
+    document = json.loads(service.graph.whole.run(Query(_FUNCTIONS)).body)
+    return [
+        {name: term["value"] for name, term in row.items()}
+        for row in document["results"]["bindings"]
+    ]
 
 
 def write(service: Service, url: str, representation: Representation) -> bytes:
@@ -94,7 +99,7 @@ def for_page(service: Service, url: str) -> str:
 
 def _triples(service: Service, endpoint: URIRef) -> Iterator[Triple]:
     yield from _about_service(service, endpoint)
-    yield from _about_functions(service.graph.whole, endpoint)
+    yield from _about_functions(service.once(functions), endpoint)
     yield from _about_dataset(service, endpoint)
     for graph, triples in islice(service.contents.graphs.items(), _MOST_GRAPHS):
         yield from _about_graph(service, endpoint, URIRef(graph), triples)
@@ -130,8 +135,8 @@ def _dataset(service: Service, endpoint: URIRef) -> URIRef:
     return _OWN_DATASET if service.graph.is_own else URIRef(f"{endpoint}#dataset")
 
 
-def _about_functions(engine: Engine, endpoint: URIRef) -> Iterator[Triple]:
-    for row in _rows(engine, _FUNCTIONS):
+def _about_functions(rows: Sequence[Mapping[str, str]], endpoint: URIRef) -> Iterator[Triple]:
+    for row in rows:
         function = URIRef(row["function"])
         yield endpoint, _SD.extensionFunction, function
         yield function, RDF.type, _SD.Function

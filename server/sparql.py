@@ -318,7 +318,9 @@ def _page(
         examples=_examples(service),
         downloads=answers.downloads(table.kind) if table else [],
         rows_shown=ROWS_SHOWN,
-        description=service_description.for_page(service, public_url()) if not table else None,
+        description=(
+            None if table or problem else service_description.for_page(service, public_url())
+        ),
         graphs=[
             (iri_cell(graph), triples)
             for graph, triples in islice(service.contents.graphs.items(), _GRAPHS_SHOWN)

@@ -24,14 +24,14 @@ import uvloop
 from flask import Flask
 
 from server import config
-from server.app import create_app
+from server.app import create_app, prepare
 from server.cache import Cache
 from server.connection import Connection
 from server.express import Express
 from server.gateway import Gateway
 from server.service import service_of
 
-__all__ = ["create_app", "run"]
+__all__ = ["create_app", "prepare", "run"]
 
 _SPARE_THREADS: Final = 64
 """Threads for requests beside those whose queries run or wait, so that a full queue can say so."""

@@ -7,6 +7,7 @@ import logging
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import DictLoader
 
 import kg
 from kg import engine
@@ -14,6 +15,7 @@ from kg.catalogue import ParameterError, UnknownQueryError
 from kg.engine import Answer, Query
 from kg.engine.data import Contents, DefaultGraph
 from server import create_app, errors
+from server.app import prepare
 from server.problems import PROBLEM_TYPES, problem_of
 
 STATUSES = [
@@ -62,6 +64,33 @@ class Broken:
     def run(self, query: Query) -> Answer:  # noqa: ARG002 - the interface has it
         """Fail."""
         raise self.error
+
+
+class Fused(Broken):
+    """An engine that answers, until the error is set that it raises from then on."""
+
+    def __init__(self, behind: engine.Engine) -> None:
+        self.behind = behind
+        self.version = behind.version
+        self.contents = behind.contents
+        self.error: Exception | None = None  # type: ignore[assignment]
+
+    def run(self, query: Query) -> Answer:
+        """Answer, or fail."""
+        if self.error is not None:
+            raise self.error
+        return self.behind.run(query)
+
+
+def fused(graph: kg.KnowledgeGraph) -> tuple[Flask, Fused]:
+    """Give a prepared service, and its engine, which can be made to fail."""
+    fuse = Fused(graph.engine)
+    over = kg.KnowledgeGraph(
+        engine=fuse, catalogue=graph.catalogue, release=graph.release, nquads=b""
+    )
+    app = create_app({}, over)
+    prepare(app)
+    return app, fuse
 
 
 def service_over(error: Exception, graph: kg.KnowledgeGraph) -> Flask:
@@ -198,3 +227,83 @@ def test_an_unknown_query_is_404_with_near_names(client: FlaskClient) -> None:
 
     assert response.status_code == 404
     assert "lasers" in response.get_json()["near"]
+
+
+FAILING = DictLoader({})
+"""What finds no template, so that every page fails."""
+
+PAGES = [
+    *("/", "/sparql", "/sparql?query=ASK{}", "/queries", "/queries/lasers", "/sources"),
+    *("/queries/lasers/answer", "/ontology/CO2Laser", "/id/claim/B0375", "/ontology"),
+    *("/graph/ontology", "/mappings", "/mappings/proposals", "/problems/overloaded"),
+]
+PAGES_OF_ERRORS = [
+    ("/sparql?query=oops", 400),
+    ("/sparql?nothing=1", 400),
+    ("/queries/lasers?format=none", 400),
+    ("/queries/why/answer?subject=Nothing", 400),
+    ("/queries/nowhere", 404),
+    ("/ontology/Nowhere", 404),
+    ("/nowhere", 404),
+]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_that_fails_is_a_problem_document(graph: kg.KnowledgeGraph, path: str) -> None:
+    """Where the page of the error fails too, the error is told without a page."""
+    app = create_app({}, graph)
+    app.jinja_env.loader = FAILING
+
+    response = app.test_client().get(path, headers={"Accept": "text/html"})
+
+    assert (response.status_code, response.mimetype) == (500, "application/problem+json")
+    assert response.get_json()["type"].endswith("/problems/internal-error")
+
+
+@pytest.mark.parametrize(("path", "status"), PAGES_OF_ERRORS)
+def test_what_fails_in_the_page_of_an_error_does_not_hide_the_error(
+    graph: kg.KnowledgeGraph, path: str, status: int
+) -> None:
+    """The status is that of the first error."""
+    app = create_app({}, graph)
+    app.jinja_env.loader = FAILING
+
+    response = app.test_client().get(path, headers={"Accept": "text/html"})
+
+    assert (response.status_code, response.mimetype) == (status, "application/problem+json")
+    assert response.get_json()["status"] == status
+
+
+@pytest.mark.parametrize("error", [engine.Overloaded("full"), RuntimeError("broken")])
+@pytest.mark.parametrize("path", ["/", "/sparql", "/queries", "/queries/lasers", "/nowhere"])
+def test_forms_and_errors_do_not_wait_for_the_queue(
+    graph: kg.KnowledgeGraph, path: str, error: Exception
+) -> None:
+    """They are as they were when no further question is taken, and so is the description."""
+    app, fuse = fused(graph)
+    fuse.error = error
+    expected = create_app({}, graph).test_client()
+
+    for accept in ("text/html", "text/turtle", "application/json"):
+        response = app.test_client().get(path, headers={"Accept": accept})
+        wanted = expected.get(path, headers={"Accept": accept})
+        assert (response.status, response.data) == (wanted.status, wanted.data)
+
+
+@pytest.mark.parametrize("accept", ["text/html", "application/json", "text/plain"])
+@pytest.mark.parametrize(
+    "path", ["/sparql?query=ASK{}", "/queries/lasers/answer", "/ontology/CO2Laser", "/sources"]
+)
+def test_what_cannot_be_asked_now_is_to_be_asked_later(
+    graph: kg.KnowledgeGraph, path: str, accept: str
+) -> None:
+    """When the queue is full, a browser gets a page that says so, others a problem document."""
+    app, fuse = fused(graph)
+    fuse.error = engine.Overloaded("full")
+
+    accepted = {"Accept": f"{accept}, */*;q=0.1"}
+    response = app.test_client().get(path, headers=accepted)
+
+    assert (response.status_code, response.headers["Retry-After"]) == (503, "5")
+    assert response.mimetype == accept.replace("/json", "/problem+json")
+    assert "full" in response.text
