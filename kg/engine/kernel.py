@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 SUPPORTED = sys.platform == "linux"
@@ -53,6 +54,14 @@ def limit_memory(more: int) -> None:
     """
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     resource.setrlimit(resource.RLIMIT_AS, (address_space() + more, hard))
+
+
+def lower_priority(process: int, niceness: int) -> None:
+    """Give a process a niceness, unless it has a higher one already."""
+    if os.getpriority(os.PRIO_PROCESS, process) < niceness:
+        # Somebody else may have given it a still higher one meanwhile, which we may not lower.
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, process, niceness)
 
 
 def address_space() -> int:

@@ -21,9 +21,10 @@ import signal
 import socket
 import sys
 import termios
-from typing import Final
+import traceback
+from typing import Final, Never
 
-from kg.engine import kernel, wire
+from kg.engine import kernel, policy, wire
 from kg.engine.board import Board, Cause
 from kg.engine.errors import EngineError
 from kg.engine.inprocess import InProcessEngine
@@ -32,22 +33,6 @@ from kg.engine.wire import Setup
 _TICK: Final = 0.02
 """Seconds between looks at the age of running queries."""
 
-_BRIEF: Final = 0.001
-"""Age in seconds from which a query takes longer than handing it over and sending its answer."""
-
-_SHORT: Final = 0.05
-"""Age in seconds from which a query does not keep others waiting."""
-
-_BRIEF_TICKS: Final = 10
-"""For how many looks all queries have to be brief to be taken for the rule."""
-
-_LONG: Final = 1.0
-"""Age in seconds from which a query is long-running, and gives way to younger ones."""
-
-_SHARE_FOR_YOUNG: Final = 4
-"""One query process out of so many runs no long query."""
-
-_LOWEST_PRIORITY: Final = 19
 _WORN: Final = 32 << 20
 """Growth in bytes after which a query process makes room for a fresh one."""
 
@@ -56,6 +41,8 @@ _COPIED: Final = 16 << 20
 
 _REQUEST_PATIENCE: Final = 5.0
 """Seconds that a query process waits for the rest of a request."""
+
+_LOG = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -69,36 +56,16 @@ def main() -> None:
     jobs = socket.socket(fileno=setup.jobs)
     board = Board(setup.slots, setup.board)
     board.clear()
-    places = _Places(setup.active, board)
     kernel.forbid_network()
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     gc.freeze()  # so that collecting garbage does not copy the memory that is shared
-    loader = os.getpid()
-
-    def start(slot: int) -> int:
-        pid = os.fork()
-        if pid == 0:
-            try:
-                kernel.die_with_parent(loader)
-                _QueryProcess(engine, jobs, board, slot, places).answer_jobs(setup.memory)
-            finally:
-                os._exit(0)
-        return pid
-
-    running = {start(slot): slot for slot in range(board.slots)}
+    processes = _QueryProcesses(engine, setup, jobs, board)
     while True:
+        processes.start_missing()
         signal.sigtimedwait({signal.SIGCHLD}, _TICK)
-        for pid, status in _ended():
-            slot = running.pop(pid)
-            board.died(slot, pid, status)
-            places.give_back(slot)
-            running[start(slot)] = slot
-        ages = [board.age(slot) for slot in range(board.slots)]
-        _lower_priority_of_long(running, ages)
-        _keep_room_for_young(board, ages)
-        _keep_memory_free(running, board, ages, setup.reserve)
-        places.pass_on(ages, waited_for=_unread(jobs.fileno()) > 0)
+        processes.reap()
+        processes.look()
 
 
 def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
@@ -136,33 +103,78 @@ def _unread(descriptor: int) -> int:
     return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 
-def _lower_priority_of_long(running: dict[int, int], ages: list[float]) -> None:
-    """Let long-running queries give way to others: the older, the more."""
-    for pid, slot in running.items():
-        if ages[slot] >= _LONG:
-            nice = min(_LOWEST_PRIORITY, 5 + int(ages[slot] / _LONG))
-            os.setpriority(os.PRIO_PROCESS, pid, nice)
+class _QueryProcesses:
+    """The query processes of a loader, each with a slot.
 
-
-def _keep_room_for_young(board: Board, ages: list[float]) -> None:
-    """Kill the latest of the long-running queries when there are too many of them.
-
-    Some processes always answer short queries, however many long ones are asked.
+    Args:
+        engine: answers.
+        setup: what the loader has to know.
+        jobs: the queue of jobs.
+        board: where is noted what each is about.
     """
-    long = [slot for slot, age in enumerate(ages) if age >= _LONG]
-    long.sort(key=ages.__getitem__)
-    room = max(1, board.slots - max(1, board.slots // _SHARE_FOR_YOUNG))
-    for slot in long[: max(0, len(long) - room)]:
-        board.kill(slot, Cause.CROWDED)
 
+    def __init__(
+        self, engine: InProcessEngine, setup: Setup, jobs: socket.socket, board: Board
+    ) -> None:
+        self._engine = engine
+        self._setup = setup
+        self._jobs = jobs
+        self._board = board
+        self._places = _Places(setup.active, board)
+        self._slots: dict[int, int] = {}
+        self._loader = os.getpid()
+        self._failed = False
 
-def _keep_memory_free(
-    running: dict[int, int], board: Board, ages: list[float], reserve: int
-) -> None:
-    """Kill the query that has taken the most memory, if too little of the machine's is left."""
-    lasting = {pid: slot for pid, slot in running.items() if ages[slot] >= _SHORT}
-    if lasting and kernel.memory_left() < reserve:
-        board.kill(lasting[max(lasting, key=kernel.faults_of)], Cause.SHORTAGE)
+    def start_missing(self) -> None:
+        """Start a process in each slot that has none, as far as that is possible now."""
+        for slot in set(range(self._board.slots)) - set(self._slots.values()):
+            try:
+                pid = os.fork()
+            except OSError as error:  # tried again at the next look
+                if not self._failed:
+                    _LOG.warning("Query processes cannot be started now: %s.", error.strerror)
+                self._failed = True
+                return
+            if pid == 0:
+                self._answer_jobs(slot)
+            self._slots[pid] = slot
+        self._failed = False
+
+    def reap(self) -> None:
+        """Note which processes have ended, and why."""
+        for pid, status in _ended():
+            slot = self._slots.pop(pid)
+            self._board.died(slot, pid, status)
+            self._places.give_back(slot)
+
+    def look(self) -> None:
+        """Have queries give way to others."""
+        ages = [self._board.age(slot) for slot in range(self._board.slots)]
+        usual = os.getpriority(os.PRIO_PROCESS, 0)
+        for pid, slot in self._slots.items():
+            niceness = policy.niceness(ages[slot], usual)
+            if niceness is not None:
+                kernel.lower_priority(pid, niceness)
+        for slot in policy.crowding(ages):
+            self._board.kill(slot, Cause.CROWDED)
+        if max(ages) >= policy.SHORT and kernel.memory_left() < self._setup.reserve:
+            pids = {slot: pid for pid, slot in self._slots.items()}
+            costliest = policy.costliest(ages, lambda slot: kernel.faults_of(pids.get(slot, 0)))
+            if costliest is not None:
+                self._board.kill(costliest, Cause.SHORTAGE)
+        self._places.pass_on(ages, waited_for=_unread(self._jobs.fileno()) > 0)
+
+    def _answer_jobs(self, slot: int) -> Never:
+        """Be a query process."""
+        try:
+            kernel.die_with_parent(self._loader)
+            process = _QueryProcess(self._engine, self._jobs, self._board, slot, self._places)
+            process.answer_jobs(self._setup.memory)
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            os._exit(0)
 
 
 class _Places:
@@ -174,13 +186,10 @@ class _Places:
     """
 
     def __init__(self, number: int, board: Board) -> None:
-        self._most = number
-        self._number = self._fewest = max(1, number // 2)
         self._board = board
+        self._allotment = policy.allotment(number)
         self._taking, self._giving = os.pipe()
-        self._differed = 0
-        self._brief_ticks = 0
-        os.write(self._giving, bytes(self._number))
+        os.write(self._giving, bytes(self._allotment.tokens))
 
     def take(self, slot: int) -> None:
         """Wait for a place, unless the process of a slot has one."""
@@ -201,34 +210,16 @@ class _Places:
             ages: of the queries, by slot.
             waited_for: whether there are others.
         """
-        if waited_for:
-            self._pass_on_places_of(ages)
-        self._brief_ticks = 0 if max(ages) >= _BRIEF else self._brief_ticks + 1
-        self._number = self._fewest if self._brief_ticks >= _BRIEF_TICKS else self._most
-        self._mend()
-
-    def _pass_on_places_of(self, ages: list[float]) -> None:
-        """Let others begin beside queries of some ages: the more there are, the later.
-
-        Many that are nearly short are through sooner if few of them run at a time.
-        """
-        beside = sum(age > 0 and not self._board.is_active(slot) for slot, age in enumerate(ages))
-        for slot, age in enumerate(ages):
-            if self._board.is_active(slot) and age >= _SHORT * (beside + 1):
-                self.give_back(slot)
-                beside += 1
-
-    def _mend(self) -> None:
-        """Have as many places as there should be, also if processes were killed that had one."""
-        active = [slot for slot in range(self._board.slots) if self._board.is_active(slot)]
-        difference = self._number - len(active) - _unread(self._taking)
-        lasting, self._differed = difference == self._differed, difference
-        if not lasting:  # somebody has taken a place and not yet noted it
-            return
-        if difference > 0:
-            os.write(self._giving, bytes(difference))
-        for slot in active[: max(0, -difference)]:
+        holding = [self._board.is_active(slot) for slot in range(len(ages))]
+        free = _unread(self._taking)
+        self._allotment, moves = policy.allot(
+            self._allotment, ages, holding, free, waited_for=waited_for
+        )
+        for slot in moves.released:
+            self.give_back(slot)
+        for slot in moves.withdrawn:
             self._board.set_active(slot, active=False)
+        os.write(self._giving, bytes(moves.added))
 
 
 class _QueryProcess:
@@ -264,16 +255,23 @@ class _QueryProcess:
         """
         queue = wire.Queue(self._jobs)
         growth = kernel.Growth()
+        # Whatever it is here: the service may be started with any, and be given another as a whole.
+        niceness = os.getpriority(os.PRIO_PROCESS, 0)
         kernel.limit_memory(memory)
-        while not self._is_worn(growth):
+        while not self._is_worn(growth, niceness):
             self._places.take(self._slot)
             told, connection = queue.take()
             with connection:
                 self._answer_over(connection, told)
 
-    def _is_worn(self, growth: kernel.Growth) -> bool:
-        """Tell whether a fresh process should take over: this one is too large, or must give way."""
-        if growth.bytes() > _WORN or os.getpriority(os.PRIO_PROCESS, 0) > 0:
+    def _is_worn(self, growth: kernel.Growth, niceness: int) -> bool:
+        """Tell whether a fresh process should take over: this one is too large, or must give way.
+
+        Args:
+            growth: how much it has grown.
+            niceness: that it began with; only who is privileged could have it back.
+        """
+        if growth.bytes() > _WORN or os.getpriority(os.PRIO_PROCESS, 0) > niceness:
             return True
         if growth.copied() <= _COPIED or self._board.is_active(self._slot):
             return False

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import NamedTuple
+from urllib.parse import urlencode, urlsplit
 
 import pytest
 
@@ -70,6 +75,105 @@ def test_flask_finds_the_app() -> None:
     )
 
     assert "/sparql" in listed.stdout
+
+
+COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
+ENDLESS = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j ?k ?l FILTER(?a != ?j) }"
+
+
+class Served(NamedTuple):
+    """A service over a few triples, started by the command line."""
+
+    process: subprocess.Popen[str]
+    port: int
+
+    def ask(self, query: str, **parameters: str) -> tuple[int, dict[str, object]]:
+        """Ask, and give the status and the document that is answered."""
+        address = f"http://127.0.0.1:{self.port}/sparql?" + urlencode(
+            {"query": query, **parameters}
+        )
+        try:
+            with urllib.request.urlopen(address, timeout=60) as response:
+                return response.status, json.load(response)
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, json.load(error)
+
+
+@contextmanager
+def served(
+    folder: Path,
+    *before: str,
+    environment: Mapping[str, str] | None = None,
+    code: str = "from server.cli import main; main()",
+) -> Iterator[Served]:
+    """Serve 200 triples by the command line.
+
+    Args:
+        folder: for the data.
+        before: what the command line begins with, such as "nice".
+        environment: variables besides those of this process, or None for those alone.
+        code: what is run.
+    """
+    data = folder / "few.ttl"
+    data.write_text("".join(f"<http://e/{n}> <http://e/p> {n} .\n" for n in range(200)))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), **(environment or {})}
+    command = [*before, sys.executable, "-c", code, "serve", "--port", str(port), "--data"]
+    with subprocess.Popen([*command, str(data)], env=variables, text=True) as process:
+        try:
+            while process.poll() is None and not _listens(port):
+                time.sleep(0.05)
+            assert process.poll() is None, "the service did not start"
+            yield Served(process, port)
+        finally:
+            process.terminate()
+            process.wait(timeout=60)
+
+
+def children_of(parent: int) -> dict[int, bytes]:
+    """Give the processes that a process started, with their command lines."""
+    found = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):  # it may end meanwhile
+            if int(path.read_text().rpartition(")")[2].split()[1]) == parent:
+                found[int(path.parent.name)] = (path.parent / "cmdline").read_bytes()
+    return found
+
+
+def query_processes_of(service: Served) -> set[int]:
+    """Give the query processes of a service."""
+    children = children_of(service.process.pid)
+    (loader,) = (pid for pid, command in children.items() if b"kg.engine.loader" in command)
+    return set(children_of(loader))
+
+
+@pytest.mark.parametrize("niceness", ["1", "10", "19"])
+def test_it_answers_with_any_niceness(tmp_path: Path, niceness: str) -> None:
+    """Started with a low priority it answers, and its query processes live on."""
+    with served(tmp_path, "nice", "-n", niceness) as service:
+        assert service.ask(COUNT)[0] == 200
+        before = query_processes_of(service)
+        assert {os.getpriority(os.PRIO_PROCESS, each) for each in before} == {int(niceness)}
+        for number in range(20):
+            assert service.ask(f"{COUNT} # {number}")[0] == 200
+
+        assert query_processes_of(service) == before
+
+
+@pytest.mark.parametrize("niceness", ["0", "17"])
+def test_a_long_query_lowers_no_priority_but_its_own(tmp_path: Path, niceness: str) -> None:
+    """One that runs for seconds is stopped at its limit, and the next is asked of a fresh process."""
+    with served(tmp_path, "nice", "-n", niceness) as service:
+        status, problem = service.ask(ENDLESS, timeout="2.5")
+        assert status == 503
+        assert str(problem["type"]).endswith("/query-timeout")
+        assert service.ask(COUNT)[0] == 200
+
+        priorities = {os.getpriority(os.PRIO_PROCESS, each) for each in query_processes_of(service)}
+        assert priorities == {int(niceness)}
 
 
 def _listens(port: int) -> bool:
