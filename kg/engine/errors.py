@@ -95,9 +95,9 @@ class FormatNotAvailable(QueryError):
         available: the formats that would do.
     """
 
-    def __init__(self, kind: ResultKind, available: Sequence[Format]) -> None:
+    def __init__(self, kind: ResultKind, available: Sequence[Format], reason: str = "") -> None:
         names = ", ".join(each.media_type for each in available)
-        super().__init__(f"The result is {kind.phrase}, which is available as {names}.")
+        super().__init__(f"{reason}The result is {kind.phrase}, which is available as {names}.")
         self.kind = kind
         self.available = tuple(available)
 

@@ -39,6 +39,7 @@ from kg.engine.tokens import (
     service_offset,
     without_hidden_service,
 )
+from kg.engine.wellformed import DoubtfulNames, NotInXml, XmlSpool, in_rdfxml
 
 _RESULT_FORMATS = {
     formats.JSON: ox.QueryResultsFormat.JSON,
@@ -47,8 +48,8 @@ _RESULT_FORMATS = {
     formats.TSV: ox.QueryResultsFormat.TSV,
 }
 
-_NOT_IN_JSONLD: Final = "does not support RDF 1.2"
-"""What Oxigraph says of triple terms, which JSON-LD cannot hold."""
+_NOT_IN_IT: Final = ("does not support RDF 1.2", "reserved syntax term")
+"""What Oxigraph says of triple terms in JSON-LD, and of predicates such as rdf:li in RDF/XML."""
 
 _Results = ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples
 _OxTerm: TypeAlias = ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple
@@ -133,7 +134,11 @@ class InProcessEngine:
             chosen = query.formats[kind]
             if chosen is None or kind not in chosen.kinds:
                 raise FormatNotAvailable(kind, formats_for(kind))
-            content = self._serialise(results, chosen, query.max_bytes)
+            try:
+                content = self._serialise(results, chosen, query.max_bytes)
+            except DoubtfulNames:
+                results = self._evaluate_bound(text, query, view, functions)
+                content = self._serialise(results, chosen, query.max_bytes, in_doubt=True)
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
         if failures:
@@ -204,19 +209,27 @@ class InProcessEngine:
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
 
-    def _serialise(self, results: _Results, chosen: Format, limit: int | None) -> Content:
-        spool = cast("IO[bytes]", Spool(limit))
-        if isinstance(results, ox.QueryTriples):
-            try:
-                ox.serialize(results, spool, RDF_FORMATS[chosen], prefixes=self._prefixes)
-            except OSError as error:
-                if _NOT_IN_JSONLD not in str(error):
-                    raise
-                others = [each for each in formats_for(ResultKind.GRAPH) if each != chosen]
-                raise FormatNotAvailable(ResultKind.GRAPH, others) from error
-        else:
-            results.serialize(spool, _RESULT_FORMATS[chosen])
-        return cast("Spool", spool).content()
+    def _serialise(
+        self, results: _Results, chosen: Format, limit: int | None, *, in_doubt: bool = False
+    ) -> Content:
+        """Write results; where the names of RDF/XML are in doubt, after looking at each."""
+        is_xml = chosen in (formats.XML, formats.RDFXML)
+        spool = XmlSpool(limit, names_checked=in_doubt) if is_xml else Spool(limit)
+        file = cast("IO[bytes]", spool)
+        try:
+            if isinstance(results, ox.QueryTriples):
+                triples = in_rdfxml(results) if in_doubt else results
+                ox.serialize(triples, file, RDF_FORMATS[chosen], prefixes=self._prefixes)
+            else:
+                results.serialize(file, _RESULT_FORMATS[chosen])
+        except (OSError, NotInXml) as error:
+            if isinstance(error, OSError) and not any(each in str(error) for each in _NOT_IN_IT):
+                raise
+            kind = _kind(results)
+            others = [each for each in formats_for(kind) if each != chosen]
+            reason = f"{error} " if isinstance(error, NotInXml) else ""
+            raise FormatNotAvailable(kind, others, reason) from error
+        return spool.content()
 
     def _refuse_federation(self, text: str) -> None:
         offset = service_offset(text)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
+from typing import Final
 
 
 class TokenKind(Enum):
@@ -52,18 +53,18 @@ class Token:
 
 
 # The ranges of PN_CHARS_BASE and of what may follow in a name: not those of Python's \w.
-_BASE = (
+NAME_FIRST: Final = (
     r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c\u200d"
     r"\u2070-\u218f\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
 )
-_FIRST = rf"{_BASE}_0-9"
-_NEXT = rf"{_FIRST}\u00b7\u0300-\u036f\u203f\u2040"
+_FIRST = rf"{NAME_FIRST}_0-9"
+NAME_NEXT: Final = rf"{_FIRST}\u00b7\u0300-\u036f\u203f\u2040"
 # Bounded, so that a long run of names and dots is not scanned again from each of its names.
-_NAME = rf"[{_BASE}](?:[{_NEXT}.-]{{0,126}}[{_NEXT}-])?"
+_NAME = rf"[{NAME_FIRST}](?:[{NAME_NEXT}.-]{{0,126}}[{NAME_NEXT}-])?"
 _ESCAPED = r"%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?#@%]"
 _LOCAL = rf"(?:[{_FIRST}:]|{_ESCAPED})"
-_LOCAL_REST = rf"(?:[{_NEXT}:.-]|{_ESCAPED})"
-_LOCAL_LAST = rf"(?:[{_NEXT}:-]|{_ESCAPED})"
+_LOCAL_REST = rf"(?:[{NAME_NEXT}:.-]|{_ESCAPED})"
+_LOCAL_LAST = rf"(?:[{NAME_NEXT}:-]|{_ESCAPED})"
 _IRI = r"<(?:[^<>\"{}|^`\\\x00-\x20]|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8})*>"
 _TERMINALS = re.compile(
     "|".join(
@@ -77,12 +78,12 @@ _TERMINALS = re.compile(
                 r"|'(?:[^'\\\n\r]|\\.)*'"
                 r'|"(?:[^"\\\n\r]|\\.)*")'
             ),
-            rf"(?P<variable>[?$][{_FIRST}][{_NEXT}]*)",
-            rf"(?P<blank_node>_:[{_FIRST}](?:[{_NEXT}.-]*[{_NEXT}-])?)",
+            rf"(?P<variable>[?$][{_FIRST}][{NAME_NEXT}]*)",
+            rf"(?P<blank_node>_:[{_FIRST}](?:[{NAME_NEXT}.-]*[{NAME_NEXT}-])?)",
             rf"(?P<prefixed_name>(?:{_NAME})?:(?:{_LOCAL}(?:{_LOCAL_REST}*{_LOCAL_LAST})?)?)",
             r"(?P<language>@[A-Za-z]+(?:-+[A-Za-z0-9]+)*)",
             r"(?P<number>(?:\d+\.\d*|\.?\d+)(?:[eE][+-]?\d+)?)",
-            rf"(?P<word>[{_BASE}][{_NEXT}]*)",
+            rf"(?P<word>[{NAME_FIRST}][{NAME_NEXT}]*)",
             (
                 rf"(?P<punctuation>\^\^|&&|\|\||!=|<=|>=|<<\(|\)>>|<<(?!{_IRI[1:]})|>>|\{{\||\|\}}"
                 r"|[(){}\[\].,;=<>!*/+\-|^?&~])"
@@ -151,13 +152,16 @@ def is_repeatable(text: str) -> bool:
     return first_word(text, *_VOLATILE, "SERVICE") is None and not _constructs_blank_nodes(text)
 
 
+_MAKING_NODES: Final = ("[", "(", "<<", "{|", "~")
+
+
 def _constructs_blank_nodes(text: str) -> bool:
-    """Tell whether the template of a CONSTRUCT query has blank nodes, brackets or lists."""
+    """Tell whether the template of a CONSTRUCT query has blank nodes, brackets, lists or reifiers."""
     construct = first_word(text, "CONSTRUCT")
     if construct is None:
         return False
     for token in tokens(text[construct.offset :]):
-        if token.kind is TokenKind.BLANK_NODE or token.text in ("[", "("):
+        if token.kind is TokenKind.BLANK_NODE or token.text in _MAKING_NODES:
             return True
         if token.text == "}":
             return False
