@@ -7,6 +7,7 @@ query cannot be answered as it is asked; 4 the engine could not finish.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -120,6 +121,21 @@ def main() -> None:
     Exit codes: 0 success, 1 invalid files or knowledge, 2 wrong usage, 3 a query that cannot be
     answered, 4 the engine could not finish.
     """
+    _open_standard_streams()
+
+
+def _open_standard_streams() -> None:
+    """Open the null device in place of standard streams that the parent closed.
+
+    Otherwise the next files that are opened get their descriptors, which child processes take for
+    their standard streams.
+    """
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            # The lowest number that is free: this one.
+            opened = os.open(os.devnull, os.O_RDWR)
+            assert opened == descriptor, "lower descriptors are open"
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 _DATA_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)

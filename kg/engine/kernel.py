@@ -39,6 +39,19 @@ def die_with_parent(parent: int) -> None:
         os._exit(0)
 
 
+def default_signals() -> None:
+    """Have every signal act on this process as it does by default, whatever the parent left behind.
+
+    What ends a query is a signal, and exec hands on which signals are blocked or ignored: in a
+    service whose parent blocked SIGALRM no query would end at its time limit.
+    """
+    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP, signal.SIGPIPE}:
+        # Python itself ignores SIGPIPE, and raises BrokenPipeError.
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
 def limit_time(seconds: float) -> None:
     """Have this process killed after a time, whatever it is doing; 0 takes the limit away.
 

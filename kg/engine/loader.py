@@ -48,6 +48,7 @@ _LOG = logging.getLogger(__name__)
 def main() -> None:
     """Load the dataset and keep the query processes running until killed."""
     setup: Setup = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
+    kernel.default_signals()
     kernel.die_with_parent(setup.parent)
     with socket.socket(fileno=setup.report) as report:
         engine = _loaded(setup, report)
@@ -57,7 +58,6 @@ def main() -> None:
     board = Board(setup.slots, setup.board)
     board.clear()
     kernel.forbid_network()
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     gc.freeze()  # so that collecting garbage does not copy the memory that is shared
     processes = _QueryProcesses(engine, setup, jobs, board)

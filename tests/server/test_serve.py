@@ -176,6 +176,46 @@ def test_a_long_query_lowers_no_priority_but_its_own(tmp_path: Path, niceness: s
         assert priorities == {int(niceness)}
 
 
+@pytest.mark.parametrize(
+    "left_behind",
+    [
+        "signal.pthread_sigmask(signal.SIG_BLOCK, signals)",
+        "[signal.signal(each, signal.SIG_IGN) for each in signals]",
+    ],
+)
+def test_limits_hold_whatever_signals_the_parent_blocks_or_ignores(
+    tmp_path: Path, left_behind: str
+) -> None:
+    """A parent hands on which signals it blocks or ignores; what ends queries is not among them."""
+    code = f"""
+import os, signal, sys
+signals = (signal.SIGALRM, signal.SIGIO, signal.SIGCHLD, signal.SIGABRT)
+{left_behind}
+run = "from server.cli import main; main()"
+os.execv(sys.executable, [sys.executable, "-c", run, *sys.argv[1:]])
+"""
+    with served(tmp_path, code=code) as service:
+        status, problem = service.ask(ENDLESS, timeout="0.5")
+
+        assert (status, problem["limit"]) == (503, 0.5)
+        assert service.ask(COUNT)[0] == 200
+
+
+@pytest.mark.parametrize("closed", ["0", "2", "0, 1, 2"])
+def test_it_starts_without_standard_streams(tmp_path: Path, closed: str) -> None:
+    """A supervisor may close standard input, output and error: no other file takes their place."""
+    code = f"""
+import os, sys
+for descriptor in ({closed},):
+    os.close(descriptor)
+run = "from server.cli import main; main()"
+os.execv(sys.executable, [sys.executable, "-c", run, *sys.argv[1:]])
+"""
+    with served(tmp_path, code=code) as service:
+        assert service.ask(COUNT)[0] == 200
+        assert service.ask("nonsense")[0] == 400
+
+
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
