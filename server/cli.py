@@ -183,7 +183,7 @@ def serve(
     Further settings are read from environment variables; see docs/protocol.md.
     """
     from server.config import SettingError  # noqa: PLC0415 - the other commands need no server
-    from server.serve import AddressError  # noqa: PLC0415 - as above
+    from server.serve import AddressError, IsolationError  # noqa: PLC0415 - as above
     from server.serve import serve as serve_edition  # noqa: PLC0415 - as above
 
     instead = _instead(files, others, empty=empty)
@@ -199,7 +199,7 @@ def serve(
 
         try:
             serve_edition(chosen, given, host=host, port=port, announce=announce)
-        except (SettingError, AddressError) as error:
+        except (SettingError, AddressError, IsolationError) as error:
             raise click.UsageError(str(error)) from error
 
 

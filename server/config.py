@@ -25,7 +25,8 @@ class Setting(NamedTuple):
         name: as in the mapping; in the environment with DERMOGRAPH_ before it.
         default: the value if nothing is said.
         kind: what a value has to be: "bytes" or "count", a whole number above 0; "seconds", a
-            number above 0; "url"; or "endpoints", URLs with space between them.
+            number above 0; "url"; "switch", on or off; or "endpoints", URLs with space between
+            them.
         help: what it does, in one sentence.
     """
 
@@ -54,6 +55,13 @@ SETTINGS: Final = (
         1 << 30,
         "bytes",
         "Memory that a query may take beside the dataset (503).",
+    ),
+    Setting(
+        "ISOLATION",
+        "on",
+        "switch",
+        "Whether each query runs in a process that is stopped at its limits (on), or all run in "
+        "the process of the service, where no limit of time or memory holds (off).",
     ),
     Setting("QUERY_QUEUE", 64, "count", "How many queries may wait for others (503)."),
     Setting(
@@ -90,6 +98,7 @@ class Settings:
     query_seconds: float
     max_query_seconds: float
     query_memory_bytes: int
+    isolation: str
     query_queue: int
     service_allowed: tuple[str, ...]
     service_private_allowed: tuple[str, ...]
@@ -154,6 +163,12 @@ def _seconds(value: object, shown: str) -> float:
     return float(value)
 
 
+def _switch(value: object, shown: str) -> str:
+    if value not in ("on", "off"):
+        raise SettingError(f"{shown} has to be on or off, not {value!r}.")
+    return str(value)
+
+
 def _url(value: object, shown: str) -> str | None:
     if value is None:
         return None
@@ -192,5 +207,6 @@ _KINDS: Final = {
     "count": _whole,
     "seconds": _seconds,
     "url": _url,
+    "switch": _switch,
     "endpoints": _endpoints,
 }

@@ -7,7 +7,6 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kg.engine import Engine, kernel
@@ -15,8 +14,6 @@ from kg.engine.isolated import Limits
 from server import config
 
 if TYPE_CHECKING:
-    from flask import Flask
-
     from kg.edition import Edition
 
 _BACKLOG: Final = 1024
@@ -27,6 +24,10 @@ _LOG = logging.getLogger(__name__)
 
 class AddressError(Exception):
     """The address cannot be listened on; the message says why and what to do."""
+
+
+class IsolationError(Exception):
+    """This platform cannot isolate queries; the message says why and what to do."""
 
 
 def serve(
@@ -48,6 +49,7 @@ def serve(
 
     Raises:
         AddressError: the address cannot be listened on.
+        IsolationError: this platform cannot isolate queries, and the settings ask for that.
         server.config.SettingError: a setting is unknown or has an illegal value.
         kg.engine.DataError: the data cannot be read or do not parse.
         kg.engine.EngineUnavailable: the data cannot be held.
@@ -65,22 +67,21 @@ def serve(
         shown = f"[{address}]" if ":" in address else address
         say = announce or _say
         say(f"{graph.title} is served at http://{shown}:{port}")
-        workers.run(app, partial(_again, edition, settings), values, listener)
+        workers.run(app, values, listener)
 
 
 def _engine(edition: Edition, values: config.Settings) -> Engine:
-    if kernel.SUPPORTED:
-        return edition.isolated_engine(_limits(values))
-    _LOG.warning(
-        "Queries run in the process of the service here: this platform cannot isolate them."
-    )
-    return edition.engine()
-
-
-def _again(edition: Edition, settings: Mapping[str, object] | None) -> Flask:
-    from server.app import create_app  # noqa: PLC0415 - a worker that is not forked begins anew
-
-    return create_app(settings, edition.load())
+    if values.isolation == "off":
+        _LOG.warning("Queries are not isolated: no limit of time or memory holds, as is set.")
+        return edition.engine()
+    lacking = kernel.lacking()
+    if lacking is not None:
+        raise IsolationError(
+            f"Queries cannot be isolated here, as this platform lacks {lacking}. "
+            f"With {config.ENVIRONMENT_PREFIX}ISOLATION=off they run in the process of the "
+            "service, where no limit of time or memory holds."
+        )
+    return edition.isolated_engine(_limits(values))
 
 
 def _limits(values: config.Settings) -> Limits:

@@ -152,14 +152,19 @@ def limits(service: Service) -> str:
     """Say in a sentence what the service is bounded to."""
     settings = service.settings
     others = ", ".join(settings.service_endpoints) or "no other endpoint"
+    if service.graph.engine.isolated:
+        of_queries = (
+            f"A query may run for {settings.query_seconds:g} seconds, for up to "
+            f"{settings.max_query_seconds:g} if it asks for that, and take "
+            f"{settings.query_memory_bytes:,} bytes of memory."
+        )
+    else:
+        of_queries = "Queries are not isolated, so no limit of time or memory holds for them."
     return (
         f"Read-only. SERVICE asks {others}. "
         f"URLs up to {settings.max_url_bytes:,} bytes, bodies up to "
         f"{settings.max_body_bytes:,} bytes, queries up to {settings.max_query_bytes:,} bytes, "
-        f"answers up to {settings.max_result_bytes:,} bytes. "
-        f"A query may run for {settings.query_seconds:g} seconds, for up to "
-        f"{settings.max_query_seconds:g} if it asks for that, and take "
-        f"{settings.query_memory_bytes:,} bytes of memory."
+        f"answers up to {settings.max_result_bytes:,} bytes. {of_queries}"
     )
 
 

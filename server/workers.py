@@ -45,26 +45,26 @@ _STOP_SECONDS: Final = 5.0
 _SWITCH_SECONDS: Final = 0.001
 """For how long a thread that computes keeps the event loop waiting."""
 
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM)
+
+_FORK: Final = multiprocessing.get_context("fork")
+"""Whatever the default is, since only what is forked can ask the engine of this process."""
+
 _LOG = logging.getLogger(__name__)
 
 
-def run(
-    app: Flask, again: Callable[[], Flask], values: config.Settings, listener: socket.socket
-) -> None:
+def run(app: Flask, values: config.Settings, listener: socket.socket) -> None:
     """Serve an app until this process is interrupted or terminated.
 
     Args:
-        app: the app; a process that is forked shares the memory of this one.
-        again: makes the app in a process that is not forked.
+        app: the app; the processes that speak HTTP are forked and share the memory of this one.
         values: the settings.
         listener: a socket that listens.
     """
-    forks = multiprocessing.get_start_method() == "fork"
-    make = (lambda: app) if forks else again
     told, tell = os.pipe()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in _ENDING:
         signal.signal(number, lambda *_: os.write(tell, b"."))
-    workers = [_Worker(partial(_serve, make, values, listener)) for _ in range(values.workers)]
+    workers = [_Worker(partial(_serve, app, values, listener)) for _ in range(values.workers)]
     while told not in (ready := wait([told, *(worker.process.sentinel for worker in workers)])):
         for worker in workers:
             if worker.process.sentinel in ready:
@@ -104,17 +104,25 @@ class _Worker:
 
     def _started(self) -> BaseProcess:
         self._began = time.monotonic()
-        process = multiprocessing.Process(target=self._target)
-        process.start()
+        process = _FORK.Process(target=self._target)
+        # Until the new process has handlers of its own, what it is told would be told to this one.
+        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
         return process
 
 
-def _serve(make: Callable[[], Flask], values: config.Settings, listener: socket.socket) -> None:
+def _serve(app: Flask, values: config.Settings, listener: socket.socket) -> None:
     """Serve in a process of its own."""
+    signal.set_wakeup_fd(-1)
+    for number in _ENDING:
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
     parent = multiprocessing.parent_process()
     assert parent is not None, "this runs in a process of its own"
     threading.Thread(target=_die_with, args=(parent,), daemon=True).start()
-    app = make()
     # What is there now stays, and most of what a request makes goes with it: full collections, of
     # which each takes as long as hundreds of requests, find nothing.
     gc.freeze()

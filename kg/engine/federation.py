@@ -151,6 +151,11 @@ class FederatedEngine:
         """How much the engine behind holds."""
         return self._engine.contents
 
+    @property
+    def isolated(self) -> bool:
+        """Whether the limits of queries hold; see ``Engine.isolated``."""
+        return self._engine.isolated
+
     def check(self, text: str) -> None:
         """Parse a query and see whether its SERVICE clauses are allowed; see ``Engine.check``."""
         if self._federates(text):

@@ -78,6 +78,8 @@ class InProcessEngine:
         DataError: the data cannot be read, do not parse, or have another version.
     """
 
+    isolated: Final = False
+
     def __init__(
         self,
         data: Data | bytes | Path,

@@ -107,6 +107,11 @@ class Engine(Protocol):
         """
         ...
 
+    @property
+    def isolated(self) -> bool:
+        """Whether each query runs in a process of its own, in which its limits hold."""
+        ...
+
     def check(self, text: str) -> None:
         """Parse a query without answering it.
 

@@ -88,8 +88,10 @@ class IsolatedEngine:
 
     Raises:
         DataError: a file cannot be opened.
-        OSError: the platform lacks what isolation needs; see ``kernel.SUPPORTED``.
+        OSError: the platform lacks what isolation needs; see ``kernel.lacking``.
     """
+
+    isolated: Final = True
 
     def __init__(
         self,

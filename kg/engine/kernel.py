@@ -14,16 +14,54 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-SUPPORTED = sys.platform == "linux"
-"""Whether this platform has all that is used here."""
-
 _PR_SET_PDEATHSIG = 1
+_PR_GET_SECCOMP = 21
 _PR_SET_NO_NEW_PRIVS = 38
 _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
 _PAGE_BYTES = resource.getpagesize()
 _MINOR_FAULTS = 7
 """Which field of /proc/PID/stat after the name has them, see proc(5)."""
+
+
+_SYSTEM_CALLS = {
+    "x86_64": (0xC000003E, (41,)),
+    "aarch64": (0xC00000B7, (198,)),
+    "riscv64": (0xC00000F3, (198,)),
+    "loongarch64": (0xC0000102, (198,)),
+    "ppc64le": (0xC0000015, (326, 102)),
+    "s390x": (0x80000016, (359, 102)),
+}
+"""By machine: what the kernel calls its architecture, and the system calls that make a socket.
+
+From linux/audit.h and the tables of system calls; 102 is socketcall(2).
+"""
+
+_FURTHER_CALLS = (425, 426, 427, 438)
+"""Other ways to a socket, with one number everywhere: those of io_uring(7), and pidfd_getfd(2)."""
+
+_FOREIGN_CALLS = 0x40000000
+"""From here on, numbers on x86_64 are those of x32, another architecture of the same kernel."""
+
+
+def lacking() -> str | None:
+    """Return what this platform lacks of what is used here; None: nothing."""
+    if sys.platform != "linux":
+        return "the Linux kernel"
+    if os.uname().machine not in _SYSTEM_CALLS or sys.maxsize < 1 << 32:
+        return f"a filter of system calls for {os.uname().machine}"
+    try:
+        if ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) < 0:
+            return "filters of system calls (seccomp)"
+        os.close(os.memfd_create("probe"))
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as error:
+        return f"memfd_create or pidfd_open ({error.strerror})"
+    return None
+
+
+SUPPORTED = lacking() is None
+"""Whether this platform has all that is used here."""
 
 
 def die_with_parent(parent: int) -> None:
@@ -164,26 +202,23 @@ def connected(connection: socket.socket) -> bool:
 def forbid_network() -> None:
     """Have the kernel refuse this process and its children any new socket, with EPERM.
 
-    A seccomp filter on the system call number of socket(2); connections that are open already
-    go on. On processor architectures whose numbers are not known here nothing is done: no part
-    of the engine opens a socket unless a query has SERVICE, which is refused before it runs.
+    A seccomp filter on system calls; connections that are open already go on. What is not a call of
+    this architecture is refused as a whole, since other tables have other numbers for socket(2).
     """
-    numbers = {"x86_64": (0xC000003E, 41), "aarch64": (0xC00000B7, 198)}
-    machine = os.uname().machine
-    if machine not in numbers:
-        return
-    architecture, number = numbers[machine]
-    load, jump_if_equal, give = 0x20, 0x15, 0x06
+    architecture, calls = _SYSTEM_CALLS[os.uname().machine]
+    refused = (*calls, *_FURTHER_CALLS)
+    load, jump_if_equal, jump_if_not_below, give = 0x20, 0x15, 0x35, 0x06
     allow, refuse = 0x7FFF0000, 0x00050000 | errno.EPERM
     program = b"".join(
         struct.pack("HBBI", *instruction)
         for instruction in (
             (load, 0, 0, 4),  # the architecture
-            (jump_if_equal, 0, 3, architecture),
-            (load, 0, 0, 0),  # the system call number
-            (jump_if_equal, 0, 1, number),
-            (give, 0, 0, refuse),
+            (jump_if_equal, 0, len(refused) + 3, architecture),
+            (load, 0, 0, 0),  # the number of the system call
+            (jump_if_not_below, len(refused) + 1, 0, _FOREIGN_CALLS),
+            *((jump_if_equal, len(refused) - at, 0, call) for at, call in enumerate(refused)),
             (give, 0, 0, allow),
+            (give, 0, 0, refuse),
         )
     )
     code = ctypes.create_string_buffer(program, len(program))

@@ -35,6 +35,11 @@ class _Whole:
         """How much the engine holds."""
         return self._engine.contents
 
+    @property
+    def isolated(self) -> bool:
+        """Whether the limits of queries hold; see ``Engine.isolated``."""
+        return self._engine.isolated
+
     def check(self, text: str) -> None:
         """Parse a query; see ``Engine.check``."""
         self._engine.check(text)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import errno
+import mmap
 import multiprocessing
 import os
 import signal
@@ -642,6 +645,54 @@ def test_the_kernel_refuses_the_network() -> None:
         assert two.recv(1) == b"x"
 
     child = forked(attempt)
+    child.join(20)
+
+    assert child.exitcode == 0
+
+
+X32 = 0x40000000
+IO_URING_SETUP, PIDFD_GETFD = 425, 438
+I386_SOCKET = bytes.fromhex("53 b867010000 bb02000000 b901000000 31d2 cd80 5b c3")
+"""Machine code of x86_64: push rbx; eax=359 (socket), ebx=2, ecx=1, edx=0; int 0x80; pop rbx; ret."""
+
+
+@pytest.mark.parametrize("call", [X32 | 41, IO_URING_SETUP, PIDFD_GETFD])
+def test_the_kernel_refuses_other_ways_to_a_socket(call: int) -> None:
+    """Neither another table of system calls nor io_uring nor another process gives one."""
+
+    def attempt() -> None:
+        kernel.forbid_network()
+        libc = ctypes.CDLL(None, use_errno=True)
+        assert libc.syscall(call, 2, 1, 0) == -1
+        assert ctypes.get_errno() == errno.EPERM
+
+    child = forked(attempt)
+    child.join(20)
+
+    assert child.exitcode == 0
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="machine code of x86_64")
+def test_the_kernel_refuses_a_socket_of_32_bits() -> None:
+    """The system calls of i386 are refused to a process of x86_64, where the kernel has them."""
+
+    def attempt() -> int:
+        with mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC) as code:
+            code.write(I386_SOCKET)
+            view = ctypes.c_char.from_buffer(code)
+            outcome: int = ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(view))()
+            del view
+        return outcome
+
+    def filtered() -> None:
+        kernel.forbid_network()
+        assert attempt() == -errno.EPERM
+
+    unfiltered = forked(lambda: os._exit(attempt() < 0))
+    unfiltered.join(20)
+    if unfiltered.exitcode:
+        pytest.skip("this kernel has no system calls of i386")
+    child = forked(filtered)
     child.join(20)
 
     assert child.exitcode == 0

@@ -63,6 +63,8 @@ def test_endpoints_are_listed_with_space_between_them() -> None:
         ("PUBLIC_URL", "ftp://dermograph.example"),
         ("PUBLIC_URL", "https://x.test/?a=b"),
         ("PUBLIC_URL", 7),
+        ("ISOLATION", "of"),
+        ("ISOLATION", False),
     ],
 )
 def test_a_wrong_setting_is_named(graph: kg.KnowledgeGraph, name: str, value: object) -> None:
@@ -84,5 +86,6 @@ def test_every_setting_is_documented() -> None:
     text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
 
     for setting in SETTINGS:
-        shown = f"{setting.default:,}" if setting.default else ""
+        default = setting.default or ""
+        shown = f"{default:,}" if isinstance(default, int) else default
         assert re.search(rf"^\| `DERMOGRAPH_{setting.name}` \| {shown} *\|", text, re.MULTILINE)

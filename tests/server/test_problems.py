@@ -48,6 +48,8 @@ class Broken:
     version = "1"
     contents = Contents(0, {}, DefaultGraph.UNION)
 
+    isolated = False
+
     def __init__(self, error: Exception) -> None:
         self.error = error
 

@@ -77,6 +77,7 @@ def test_flask_finds_the_app() -> None:
     assert "/sparql" in listed.stdout
 
 
+SERVE = "from server.cli import main; main()"
 COUNT = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
 ENDLESS = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j ?k ?l FILTER(?a != ?j) }"
 
@@ -105,14 +106,14 @@ def served(
     folder: Path,
     *before: str,
     environment: Mapping[str, str] | None = None,
-    code: str = "from server.cli import main; main()",
+    code: str = SERVE,
 ) -> Iterator[Served]:
     """Serve 200 triples by the command line.
 
     Args:
         folder: for the data.
         before: what the command line begins with, such as "nice".
-        environment: variables besides those of this process, or None for those alone.
+        environment: variables besides those of this process.
         code: what is run.
     """
     data = folder / "few.ttl"
@@ -214,6 +215,76 @@ os.execv(sys.executable, [sys.executable, "-c", run, *sys.argv[1:]])
     with served(tmp_path, code=code) as service:
         assert service.ask(COUNT)[0] == 200
         assert service.ask("nonsense")[0] == 400
+
+
+WITH_START_METHOD = f"import multiprocessing; multiprocessing.set_start_method('METHOD'); {SERVE}"
+WITHOUT_PIDFD = f"import os, errno; os.pidfd_open = lambda _: open('/dev/none'); {SERVE}"
+"""Serves where the kernel lacks a part of what isolation needs."""
+
+
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_limits_hold_with_any_start_method(tmp_path: Path, method: str) -> None:
+    """Whichever way Python starts processes by default, a query is stopped at its limit."""
+    with served(tmp_path, code=WITH_START_METHOD.replace("METHOD", method)) as service:
+        assert service.ask(COUNT)[0] == 200
+        status, problem = service.ask(ENDLESS, timeout="0.5")
+
+    assert status == 503
+    assert problem["detail"] == "The query was stopped after 0.5 s."
+
+
+def test_without_isolation_it_does_not_start(tmp_path: Path) -> None:
+    """Where queries cannot be isolated that is an error, which says what to do."""
+    ended = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PIDFD, "serve", "--empty", "--port", "8119"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
+
+    assert ended.returncode == 2
+    assert "cannot be isolated" in ended.stderr
+    assert "DERMOGRAPH_ISOLATION=off" in ended.stderr
+    assert "/dev/none" not in ended.stderr
+
+
+def test_isolation_can_be_done_without(tmp_path: Path) -> None:
+    """Then queries are answered in the process of the service, and its description says so."""
+    off = {"DERMOGRAPH_ISOLATION": "off"}
+    with served(tmp_path, environment=off, code=WITHOUT_PIDFD) as service:
+        assert service.ask(COUNT)[0] == 200
+        assert not any(
+            b"kg.engine.loader" in command for command in children_of(service.process.pid).values()
+        )
+        with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/sparql") as response:
+            assert b"no limit of time or memory holds" in response.read()
+
+
+def test_a_process_told_to_end_at_once_does_not_end_the_service(tmp_path: Path) -> None:
+    """SIGTERM right after the fork of a process that speaks HTTP ends that process alone."""
+    with served(tmp_path) as service:
+        (worker,) = (
+            pid
+            for pid, command in children_of(service.process.pid).items()
+            if b"kg.engine.loader" not in command
+        )
+        known = set(children_of(service.process.pid)) - {worker}
+        for _ in range(5):
+            os.kill(worker, signal.SIGKILL)
+            # The first that is seen of a new process is soon after its fork.
+            while not (new := set(children_of(service.process.pid)) - known - {worker}):
+                assert service.process.poll() is None
+            (worker,) = new
+            os.kill(worker, signal.SIGTERM)
+        while service.process.poll() is None:
+            with suppress(OSError):
+                assert service.ask(COUNT)[0] == 200
+                break
+
+        assert service.process.poll() is None
 
 
 def _listens(port: int) -> bool:
