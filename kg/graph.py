@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rdflib import Dataset, Graph
@@ -43,7 +44,7 @@ class KnowledgeGraph:
         self.release = release
         self._nquads = nquads
 
-    @property
+    @cached_property
     def whole(self) -> Engine:
         """The engine for questions about all graphs together, as canned queries and pages ask."""
         return whole(self.engine)

@@ -18,8 +18,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakKeyDictionary
 
 from rapidfuzz import fuzz, process
 from rdflib import URIRef
@@ -330,7 +330,7 @@ def similar(engine: Engine, iri: str, limit: int = 5) -> list[Named]:
     """
     place, _, local = iri[: len(BASE) + _LONGEST_NAME].rstrip("/").rpartition("/")
     wanted = _folded(local)
-    spellings = _spellings(engine)  # type: ignore[arg-type]  # engines have an identity
+    spellings = _spellings(engine)
     for where, cutoff in ((place + "/", 70), (BASE, 70), (place + "/", 40)):
         there = {
             key: each.spelling for key, each in enumerate(spellings) if each.iri.startswith(where)
@@ -354,15 +354,21 @@ class _Spelling(NamedTuple):
     spelling: str
 
 
-@lru_cache(maxsize=2)
+# Weakly, so that this holds no engine whose data have been replaced.
+_SPELLINGS: Final[WeakKeyDictionary[Engine, list[_Spelling]]] = WeakKeyDictionary()
+
+
 def _spellings(engine: Engine) -> list[_Spelling]:
-    """Give the spellings of all names; an engine has one version of the data for ever."""
-    names = [(str(row["iri"]), str(row["name"])) for row in _rows(engine, _ALL_NAMES, {})]
-    return [
-        _Spelling(iri, name, _folded(written))
-        for iri, name in names
-        for written in (name, iri.rpartition("/")[2])
-    ]
+    """Return the spellings of all names, of which an engine has the same for ever."""
+    known = _SPELLINGS.get(engine)
+    if known is None:
+        names = [(str(row["iri"]), str(row["name"])) for row in _rows(engine, _ALL_NAMES, {})]
+        known = _SPELLINGS[engine] = [
+            _Spelling(iri, name, _folded(written))
+            for iri, name in names
+            for written in (name, iri.rpartition("/")[2])
+        ]
+    return known
 
 
 def _folded(name: str) -> str:

@@ -35,7 +35,10 @@ _PAGE_BYTES: Final = 8_000_000
 """The largest answer that is made into a page, which takes ten times as much memory."""
 
 _REMEMBERED_LENGTH: Final = 500
-"""The longest Accept header whose choice is remembered; few clients send longer ones."""
+"""Characters of an Accept header and a name up to which the choice is remembered.
+
+Few clients send longer ones, and 512 of any length would be memory that clients decide on.
+"""
 
 
 class Choice:
@@ -146,7 +149,7 @@ def chosen_for(accept: str | None, name: str | None) -> Choice:
     Raises:
         MalformedHeader: the Accept header does not follow its grammar.
     """
-    if len(accept or "") > _REMEMBERED_LENGTH:
+    if len(accept or "") + len(name or "") > _REMEMBERED_LENGTH:
         return _chosen_for(accept, name)
     return _chosen_before(accept, name)
 

@@ -51,6 +51,9 @@ _LINGER_SECONDS: Final = 2.0
 _JOINED: Final = 16 << 10
 """Bytes of a body up to which it is sent together with the head."""
 
+_SHORT_NAME: Final = 40
+"""Bytes of a header's name up to which its key is remembered; all that are registered are shorter."""
+
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BODILESS: Final = ("204", "304")
 _SAME: Final[WSGIEnvironment] = {
@@ -434,13 +437,19 @@ def _malformed(error: httptools.HttpParserError) -> MalformedRequest:
     return MalformedRequest(f"The request is not HTTP/1.1: {reason}.", hint=hint)
 
 
-@lru_cache(maxsize=256)
 def _key(name: bytes) -> str:
     """Give the key of a header in an environment of WSGI; empty if others could have the same."""
+    return _short_key(name) if len(name) <= _SHORT_NAME else _made_key(name)
+
+
+def _made_key(name: bytes) -> str:
     if b"_" in name:
         return ""
     key = name.decode("latin-1").upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+_short_key = lru_cache(maxsize=256)(_made_key)
 
 
 def _with_length(said: Said, body: bytes) -> Headers:

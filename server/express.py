@@ -81,8 +81,7 @@ class Express:
     def _plain(self, environ: WSGIEnvironment, asked: Question) -> _Plain | None:
         began = time.perf_counter()
         settings = self._service.settings
-        any_host = settings.public_url is not None
-        if asked.path != _PATH or not http.is_plain(environ, any_host=any_host):
+        if asked.path != _PATH or not http.is_plain(environ):
             return None
         parameters = Parameters(asked.parameters)
         if "query" not in parameters:

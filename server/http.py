@@ -8,16 +8,14 @@ import secrets
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import PreconditionFailed
-from werkzeug.sansio.utils import get_host
 
 from kg.engine.spool import Content, SpooledFile
 from server.errors import MalformedHeader, UrlTooLong
-from server.service import current_service
+from server.service import current_service, is_host
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -187,7 +185,7 @@ def query_names() -> tuple[str, ...]:
 
 def _check_host() -> None:
     """Refuse an illegal Host header, from which the addresses in answers would be made."""
-    if current_service().settings.public_url is None and not request.host:
+    if not is_host(request.environ.get("HTTP_HOST")):
         raise MalformedHeader("Host", "The Host header does not name a host.")
 
 
@@ -252,18 +250,6 @@ def headers_of_answer(
     return headers if cache == UNCACHEABLE else [*headers, ("ETag", f'"{etag}"')]
 
 
-def is_plain(environ: WSGIEnvironment, *, any_host: bool) -> bool:
-    """Tell whether a request has no condition, and a legal host.
-
-    Args:
-        environ: the request.
-        any_host: whether the host makes no difference.
-    """
-    if not _CONDITIONS.isdisjoint(environ):
-        return False
-    return any_host or bool(_host(environ["wsgi.url_scheme"], environ.get("HTTP_HOST")))
-
-
-@lru_cache(maxsize=256)
-def _host(scheme: str, header: str | None) -> str:
-    return get_host(scheme, header)
+def is_plain(environ: WSGIEnvironment) -> bool:
+    """Tell whether a request has no condition."""
+    return _CONDITIONS.isdisjoint(environ)

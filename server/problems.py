@@ -51,7 +51,7 @@ from server.negotiation import (
     best,
     choose,
 )
-from server.service import current_service, public_url
+from server.service import public_url
 from server.wsgi import Said
 
 if TYPE_CHECKING:
@@ -361,9 +361,10 @@ def init_app(app: Flask, pages: Mapping[str, Page]) -> None:
     """
 
     def handle(error: Exception) -> Response | HTTPException:
-        # A redirection is an exception to Werkzeug, but no problem.
+        # A redirection is an exception to Werkzeug, but no problem. Without a bound it would have
+        # the URL of the request in it, and the standard library keeps the last 128 that it splits.
         if isinstance(error, RequestRedirect):
-            return error
+            return error if len(error.new_url) <= _LONGEST_REDIRECTION else respond(_nowhere())
         page = pages.get(request.blueprint or "", generic_page)
         return respond(problem_of(error), page)
 
@@ -373,6 +374,13 @@ def init_app(app: Flask, pages: Mapping[str, Page]) -> None:
 
 
 _ROOTS: Final = (RequestError, EngineError, NotInJsonLd, ParameterError, UnknownQueryError)
+
+
+_LONGEST_REDIRECTION: Final = 2000
+
+
+def _nowhere() -> Problem:
+    return problem_of(UnknownResource("Nothing has this address."))
 
 
 def problem_of(error: Exception) -> Problem:
@@ -502,9 +510,7 @@ def type_iri(slug: str | None) -> str:
     """Give the IRI of a type of problem; for None the one that refers to HTTP."""
     if slug is None:
         return "about:blank"
-    # Without a legal Host header the client has to resolve the reference.
-    known = current_service().settings.public_url or request.host
-    return f"{public_url()}/problems/{slug}" if known else f"/problems/{slug}"
+    return f"{public_url()}/problems/{slug}"
 
 
 def _document(problem: Problem) -> str:

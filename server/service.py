@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from ipaddress import AddressValueError, IPv6Address
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flask import Flask, current_app, request
 
@@ -14,6 +16,15 @@ if TYPE_CHECKING:
     from kg import KnowledgeGraph
     from kg.engine.data import Contents
     from server.config import Settings
+
+_LONGEST_HOST: Final = 255
+"""Octets of a Host header: a name has no more than 253, but for the dot at its end."""
+
+_LAST_PORT: Final = 65_535
+_HOST: Final = re.compile(
+    r"(?:(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?|\[(?P<address>[0-9A-Fa-f:.]+)\])"
+    r"(?::(?P<port>[0-9]{0,5}))?"
+)
 
 _KEY = "dermograph"
 _T = TypeVar("_T")
@@ -70,5 +81,32 @@ def service_of(app: Flask) -> Service:
 
 
 def public_url() -> str:
-    """Give the URL that clients reach the service at, without a slash at the end."""
-    return current_service().settings.public_url or request.host_url.rstrip("/")
+    """Return the URL that clients reach the service at, without a slash at the end.
+
+    Empty where the host is not legal, so that addresses made of it are paths for the client to
+    resolve: nothing is ever made of what is no host.
+    """
+    fixed = current_service().settings.public_url
+    if fixed is not None:
+        return fixed
+    return request.host_url.rstrip("/") if is_host(request.environ.get("HTTP_HOST")) else ""
+
+
+def is_host(header: str | None) -> bool:
+    """Tell whether a Host header, if there is one, names a host of the Internet.
+
+    The grammar of RFC 3986 admits more, of which no name can be looked up: labels without or with
+    more than 63 characters, other characters than those of names, and any length.
+    """
+    if header is None:  # addresses are made of the name that the server itself goes by
+        return True
+    match = _HOST.fullmatch(header) if len(header) <= _LONGEST_HOST else None
+    if match is None or int(match["port"] or 0) > _LAST_PORT:
+        return False
+    if match["address"] is None:
+        return True
+    try:
+        IPv6Address(match["address"])
+    except AddressValueError:
+        return False
+    return True

@@ -6,10 +6,11 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Final
 
-from rdflib import OWL, RDFS, URIRef
+from rdflib import OWL, RDFS, Literal, URIRef
 
 from kg.build import description, figures, rules
 from kg.build.context import CONTEXT, problems_of_context
@@ -23,7 +24,7 @@ from kg.build.table_schemas import GROUP
 from kg.build.tables import Row, Table, read_tables
 from kg.build.terms import Triple
 from kg.build.turtle import Document, read_document
-from kg.engine.bindings import canonical
+from kg.engine.bindings import canonical, canonical_iri
 from kg.namespaces import GRAPH, ONTOLOGY, PREFIXES
 from kg.remarks import without_remarks_of_rdflib
 from kg.textfiles import knowledge_files, read_text_file
@@ -249,8 +250,13 @@ def _release(triples: Iterable[Triple]) -> str:
 
 def _nquads(graphs: Mapping[str, set[Triple]]) -> bytes:
     """Write canonical N-Quads, sorted by code point."""
+    remembered = cache(canonical_iri)  # few IRIs stand in many lines
+
+    def written(term: URIRef | Literal) -> str:
+        return remembered(term) if isinstance(term, URIRef) else canonical(term)
+
     lines = [
-        f"{canonical(subject)} {canonical(predicate)} {canonical(value)} <{GRAPH}{name}> .\n"
+        f"{written(subject)} {written(predicate)} {written(value)} <{GRAPH}{name}> .\n"
         for name, triples in graphs.items()
         for subject, predicate, value in triples
     ]

@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from rdflib import XSD, Literal, URIRef
 
@@ -74,7 +73,6 @@ def canonical_literal(lexical: str, language: str | None, datatype: str | None) 
     return f"{quoted}^^{canonical_iri(datatype)}"
 
 
-@lru_cache(maxsize=1 << 16)
 def canonical_iri(iri: str) -> str:
     """Write an IRI in the canonical form of N-Triples.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from weakref import WeakKeyDictionary, ref
 
 from kg.engine.data import Contents, DefaultGraph
 from kg.engine.interface import Answer, Engine, Query
@@ -10,12 +11,19 @@ from kg.engine.tokens import has_dataset_clause
 
 
 def whole(engine: Engine) -> Engine:
-    """Give an engine whose queries see the union of all graphs, unless they name a dataset.
+    """Return an engine whose queries see the union of all graphs, unless they name a dataset.
 
-    Triples in no named graph are seen only if the engine itself makes the union.
+    Triples in no named graph are seen only if the engine itself makes the union. It is the same
+    engine each time, as long as anyone holds it, so that what is remembered of it is found again.
     """
-    is_union = engine.contents.default_graph is DefaultGraph.UNION
-    return engine if is_union else _Whole(engine)
+    if engine.contents.default_graph is DefaultGraph.UNION:
+        return engine
+    known = _KNOWN.get(engine)
+    found = known() if known is not None else None
+    if found is None:
+        found = _Whole(engine)
+        _KNOWN[engine] = ref(found)
+    return found
 
 
 class _Whole:
@@ -58,3 +66,7 @@ class _Whole:
         if not is_named and not has_dataset_clause(query.text):
             query = replace(query, default_graphs=self._graphs, named_graphs=self._graphs)
         return self._engine.run(query)
+
+
+# Weak on both sides: what is found leads back to the engine, which must not live for this alone.
+_KNOWN: WeakKeyDictionary[Engine, ref[_Whole]] = WeakKeyDictionary()

@@ -10,6 +10,7 @@ from werkzeug.http import parse_options_header
 
 from server.errors import MalformedRequest
 from server.parameters import Parameters, of_form
+from server.service import is_host
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -59,6 +60,8 @@ class Reader:
 
         A body that is read is put back in its place.
         """
+        if not is_host(environ.get("HTTP_HOST")):
+            return None
         parameters = self._parameters(environ)
         if parameters is None:
             return None

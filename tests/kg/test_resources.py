@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 from functools import cache
+from pathlib import Path
 from typing import Final
 
 import pytest
@@ -14,7 +17,9 @@ from rdflib import RDF, RDFS, Graph, URIRef
 
 import kg
 from kg import resources
-from kg.engine import Format, formats
+from kg.edition import Edition
+from kg.engine import Answer, Engine, Format, Query, formats
+from kg.engine.data import DefaultGraph
 from kg.namespaces import BASE, DG, DGD, GRAPH, ONTOLOGY, PREFIXES, expand
 from kg.nodes import Surroundings
 from kg.resources import Found
@@ -208,6 +213,54 @@ def test_a_misspelt_iri_leads_to_the_one_that_is_meant(
 ) -> None:
     """Case, separators, a letter or the wrong folder do not hide what is meant."""
     assert resources.similar(graph.engine, asked)[0].iri == meant
+
+
+class Counting:
+    """An engine that counts what it is asked."""
+
+    def __init__(self, behind: Engine) -> None:
+        self.behind = behind
+        self.version = behind.version
+        self.contents = behind.contents
+        self.asked = 0
+
+    def check(self, text: str) -> None:
+        """Pass on; see ``Engine.check``."""
+        self.behind.check(text)
+
+    def stop(self, name: str) -> bool:
+        """Pass on; see ``Engine.stop``."""
+        return self.behind.stop(name)
+
+    def close(self) -> None:
+        """Pass on; see ``Engine.close``."""
+        self.behind.close()
+
+    def run(self, query: Query) -> Answer:
+        """Count and pass on; see ``Engine.run``."""
+        self.asked += 1
+        return self.behind.run(query)
+
+
+@pytest.mark.parametrize("default_graph", DefaultGraph)
+def test_names_are_asked_for_once(tmp_path: Path, default_graph: DefaultGraph) -> None:
+    """Whatever the default graph is; and an engine is held by nobody when its graph is gone."""
+    path = tmp_path / "names.trig"
+    path.write_text(f'<urn:g> {{ <{DG}Erythema> <{RDFS.label}> "erythema" }}')
+    edition = Edition.of_files([path], default_graph)
+    engine = Counting(edition.engine())
+    served = edition.over(engine)
+    for _ in range(3):
+        assert [each.name for each in resources.similar(served.whole, DG + "Eritema")] == [
+            "erythema"
+        ]
+    asked = engine.asked
+    gone = weakref.ref(engine)
+    del served, engine
+    gc.collect()
+
+    assert gone() is None
+    assert asked == 2  # the release, and the names
 
 
 @settings(deadline=None, max_examples=25)
