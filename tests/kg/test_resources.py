@@ -18,8 +18,9 @@ from rdflib import RDF, RDFS, Graph, URIRef
 import kg
 from kg import resources
 from kg.edition import Edition
-from kg.engine import Answer, Engine, Format, Query, formats
+from kg.engine import Answer, Format, Query, formats
 from kg.engine.data import DefaultGraph
+from kg.engine.inprocess import InProcessEngine
 from kg.namespaces import BASE, DG, DGD, GRAPH, ONTOLOGY, PREFIXES, expand
 from kg.nodes import Surroundings
 from kg.resources import Found
@@ -215,31 +216,15 @@ def test_a_misspelt_iri_leads_to_the_one_that_is_meant(
     assert resources.similar(graph.engine, asked)[0].iri == meant
 
 
-class Counting:
+class Counting(InProcessEngine):
     """An engine that counts what it is asked."""
 
-    def __init__(self, behind: Engine) -> None:
-        self.behind = behind
-        self.version = behind.version
-        self.contents = behind.contents
-        self.asked = 0
-
-    def check(self, text: str) -> None:
-        """Pass on; see ``Engine.check``."""
-        self.behind.check(text)
-
-    def stop(self, name: str) -> bool:
-        """Pass on; see ``Engine.stop``."""
-        return self.behind.stop(name)
-
-    def close(self) -> None:
-        """Pass on; see ``Engine.close``."""
-        self.behind.close()
+    asked = 0
 
     def run(self, query: Query) -> Answer:
-        """Count and pass on; see ``Engine.run``."""
+        """Count, and answer."""
         self.asked += 1
-        return self.behind.run(query)
+        return super().run(query)
 
 
 @pytest.mark.parametrize("default_graph", DefaultGraph)
@@ -248,7 +233,7 @@ def test_names_are_asked_for_once(tmp_path: Path, default_graph: DefaultGraph) -
     path = tmp_path / "names.trig"
     path.write_text(f'<urn:g> {{ <{DG}Erythema> <{RDFS.label}> "erythema" }}')
     edition = Edition.of_files([path], default_graph)
-    engine = Counting(edition.engine())
+    engine = Counting(edition.data)
     served = edition.over(engine)
     for _ in range(3):
         assert [each.name for each in resources.similar(served.whole, DG + "Eritema")] == [
