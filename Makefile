@@ -2,21 +2,39 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/pip --quiet --disable-pip-version-check
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
+# What was left out is told at the end of each run of pytest, with that of the runs before.
+export LEFT_OUT := .venv/left-out
 
-.PHONY: serve test benchmarks lock clean
+.PHONY: serve test test-all tools benchmarks lock clean
 
 # Sets up, builds and validates the graph, and serves it at http://localhost:8080.
 serve: .venv/installed
 	@exec $(BIN)/dermograph serve
 
-# Sets up and checks everything: lint, format, types, the knowledge against its shapes, and tests,
-# one of which compares that verdict with the one of pySHACL.
+# Sets up and checks everything that a change can break: lint, format, types, the knowledge against
+# its shapes, and tests.
 test: .venv/installed
+	@rm -f $(LEFT_OUT)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/dermograph validate
-	$(BIN)/pytest -n 2 --dist worksteal
+	$(PYTEST)
+
+# Besides, what takes long or needs more than Python: pySHACL on all of the knowledge, many more
+# generated examples, jsonld.js, a browser, other versions of Python.
+test-all: test tools
+	$(PYTEST) --hypothesis-profile deep -m hypothesis
+	$(PYTEST) -m "long or browser or node or interpreters"
+
+# Gets what `make test-all` needs besides, as far as this machine has it: the tests tell what is missing.
+tools: .venv/installed
+	-$(PIP) install --require-hashes -r requirements-browser.lock
+	-mkdir -p .venv/node && cp tests/node/package*.json .venv/node && npm ci --silent --prefix .venv/node
+	-if [ -e /etc/debian_version ] && [ "$$(id -u)" = 0 ] && ! command -v chromedriver >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; fi
 
 # Compares the service with other servers and renews docs/benchmarks.md; needs wrk.
 benchmarks: .venv/installed
@@ -25,18 +43,19 @@ benchmarks: .venv/installed
 # The lock file pins what is installed. The package itself is linked, so edits take effect at once.
 .venv/installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(PIP) install --require-hashes -r requirements.lock
+	$(PIP) install --no-deps --no-build-isolation --editable .
 	@# Build and validate the graph now, so that the first start takes it ready.
 	@$(BIN)/dermograph query 'ASK {}' >/dev/null
 	@touch $@
 
-# Renews the lock file from pyproject.toml.
+# Renews the lock files from pyproject.toml.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock"
 lock: .venv/installed
-	$(BIN)/pip install --quiet uv
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --group dev --extra pandas --custom-compile-command "make lock" \
-		--output-file requirements.lock pyproject.toml
+	$(PIP) install uv
+	$(COMPILE) --group dev --extra pandas --output-file requirements.lock pyproject.toml
+	$(COMPILE) --group browser --constraints requirements.lock --output-file requirements-browser.lock
 
 clean:
 	rm -rf .venv dist

@@ -1,11 +1,26 @@
-"""What tests of several rooms need: the shipped knowledge, loaded once."""
+"""What tests of several rooms need: the shipped knowledge, examples to generate, what was left out."""
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
 import pytest
+from hypothesis import settings
 from rdflib import Dataset
 
 import kg
+
+_SECOND_TIER: Final = ("long", "browser", "node", "interpreters")
+"""The marks of tests that `make test` leaves to `make test-all`; see pyproject.toml."""
+
+# The first tier tries the same examples in every run, the second more and others each time.
+settings.register_profile("same", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile("deep", max_examples=1000, deadline=None, print_blob=True)
+settings.load_profile("same")
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +33,67 @@ def graph() -> kg.KnowledgeGraph:
 def dataset(graph: kg.KnowledgeGraph) -> Dataset:
     """Give the shipped knowledge as an rdflib dataset; tests must not change it."""
     return graph.as_rdflib()
+
+
+class LeftOut:
+    """Tells at the end of a run which tests were left out, and why; with STRICT=1 that is a failure.
+
+    The file that LEFT_OUT names keeps the list, so that the second tier ends with that of both.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+        self._later: Counter[str] = Counter()
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count the tests that are left to the second tier."""
+        if self._config.option.markexpr.startswith("not"):
+            marks = (mark.name for item in items for mark in item.iter_markers())
+            self._later.update(name for name in marks if name in _SECOND_TIER)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Have a worker say what it counted, and fail where nothing may be left out."""
+        worker: dict[str, Any] | None = getattr(self._config, "workeroutput", None)
+        if worker is not None:
+            worker["later"] = dict(self._later)
+        elif self._skipped() and os.environ.get("STRICT") == "1" and session.exitstatus == 0:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """Hear what a worker counted; all of them count the same tests."""
+        self._later |= Counter(getattr(node, "workeroutput", {}).get("later", {}))
+
+    def _skipped(self) -> list[str]:
+        reporter = self._config.pluginmanager.get_plugin("terminalreporter")
+        reports = reporter.stats.get("skipped", []) if reporter else []
+        reasons = Counter(
+            (report.nodeid.partition("::")[0], report.longrepr[2].removeprefix("Skipped: "))
+            for report in reports
+        )
+        return [f"{file} ({n}): {why}" for (file, why), n in sorted(reasons.items())]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the list."""
+        if hasattr(self._config, "workeroutput"):
+            return
+        lines = self._skipped()
+        kept = os.environ.get("LEFT_OUT")
+        if kept:
+            with Path(kept).open("a+", encoding="utf-8") as file:
+                file.writelines(f"{line}\n" for line in lines)
+                file.seek(0)
+                lines = file.read().splitlines()
+        terminalreporter.section("left out")
+        later = ", ".join(f"{count} {mark}" for mark, count in sorted(self._later.items()))
+        if later:
+            terminalreporter.line(f"Left to `make test-all`: {later}")
+        for line in lines or ["Nothing."]:
+            terminalreporter.line(line)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have what is left out told."""
+    config.pluginmanager.register(LeftOut(config), "left-out")

@@ -131,10 +131,12 @@ def test_a_command_gives_the_output_that_is_shown(
 
 
 def test_the_commands_of_make_do_what_is_said() -> None:
-    """The README names two commands of make: one serves, the other runs every check."""
+    """The README names commands of make: one serves, one checks, one checks all that can be checked."""
+    checks = ["ruff check", "mypy", "dermograph validate", "pytest"]
     expected = {
         "make serve\n": ["dermograph serve"],
-        "make test\n": ["ruff check", "mypy", "dermograph validate", "pytest"],
+        "make test\n": checks,
+        "make test-all\n": [*checks, "-m hypothesis", "long or browser"],
     }
 
     assert [each.code for each in _MADE] == list(expected)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from rdflib import XSD, BNode, Literal, URIRef
 
@@ -216,7 +216,6 @@ def _with_examples(test: Callable[[str], None]) -> Callable[[str], None]:
     return test
 
 
-@settings(max_examples=200, deadline=None)
 @_with_examples
 @given(_TEXT)
 def test_any_text_comes_back_as_it_was_bound(text: str) -> None:
@@ -229,7 +228,6 @@ def test_any_text_comes_back_as_it_was_bound(text: str) -> None:
     ]
 
 
-@settings(max_examples=100, deadline=None)
 @given(_TEXT, _TAGS)
 def test_any_text_with_a_language_comes_back(text: str, tag: str) -> None:
     """A bound string keeps its language."""
@@ -240,7 +238,6 @@ def test_any_text_with_a_language_comes_back(text: str, tag: str) -> None:
     ]
 
 
-@settings(max_examples=100, deadline=None)
 @given(_TEXT)
 def test_any_text_of_an_own_datatype_comes_back(text: str) -> None:
     """A bound literal keeps its datatype."""
@@ -252,7 +249,6 @@ def test_any_text_of_an_own_datatype_comes_back(text: str) -> None:
     ]
 
 
-@settings(max_examples=200, deadline=None)
 @given(st.one_of(_TEXT, st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E))))
 def test_any_iri_comes_back_or_is_refused(local: str) -> None:
     """What is bound as an IRI is that IRI in the answer, or an error of the binding."""
@@ -269,7 +265,6 @@ def test_any_iri_comes_back_or_is_refused(local: str) -> None:
     ]
 
 
-@settings(max_examples=150, deadline=None)
 @_with_examples
 @given(_TEXT)
 def test_a_value_never_changes_the_structure_of_a_query(text: str) -> None:
@@ -406,7 +401,6 @@ def test_nothing_bound_leaves_the_text_as_it_is() -> None:
     assert bind(text, {}) == text
 
 
-@settings(max_examples=100, deadline=None)
 @given(_TEXT, st.one_of(st.none(), _TAGS))
 def test_canonical_terms_are_one_line_of_n_triples(text: str, tag: str | None) -> None:
     """The canonical form of a literal has no line break and is read back as the same term."""
@@ -420,7 +414,6 @@ def test_canonical_terms_are_one_line_of_n_triples(text: str, tag: str | None) -
     assert answer["results"]["bindings"][0]["o"]["value"] == text
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     st.lists(
         st.sampled_from(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rdflib import XSD, Literal, URIRef
 
@@ -268,7 +268,6 @@ def test_text_of_the_wrong_type_is_refused(kind: str, text: str) -> None:
     assert str(refusal.value) == f"x: {refusal.value.detail} {refusal.value.hint}"
 
 
-@settings(max_examples=200)
 @given(st.sampled_from(["iri", "string", "integer", "decimal", "boolean", "date"]), st.text())
 def test_any_text_is_a_term_or_a_parameter_error(kind: str, text: str) -> None:
     """No text makes a parameter fail in any other way."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.engine import Query, QueryError, QuerySyntaxError, ResultKind
@@ -165,7 +165,6 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.lists(_PIECES, max_size=12))
 def test_any_mistake_is_placed_inside_the_text(pieces: list[str]) -> None:
     """Whatever the text, an error of the query comes out whose line and column exist."""

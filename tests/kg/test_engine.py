@@ -16,7 +16,7 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rdflib import Dataset, Graph, Literal, URIRef
 
@@ -485,7 +485,6 @@ _FRAGMENTS = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=None)
 @given(fragments=st.lists(_FRAGMENTS, min_size=1, max_size=8))
 def test_no_text_reaches_the_network(trap: _Trap, fragments: list[str]) -> None:
     """Whatever is put together from pieces of federated queries, nothing is fetched."""

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from rdflib import Literal, URIRef
 
@@ -638,7 +638,6 @@ SURROUNDINGS = (
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(data=st.data(), keyword=st.sampled_from(KEYWORDS), around=st.sampled_from(SURROUNDINGS))
 def test_no_other_spelling_is_the_allowed_endpoint(
     engine: FederatedEngine, remote: Remote, data: st.DataObject, keyword: str, around: str
@@ -693,7 +692,6 @@ DOUBTFUL = (
 PIECES = st.lists(st.sampled_from(LEGAL * 3 + DOUBTFUL), max_size=3)
 
 
-@settings(max_examples=200, deadline=None)
 @given(before=PIECES, inside=PIECES, after=PIECES)
 def test_whatever_is_put_together_only_the_allowed_endpoint_is_asked(
     engine: FederatedEngine, remote: Remote, before: list[str], inside: list[str], after: list[str]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pyoxigraph import RdfFormat, parse
 from rdflib import XSD, Literal, URIRef
@@ -132,7 +132,6 @@ properties = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(properties, literals), min_size=1, max_size=6, unique=True))
 def test_any_literal_reads_back_as_it_was(statements: list[tuple[str, Literal]]) -> None:
     """Text with any characters, and values of any datatype, survive whatever the term expects."""

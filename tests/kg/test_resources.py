@@ -248,7 +248,7 @@ def test_names_are_asked_for_once(tmp_path: Path, default_graph: DefaultGraph) -
     assert asked == 2  # the release, and the names
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=settings().max_examples // 4)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=80))
 def test_any_name_can_be_looked_for(text: str) -> None:
     """Whatever is asked for, similar names are a short list of what there is."""

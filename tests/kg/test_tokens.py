@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.engine.tokens import (
@@ -20,7 +20,6 @@ from kg.engine.tokens import (
 _SYNTAX = st.text(st.sampled_from("?$sé:.<>{}()[]'\"\\#@_-+*/^|&!=,;% \t\r\n0123aESERVICE\u0300"))
 
 
-@settings(max_examples=300, deadline=None)
 @given(st.one_of(st.text(), _SYNTAX))
 def test_the_tokens_together_are_the_text(text: str) -> None:
     """Nothing is lost or added, for any text, and offsets say where each token stands."""
@@ -213,7 +212,6 @@ def test_a_text_without_the_letters_of_service_is_left_alone() -> None:
     assert without_hidden_service(text) is text
 
 
-@settings(max_examples=300, deadline=None)
 @given(
     st.lists(
         st.sampled_from(

@@ -578,7 +578,7 @@ _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"
 
 
 @given(text=_TEXT)
-@hypothesis_settings(max_examples=30, deadline=None)
+@hypothesis_settings(max_examples=hypothesis_settings().max_examples // 4)
 def test_any_text_in_the_data_is_read_and_told_alike(text: str) -> None:
     """Whatever a cell holds, a graph and its N-Quads give the same report in every form."""
     data = Graph()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import brotli
 import pytest
 from flask import Flask
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.test import Client, EnvironBuilder, TestResponse
 
@@ -1112,7 +1112,6 @@ def lasting(bare: WSGIApplication) -> Service:
     return Service(bare, budget=1_000_000)
 
 
-@settings(max_examples=200, deadline=None)
 @given(headers=HEADERS, way=st.sampled_from(WAYS), query=st.sampled_from([ROWS, ONE, "oops"]))
 def test_no_header_makes_the_cache_answer_otherwise_than_the_app(
     lasting: Service, headers: dict[str, str], way: tuple[str, str], query: str
@@ -1132,7 +1131,6 @@ def test_no_header_makes_the_cache_answer_otherwise_than_the_app(
             assert DECODERS[coding](response.data) == expected.data
 
 
-@settings(max_examples=150, deadline=None)
 @given(line=st.text(string.printable, max_size=40) | LIKELY, path=TEXT)
 def test_no_address_makes_the_cache_answer_otherwise_than_the_app(
     lasting: Service, line: str, path: str

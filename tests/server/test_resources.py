@@ -202,7 +202,7 @@ def test_what_is_not_there_is_404_whatever_its_suffix(client: FlaskClient, path:
     assert client.get(path).status_code == 404
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=settings().max_examples // 4)
 @given(path=st.text(max_size=40))
 def test_any_path_gets_an_orderly_answer(client_of_session: FlaskClient, path: str) -> None:
     """No path, whatever its characters, is an error of the service."""

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 from flask.testing import FlaskClient
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from rdflib import Graph
 from werkzeug.test import TestResponse
@@ -355,7 +355,6 @@ _PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=150, deadline=None)
 @given(st.one_of(st.text(max_size=80), st.lists(_PIECES, max_size=15).map(" ".join)))
 def test_any_text_as_query_is_answered_or_refused(
     client_of_session: FlaskClient, text: str
@@ -369,7 +368,6 @@ def test_any_text_as_query_is_answered_or_refused(
         assert response.get_json()["detail"]
 
 
-@settings(max_examples=100, deadline=None)
 @given(
     st.lists(
         st.tuples(
@@ -388,7 +386,6 @@ def test_any_parameters_are_answered_or_refused(
     assert response.status_code in (200, 400, 403)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=40))
 def test_any_bytes_as_query_string_are_answered_or_refused(
     client_of_session: FlaskClient, raw: bytes

@@ -166,6 +166,7 @@ def test_pyshacl_judges_the_examples_as_the_fast_engine_does(
     assert accelerated_findings == _found(_VALID + _INVALID, accelerated=False)
 
 
+@pytest.mark.long
 def test_pyshacl_judges_the_shipped_knowledge_as_the_fast_engine_does(dataset: Dataset) -> None:
     """Both engines find the same in the knowledge itself, and neither finds a violation."""
     reference, accelerated = validate(dataset), validate(dataset, accelerated=True)
