@@ -1,27 +1,48 @@
-"""A board in shared memory on which processes leave word for each other: who runs what, who died how."""
+"""A board in shared memory on which processes leave word for each other: who runs what, who died how.
+
+What is on it is read and written under locks of the kernel, one for each slot: so nobody reads what
+is half written, a process is about the same query from the look at it until it is killed, and a lock
+ends with the process that has it. What a process writes of itself counts as a whole or not at all,
+even if it dies meanwhile.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import mmap
 import os
 import signal
 import struct
+import threading
 import time
 from collections.abc import Iterable
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
-_RUNNING: Final = struct.Struct("=diQ64s")
-"""Of a query process: when its job began (0: idle), its identifier, the job, digests of names."""
+from kg.engine import kernel
 
-_DEAD: Final = struct.Struct("=iiiQ")
-"""Of who died last in a slot: its identifier, its status of waitpid, why it was killed, its job."""
+_RUNNING: Final = struct.Struct("=diQQ64s")
+"""Of a query process: when its job began (0: idle), its identifier, when it was started, the job,
+digests of names."""
 
-_IS_ACTIVE: Final = struct.Struct("=?")
-"""Whether a query process has one of the places for short queries."""
+_KILLED: Final = struct.Struct("=Qi")
+"""Which job's process was killed last in a slot, and why."""
 
-_SLOT_BYTES: Final = _RUNNING.size + _DEAD.size + _IS_ACTIVE.size
+_DEATH: Final = struct.Struct("=Qii")
+"""Of a process that died: its job, the signal that ended it, why it was sent."""
+
+_COUNT: Final = struct.Struct("=Q")
+
+# A slot: which of two records of what runs is the right one, both, the last kill, the token.
+_RECORDS: Final = 1
+_LAST_KILL: Final = _RECORDS + 2 * _RUNNING.size
+_TOKEN: Final = _LAST_KILL + _KILLED.size
+_SLOT_BYTES: Final = _TOKEN + 1
+
+_DEATHS: Final = 512
+"""How many deaths are remembered. The cause of one is lost if so many follow before it is asked."""
+
 _DIGEST_BYTES: Final = 16
 _MOST_NAMES: Final = 4
 
@@ -35,6 +56,35 @@ class Cause(IntEnum):
     SHORTAGE = 3
 
 
+class Running(NamedTuple):
+    """What a query process is about.
+
+    Attributes:
+        began: when its job began, on the monotonic clock; 0: it is idle.
+        pid, started: its identifier, and when it was started, since identifiers are used again.
+        number: of the job.
+        digests: of the names of its query.
+    """
+
+    began: float = 0.0
+    pid: int = 0
+    started: int = 0
+    number: int = 0
+    digests: bytes = b""
+
+
+class Death(NamedTuple):
+    """How the process of a job ended.
+
+    Attributes:
+        signal: that ended it; 0: none.
+        cause: why the service sent it, if it did.
+    """
+
+    signal: int
+    cause: Cause
+
+
 class Board:
     """The board, with a slot for each query process.
 
@@ -44,13 +94,21 @@ class Board:
     """
 
     def __init__(self, slots: int, descriptor: int | None = None) -> None:
-        size = slots * _SLOT_BYTES
+        self._ring = slots * _SLOT_BYTES
+        size = self._ring + _COUNT.size + _DEATHS * _DEATH.size
         if descriptor is None:
             descriptor = os.memfd_create("board", 0)
             os.ftruncate(descriptor, size)
         self.slots = slots
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, size)
+        self._me = (0, 0)
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Make the locks anew, as another thread may have held one; the last is for deaths."""
+        lock = threading.RLock()
+        self._locks = [_Lock(self.descriptor, place, lock) for place in range(self.slots + 1)]
 
     def close(self) -> None:
         """Let go of the shared memory; other processes keep it as long as they need it."""
@@ -69,110 +127,139 @@ class Board:
         Returns:
             The time on the monotonic clock.
         """
+        pid = os.getpid()
+        if self._me[0] != pid:
+            self._me = pid, kernel.start_of(pid)
         digests = b"".join([_digest(name) for name in list(names)[:_MOST_NAMES]])
-        began = time.monotonic()
-        self._set_running(slot, began, os.getpid(), number, digests)
-        return began
+        running = Running(time.monotonic(), *self._me, number, digests)
+        with self._locks[slot]:
+            self._set_running(slot, running)
+        return running.began
 
     def end(self, slot: int) -> None:
         """Note that the slot is idle again."""
-        self._set_running(slot, 0.0, 0, 0, b"")
+        with self._locks[slot]:
+            self._set_running(slot, Running())
 
     def is_active(self, slot: int) -> bool:
         """Tell whether the process of a slot has one of the places for short queries."""
-        (active,) = _IS_ACTIVE.unpack_from(self._memory, self._place_of(slot))
-        return bool(active)
+        return bool(self._memory[slot * _SLOT_BYTES + _TOKEN])
 
     def set_active(self, slot: int, *, active: bool) -> None:
         """Note whether the process of a slot has one of the places for short queries."""
-        _IS_ACTIVE.pack_into(self._memory, self._place_of(slot), active)
+        self._memory[slot * _SLOT_BYTES + _TOKEN] = active
 
-    def age(self, slot: int) -> float:
-        """Give for how long the query of a slot has been running, in seconds; 0 when idle."""
-        began, *_ = self._running(slot)
-        return time.monotonic() - began if began else 0.0
+    def running(self, slot: int) -> Running:
+        """Return what the process of a slot is about."""
+        with self._locks[slot]:
+            return self._running(slot)
 
-    def kill(self, slot: int, cause: Cause, name: str | None = None) -> bool:
-        """Kill the process of a slot if it runs a query, of the given name if there is one.
+    def kill(self, slot: int, cause: Cause, name: str | None = None, number: int = 0) -> bool:
+        """Kill the process of a slot if it runs a query, and no other than is meant.
+
+        Args:
+            slot: the slot.
+            cause: what whoever asked is told.
+            name: that the query has; None: any.
+            number: that its job has; 0: any.
 
         Returns:
             Whether it did.
         """
-        running = self._running(slot)
-        began, pid, number, digests = running
-        if not began or (name is not None and _digest(name) not in _split(digests)):
-            return False
-        last, _, cause_given, _ = self._dead(slot)
-        if last == pid and cause_given:  # it is dying already
-            return False
-        try:
-            process = os.pidfd_open(pid)
-        except ProcessLookupError:
-            return False
-        try:
-            # Now that the process is held, see that it is still about the same query.
-            if self._running(slot) != running:
+        with self._locks[slot]:
+            running = self._running(slot)
+            if not running.began or number not in (0, running.number):
                 return False
-            self._set_dead(slot, pid, 0, cause, number)
-            signal.pidfd_send_signal(process, signal.SIGKILL)
-        except ProcessLookupError:
-            return False
-        finally:
-            os.close(process)
-        return True
+            if name is not None and _digest(name) not in _split(running.digests):
+                return False
+            if _KILLED.unpack_from(self._memory, self._last_kill(slot))[0] == running.number:
+                return False  # it is dying already
+            try:
+                process = os.pidfd_open(running.pid)
+            except ProcessLookupError:
+                return False
+            try:
+                # If the loader died, the process did, and another may have its identifier.
+                if kernel.start_of(running.pid) != running.started:
+                    return False
+                _KILLED.pack_into(self._memory, self._last_kill(slot), running.number, cause)
+                signal.pidfd_send_signal(process, signal.SIGKILL)
+            except ProcessLookupError:
+                return False
+            finally:
+                os.close(process)
+            return True
 
-    def died(self, slot: int, pid: int, status: int) -> None:
-        """Note that the process of a slot ended with a status of waitpid."""
-        last, _, cause, number = self._dead(slot)
-        if last != pid:
-            cause = Cause.NONE
-            _, _, number, _ = self._running(slot)
-        self.end(slot)
-        self._set_dead(slot, pid, status, Cause(cause), number)
+    def died(self, slot: int, ended_by: int) -> None:
+        """Note that the process of a slot ended by a signal; 0: by none."""
+        with self._locks[slot]:
+            number = self._running(slot).number
+            killed, cause = _KILLED.unpack_from(self._memory, self._last_kill(slot))
+            if number:
+                with self._locks[self.slots]:
+                    (count,) = _COUNT.unpack_from(self._memory, self._ring)
+                    place = self._ring + _COUNT.size + count % _DEATHS * _DEATH.size
+                    cause = cause if killed == number else Cause.NONE
+                    _DEATH.pack_into(self._memory, place, number, ended_by, cause)
+                    _COUNT.pack_into(self._memory, self._ring, count + 1)
+            # Only now, so that whoever finds that a job does not run finds what became of it.
+            self._set_running(slot, Running())
 
     def began(self, number: int) -> float | None:
         """Give when a job began that is running; None: it is not."""
         for slot in range(self.slots):
-            began, _, running, _ = self._running(slot)
-            if running == number:
-                return began
+            running = self.running(slot)
+            if running.began and running.number == number:
+                return running.began
         return None
 
-    def death(self, number: int, patience: float = 0.2) -> tuple[int, Cause]:
-        """Give the signal that ended whoever had a job (0: unknown or none), and why it was sent.
+    def death(self, number: int) -> Death | None:
+        """Return how the process of a job ended; None: as far as is known it did not."""
+        with self._locks[self.slots]:
+            deaths = self._memory[self._ring + _COUNT.size :]
+        for dead, ended_by, cause in _DEATH.iter_unpack(deaths):
+            if dead == number:
+                return Death(ended_by, Cause(cause))
+        return None
 
-        Args:
-            number: of the job.
-            patience: how many seconds to wait for word of it.
-        """
-        deadline = time.monotonic() + patience
-        while time.monotonic() < deadline:
-            for slot in range(self.slots):
-                _, status, cause, dead = self._dead(slot)
-                if dead == number and status:
-                    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0, Cause(cause)
-            time.sleep(0.001)
-        return 0, Cause.NONE
+    def _running(self, slot: int) -> Running:
+        start = slot * _SLOT_BYTES
+        place = start + _RECORDS + self._memory[start] * _RUNNING.size
+        return Running(*_RUNNING.unpack_from(self._memory, place))
 
-    def _running(self, slot: int) -> tuple[float, int, int, bytes]:
-        began, pid, number, digests = _RUNNING.unpack_from(self._memory, slot * _SLOT_BYTES)
-        return began, pid, number, digests
+    def _set_running(self, slot: int, running: Running) -> None:
+        start = slot * _SLOT_BYTES
+        other = 1 - self._memory[start]
+        _RUNNING.pack_into(self._memory, start + _RECORDS + other * _RUNNING.size, *running)
+        self._memory[start] = other  # one byte, so that it counts or does not
 
-    def _set_running(self, slot: int, began: float, pid: int, number: int, digests: bytes) -> None:
-        _RUNNING.pack_into(self._memory, slot * _SLOT_BYTES, began, pid, number, digests)
+    def _last_kill(self, slot: int) -> int:
+        return slot * _SLOT_BYTES + _LAST_KILL
 
-    def _dead(self, slot: int) -> tuple[int, int, int, int]:
-        pid, status, cause, number = _DEAD.unpack_from(
-            self._memory, slot * _SLOT_BYTES + _RUNNING.size
-        )
-        return pid, status, cause, number
 
-    def _set_dead(self, slot: int, pid: int, status: int, cause: Cause, number: int) -> None:
-        offset = slot * _SLOT_BYTES + _RUNNING.size
-        _DEAD.pack_into(self._memory, offset, pid, status, cause, number)
+class _Lock:
+    """Keeps other threads and processes from a part of a file.
 
-    def _place_of(self, slot: int) -> int:
-        return slot * _SLOT_BYTES + _RUNNING.size + _DEAD.size
+    Args:
+        descriptor: of the file.
+        place: of the byte in it that stands for the part.
+        threads: keeps threads of this process apart, which are one to the kernel.
+    """
+
+    __slots__ = ("_descriptor", "_place", "_threads")
+
+    def __init__(self, descriptor: int, place: int, threads: threading.RLock) -> None:
+        self._descriptor = descriptor
+        self._place = place
+        self._threads = threads
+
+    def __enter__(self) -> None:
+        self._threads.acquire()
+        fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, self._place)
+
+    def __exit__(self, *error: object) -> None:
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, self._place)
+        self._threads.release()
 
 
 def _digest(name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import time
 from contextlib import suppress
@@ -22,6 +23,7 @@ class Exchange:
     Attributes:
         connection: to the query process.
         fits: whether the queue takes it whole; otherwise ``follow`` has to be called.
+        begun: whether it was seen that the job has begun.
 
     Raises:
         QueryStopped: it was stopped already.
@@ -30,6 +32,7 @@ class Exchange:
     def __init__(self, job: wire.Job, ask: Ask) -> None:
         self.job: Final = job
         self.ask: Final = ask
+        self.begun = False
         self.connection, self._theirs = socket.socketpair()
         self._told = wire.packed(job)
         self.fits = len(self._told) <= wire.MOST_AT_ONCE
@@ -42,8 +45,17 @@ class Exchange:
 
     def close(self) -> None:
         """Close the connection, which ends the job if it is not done."""
+        self.ask.forget()
+        self.drop()
+
+    def drop(self) -> None:
+        """Close the connection in a process that was forked meanwhile; it is open where it was."""
         self.connection.close()
         self._theirs.close()
+
+    def interrupt(self) -> None:
+        """End the connection, as whoever waits for it notices."""
+        self.connection.shutdown(socket.SHUT_RDWR)
 
     def put(self, jobs: socket.socket) -> bool:
         """Put the job into the queue of jobs, unless that is full.
@@ -72,6 +84,13 @@ class Exchange:
         # If whoever took it has died, there will be no outcome, as is seen then.
         with suppress(ConnectionError):
             wire.send(self.connection, self.job)
+
+    async def follow_soon(self) -> None:
+        """Send what did not fit like ``follow``, while the event loop sees to other things."""
+        self.connection.setblocking(False)
+        with suppress(ConnectionError):  # as above
+            loop = asyncio.get_running_loop()
+            await loop.sock_sendall(self.connection, wire.framed(self.job))
 
     def receive(self) -> wire.Message | None:
         """Receive what is there or comes next; see ``wire.Incoming.receive``."""

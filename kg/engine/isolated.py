@@ -10,6 +10,7 @@ or dies, the query process is killed.
 from __future__ import annotations
 
 import asyncio
+import errno
 import itertools
 import os
 import select
@@ -18,9 +19,10 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
+from weakref import WeakSet
 
 from kg.engine import kernel, wire
 from kg.engine.board import Board, Cause
@@ -36,14 +38,25 @@ from kg.engine.held import Held
 from kg.engine.interface import Answer, FunctionsOf, Query
 from kg.engine.keeper import Keeper
 from kg.engine.loading import Loading
-from kg.engine.stopping import Asks, stopped
+from kg.engine.spool import SpooledFile, bytes_in_files
+from kg.engine.stopping import Ask, Asks, stopped
 
 _MARGIN: Final = 0.2
 """Seconds after its limit by which a query process is known to be dead."""
 
+_LOOK_SECONDS: Final = 0.001
+"""Time between looks for the cause of a death."""
 
-_ATTEMPTS: Final = 2
-"""How many times a job is put whose process is killed before it begins with it."""
+_CAUSE_PATIENCE: Final = 10.0
+"""Seconds that the cause of a death is waited for, of which the loader has to leave word."""
+
+_NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS)
+
+_ATTEMPTS: Final = 5
+"""How many times a job is put whose process is killed before it begins with it.
+
+One that is being killed may still take a job, so as many attempts may be lost at a time.
+"""
 
 _CLOSED: Final = "The engine is closed."
 _KILLED: Final = "The query process was stopped."
@@ -58,6 +71,8 @@ class Limits:
         most_seconds: the longest time that it may ask for.
         memory: how many bytes its process may grow by.
         reserve: how many bytes of the machine's memory all queries leave free; None: a twentieth.
+        spooled: how many bytes of large answers may be held until they have been sent, which are in
+            memory; None: a quarter of the machine's. One answer may be larger.
         waiting: how many queries may wait for a query process.
         patience: how many seconds a query waits for a query process.
     """
@@ -66,6 +81,7 @@ class Limits:
     most_seconds: float = 60.0
     memory: int = 1 << 30
     reserve: int | None = None
+    spooled: int | None = None
     waiting: int = 64
     patience: float = 10.0
 
@@ -108,14 +124,17 @@ class IsolatedEngine:
         cores = len(os.sched_getaffinity(0))
         self.processes = processes or 4 + 4 * cores
         self._version = version
-        self._places = threading.BoundedSemaphore(self.processes + self.limits.waiting)
+        self._lock = threading.Lock()
+        self._pending: set[Exchange] = set()
+        self._closed = False
+        self._users = 0
+        self._loaded: wire.Loaded | None = None
         self._jobs, self._queue_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._jobs.setblocking(False)
         self._numbers = itertools.count(1)
         self._board = Board(self.processes)
         self._loading = Loading()
         self._owner = os.getpid()
-        self._closing = threading.Event()
         self._asks = Asks()
         setup = wire.Setup(
             parent=self._owner,
@@ -132,6 +151,7 @@ class IsolatedEngine:
         )
         inherited = (setup.jobs, setup.board, *self._held.descriptors)
         self._keeper = Keeper(setup, inherited, self._loading)
+        _ENGINES.add(self)
 
     @property
     def version(self) -> str:
@@ -150,7 +170,9 @@ class IsolatedEngine:
             DataError: they cannot be read or do not parse, so the engine will never answer.
             EngineUnavailable: the loader is killed each time, or the engine was closed.
         """
-        return self._keeper.wait_until_loaded()
+        # Kept, as a forked process has no keeper to ask.
+        self._loaded = self._loaded or self._keeper.wait_until_loaded()
+        return self._loaded
 
     def check(self, text: str) -> None:
         """Parse a query without answering it; see ``Engine.check``."""
@@ -164,18 +186,21 @@ class IsolatedEngine:
             MemoryLimitExceeded: it took more memory than it may.
             Overloaded: too many queries are waiting, or it waited too long.
         """
-        return _answer_in(self._ask(query, only_check=False))
+        return self._answer_in(self._ask(query, only_check=False))
 
     async def answer(self, query: Query) -> Answer:
         """Answer a query like ``run``, while the event loop sees to other things."""
         for _ in range(_ATTEMPTS):
             with self._asking(query, only_check=False) as exchange:
                 if not (exchange.fits and exchange.put(self._jobs)):
-                    await asyncio.to_thread(self._put, exchange)
+                    await self._put_soon(exchange)
                 message = await self._awaited(exchange)
-            if message is not None:
-                return _answer_in(exchange.done(message))
-            await asyncio.to_thread(self._raise_cause, exchange)
+                if message is not None:
+                    return self._answer_in(exchange.done(message))
+                deadline = time.monotonic() + _CAUSE_PATIENCE
+                while not self._never_began(exchange, deadline):  # noqa: ASYNC110
+                    # The loader has nobody to tell, whichever of the processes asked.
+                    await asyncio.sleep(_LOOK_SECONDS)
         raise EngineUnavailable(_KILLED)
 
     def stop(self, name: str) -> bool:
@@ -185,28 +210,55 @@ class IsolatedEngine:
         return stopped or any(killed)
 
     def close(self) -> None:
-        """End the loader and all query processes."""
+        """End the loader and all query processes; whoever waits for an answer is told so.
+
+        It does not wait for them, as they may need this thread: the last of them lets go of the rest.
+        """
         if os.getpid() != self._owner:
             return
-        if self._closing.is_set():
-            return
-        self._closing.set()
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._users += 1
+            for exchange in self._pending:
+                exchange.interrupt()
         self._keeper.close(EngineUnavailable(_CLOSED))
-        self._jobs.close()
+        self._jobs.shutdown(socket.SHUT_RDWR)  # which ends the wait for room in the queue
         self._queue_end.close()  # which ends the connections that wait in the queue
-        for _ in range(self.processes + self.limits.waiting):
-            self._places.acquire()  # as soon as nobody is asking any more
-        self._board.close()
-        self._held.close()
+        self._release()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process: what threads were asking is asked where it was."""
+        for exchange in self._pending:
+            exchange.drop()
+        self._pending = set()
+        self._lock = threading.Lock()
+        self._users = 0
+        self._asks = Asks()
+        self._board.after_fork()
+        self._queue_end.close()  # it would keep alive what is in the queue of a closed engine
+
+    def _release(self) -> None:
+        """Note that somebody uses the engine no more, and let go of all if it was the last."""
+        with self._lock:
+            self._users -= 1
+            is_last = self._closed and not self._users
+        if is_last:
+            self._jobs.close()
+            self._board.close()
+            self._held.close()
 
     def _ask(self, query: Query, *, only_check: bool) -> wire.Done:
         for _ in range(_ATTEMPTS):
             with self._asking(query, only_check=only_check) as exchange:
                 self._put(exchange)
                 message = self._waited_for(exchange)
-            if message is not None:
-                return exchange.done(message)
-            self._raise_cause(exchange)
+                if message is not None:
+                    return exchange.done(message)
+                deadline = time.monotonic() + _CAUSE_PATIENCE
+                while not self._never_began(exchange, deadline):
+                    time.sleep(_LOOK_SECONDS)
         raise EngineUnavailable(_KILLED)
 
     @contextmanager
@@ -215,23 +267,43 @@ class IsolatedEngine:
         self._loading.refuse_if_longer_than(self.limits.patience)
         seconds = min(query.seconds or self.limits.seconds, self.limits.most_seconds)
         number = os.getpid() << 32 | next(self._numbers)
-        with self._place(), self._asks.known_as(query.names) as ask:
-            exchange = Exchange(wire.Job(query, only_check, seconds, number), ask)
-            with closing(exchange):
-                yield exchange
+        try:
+            with self._asks.known_as(query.names) as ask:
+                exchange = self._admitted(wire.Job(query, only_check, seconds, number), ask)
+                try:
+                    yield exchange
+                finally:
+                    with self._lock:
+                        self._pending.discard(exchange)
+                    exchange.close()
+                    self._release()
+        except BrokenPipeError:
+            raise EngineUnavailable(_CLOSED) from None
+        except OSError as error:
+            if error.errno not in _NO_DESCRIPTORS:
+                raise
+            raise Overloaded("The service has as many files and connections as it may.") from error
+
+    def _admitted(self, job: wire.Job, ask: Ask) -> Exchange:
+        with self._lock:
+            if self._closed:
+                raise EngineUnavailable(_CLOSED)
+            if len(self._pending) >= self.processes + self.limits.waiting:
+                raise Overloaded(f"More than {self.limits.waiting} queries are waiting.")
+            exchange = Exchange(job, ask)
+            self._pending.add(exchange)
+            self._users += 1
+        return exchange
 
     def _put(self, exchange: Exchange) -> None:
         """Put a job into the queue, as soon as there is room."""
         deadline = time.monotonic() + self.limits.patience
-        try:
-            while not exchange.put(self._jobs):
-                left = deadline - time.monotonic()
-                if left <= 0 or not select.select([], [self._jobs], [], left)[1]:
-                    raise Overloaded("The queue of queries is full.")
-        except (OSError, ValueError):  # the queue is closed
-            if self._closing.is_set():
-                raise EngineUnavailable(_CLOSED) from None
-            raise
+        room = select.poll()
+        room.register(self._jobs, select.POLLOUT)
+        while not exchange.put(self._jobs):
+            left = deadline - time.monotonic()
+            if left <= 0 or not room.poll(left * 1000):
+                raise Overloaded("The queue of queries is full.")
         if exchange.fits:
             return
         exchange.connection.settimeout(self.limits.patience)
@@ -240,14 +312,30 @@ class IsolatedEngine:
         except TimeoutError:
             raise self._nobody_free() from None
 
+    async def _put_soon(self, exchange: Exchange) -> None:
+        """Put a job into the queue like ``_put``, while the event loop sees to other things."""
+        refusal = Overloaded("The queue of queries is full.")
+        try:
+            async with asyncio.timeout(self.limits.patience):
+                while not exchange.put(self._jobs):
+                    await _writable(self._jobs)
+                refusal = self._nobody_free()
+                if not exchange.fits:
+                    await exchange.follow_soon()
+        except TimeoutError:
+            raise refusal from None
+
     def _waited_for(self, exchange: Exchange) -> wire.Message | None:
         """Wait for what comes of a job; None: its process died."""
-        exchange.connection.settimeout(self.limits.patience)
+        left: float | None = self.limits.patience
         while True:
+            exchange.connection.settimeout(left or 0)
             try:
                 message = exchange.receive()
-            except TimeoutError:
-                exchange.connection.settimeout(self._time_left(exchange))
+            except (TimeoutError, BlockingIOError):
+                if left is None:
+                    raise self._nobody_free() from None
+                left = self._time_left(exchange)
             except EOFError:
                 return None
             else:
@@ -258,31 +346,33 @@ class IsolatedEngine:
         """Wait like ``_waited_for``, while the event loop sees to other things."""
         exchange.connection.setblocking(False)
         loop = asyncio.get_running_loop()
-        left = self.limits.patience
-        try:
-            while True:
-                outcome: asyncio.Future[wire.Message | None] = loop.create_future()
-                loop.add_reader(exchange.connection, _receive, exchange, outcome)
-                late = loop.call_later(left, _time_out, outcome)
-                try:
-                    return await outcome
-                except TimeoutError:
-                    left = self._time_left(exchange)
-                finally:
-                    late.cancel()
-        finally:
-            loop.remove_reader(exchange.connection)
+        left: float | None = self.limits.patience
+        while left is not None:
+            outcome: asyncio.Future[wire.Message | None] = loop.create_future()
+            loop.add_reader(exchange.connection, _receive, exchange, outcome)
+            late = loop.call_later(left, _time_out, outcome)
+            try:
+                return await outcome
+            except TimeoutError:
+                left = self._time_left(exchange)
+            finally:
+                late.cancel()
+                loop.remove_reader(exchange.connection)
+        outcome = loop.create_future()
+        _receive(exchange, outcome)
+        if not outcome.done():
+            raise self._nobody_free()
+        return outcome.result()
 
-    def _time_left(self, exchange: Exchange) -> float:
-        """Give for how many seconds an answer to a question may still come.
+    def _time_left(self, exchange: Exchange) -> float | None:
+        """Return for how many seconds an answer may still come; None: it is there, or never comes.
 
         Raises:
-            Overloaded: nobody took it up in time.
             QueryTimeout: it is overdue.
         """
         began = self._board.began(exchange.job.number)
-        if began is None:
-            raise self._nobody_free()
+        if began is None:  # it was not begun, or has just been answered
+            return None
         left = began + exchange.job.seconds + _MARGIN - time.monotonic()
         if left <= 0:
             raise QueryTimeout(exchange.job.seconds)
@@ -291,57 +381,94 @@ class IsolatedEngine:
     def _nobody_free(self) -> Overloaded:
         return Overloaded(f"No query process was free within {self.limits.patience:g} seconds.")
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        if self._closing.is_set():
-            raise EngineUnavailable(_CLOSED)
-        if not self._places.acquire(blocking=False):
-            raise Overloaded(f"More than {self.limits.waiting} queries are waiting.")
-        try:
-            yield
-        finally:
-            self._places.release()
+    def _never_began(self, exchange: Exchange, deadline: float) -> bool:
+        """Tell whether a job was never begun whose process died; False: its end is not known yet.
 
-    def _raise_cause(self, exchange: Exchange) -> None:
-        """Raise why the process died that had a job, unless it never began it.
+        Args:
+            exchange: the question.
+            deadline: until when its end may remain unknown.
 
         Raises:
-            EngineUnavailable: it did.
+            EngineUnavailable: it was begun, and this is why it ended.
         """
-        if self._closing.is_set():
+        if self._closed:
             raise EngineUnavailable(_CLOSED)
         exchange.ask.refuse_if_stopped()
-        has_begun = self._board.began(exchange.job.number) is not None
-        killed_by, cause = self._board.death(exchange.job.number)
-        if cause is not Cause.NONE:
-            reason = _CAUSES[cause]
-            raise reason()
-        if killed_by == signal.SIGALRM:
-            raise QueryTimeout(exchange.job.seconds)
-        if killed_by in (signal.SIGABRT, signal.SIGSEGV):
-            raise MemoryLimitExceeded(self.limits.memory)
-        if killed_by or has_begun:
+        job = exchange.job
+        if self._board.began(job.number) is not None:
+            exchange.begun = True
+            if time.monotonic() < deadline:
+                return False
+        elif (death := self._board.death(job.number)) is not None:
+            exchange.begun = True
+            if death.cause is not Cause.NONE:
+                reason = _CAUSES[death.cause]
+                raise reason()
+            if death.signal == signal.SIGALRM:
+                raise QueryTimeout(job.seconds)
+            if death.signal in (signal.SIGABRT, signal.SIGSEGV, signal.SIGXFSZ):
+                raise MemoryLimitExceeded(self.limits.memory)
+        if exchange.begun:
             raise EngineUnavailable(_KILLED)
+        return True
+
+    def _answer_in(self, done: wire.Done) -> Answer:
+        assert done.answer is not None, "the query was not only parsed"
+        content = done.answer.content
+        if isinstance(content, SpooledFile):
+            limit = self.limits.spooled
+            most = kernel.memory_in_all() // 4 if limit is None else limit
+            held = bytes_in_files()
+            if held > most and held > len(content):  # a single one may be larger
+                raise Overloaded(
+                    "Large answers that are being sent take the memory there is for them."
+                )
+        return done.answer
 
 
-def _answer_in(done: wire.Done) -> Answer:
-    assert done.answer is not None, "the query was not only parsed"
-    return done.answer
+_ENGINES: Final[WeakSet[IsolatedEngine]] = WeakSet()
+
+
+def _begin_anew() -> None:
+    for engine in list(_ENGINES):
+        engine.after_fork()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
+
+
+async def _writable(connection: socket.socket) -> None:
+    """Return when a connection may be written to."""
+    loop = asyncio.get_running_loop()
+    writable: asyncio.Future[None] = loop.create_future()
+    # A descriptor of its own, as a loop tells only one of each.
+    with connection.dup() as own:
+        loop.add_writer(own, _set, writable)
+        try:
+            await writable
+        finally:
+            loop.remove_writer(own)
 
 
 def _receive(exchange: Exchange, outcome: asyncio.Future[wire.Message | None]) -> None:
     """Receive what there is of a message, now that there is something."""
-    if outcome.done():
-        return
-    try:
-        message = exchange.receive()
-    except BlockingIOError:
-        return
-    except EOFError:
-        outcome.set_result(None)
-    else:
-        if message is not None:
-            outcome.set_result(message)
+    while not outcome.done():
+        try:
+            message = exchange.receive()
+        except BlockingIOError:
+            return
+        except EOFError:
+            outcome.set_result(None)
+        except OSError as error:
+            outcome.set_exception(error)
+        else:
+            if message is not None:
+                outcome.set_result(message)
+
+
+def _set(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)
 
 
 def _time_out(outcome: asyncio.Future[wire.Message | None]) -> None:

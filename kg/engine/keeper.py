@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -49,7 +50,8 @@ class Keeper:
         self._descriptors = descriptors
         self._loading = loading
         self._closing = threading.Event()
-        self._first = _First()
+        self._expected: str | None = None
+        self._first: Future[wire.Loaded] = Future()
         self._loader: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, daemon=True, name="loader")
         self._thread.start()
@@ -61,7 +63,7 @@ class Keeper:
             DataError: they cannot be read or do not parse.
             EngineUnavailable: the loader ends each time, or this was closed.
         """
-        return self._first.outcome()
+        return self._first.result()
 
     def close(self, reason: EngineUnavailable) -> None:
         """End the loader, and all that it started.
@@ -70,36 +72,47 @@ class Keeper:
             reason: is told to those who wait until the data are loaded.
         """
         self._closing.set()
-        self._first.is_failure(reason)
+        self._fail(reason)
         if self._loader is not None:
             self._loader.kill()
         self._thread.join()
 
     def _keep(self) -> None:
         deaths = 0
-        while not self._closing.is_set() and not self._first.failed:
+        while not self._closing.is_set() and not self._failed():
             began = time.monotonic()
             self._loading.begin()
             loader, message = self._load()
             if isinstance(message, wire.Loaded):
                 deaths = 0
                 self._loading.end()
-                self._first.is_success(message)
+                self._expected = message.version
+                with suppress(InvalidStateError):  # it was loaded before, or this was closed
+                    self._first.set_result(message)
             status = loader.wait()
             if isinstance(message, EngineError):
-                self._first.is_failure(message)
-                if not self._first.failed:
+                self._fail(message)
+                if not self._failed():
                     _LOG.warning("The data cannot be loaded again: %s", message)
                 self._pause(_RETRY_PAUSE)
                 continue
             deaths += message is None
             if deaths >= _MOST_DEATHS:
-                self._first.is_failure(_killed(status))
+                self._fail(_killed(status))
             if time.monotonic() - began < _RESTART_PAUSE:  # do not spin
                 self._pause(_RESTART_PAUSE)
 
+    def _fail(self, failure: EngineError) -> None:
+        """Note why the data cannot be loaded, unless they were."""
+        with suppress(InvalidStateError):
+            self._first.set_exception(failure)
+
+    def _failed(self) -> bool:
+        """Tell whether it is known that the data can never be loaded."""
+        return self._first.done() and self._first.exception() is not None
+
     def _pause(self, seconds: float) -> None:
-        if not self._first.failed:
+        if not self._failed():
             self._loading.expect(seconds)
             self._closing.wait(seconds)
 
@@ -121,8 +134,7 @@ class Keeper:
         return loader, message
 
     def _started(self, report: int) -> subprocess.Popen[bytes]:
-        expected = self._first.success.version if self._first.success else None
-        setup = replace(self._setup, report=report, expected=expected)
+        setup = replace(self._setup, report=report, expected=self._expected)
         loader = subprocess.Popen(  # noqa: S603 - our own module
             # The version is there for people who look at the processes.
             [sys.executable, "-m", "kg.engine.loader", setup.version or ""],
@@ -134,47 +146,6 @@ class Keeper:
         with suppress(BrokenPipeError), loader.stdin as pipe:  # it may be dead already
             pickle.dump(setup, pipe)
         return loader
-
-
-class _First:
-    """How loading went for the first time, as soon as that is known."""
-
-    def __init__(self) -> None:
-        self._known = threading.Event()
-        self._lock = threading.Lock()
-        self._failure: EngineError | None = None
-        self.success: wire.Loaded | None = None
-
-    @property
-    def failed(self) -> bool:
-        """Whether it is known that the data can never be loaded."""
-        return self._failure is not None
-
-    def is_success(self, loaded: wire.Loaded) -> None:
-        """Note that the data were loaded, unless the outcome is known already."""
-        with self._lock:
-            if not self._known.is_set():
-                self.success = loaded
-                self._known.set()
-
-    def is_failure(self, failure: EngineError) -> None:
-        """Note why the data cannot be loaded, unless the outcome is known already."""
-        with self._lock:
-            if not self._known.is_set():
-                self._failure = failure
-                self._known.set()
-
-    def outcome(self) -> wire.Loaded:
-        """Wait for the outcome.
-
-        Raises:
-            EngineError: the data cannot be loaded.
-        """
-        self._known.wait()
-        if self._failure is not None:
-            raise self._failure
-        assert self.success is not None
-        return self.success
 
 
 def _killed(status: int) -> EngineUnavailable:

@@ -21,7 +21,8 @@ _PR_SET_SECCOMP = 22
 _SECCOMP_MODE_FILTER = 2
 _PAGE_BYTES = resource.getpagesize()
 _MINOR_FAULTS = 7
-"""Which field of /proc/PID/stat after the name has them, see proc(5)."""
+_START = 19
+"""Which fields of /proc/PID/stat after the name have them, see proc(5)."""
 
 
 _SYSTEM_CALLS = {
@@ -101,10 +102,14 @@ def limit_time(seconds: float) -> None:
 def limit_memory(more: int) -> None:
     """Have allocations fail once this process has grown by a number of bytes.
 
-    The engine aborts then, which ends the process by SIGABRT.
+    The engine aborts then, which ends the process by SIGABRT. A file, as an answer in memory is
+    that is no part of the address space, may have as many bytes; beyond that it ends by SIGXFSZ.
     """
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    resource.setrlimit(resource.RLIMIT_AS, (address_space() + more, hard))
+    limits = ((resource.RLIMIT_AS, address_space() + more), (resource.RLIMIT_FSIZE, more))
+    for limit, wanted in limits:
+        _, hard = resource.getrlimit(limit)
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(limit, (soft, hard))
 
 
 def lower_priority(process: int, niceness: int) -> None:
@@ -144,13 +149,29 @@ def _faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-def faults_of(process: int) -> int:
-    """Give how many pages of memory another process has had made or copied; 0 if it has ended."""
+def taken_by(process: int) -> int:
+    """Return how many bytes of memory another process has had made or copied; 0 if it has ended.
+
+    That includes files in memory, which count alike for all that share them.
+    """
+    taken = 0
+    with suppress(OSError):
+        stat = Path(f"/proc/{process}/stat").read_bytes()
+        taken = int(stat[stat.rindex(b")") + 2 :].split()[_MINOR_FAULTS]) * _PAGE_BYTES
+        for path in Path(f"/proc/{process}/fd").iterdir():
+            with suppress(FileNotFoundError):  # it was closed meanwhile
+                file = path.stat()
+                taken += 0 if file.st_nlink else file.st_size
+    return taken
+
+
+def start_of(process: int) -> int:
+    """Return when a process was started, in ticks since the machine was; -1 if it has ended."""
     try:
         stat = Path(f"/proc/{process}/stat").read_bytes()
     except OSError:
-        return 0
-    return int(stat[stat.rindex(b")") + 2 :].split()[_MINOR_FAULTS])
+        return -1
+    return int(stat[stat.rindex(b")") + 2 :].split()[_START])
 
 
 def memory_left() -> int:

@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import termios
+import time
 import traceback
 from typing import Final, Never
 
@@ -42,6 +43,8 @@ _COPIED: Final = 16 << 20
 _REQUEST_PATIENCE: Final = 5.0
 """Seconds that a query process waits for the rest of a request."""
 
+_LOOK: Final = os.WEXITED | os.WNOHANG | os.WNOWAIT
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -50,13 +53,13 @@ def main() -> None:
     setup: Setup = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
     kernel.default_signals()
     kernel.die_with_parent(setup.parent)
+    board = Board(setup.slots, setup.board)
+    board.clear()  # those who were asking a loader before this one wait for that
     with socket.socket(fileno=setup.report) as report:
         engine = _loaded(setup, report)
     # Functions are called with what clients write, which must not fill the log.
     logging.getLogger("rdflib.term").setLevel(logging.ERROR)
     jobs = socket.socket(fileno=setup.jobs)
-    board = Board(setup.slots, setup.board)
-    board.clear()
     kernel.forbid_network()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     gc.freeze()  # so that collecting garbage does not copy the memory that is shared
@@ -83,19 +86,6 @@ def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
         wire.send(report, wire.Failed.of(error))
         sys.exit(1)
     return engine
-
-
-def _ended() -> list[tuple[int, int]]:
-    """Reap the query processes that ended, with their statuses."""
-    ended: list[tuple[int, int]] = []
-    while True:
-        try:
-            pid, status = os.waitpid(-1, os.WNOHANG)
-        except ChildProcessError:  # all of them have ended
-            return ended
-        if pid == 0:
-            return ended
-        ended.append((pid, status))
 
 
 def _unread(descriptor: int) -> int:
@@ -142,26 +132,32 @@ class _QueryProcesses:
 
     def reap(self) -> None:
         """Note which processes have ended, and why."""
-        for pid, status in _ended():
-            slot = self._slots.pop(pid)
-            self._board.died(slot, pid, status)
+        while self._slots and (ended := os.waitid(os.P_ALL, 0, _LOOK)) is not None:
+            slot = self._slots.pop(ended.si_pid)
+            by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
+            self._board.died(slot, ended.si_status if by_signal else 0)
             self._places.give_back(slot)
+            # Only now may another process get the identifier, which is no more on the board.
+            os.waitpid(ended.si_pid, 0)
 
     def look(self) -> None:
         """Have queries give way to others."""
-        ages = [self._board.age(slot) for slot in range(self._board.slots)]
+        running = [self._board.running(slot) for slot in range(self._board.slots)]
+        now = time.monotonic()
+        ages = [now - each.began if each.began else 0.0 for each in running]
         usual = os.getpriority(os.PRIO_PROCESS, 0)
         for pid, slot in self._slots.items():
             niceness = policy.niceness(ages[slot], usual)
             if niceness is not None:
                 kernel.lower_priority(pid, niceness)
         for slot in policy.crowding(ages):
-            self._board.kill(slot, Cause.CROWDED)
+            self._board.kill(slot, Cause.CROWDED, number=running[slot].number)
         if max(ages) >= policy.SHORT and kernel.memory_left() < self._setup.reserve:
             pids = {slot: pid for pid, slot in self._slots.items()}
-            costliest = policy.costliest(ages, lambda slot: kernel.faults_of(pids.get(slot, 0)))
+            costliest = policy.costliest(ages, lambda slot: kernel.taken_by(pids.get(slot, 0)))
             if costliest is not None:
-                self._board.kill(costliest, Cause.SHORTAGE)
+                number = running[costliest].number
+                self._board.kill(costliest, Cause.SHORTAGE, number=number)
         self._places.pass_on(ages, waited_for=_unread(self._jobs.fileno()) > 0)
 
     def _answer_jobs(self, slot: int) -> Never:

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import math
 import mmap
-import struct
 import time
-from typing import Final
 
 from kg.engine.errors import Overloaded
-
-_STATE: Final = struct.Struct("=d")
-"""When the data are expected to be loaded; 0: they are."""
 
 
 class Loading:
     """The state of loading, in memory that forked processes share."""
 
     def __init__(self) -> None:
-        self._memory = mmap.mmap(-1, _STATE.size)
+        # When the data are expected to be loaded; 0: they are. Written at once, not byte by byte.
+        self._expected = memoryview(mmap.mmap(-1, 8)).cast("d")
         self._began = 0.0
         self._took = 0.0
 
@@ -30,11 +26,11 @@ class Loading:
     def end(self) -> None:
         """Note that the data are loaded."""
         self._took = time.monotonic() - self._began
-        _STATE.pack_into(self._memory, 0, 0.0)
+        self._expected[0] = 0.0
 
     def expect(self, seconds: float) -> None:
         """Note that the data will not be loaded before some time has passed."""
-        _STATE.pack_into(self._memory, 0, time.monotonic() + seconds)
+        self._expected[0] = time.monotonic() + seconds
 
     def refuse_if_longer_than(self, patience: float) -> None:
         """Raise if it is not worth waiting for the data.
@@ -42,7 +38,7 @@ class Loading:
         Raises:
             Overloaded: loading is expected to take longer than somebody's patience.
         """
-        (expected,) = _STATE.unpack_from(self._memory)
+        expected = self._expected[0]
         left = expected - time.monotonic() if expected else 0.0
         if left > patience:
             raise Overloaded("The data are being loaded again.", math.ceil(left))

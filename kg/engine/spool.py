@@ -1,11 +1,17 @@
-"""Where an engine writes an answer: memory while it is small, an unnamed temporary file beyond that."""
+"""Where an engine writes an answer: its own memory while it is small, an unnamed file beyond that.
+
+The file is in memory too where the kernel has such files, so that it can be handed over and outlives
+the process that wrote it.
+"""
 
 from __future__ import annotations
 
 import os
 import tempfile
+import threading
 from collections.abc import Iterator
 from typing import Final, TypeAlias
+from weakref import WeakSet
 
 from kg.engine.errors import EngineUnavailable, ResultTooLarge
 
@@ -24,6 +30,8 @@ class SpooledFile:
 
     def __init__(self, descriptor: int) -> None:
         self.descriptor = descriptor
+        with _LOCK:
+            _OPEN.add(self)
 
     def __del__(self) -> None:
         """Close the file."""
@@ -39,6 +47,16 @@ class SpooledFile:
         while piece := os.pread(self.descriptor, _PIECE, offset):
             yield piece
             offset += len(piece)
+
+
+_OPEN: Final[WeakSet[SpooledFile]] = WeakSet()
+_LOCK: Final = threading.Lock()
+
+
+def bytes_in_files() -> int:
+    """Return how many bytes of answers this process holds in files."""
+    with _LOCK:
+        return sum(map(len, _OPEN))
 
 
 Content: TypeAlias = bytes | SpooledFile
@@ -63,7 +81,7 @@ class Spool:
 
         Raises:
             ResultTooLarge: there are more bytes than the limit.
-            EngineUnavailable: the temporary file cannot be written.
+            EngineUnavailable: the file cannot be written.
         """
         self._size += len(piece)
         if self._limit is not None and self._size > self._limit:
@@ -84,13 +102,20 @@ class Spool:
         return b"".join(self._pieces) if self._file is None else self._file
 
     def _move_to_file(self) -> None:
-        try:
-            with tempfile.TemporaryFile(buffering=0) as file:
-                self._file = SpooledFile(os.dup(file.fileno()))
-        except OSError as error:
-            raise _no_room(error) from error
+        self._file = SpooledFile(_unnamed_file())
         _write(self._file.descriptor, b"".join(self._pieces))
         self._pieces.clear()
+
+
+def _unnamed_file() -> int:
+    """Open a file in memory where the kernel has those, so that no folder has to be writable."""
+    try:
+        if hasattr(os, "memfd_create"):
+            return os.memfd_create("answer", os.MFD_CLOEXEC)
+        with tempfile.TemporaryFile(buffering=0) as file:
+            return os.dup(file.fileno())
+    except OSError as error:
+        raise _no_room() from error
 
 
 def _write(descriptor: int, piece: bytes) -> None:
@@ -99,8 +124,8 @@ def _write(descriptor: int, piece: bytes) -> None:
         while view:
             view = view[os.write(descriptor, view) :]
     except OSError as error:
-        raise _no_room(error) from error
+        raise _no_room() from error
 
 
-def _no_room(error: OSError) -> EngineUnavailable:
-    return EngineUnavailable(f"There is no room for the answer: {error.strerror}.")
+def _no_room() -> EngineUnavailable:
+    return EngineUnavailable("There is no room for the answer.")

@@ -37,6 +37,11 @@ class Ask:
             self._connection = connection
         self.refuse_if_stopped()
 
+    def forget(self) -> None:
+        """Say that its connection is about to be closed, and its descriptor to be used again."""
+        with self._lock:
+            self._connection = None
+
     def stop(self) -> None:
         """Stop it, and shut its connection down."""
         with self._lock:

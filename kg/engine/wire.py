@@ -5,6 +5,7 @@ Both ends are processes of this service, so unpickling is safe.
 
 from __future__ import annotations
 
+import errno
 import os
 import pickle
 import socket
@@ -241,6 +242,12 @@ def unpacked(message: bytes | memoryview, content: Content = b"", asked: float =
     return told
 
 
+def framed(message: Job) -> bytes:
+    """Return a job as it travels by itself, over a connection."""
+    told = packed(message)
+    return _LENGTHS.pack(len(told), 0) + told
+
+
 def send(connection: socket.socket, message: Message) -> None:
     """Send a message wholly, the content of an answer with it; a file is handed over, not copied."""
     content: bytes = b""
@@ -294,6 +301,7 @@ class Incoming:
             EOFError: the other end was closed before the message was complete.
             TimeoutError: the connection has a time limit, and it passed.
             BlockingIOError: the connection does not wait, and nothing is there.
+            OSError: this process may have no more files open, so the content is lost.
         """
         try:
             if self._total:
@@ -309,7 +317,9 @@ class Incoming:
         return self._message() if self._total and self._filled == self._total else None
 
     def _begin(self) -> int:
-        piece, ancillary, _, _ = self._connection.recvmsg(_FIRST_PIECE, _ROOM)
+        piece, ancillary, flags, _ = self._connection.recvmsg(_FIRST_PIECE, _ROOM)
+        if flags & socket.MSG_CTRUNC:  # otherwise the answer would be taken for an empty one
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         self._descriptors += descriptors_in(ancillary)
         self._received += piece
         self._filled = len(self._received)
