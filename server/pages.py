@@ -11,8 +11,6 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-from flask import request
-
 from kg import resources
 from kg.namespaces import BASE, DG, curie
 from kg.nodes import Node, Value
@@ -197,19 +195,14 @@ _SIDES: Final = (
 
 
 def local_path(iri: str) -> str:
-    """Return the path at which one of our IRIs is served, below the URL of the service."""
+    """Give the path at which one of our IRIs is served."""
     return "/" + quote(iri.removeprefix(BASE), safe="/:@!$&'()*+,;=~%")
-
-
-def own_href(iri: str) -> str:
-    """Return what a link to one of our IRIs leads to."""
-    return request.script_root + local_path(iri)
 
 
 def href(iri: str) -> str | None:
     """Give what a link to an IRI leads to: our own document, the web, or nothing."""
     if iri.startswith(BASE):
-        return own_href(iri)
+        return local_path(iri)
     return iri if iri.startswith(("http://", "https://")) else None
 
 
