@@ -239,6 +239,9 @@ def downloads_as(offers: Iterable[Representation]) -> list[tuple[str, str]]:
     pairs = [(name, value) for name, value in request.args.items(multi=True)]
     kept = [pair for pair in pairs if pair[0].strip() not in FORMAT_PARAMETERS]
     return [
-        (offer.label, f"{request.path}?{urlencode([*kept, ('format', offer.name)])}")
+        (
+            offer.label,
+            f"{request.script_root}{request.path}?{urlencode([*kept, ('format', offer.name)])}",
+        )
         for offer in offers
     ]

@@ -86,6 +86,7 @@ def _put_cache_before(app: Flask, settings: config.Settings) -> None:
     cache = Cache(
         app.wsgi_app,
         budget=settings.cache_bytes,
+        prefix=settings.prefix,
         any_host=settings.public_url is not None,
         max_url_bytes=settings.max_url_bytes,
         max_body_bytes=settings.max_body_bytes,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 ENVIRONMENT_PREFIX: Final = "DERMOGRAPH_"
 """A setting NAME is read from the environment variable DERMOGRAPH_NAME."""
@@ -108,6 +108,12 @@ class Settings:
     cache_bytes: int
 
     @property
+    def prefix(self) -> str:
+        """The path of the public URL, as WSGI has paths; empty if it has none."""
+        path = urlsplit(self.public_url or "").path
+        return unquote_to_bytes(path).decode("latin-1")
+
+    @property
     def service_endpoints(self) -> tuple[str, ...]:
         """The endpoints that queries may ask with SERVICE, wherever they are."""
         return self.service_allowed + self.service_private_allowed
@@ -169,6 +175,9 @@ def _switch(value: object, shown: str) -> str:
     return str(value)
 
 
+_PATH: Final = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*/?")
+
+
 def _url(value: object, shown: str) -> str | None:
     if value is None:
         return None
@@ -180,6 +189,7 @@ def _url(value: object, shown: str) -> str | None:
         or not parts.netloc
         or parts.query
         or parts.fragment
+        or not _PATH.fullmatch(parts.path)
     ):
         raise SettingError(
             f"{shown} has to be an absolute http or https URL without query, not {value!r}."

@@ -79,6 +79,7 @@ class Gateway:
 
     def answer(self, environ: WSGIEnvironment, connection: Connection) -> None:
         """Answer a request; see ``connection.Handler``."""
+        self._cache.mount(environ)
         recalled = None if REFUSAL in environ else self._cache.recalled(environ)
         if recalled is not None:
             connection.send(recalled)

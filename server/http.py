@@ -9,13 +9,15 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request
-from werkzeug.exceptions import PreconditionFailed
+from werkzeug.exceptions import NotFound, PreconditionFailed
+from werkzeug.routing import RequestRedirect
 
 from kg.engine.spool import Content, SpooledFile
 from server.errors import MalformedHeader, UrlTooLong
-from server.service import current_service, is_host
+from server.service import current_service, is_host, public_url
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -60,6 +62,7 @@ _CONDITIONS: Final = frozenset(
     f"HTTP_{name}"
     for name in ("IF_NONE_MATCH", "IF_MODIFIED_SINCE", "IF_UNMODIFIED_SINCE", "RANGE")
 )
+_LONGEST_REDIRECTION: Final = 2000
 _QUERY_ID: Final = re.compile(r"[A-Za-z0-9._~:-]{1,64}")
 
 
@@ -70,6 +73,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_check_host)
     app.before_request(_bound_url)
     app.before_request(_answer_options)
+    app.before_request(_redirect)
     app.after_request(_finish)
 
 
@@ -197,6 +201,26 @@ def _bound_url() -> None:
             limit,
             hint="Send the query in the body of a POST.",
         )
+
+
+def _redirect() -> Response | None:
+    """Lead to the address without repeated slashes, below the URL that clients know.
+
+    Raises:
+        NotFound: it is very long. It is split on its way, and the standard library remembers the
+            last 128 URLs that it split, of any length.
+    """
+    to = request.routing_exception
+    if not isinstance(to, RequestRedirect):
+        return None
+    if len(to.new_url) > _LONGEST_REDIRECTION:
+        raise NotFound
+    parts = urlsplit(to.new_url)
+    path = parts.path.removeprefix(request.script_root)
+    response = Response(status=to.code)
+    del response.headers["Content-Type"]
+    response.location = f"{public_url()}{path}{'?' if parts.query else ''}{parts.query}"
+    return response
 
 
 def _answer_options() -> Response | None:

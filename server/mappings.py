@@ -159,7 +159,7 @@ def _page() -> str:
     mapped = _table()
     rows = [
         Row(
-            pages.local_path(str(match.subject)),
+            pages.own_href(str(match.subject)),
             match.cells["subject_label"],
             pages.OUTSIDE_WORDS[match.predicate],
             match,
@@ -172,7 +172,7 @@ def _page() -> str:
         metadata=mapped.metadata,
         ontologies=sorted({match.ontology for match in mapped.found}),
         iri=_IRI,
-        here=pages.local_path(_IRI),
+        here=pages.own_href(_IRI),
         table=SSSOM,
         offers=RDF,
     )
@@ -185,5 +185,5 @@ def _proposals_page(found: list[Proposal]) -> str:
         groups=groups,
         total=len(found),
         downloads=answers.downloads_as((TSV,)),
-        path_of=pages.local_path,
+        path_of=pages.own_href,
     )

@@ -11,6 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
+from flask import request
+
 from kg import resources
 from kg.namespaces import BASE, DG, curie
 from kg.nodes import Node, Value
@@ -195,14 +197,19 @@ _SIDES: Final = (
 
 
 def local_path(iri: str) -> str:
-    """Give the path at which one of our IRIs is served."""
+    """Return the path at which one of our IRIs is served, below the URL of the service."""
     return "/" + quote(iri.removeprefix(BASE), safe="/:@!$&'()*+,;=~%")
+
+
+def own_href(iri: str) -> str:
+    """Return what a link to one of our IRIs leads to."""
+    return request.script_root + local_path(iri)
 
 
 def href(iri: str) -> str | None:
     """Give what a link to an IRI leads to: our own document, the web, or nothing."""
     if iri.startswith(BASE):
-        return local_path(iri)
+        return own_href(iri)
     return iri if iri.startswith(("http://", "https://")) else None
 
 

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flask import Blueprint, Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import RequestRedirect
 
 from kg.catalogue import ParameterError, UnknownQueryError
 from kg.engine import (
@@ -360,11 +359,7 @@ def init_app(app: Flask, pages: Mapping[str, Page]) -> None:
         pages: for blueprints, by name, that show problems in pages of their own: how.
     """
 
-    def handle(error: Exception) -> Response | HTTPException:
-        # A redirection is an exception to Werkzeug, but no problem. Without a bound it would have
-        # the URL of the request in it, and the standard library keeps the last 128 that it splits.
-        if isinstance(error, RequestRedirect):
-            return error if len(error.new_url) <= _LONGEST_REDIRECTION else respond(_nowhere())
+    def handle(error: Exception) -> Response:
         page = pages.get(request.blueprint or "", generic_page)
         return respond(problem_of(error), page)
 
@@ -374,13 +369,6 @@ def init_app(app: Flask, pages: Mapping[str, Page]) -> None:
 
 
 _ROOTS: Final = (RequestError, EngineError, NotInJsonLd, ParameterError, UnknownQueryError)
-
-
-_LONGEST_REDIRECTION: Final = 2000
-
-
-def _nowhere() -> Problem:
-    return problem_of(UnknownResource("Nothing has this address."))
 
 
 def problem_of(error: Exception) -> Problem:

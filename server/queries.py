@@ -135,7 +135,7 @@ def _json(value: object) -> Response:
 
 
 def _summary(found: CannedQuery) -> dict[str, Any]:
-    address = f"{public_url()}{url_for('queries.query', name=found.name)}"
+    address = f"{public_url()}/queries/{found.name}"
     return {
         "name": found.name,
         "title": found.title,
@@ -171,7 +171,7 @@ def _triples(queries: Catalogue) -> Iterator[Triple]:
 
 def _about(found: CannedQuery) -> Iterator[Triple]:
     """Describe a query in the vocabulary in which query editors look for examples."""
-    node = URIRef(f"{public_url()}{url_for('queries.query', name=found.name)}")
+    node = URIRef(f"{public_url()}/queries/{found.name}")
     yield node, RDF_TERMS.type, SH.SPARQLExecutable
     yield node, RDFS.label, Literal(found.title, lang="en")
     yield node, RDFS.comment, Literal(found.description, lang="en")

@@ -110,7 +110,9 @@ def _unknown(service: Service, iri: str) -> UnknownResource:
     names = ", ".join(f"{each.name} <{each.iri}>" for each in near)
     return UnknownResource(
         f"Nothing is known of <{iri[:200]}>.",
-        hint=f"Near are: {names}." if names else "Look for it with a query at /sparql.",
+        hint=f"Near are: {names}."
+        if names
+        else f"Look for it with a query at {request.script_root}/sparql.",
         members={"similar": [{"id": each.iri, "label": each.name} for each in near]},
     )
 
@@ -210,7 +212,7 @@ def _link(response: Response, iri: str, chosen: Representation, *, negotiated: b
 def _page(service: Service, found: Found) -> str:
     page = pages.page_of(service, found)
     url = public_url()
-    here = pages.local_path(found.iri)
+    here = pages.own_href(found.iri)
     return render_template(
         page.template, found=found, here=here, url=url, offers=OFFERS, **page.content
     )

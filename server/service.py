@@ -89,7 +89,7 @@ def public_url() -> str:
     fixed = current_service().settings.public_url
     if fixed is not None:
         return fixed
-    return request.host_url.rstrip("/") if is_host(request.environ.get("HTTP_HOST")) else ""
+    return request.root_url.rstrip("/") if is_host(request.environ.get("HTTP_HOST")) else ""
 
 
 def is_host(header: str | None) -> bool:

@@ -45,7 +45,10 @@ def _records(records: list[Citation], keys: Sequence[str]) -> list[Citation]:
         return citations.chosen(records, [key for key in keys if key])
     except UnknownSourceError as error:
         raise ParameterRefused(
-            "key", str(error), hint="The keys are at /sources.", members={"near": list(error.near)}
+            "key",
+            str(error),
+            hint=f"The keys are at {request.script_root}/sources.",
+            members={"near": list(error.near)},
         ) from error
 
 
@@ -54,5 +57,5 @@ def _page(records: list[Citation]) -> str:
         "sources.html",
         records=records,
         downloads=answers.downloads_as(offer for offer in OFFERS if offer != HTML),
-        path_of=lambda key: pages.local_path(f"{DGD}source/{key}"),
+        path_of=lambda key: pages.own_href(f"{DGD}source/{key}"),
     )

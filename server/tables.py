@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from flask import request
+
 from kg import ntriples
 from kg.engine import Answer, ResultKind
 from kg.namespaces import BASE, curie
@@ -60,7 +62,7 @@ class Table:
 def iri_cell(iri: str) -> Cell:
     """Make the cell of an IRI: short, leading to our page about it, or to where it is."""
     if iri.startswith(BASE):
-        return Cell(curie(iri), "/" + iri.removeprefix(BASE), iri)
+        return Cell(curie(iri), f"{request.script_root}/{iri.removeprefix(BASE)}", iri)
     followable = iri.startswith(("http://", "https://"))
     return Cell(curie(iri), iri if followable else None, iri)
 

@@ -165,6 +165,8 @@ class Cache:
     Args:
         app: what answers new questions; it has begun its response when it returns, as Flask does.
         budget: how many bytes the entries may take together; one alone may take an eighth of it.
+        prefix: the path that clients reach the app at, whether or not requests come with it; see
+            ``mount``.
         any_host: whether answers are the same whatever host the request names.
         max_url_bytes: requests with longer URLs are left to the app.
         max_body_bytes: requests with larger bodies are left to the app.
@@ -181,12 +183,14 @@ class Cache:
         app: WSGIApplication,
         *,
         budget: int = DEFAULT_BUDGET,
+        prefix: str = "",
         any_host: bool = False,
         max_url_bytes: int = 60_000,
         max_body_bytes: int = 1_000_000,
         query_paths: Iterable[str] = ("/sparql",),
     ) -> None:
         self._app = app
+        self._prefix = prefix
         self._reader = Reader(frozenset(query_paths), any_host, max_url_bytes, max_body_bytes)
         self._store = Store(budget)
         self._flights: dict[_FlightKey, _Flight] = {}
@@ -220,9 +224,22 @@ class Cache:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, as a WSGI application."""
+        self.mount(environ)
         said = self.recalled(environ) or self.asked(environ)
         start_response(said.status, said.headers)
         return said.body
+
+    def mount(self, environ: WSGIEnvironment) -> None:
+        """Have a request see the app where clients see it: below the prefix.
+
+        A proxy may send the whole path or what is below the prefix; both are answered.
+        """
+        if not self._prefix:
+            return
+        path = environ.get("PATH_INFO", "")
+        if path == self._prefix or path.startswith(f"{self._prefix}/"):
+            environ["PATH_INFO"] = path[len(self._prefix) :] or "/"
+        environ["SCRIPT_NAME"] = self._prefix
 
     def asked(self, environ: WSGIEnvironment) -> Said:
         """Answer a request that cannot be recalled."""

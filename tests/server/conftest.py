@@ -88,14 +88,15 @@ def _started() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen([sys.executable, "-c", _SERVE, str(port)], env=environment) as process:
         try:
-            _wait_for(port, process)
+            wait_for(port, process)
             yield process, port
         finally:
             process.terminate()
             process.wait(timeout=20)
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
+    """Return when a service listens, and fail if it does not start."""
     deadline = time.monotonic() + _SECONDS_TO_START
     while time.monotonic() < deadline and process.poll() is None:
         try:
