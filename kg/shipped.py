@@ -169,8 +169,12 @@ def _build_and_keep(progress: Callable[[str], None]) -> _Built:
     return _Built(Source(nquads, NQUADS), hashlib.sha256(nquads).hexdigest(), queries)
 
 
-def _cache_folder() -> Path:
-    return platformdirs.user_cache_path("dermograph")
+def _cache_folder() -> Path | None:
+    """Return the user's cache folder; None: the user has no home."""
+    try:
+        return platformdirs.user_cache_path("dermograph")
+    except RuntimeError:
+        return None
 
 
 def _name(key: str, nquads: bytes) -> str:
@@ -202,9 +206,9 @@ def _cache_key() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _kept(folder: Path, key: str) -> _Built | None:
+def _kept(folder: Path | None, key: str) -> _Built | None:
     """Give the build of a folder that was made of what there is now; None if there is none."""
-    for path in folder.glob(f"{key}-*.nq*"):
+    for path in folder.glob(f"{key}-*.nq*") if folder else ():
         source = Source.at(path)
         try:
             with source.opened() as file:
@@ -218,6 +222,9 @@ def _kept(folder: Path, key: str) -> _Built | None:
 
 def _keep(key: str, nquads: bytes) -> None:
     folder = _cache_folder()
+    if folder is None:
+        _LOG.warning("The build is not kept, as the user has no home; the next start builds again.")
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_whole(folder / f"{_name(key, nquads)}.nq", nquads)

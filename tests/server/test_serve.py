@@ -351,6 +351,27 @@ exec "$@"
     assert len(document["results"]["bindings"]) == 30_000  # type: ignore[index]
 
 
+@pytest.mark.long
+def test_a_user_without_a_home_can_ask(tmp_path: Path) -> None:
+    """The knowledge is built, though it cannot be kept."""
+    user = ["--reuid=65422", "--clear-groups", "--inh-caps=-all,+dac_read_search"]
+    may_read = ["--ambient-caps=+dac_read_search", "--bounding-set=-all,+dac_read_search"]
+    before = ["env", "-i", f"PYTHONPATH={os.pathsep.join(sys.path)}", "setpriv", *user, *may_read]
+    if subprocess.run([*before, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("only root can become another user")
+    asked = subprocess.run(
+        [*before, sys.executable, "-B", "-c", SERVE, "query", "ASK { ?s ?p ?o }"],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=600,
+        cwd=tmp_path,
+    )
+
+    assert (asked.returncode, asked.stdout) == (0, "true\n")
+    assert "no home" in asked.stderr
+
+
 def refused(folder: Path, *before: str, code: str = SERVE) -> subprocess.CompletedProcess[str]:
     """Give how the command line ends that does not come to serve."""
     return subprocess.run(
