@@ -43,7 +43,7 @@ _COMMAND: Final = (
     "from server.cli import main; main(prog_name='dermograph')",
 )
 _ENVIRONMENT: Final = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (_ROOT, *sys.path)))}
-_SECONDS: Final = 120
+_SECONDS: Final = 600
 
 _SELECT: Final = """
 SELECT ?claim ?label {

@@ -22,7 +22,7 @@ _ROOT: Final = Path(__file__).parent.parent.parent
 _README: Final = (_ROOT / "README.md").read_text(encoding="utf-8")
 _FENCE: Final = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK: Final = re.compile(r"\]\((?!https?://)([^)#]+)\)")
-_SECONDS: Final = 120
+_SECONDS: Final = 600
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from kg.shipped import edition
 from server.serve import serve
 serve(edition(), {LIVE_SETTINGS}, host="127.0.0.1", port=int(sys.argv[1]))
 """
-_SECONDS_TO_START = 60.0
+_SECONDS_TO_START = 300.0
 
 
 @pytest.fixture(scope="session")
