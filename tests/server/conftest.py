@@ -92,7 +92,7 @@ def _started() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
             yield process, port
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=120)
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

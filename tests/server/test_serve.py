@@ -32,7 +32,7 @@ def test_it_stops_when_it_is_told_to(start: Start, number: signal.Signals) -> No
     with start() as (process, port):
         process.send_signal(number)
 
-        assert process.wait(timeout=20) == 0
+        assert process.wait(timeout=120) == 0
         assert not _listens(port)
 
 
@@ -40,7 +40,7 @@ def test_a_killed_service_leaves_no_process(start: Start) -> None:
     """The process that serves ends with the one that started it, even if that is killed."""
     with start() as (process, port):
         process.kill()
-        process.wait(timeout=20)
+        process.wait(timeout=120)
 
         deadline = time.monotonic() + 10
         while _listens(port) and time.monotonic() < deadline:
