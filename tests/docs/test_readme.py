@@ -75,6 +75,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         **os.environ,
         "PATH": os.pathsep.join((str(folder), os.environ["PATH"])),
         "PYTHONPATH": os.pathsep.join(map(str, (_ROOT, *sys.path))),
+        "DERMOGRAPH_QUERY_SECONDS": "60",  # for loaded machines
     }
 
 
