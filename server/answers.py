@@ -182,6 +182,8 @@ def respond(
     known = None if choice.has_page else http.not_modified(etag)
     if known is not None:
         return known
+    if http.NOTES in request.environ:
+        request.environ[http.NOTES].text = question.text
     engine = service.graph.whole if question.of_whole else service.graph.engine
     answer = engine.run(query_for(service, question, choice, http.query_names()))
     http.timed("queue", answer.waited)

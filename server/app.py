@@ -12,6 +12,7 @@ from server import (
     home,
     http,
     mappings,
+    operating,
     problems,
     queries,
     resources,
@@ -22,6 +23,7 @@ from server import (
     sparql,
 )
 from server.cache import Cache
+from server.observer import Observer
 
 
 def create_app(
@@ -29,10 +31,11 @@ def create_app(
 ) -> Flask:
     """Make the service; see ``server.create_app``."""
     values = config.read(settings)
-    knowledge = _federated(kg.load() if graph is None else graph, values)
+    own = kg.load() if graph is None else graph
+    knowledge = _federated(own, values)
     app = Flask("server")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    service.init_app(app, service.Service(knowledge, values))
+    service.init_app(app, service.Service(knowledge, values, Observer(own, values)))
     http.init_app(app)
     pages = {
         "sparql": sparql.problem_page,
@@ -48,6 +51,7 @@ def create_app(
         sources.blueprint,
         mappings.blueprint,
         running.blueprint,
+        operating.blueprint,
     ):
         app.register_blueprint(blueprint)
     _put_cache_before(app, values)
@@ -90,5 +94,6 @@ def _put_cache_before(app: Flask, settings: config.Settings) -> None:
         any_host=settings.public_url is not None,
         max_url_bytes=settings.max_url_bytes,
         max_body_bytes=settings.max_body_bytes,
+        passed_paths=(operating.ALIVE, operating.READY, operating.METRICS),
     )
     app.wsgi_app = cache  # type: ignore[method-assign]  # as Flask documents middleware

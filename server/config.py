@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from server.log import STANDARD_ERROR, opened
+
 ENVIRONMENT_PREFIX: Final = "DERMOGRAPH_"
 """A setting NAME is read from the environment variable DERMOGRAPH_NAME."""
 
@@ -25,8 +27,8 @@ class Setting(NamedTuple):
         name: as in the mapping; in the environment with DERMOGRAPH_ before it.
         default: the value if nothing is said.
         kind: what a value has to be: "bytes" or "count", a whole number above 0; "seconds", a
-            number above 0; "url"; "switch", on or off; or "endpoints", URLs with space between
-            them.
+            number above 0; "url"; "switch", on or off; "endpoints", URLs with space between them;
+            or "log", the path of a file that can be written, or "-".
         help: what it does, in one sentence.
     """
 
@@ -80,6 +82,19 @@ SETTINGS: Final = (
     Setting("SERVICE_BYTES", 5_000_000, "bytes", "How much they may give together (502)."),
     Setting("WORKERS", 1, "count", "How many processes speak HTTP, each with a cache of its own."),
     Setting("CACHE_BYTES", 64 * 1024 * 1024, "bytes", "Memory for answers that are asked again."),
+    Setting(
+        "ACCESS_LOG",
+        None,
+        "log",
+        "Where each request is told in a line of JSON: a file, or - for standard error.",
+    ),
+    Setting(
+        "SLOW_QUERY_SECONDS",
+        None,
+        "seconds",
+        "Queries that take so long are told in the same log, on standard error if there is none.",
+    ),
+    Setting("LOG_DEBUG", "off", "switch", "Whether the log has targets and queries as well."),
 )
 """Every setting of the service."""
 
@@ -106,6 +121,9 @@ class Settings:
     service_bytes: int
     workers: int
     cache_bytes: int
+    access_log: str | None
+    slow_query_seconds: float | None
+    log_debug: str
 
     @property
     def prefix(self) -> str:
@@ -212,6 +230,18 @@ def _endpoints(value: object, shown: str) -> tuple[str, ...]:
     return tuple(given)
 
 
+def _log(value: object, shown: str) -> str | None:
+    if value is None or value == STANDARD_ERROR:
+        return value
+    if not isinstance(value, str) or not value:
+        raise SettingError(f"{shown} has to be the path of a file, or -, not {value!r}.")
+    try:
+        os.close(opened(value))
+    except OSError as error:
+        raise SettingError(f"{shown}: {value} cannot be written: {error.strerror}.") from error
+    return value
+
+
 _KINDS: Final = {
     "bytes": _whole,
     "count": _whole,
@@ -219,4 +249,5 @@ _KINDS: Final = {
     "url": _url,
     "switch": _switch,
     "endpoints": _endpoints,
+    "log": _log,
 }

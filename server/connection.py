@@ -304,7 +304,7 @@ class Connection(asyncio.Protocol):
             return
         self._environ = {
             "REQUEST_METHOD": "GET",
-            "PATH_INFO": "/",
+            "PATH_INFO": "*",  # whatever was asked for is not known
             "QUERY_STRING": "",
             "SERVER_PROTOCOL": "HTTP/1.1",
             "HTTP_ACCEPT": self._environ.get("HTTP_ACCEPT", ""),
@@ -343,19 +343,31 @@ class Connection(asyncio.Protocol):
             self._write(body)
         self._answered()
 
-    async def stream(self, said: Said) -> None:
-        """Send a response piece by piece; its headers declare its length."""
+    async def stream(self, said: Said) -> int:
+        """Send a response piece by piece; its headers declare its length.
+
+        Returns:
+            How many bytes of its body were sent.
+        """
         self._write(head_of(said.status, said.headers) + self._common())
+        sent = 0
         for piece in said.body:
             await self._writable.wait()
             if self._transport.is_closing():
-                return
+                return sent
             self._write(piece)
+            sent += len(piece)
         self._answered()
+        return sent
 
     def abort(self) -> None:
         """End at once, so that what was sent of a response is not taken for the whole."""
         self._transport.abort()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody is there any more to be sent anything."""
+        return self._transport.is_closing()
 
     @property
     def is_sending(self) -> bool:

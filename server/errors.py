@@ -15,6 +15,7 @@ RequestError
 │   └── HeadTooLarge
 ├── RequestStalled          a part of the request did not come in time
 ├── NotRunning              no query of this id is running
+├── NotReady                queries are not answered at the moment
 └── UnknownResource         nothing has this address
 
 ``server.problems`` says which status and which problem type each of them becomes.
@@ -155,6 +156,10 @@ class RequestStalled(RequestError):
 
 class NotRunning(RequestError):
     """No query of this id is running."""
+
+
+class NotReady(RequestError):
+    """Queries are not answered at the moment."""
 
 
 class UnknownResource(RequestError):

@@ -76,7 +76,9 @@ class Express:
         plain = self._plain(environ, question)
         if plain is None:
             return None
-        return self._said_of(plain, await self._engine.answer(plain.query))
+        notes: http.Notes = environ[http.NOTES]
+        notes.text = plain.query.text
+        return self._said_of(plain, await self._engine.answer(plain.query), notes)
 
     def _plain(self, environ: WSGIEnvironment, asked: Question) -> _Plain | None:
         began = time.perf_counter()
@@ -105,7 +107,7 @@ class Express:
             began,
         )
 
-    def _said_of(self, plain: _Plain, answer: Answer) -> Said:
+    def _said_of(self, plain: _Plain, answer: Answer, notes: http.Notes) -> Said:
         headers = http.headers_of_answer(
             answer.content,
             plain.choice.of(answer.kind),
@@ -115,6 +117,7 @@ class Express:
         )
         total = time.perf_counter() - plain.began
         timings = {"queue": answer.waited, "run": answer.seconds, "total": total}
+        notes.timings = timings
         headers.append(("X-Query-Id", plain.query_id))
         headers.append(("Server-Timing", http.server_timing(timings)))
         content = answer.content

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from kg.engine import EngineError, Overloaded
-from server.http import REFUSAL, REQUEST_NAME
+from kg.engine import Engine, EngineError, Overloaded
+from server.http import NOTES, REFUSAL, REQUEST_NAME, Notes
+from server.operating import Operating
 from server.problems import last_resort
 from server.wsgi import LARGE, Said, close, length_of, whole
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from server.cache import Begun, Cache
     from server.connection import Connection
     from server.express import Express
+    from server.observer import Observer
 
 _SWEEP_SECONDS: Final = 1.0
 """Time between looks for connections that take too long."""
@@ -44,8 +46,9 @@ class Gateway:
 
     Args:
         cache: the application, a cache before another, which gets a name for each request.
-        stop: is called with the name of a request whose client has gone.
+        engine: is told to stop the query of a request whose client has gone.
         express: answers what needs neither the application nor a thread; None: all does.
+        observer: takes note of what is answered.
         threads: how many requests are answered in threads at a time; more are refused.
         max_body_bytes: how much of a body is read; the app refuses what is longer.
         body_seconds: how long a client may take to send a body.
@@ -57,8 +60,9 @@ class Gateway:
     def __init__(
         self,
         cache: Cache,
-        stop: Callable[[str], object],
+        engine: Engine,
         express: Express | None,
+        observer: Observer,
         *,
         threads: int,
         max_body_bytes: int,
@@ -68,7 +72,13 @@ class Gateway:
         self.body_seconds = body_seconds
         self.connections: set[Connection] = set()
         self._cache = cache
-        self._stop = stop
+        self._engine = engine
+        self._observer = observer
+        self._operating = Operating(
+            engine,
+            lambda environ: _whole_if_small(partial(cache.passed_on, environ)),
+            self._refresh,
+        )
         self._express = express
         self._threads = threads
         self._busy = 0
@@ -79,11 +89,14 @@ class Gateway:
 
     def answer(self, environ: WSGIEnvironment, connection: Connection) -> None:
         """Answer a request; see ``connection.Handler``."""
+        began = time.perf_counter()
         self._cache.mount(environ)
         recalled = None if REFUSAL in environ else self._cache.recalled(environ)
         if recalled is not None:
             connection.send(recalled)
+            self._observer.recalled(environ, recalled, time.perf_counter() - began)
             return
+        environ[NOTES] = Notes(began)
         # No client can send this as an id, see server.http.query_id.
         name = environ[REQUEST_NAME] = f"request {next(self._numbers)}"
         task = asyncio.get_running_loop().create_task(self._answer(environ, connection))
@@ -94,8 +107,8 @@ class Gateway:
     def gone(self, connection: Connection) -> None:
         """Stop the query of a request whose client has gone; see ``connection.Handler``."""
         name = self._running.get(connection)
-        if name is not None:
-            self._stop(name)
+        if name is not None and self._engine.stop(name):
+            self._observer.abandoned()
 
     async def sweep(self) -> None:
         """End what takes too long, for ever."""
@@ -104,6 +117,10 @@ class Gateway:
             now = time.monotonic()
             for connection in list(self.connections):
                 connection.end_if_overdue(now)
+            self._refresh()
+
+    def _refresh(self) -> None:
+        self._observer.refresh(len(self.connections), self._cache)
 
     async def finish(self) -> None:
         """Return when what is being answered has been answered and sent."""
@@ -122,22 +139,32 @@ class Gateway:
             # From here on there is no query to stop, and with the response the next may begin.
             del self._running[connection]
         try:
+            gone = connection.is_gone
             if isinstance(said.body, list):
                 connection.send(said)
+                sent = sum(map(len, said.body))
             else:
-                await self._stream(said, connection)
+                sent = await self._stream(said, connection)
+                gone = connection.is_gone
+            self._observer.answered(environ, said, sent, gone=gone)
         except Exception:  # noqa: BLE001 - there is nobody else to tell
             _LOG.exception("A response could not be sent.")
             connection.abort()  # or what was sent of it might be taken for the whole
 
     async def _said(self, environ: WSGIEnvironment) -> Said:
+        asked_by_operator = None if REFUSAL in environ else await self._operating.said(environ)
+        if asked_by_operator is not None:
+            return asked_by_operator
         if REFUSAL in environ or _is_long(environ):
             return await self._in_thread(environ, partial(self._cache.asked, environ))
+        notes: Notes = environ[NOTES]
         begun = self._cache.begun(environ)
         if begun is None:
             return await self._in_thread(environ, partial(self._cache.passed_on, environ))
         if isinstance(begun, Said):
+            notes.cache = "hit"
             return begun
+        notes.cache = "miss" if begun.leads else "shared"
         said = await self._spared(begun) if begun.leads else None
         if said is None:
             return await self._in_thread(environ, partial(self._cache.ended, begun), begun)
@@ -183,9 +210,9 @@ class Gateway:
         finally:
             self._busy -= 1
 
-    async def _stream(self, said: Said, connection: Connection) -> None:
+    async def _stream(self, said: Said, connection: Connection) -> int:
         try:
-            await connection.stream(said)
+            return await connection.stream(said)
         finally:
             close(said.body)
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import secrets
 import time
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -39,6 +42,32 @@ REQUEST_NAME: Final = "dermograph.request"
 REFUSAL: Final = "dermograph.refusal"
 """Key in the WSGI environment: an error that the server found, for the app to tell."""
 
+NOTES: Final = "dermograph.notes"
+"""Key in the WSGI environment: the Notes on a request."""
+
+
+@dataclass(slots=True)
+class Notes:
+    """What is found out about a request while it is answered, for those who operate the service.
+
+    Attributes:
+        began: when it came.
+        cache: what the cache had: "hit", "miss", "shared" (the response to an equal request) or
+            "none" (it does not see to such requests).
+        text: of the query that it puts to the engine.
+        timings: how long parts of the work took, in seconds, as in Server-Timing.
+        form: of the query.
+        took: for how many seconds the query waited and ran.
+    """
+
+    began: float
+    cache: str = "none"
+    text: str | None = None
+    timings: Mapping[str, float] = field(default_factory=dict)
+    form: str = ""
+    took: float = 0.0
+
+
 _ALLOWED_HEADERS: Final = (
     "Content-Type, Accept, Accept-Profile, Authorization, If-Match, If-None-Match, Prefer, "
     "X-Query-Id"
@@ -63,6 +92,13 @@ _CONDITIONS: Final = frozenset(
     for name in ("IF_NONE_MATCH", "IF_MODIFIED_SINCE", "IF_UNMODIFIED_SINCE", "RANGE")
 )
 _LONGEST_REDIRECTION: Final = 2000
+_ID_BYTES: Final = 16
+_IDS_AT_ONCE: Final = 256
+_NEW_IDS: Final[deque[str]] = deque()
+"""Ids that nobody has been given yet."""
+
+os.register_at_fork(after_in_child=_NEW_IDS.clear)  # no two processes give the same
+
 _QUERY_ID: Final = re.compile(r"[A-Za-z0-9._~:-]{1,64}")
 
 
@@ -152,7 +188,16 @@ def _describe(response: Response, *, cache: str, negotiated: bool) -> None:
 
 def query_id(given: str) -> str:
     """Give the id of a query: what the client gave, if that is legal, or else a new one."""
-    return given if _QUERY_ID.fullmatch(given) else secrets.token_hex(16)
+    if given and _QUERY_ID.fullmatch(given):
+        return given
+    try:
+        return _NEW_IDS.popleft()
+    except IndexError:
+        # The kernel is asked for many at once: for each alone it takes as long as the whole cache.
+        digits = secrets.token_hex(_ID_BYTES * _IDS_AT_ONCE)
+        width = 2 * _ID_BYTES
+        _NEW_IDS.extend([digits[at : at + width] for at in range(0, len(digits), width)])
+        return query_id("")
 
 
 def timed(name: str, seconds: float) -> None:
@@ -242,6 +287,8 @@ def _finish(response: Response) -> Response:
     response.headers["Dataset-Version"] = current_service().graph.version
     response.headers["X-Query-Id"] = g.query_id
     timings = {**g.timings, "total": time.perf_counter() - g.began}
+    if NOTES in request.environ:
+        request.environ[NOTES].timings = timings
     response.headers["Server-Timing"] = server_timing(timings)
     return response
 

@@ -272,6 +272,13 @@ PROBLEM_TYPES: Final = {
             "Too many queries at once",
             "More queries are waiting than the service takes on. Try again a little later.",
         ),
+        ProblemType(
+            "not-ready",
+            503,
+            "The service is not ready",
+            "A query that the service asked itself was not answered in time: the data are being "
+            "loaded, too much is asked at once, or the engine failed.",
+        ),
     )
 }
 """Every type of problem by its slug."""
@@ -290,6 +297,7 @@ _SLUGS: Final[Mapping[type[Exception], str]] = {
     errors.HeadTooLarge: "head-too-large",
     errors.RequestStalled: "request-timeout",
     errors.NotRunning: "not-found",
+    errors.NotReady: "not-ready",
     errors.UnknownResource: "not-found",
     QuerySyntaxError: "syntax-error",
     UpdateNotAllowed: "update-as-query",

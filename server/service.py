@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from kg import KnowledgeGraph
     from kg.engine.data import Contents
     from server.config import Settings
+    from server.observer import Observer
 
 _LONGEST_HOST: Final = 255
 """Octets of a Host header: a name has no more than 253, but for the dot at its end."""
@@ -37,10 +38,12 @@ class Service:
     Attributes:
         graph: the knowledge that it serves.
         settings: where it is reached and what its limits are.
+        observer: takes note of requests.
     """
 
     graph: KnowledgeGraph
     settings: Settings
+    observer: Observer
     _known: dict[Callable[[Service], Any], Any] = field(default_factory=dict)
 
     def once(self, ask: Callable[[Service], _T]) -> _T:

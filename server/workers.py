@@ -42,6 +42,9 @@ _RESTART_PAUSE: Final = 0.5
 _STOP_SECONDS: Final = 5.0
 """How long answers at hand may take when the service is stopped."""
 
+_LOG_SECONDS: Final = 1.0
+"""How long the rest of the log may take thereafter."""
+
 _SWITCH_SECONDS: Final = 0.001
 """For how long a thread that computes keeps the event loop waiting."""
 
@@ -64,7 +67,9 @@ def run(app: Flask, values: config.Settings, listener: socket.socket) -> None:
     told, tell = os.pipe()
     for number in _ENDING:
         signal.signal(number, lambda *_: os.write(tell, b"."))
-    workers = [_Worker(partial(_serve, app, values, listener)) for _ in range(values.workers)]
+    workers = [
+        _Worker(partial(_serve, app, values, listener, row)) for row in range(values.workers)
+    ]
     while told not in (ready := wait([told, *(worker.process.sentinel for worker in workers)])):
         for worker in workers:
             if worker.process.sentinel in ready:
@@ -98,7 +103,7 @@ class _Worker:
     def stop(self) -> None:
         """Have the process answer what is at hand, and end it then."""
         self.process.terminate()
-        self.process.join(_STOP_SECONDS)
+        self.process.join(_STOP_SECONDS + 2 * _LOG_SECONDS)
         self.process.kill()
         self.process.join()
 
@@ -114,7 +119,7 @@ class _Worker:
         return process
 
 
-def _serve(app: Flask, values: config.Settings, listener: socket.socket) -> None:
+def _serve(app: Flask, values: config.Settings, listener: socket.socket, row: int) -> None:
     """Serve in a process of its own."""
     signal.set_wakeup_fd(-1)
     for number in _ENDING:
@@ -131,18 +136,20 @@ def _serve(app: Flask, values: config.Settings, listener: socket.socket) -> None
     _, most_files = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most_files, most_files))
     assert isinstance(app.wsgi_app, Cache), "the app has its cache before it"
-    uvloop.run(_accept(app, app.wsgi_app, values, listener))
+    uvloop.run(_accept(app, app.wsgi_app, values, listener, row))
 
 
 async def _accept(
-    app: Flask, cache: Cache, values: config.Settings, listener: socket.socket
+    app: Flask, cache: Cache, values: config.Settings, listener: socket.socket, row: int
 ) -> None:
     """Answer requests until the process is told to end."""
     service = service_of(app)
+    service.observer.begin(row)
     gateway = Gateway(
         cache,
-        service.graph.engine.stop,
+        service.graph.engine,
         Express.of(service),
+        service.observer,
         threads=_SPARE_THREADS + values.query_queue,
         max_body_bytes=values.max_body_bytes,
     )
@@ -159,6 +166,7 @@ async def _accept(
     with suppress(TimeoutError):
         async with asyncio.timeout(_STOP_SECONDS):
             await gateway.finish()
+    await service.observer.end(_LOG_SECONDS)
     os._exit(0)  # threads whose queries still run do not hold it up
 
 

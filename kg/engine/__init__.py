@@ -37,7 +37,15 @@ from kg.engine.formats import (
     ResultKind,
     formats_for,
 )
-from kg.engine.interface import Answer, AsyncEngine, Engine, ExtensionFunction, Query, Term
+from kg.engine.interface import (
+    ActiveEngine,
+    Answer,
+    AsyncEngine,
+    Engine,
+    ExtensionFunction,
+    Query,
+    Term,
+)
 
 __all__ = [
     "CSV",
@@ -52,6 +60,7 @@ __all__ = [
     "TSV",
     "TURTLE",
     "XML",
+    "ActiveEngine",
     "Answer",
     "AsyncEngine",
     "BindingError",

@@ -85,6 +85,22 @@ class Death(NamedTuple):
     cause: Cause
 
 
+_EVENTS: Final = (
+    *("loaders", "started"),
+    *("timeout", "memory", "crowded", "shortage", "asked", "worn", "other"),
+)
+"""What the loader counts: loaders and query processes that were started, and why the latter ended."""
+
+_BY_SIGNAL: Final = {
+    0: "worn",
+    signal.SIGALRM: "timeout",
+    signal.SIGABRT: "memory",
+    signal.SIGSEGV: "memory",
+    signal.SIGIO: "asked",
+}
+_NUMBER_BYTES: Final = 8
+
+
 class Board:
     """The board, with a slot for each query process.
 
@@ -94,7 +110,8 @@ class Board:
     """
 
     def __init__(self, slots: int, descriptor: int | None = None) -> None:
-        self._ring = slots * _SLOT_BYTES
+        end = -(-slots * _SLOT_BYTES // _NUMBER_BYTES) * _NUMBER_BYTES
+        self._ring = end + (2 * slots + len(_EVENTS)) * _NUMBER_BYTES
         size = self._ring + _COUNT.size + _DEATHS * _DEATH.size
         if descriptor is None:
             descriptor = os.memfd_create("board", 0)
@@ -102,6 +119,8 @@ class Board:
         self.slots = slots
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, size)
+        # Of each slot the jobs that were begun and the seconds that they took, then the events.
+        self._numbers = memoryview(self._memory)[end : self._ring].cast("d")
         self._me = (0, 0)
         self.after_fork()
 
@@ -112,11 +131,13 @@ class Board:
 
     def close(self) -> None:
         """Let go of the shared memory; other processes keep it as long as they need it."""
+        self._numbers.release()
         self._memory.close()
         os.close(self.descriptor)
 
     def clear(self) -> None:
-        """Forget what processes were about that are no more."""
+        """Forget what processes were about that are no more; a new loader begins with this."""
+        self.count("loaders")
         for slot in range(self.slots):
             self.end(slot)
             self.set_active(slot, active=False)
@@ -134,12 +155,13 @@ class Board:
         running = Running(time.monotonic(), *self._me, number, digests)
         with self._locks[slot]:
             self._set_running(slot, running)
+            self._numbers[2 * slot] += 1
         return running.began
 
     def end(self, slot: int) -> None:
         """Note that the slot is idle again."""
         with self._locks[slot]:
-            self._set_running(slot, Running())
+            self._set_idle(slot)
 
     def is_active(self, slot: int) -> bool:
         """Tell whether the process of a slot has one of the places for short queries."""
@@ -202,8 +224,28 @@ class Board:
                     cause = cause if killed == number else Cause.NONE
                     _DEATH.pack_into(self._memory, place, number, ended_by, cause)
                     _COUNT.pack_into(self._memory, self._ring, count + 1)
+            is_killed = killed == number != 0
+            event = Cause(cause).name.lower() if is_killed else _BY_SIGNAL.get(ended_by, "other")
+            self.count(event)
             # Only now, so that whoever finds that a job does not run finds what became of it.
-            self._set_running(slot, Running())
+            self._set_idle(slot)
+
+    def count(self, event: str) -> None:
+        """Count one of the events that are the loader's to count."""
+        self._numbers[2 * self.slots + _EVENTS.index(event)] += 1
+
+    def activity(self) -> dict[str, float]:
+        """Return how many jobs run and were begun, the seconds that they took, and the events."""
+        running = [each.began for each in map(self._running, range(self.slots)) if each.began]
+        now = time.monotonic()
+        numbers = self._numbers.tolist()
+        done, events = numbers[: 2 * self.slots], numbers[2 * self.slots :]
+        return {
+            "running": len(running),
+            "begun": sum(done[::2]),
+            "seconds": sum(done[1::2]) + sum(now - began for began in running),
+            **dict(zip(_EVENTS, events, strict=True)),
+        }
 
     def began(self, number: int) -> float | None:
         """Give when a job began that is running; None: it is not."""
@@ -232,6 +274,12 @@ class Board:
         other = 1 - self._memory[start]
         _RUNNING.pack_into(self._memory, start + _RECORDS + other * _RUNNING.size, *running)
         self._memory[start] = other  # one byte, so that it counts or does not
+
+    def _set_idle(self, slot: int) -> None:
+        began = self._running(slot).began
+        if began:
+            self._numbers[2 * slot + 1] += time.monotonic() - began
+        self._set_running(slot, Running())
 
     def _last_kill(self, slot: int) -> int:
         return slot * _SLOT_BYTES + _LAST_KILL

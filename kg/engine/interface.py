@@ -149,3 +149,18 @@ class AsyncEngine(Engine, Protocol):
     async def answer(self, query: Query) -> Answer:
         """Answer a query like ``run``, while the event loop sees to other things."""
         ...
+
+
+@runtime_checkable
+class ActiveEngine(Engine, Protocol):
+    """An engine that tells what it does."""
+
+    def activity(self) -> Mapping[str, float]:
+        """Return what all processes that ask it see of it, and what this one has asked.
+
+        Queries: ``running``, ``begun`` and the ``seconds`` that they took; ``loaders`` and query
+        processes that were ``started``, and the ends of these by reason: ``timeout``, ``memory``,
+        ``crowded``, ``shortage``, ``asked``, ``worn``, ``other``. Of this process the queries that
+        are ``waiting`` or running, and those ``refused`` as there was no room or nobody free.
+        """
+        ...

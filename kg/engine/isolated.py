@@ -13,7 +13,6 @@ import asyncio
 import errno
 import itertools
 import os
-import resource
 import select
 import signal
 import socket
@@ -50,13 +49,6 @@ _LOOK_SECONDS: Final = 0.001
 
 _CAUSE_PATIENCE: Final = 10.0
 """Seconds that the cause of a death is waited for, of which the loader has to leave word."""
-
-_FEWEST_PROCESSES: Final = 8
-"""Processes and threads without which there is no service: a loader, a query process, one that
-speaks HTTP with some threads."""
-
-_FEWEST_FILES: Final = 64
-"""Files that a process that speaks HTTP has open before anybody asks, and as many for who asks."""
 
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS)
 
@@ -112,7 +104,6 @@ class IsolatedEngine:
 
     Raises:
         DataError: a file cannot be opened.
-        EngineUnavailable: too few processes may be started, or too few files be open.
         OSError: the platform lacks what isolation needs; see ``kernel.lacking``.
     """
 
@@ -130,8 +121,8 @@ class IsolatedEngine:
     ) -> None:
         self._held = Held(Data.of(data))
         self.limits = limits or Limits()
-        cores = kernel.cores()
-        self.processes = _as_far_as_allowed(processes or 4 + 4 * cores)
+        cores = len(os.sched_getaffinity(0))
+        self.processes = processes or 4 + 4 * cores
         self._version = version
         self._lock = threading.Lock()
         self._pending: set[Exchange] = set()
@@ -145,6 +136,7 @@ class IsolatedEngine:
         self._loading = Loading()
         self._owner = os.getpid()
         self._asks = Asks()
+        self._refused = 0
         setup = wire.Setup(
             parent=self._owner,
             jobs=self._queue_end.fileno(),
@@ -218,6 +210,10 @@ class IsolatedEngine:
         killed = [self._board.kill(slot, Cause.ASKED, name) for slot in range(self.processes)]
         return stopped or any(killed)
 
+    def activity(self) -> Mapping[str, float]:
+        """Return what it does and has done; see ``ActiveEngine.activity``."""
+        return {**self._board.activity(), "waiting": len(self._pending), "refused": self._refused}
+
     def close(self) -> None:
         """End the loader and all query processes; whoever waits for an answer is told so.
 
@@ -273,10 +269,10 @@ class IsolatedEngine:
     @contextmanager
     def _asking(self, query: Query, *, only_check: bool) -> Iterator[Exchange]:
         """Give what a query is asked by, if there is room for it."""
-        self._loading.refuse_if_longer_than(self.limits.patience)
         seconds = min(query.seconds or self.limits.seconds, self.limits.most_seconds)
         number = os.getpid() << 32 | next(self._numbers)
         try:
+            self._loading.refuse_if_longer_than(self.limits.patience)
             with self._asks.known_as(query.names) as ask:
                 exchange = self._admitted(wire.Job(query, only_check, seconds, number), ask)
                 try:
@@ -286,6 +282,10 @@ class IsolatedEngine:
                         self._pending.discard(exchange)
                     exchange.close()
                     self._release()
+        except Overloaded:
+            with self._lock:
+                self._refused += 1
+            raise
         except BrokenPipeError:
             raise EngineUnavailable(_CLOSED) from None
         except OSError as error:
@@ -483,28 +483,6 @@ def _set(done: asyncio.Future[None]) -> None:
 def _time_out(outcome: asyncio.Future[wire.Message | None]) -> None:
     if not outcome.done():
         outcome.set_exception(TimeoutError())
-
-
-def _as_far_as_allowed(processes: int) -> int:
-    """Return how many query processes to start: fewer than wanted where few may be started.
-
-    Raises:
-        EngineUnavailable: hardly any may be, or too few files may be open.
-    """
-    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if resource.RLIM_INFINITY != files < _FEWEST_FILES:
-        raise EngineUnavailable(
-            f"A process may have {files} files open (RLIMIT_NOFILE), and needs {_FEWEST_FILES}."
-        )
-    left = kernel.processes_left()
-    if left is None:
-        return processes
-    if left < _FEWEST_PROCESSES:
-        raise EngineUnavailable(
-            f"{max(0, left)} more processes or threads may be started (RLIMIT_NPROC, or pids.max of "
-            f"a control group), and at least {_FEWEST_PROCESSES} are needed."
-        )
-    return min(processes, left // 4)  # the rest is for threads of the processes that ask
 
 
 def _reserve(limits: Limits) -> int:

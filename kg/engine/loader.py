@@ -128,6 +128,7 @@ class _QueryProcesses:
             if pid == 0:
                 self._answer_jobs(slot)
             self._slots[pid] = slot
+            self._board.count("started")
         self._failed = False
 
     def reap(self) -> None:
@@ -164,7 +165,6 @@ class _QueryProcesses:
         """Be a query process."""
         try:
             kernel.die_with_parent(self._loader)
-            kernel.die_first()
             process = _QueryProcess(self._engine, self._jobs, self._board, slot, self._places)
             process.answer_jobs(self._setup.memory)
         except BaseException:

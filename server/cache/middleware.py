@@ -171,6 +171,7 @@ class Cache:
         max_url_bytes: requests with longer URLs are left to the app.
         max_body_bytes: requests with larger bodies are left to the app.
         query_paths: paths that take the parameters of a GET in the body of a POST or QUERY too.
+        passed_paths: paths whose requests are left to the app, each by itself.
 
     Attributes:
         misses: how many times the app was asked a question.
@@ -188,9 +189,11 @@ class Cache:
         max_url_bytes: int = 60_000,
         max_body_bytes: int = 1_000_000,
         query_paths: Iterable[str] = ("/sparql",),
+        passed_paths: Iterable[str] = (),
     ) -> None:
         self._app = app
         self._prefix = prefix
+        self._passed = frozenset(passed_paths)
         self._reader = Reader(frozenset(query_paths), any_host, max_url_bytes, max_body_bytes)
         self._store = Store(budget)
         self._flights: dict[_FlightKey, _Flight] = {}
@@ -209,6 +212,11 @@ class Cache:
     def hits(self) -> int:
         """How many times an entry was found."""
         return self._store.hits
+
+    @property
+    def evictions(self) -> int:
+        """How many entries gave way to others."""
+        return self._store.evictions
 
     @property
     def size(self) -> int:
@@ -258,7 +266,8 @@ class Cache:
         What was begun has to be ended by ``ended``, ``landed`` or ``given_up``.
         """
         began = time.perf_counter()
-        question = None if REFUSAL in environ else self._reader.question(environ)
+        passed = REFUSAL in environ or environ.get("PATH_INFO") in self._passed
+        question = None if passed else self._reader.question(environ)
         if question is None:
             return None
         request = _request(environ, question, began)

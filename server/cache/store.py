@@ -59,6 +59,7 @@ class Store:
     Attributes:
         size: how many bytes they take, by a careful estimate.
         hits: how many times one was found.
+        evictions: how many gave way to others.
     """
 
     def __init__(self, budget: int) -> None:
@@ -69,6 +70,7 @@ class Store:
         self._lines: dict[Line, tuple[_Kept, Reply]] = {}
         self.size = 0
         self.hits = 0
+        self.evictions = 0
 
     def __len__(self) -> int:
         """Give how many entries there are."""
@@ -149,6 +151,7 @@ class Store:
         kept.charged = cost
         while self.size > self._budget:
             self._drop(next(iter(self._kept)))
+            self.evictions += 1
 
     def _drop(self, key: _Key) -> None:
         kept = self._kept.pop(key, None)
