@@ -14,13 +14,13 @@ serve: .venv/installed
 	@exec $(BIN)/dermograph serve
 
 # Sets up and checks everything that a change can break: lint, format, types, the knowledge against
-# its shapes, and tests.
+# its shapes, which any command does after a change, and tests.
 test: .venv/installed
 	@rm -f $(LEFT_OUT)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/dermograph validate
+	$(BIN)/dermograph query 'ASK {}'
 	$(PYTEST)
 
 # Besides, what takes long or needs more than Python: pySHACL on all of the knowledge, many more

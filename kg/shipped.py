@@ -113,8 +113,7 @@ def edition(
         progress: is told each step.
         default_graph: what a pattern outside GRAPH sees. All of the knowledge is in named graphs.
     """
-    ready = _kept(_READY_FOLDER, _sources_digest())
-    built = ready or _kept(_cache_folder(), _cache_key()) or _build_and_keep(progress)
+    built = _kept(_READY_FOLDER, _sources_digest()) or _kept_or_built(progress)
     version = built.digest
     if default_graph is not DefaultGraph.UNION:
         version = hashlib.sha256(f"{version} {default_graph.value}".encode()).hexdigest()
@@ -123,7 +122,7 @@ def edition(
 
 
 def write_ready(folder: Path) -> Path:
-    """Build and validate the knowledge, and write it as a file that ``load`` finds ready.
+    """Write the knowledge, built and validated, as a file that ``load`` finds ready.
 
     Args:
         folder: where the file is written; in a wheel it stands in `kg/ready/`.
@@ -133,7 +132,8 @@ def write_ready(folder: Path) -> Path:
         InvalidKnowledge: the knowledge violates its shapes.
         kg.catalogue.CatalogueError: a canned query is malformed, or names an unknown term.
     """
-    nquads, _ = _made(lambda _: None)
+    with _kept_or_built(lambda _: None).source.opened() as file:
+        nquads = file.read()
     path = folder / f"{_name(_sources_digest(), nquads)}.nq.gz"
     path.write_bytes(gzip.compress(nquads, mtime=0))
     return path
@@ -160,8 +160,10 @@ def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery
     return built.nquads, queries
 
 
-def _build_and_keep(progress: Callable[[str], None]) -> _Built:
+def _kept_or_built(progress: Callable[[str], None]) -> _Built:
     key = _cache_key()
+    if kept := _kept(_cache_folder(), key):
+        return kept
     nquads, queries = _made(progress)
     # What was made of files that somebody saved meanwhile is not what they are made into now.
     if key == _cache_key():
@@ -169,8 +171,12 @@ def _build_and_keep(progress: Callable[[str], None]) -> _Built:
     return _Built(Source(nquads, NQUADS), hashlib.sha256(nquads).hexdigest(), queries)
 
 
-def _cache_folder() -> Path:
-    return platformdirs.user_cache_path("dermograph")
+def _cache_folder() -> Path | None:
+    """Return the user's cache folder; None: the user has no home."""
+    try:
+        return platformdirs.user_cache_path("dermograph")
+    except RuntimeError:
+        return None
 
 
 def _name(key: str, nquads: bytes) -> str:
@@ -202,9 +208,9 @@ def _cache_key() -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
-def _kept(folder: Path, key: str) -> _Built | None:
+def _kept(folder: Path | None, key: str) -> _Built | None:
     """Give the build of a folder that was made of what there is now; None if there is none."""
-    for path in folder.glob(f"{key}-*.nq*"):
+    for path in folder.glob(f"{key}-*.nq*") if folder else ():
         source = Source.at(path)
         try:
             with source.opened() as file:
@@ -218,6 +224,9 @@ def _kept(folder: Path, key: str) -> _Built | None:
 
 def _keep(key: str, nquads: bytes) -> None:
     folder = _cache_folder()
+    if folder is None:
+        _LOG.warning("The build is not kept, as the user has no home; the next start builds again.")
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _write_whole(folder / f"{_name(key, nquads)}.nq", nquads)

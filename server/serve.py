@@ -89,6 +89,7 @@ def _limits(values: config.Settings) -> Limits:
         seconds=values.query_seconds,
         most_seconds=values.max_query_seconds,
         memory=values.query_memory_bytes,
+        spooled=kernel.memory_in_all() // 4 // values.workers,  # as waiting below
         waiting=max(1, values.query_queue // values.workers),  # each worker has its share
     )
 

@@ -6,10 +6,14 @@ For notebooks, the command line and platforms that cannot fork. A query cannot b
 from __future__ import annotations
 
 import re
+import threading
 import time
+import traceback
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import FrameType
 from typing import IO, Final, TypeAlias, cast
 
 import pyoxigraph as ox
@@ -89,6 +93,7 @@ class InProcessEngine:
         prefixes: Mapping[str, str] | None = None,
         functions: Mapping[str, ExtensionFunction] | FunctionsOf | None = None,
     ) -> None:
+        self._parsed_lock = threading.Lock()
         self._parsed: dict[tuple[str, str | None], None] = {}
         self._store = DatasetStore(Data.of(data), version, expected)
         self._prefixes = dict(prefixes or {})
@@ -119,6 +124,13 @@ class InProcessEngine:
 
     def run(self, query: Query) -> Answer:
         """Answer a query; see ``Engine.run``."""
+        try:
+            return self._run(query)
+        except BaseException as error:
+            _clear_frames(error)
+            raise
+
+    def _run(self, query: Query) -> Answer:
         began = time.perf_counter()
         self._refuse_federation(query.text)
         has_clauses = has_dataset_clause(query.text)
@@ -144,8 +156,7 @@ class InProcessEngine:
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
         if failures:
-            # Taken out, or it would hold itself, and with it results that only this thread may drop.
-            raise failures.pop()
+            raise failures[0]
         return Answer(
             kind=kind,
             format=chosen,
@@ -160,10 +171,11 @@ class InProcessEngine:
         if (text, base_iri) in self._parsed:
             return
         self._evaluate(ox.Store(), text, {}, base_iri, self._callable([]))
-        if len(text) <= _REMEMBERED_LENGTH:
-            self._parsed[text, base_iri] = None
-        if len(self._parsed) > _REMEMBERED:
-            del self._parsed[next(iter(self._parsed))]
+        with self._parsed_lock:
+            if len(text) <= _REMEMBERED_LENGTH:
+                self._parsed[text, base_iri] = None
+            if len(self._parsed) > _REMEMBERED:
+                del self._parsed[next(iter(self._parsed))]
 
     def _callable(self, failures: list[Exception]) -> _Functions:
         """Give the functions as Oxigraph calls them; the first failure of one is noted."""
@@ -253,6 +265,22 @@ def nquads_of(data: Data) -> bytes:
     if only and only.format == formats.NQUADS and isinstance(only.content, bytes):
         return only.content
     return DatasetStore(replace(data, default_graph=DefaultGraph.STRICT)).nquads()
+
+
+def _clear_frames(error: BaseException) -> None:
+    """Drop what the frames hold that an error leads to.
+
+    Results of Oxigraph may be dropped by their own thread only, and an error may end in any other.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        for frame, _ in traceback.walk_tb(link.__traceback__):
+            above: FrameType | None = frame  # that of a function leads to who called it
+            with suppress(RuntimeError):  # it is running, as are those above it
+                while above is not None:
+                    above.clear()
+                    above = above.f_back
+        link = link.__cause__ or link.__context__
 
 
 def _noting_failure(

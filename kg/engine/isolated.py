@@ -13,6 +13,7 @@ import asyncio
 import errno
 import itertools
 import os
+import resource
 import select
 import signal
 import socket
@@ -49,6 +50,13 @@ _LOOK_SECONDS: Final = 0.001
 
 _CAUSE_PATIENCE: Final = 10.0
 """Seconds that the cause of a death is waited for, of which the loader has to leave word."""
+
+_FEWEST_PROCESSES: Final = 8
+"""Processes and threads without which there is no service: a loader, a query process, one that
+speaks HTTP with some threads."""
+
+_FEWEST_FILES: Final = 64
+"""Files that a process that speaks HTTP has open before anybody asks, and as many for who asks."""
 
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS)
 
@@ -104,6 +112,7 @@ class IsolatedEngine:
 
     Raises:
         DataError: a file cannot be opened.
+        EngineUnavailable: too few processes may be started, or too few files be open.
         OSError: the platform lacks what isolation needs; see ``kernel.lacking``.
     """
 
@@ -121,8 +130,8 @@ class IsolatedEngine:
     ) -> None:
         self._held = Held(Data.of(data))
         self.limits = limits or Limits()
-        cores = len(os.sched_getaffinity(0))
-        self.processes = processes or 4 + 4 * cores
+        cores = kernel.cores()
+        self.processes = _as_far_as_allowed(processes or 4 + 4 * cores)
         self._version = version
         self._lock = threading.Lock()
         self._pending: set[Exchange] = set()
@@ -483,6 +492,28 @@ def _set(done: asyncio.Future[None]) -> None:
 def _time_out(outcome: asyncio.Future[wire.Message | None]) -> None:
     if not outcome.done():
         outcome.set_exception(TimeoutError())
+
+
+def _as_far_as_allowed(processes: int) -> int:
+    """Return how many query processes to start: fewer than wanted where few may be started.
+
+    Raises:
+        EngineUnavailable: hardly any may be, or too few files may be open.
+    """
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != files < _FEWEST_FILES:
+        raise EngineUnavailable(
+            f"A process may have {files} files open (RLIMIT_NOFILE), and needs {_FEWEST_FILES}."
+        )
+    left = kernel.processes_left()
+    if left is None:
+        return processes
+    if left < _FEWEST_PROCESSES:
+        raise EngineUnavailable(
+            f"{max(0, left)} more processes or threads may be started (RLIMIT_NPROC, or pids.max of "
+            f"a control group), and at least {_FEWEST_PROCESSES} are needed."
+        )
+    return min(processes, left // 4)  # the rest is for threads of the processes that ask
 
 
 def _reserve(limits: Limits) -> int:

@@ -11,8 +11,12 @@ import signal
 import socket
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
+
+from kg.engine import cgroups
 
 _PR_SET_PDEATHSIG = 1
 _PR_GET_SECCOMP = 21
@@ -175,13 +179,70 @@ def start_of(process: int) -> int:
 
 
 def memory_left() -> int:
-    """Give how many bytes of memory the machine can still give to processes."""
-    return _kibibytes("MemAvailable") << 10
+    """Return how many bytes of memory the machine, or the container, can still give to processes."""
+    left = _allowed("memory", cgroups.memory_left)
+    return min([_kibibytes("MemAvailable") << 10, *left])
 
 
 def memory_in_all() -> int:
-    """Give how many bytes of memory the machine has."""
-    return _kibibytes("MemTotal") << 10
+    """Return how many bytes of memory the machine, or the container, has."""
+    return min([_kibibytes("MemTotal") << 10, *_allowed("memory", cgroups.memory_limit)])
+
+
+def cores() -> int:
+    """Return how many processor cores this process and its children may use."""
+    return min([len(os.sched_getaffinity(0)), *_allowed("cpu", cgroups.cores)])
+
+
+def processes_left() -> int | None:
+    """Return how many processes and threads may still be started; None: no limit is known."""
+    left = _allowed("pids", cgroups.processes_left)
+    most, _ = resource.getrlimit(resource.RLIMIT_NPROC)
+    if os.getuid() and most != resource.RLIM_INFINITY:  # it does not hold for root
+        left.append(most - _tasks_of(os.getuid()))
+    return min(left, default=None)
+
+
+def _tasks_of(user: int) -> int:
+    """Return how many threads of a user there are, which are what RLIMIT_NPROC counts."""
+    number = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it may end meanwhile
+            if process.stat().st_uid == user:
+                number += sum(1 for _ in (process / "task").iterdir())
+    return number
+
+
+def _allowed(controller: str, allowance: Callable[[Path, cgroups.Read], int | None]) -> list[int]:
+    """Return what each control group of this process allows, of those that had a limit at first."""
+    found = (allowance(folder, _text) for folder in _limited_groups(controller))
+    return [each for each in found if each is not None]
+
+
+@cache
+def _limited_groups(controller: str) -> tuple[Path, ...]:
+    """Return the folders of the groups that limit something, to look at no others time and again."""
+    limits = {
+        "memory": cgroups.memory_limit,
+        "cpu": cgroups.cores,
+        "pids": cgroups.processes_left,
+    }
+    found = cgroups.folders(_text(Path("/proc/self/cgroup")), _text(Path("/proc/self/mountinfo")))
+    groups = found.get(controller, ())
+    return tuple(each for each in groups if limits[controller](each, _text) is not None)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
+
+
+def die_first() -> None:
+    """Have the kernel end this process before others when there is no memory left."""
+    with suppress(OSError):  # where /proc may not be written, the kernel chooses by itself
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
 
 def _kibibytes(name: str) -> int:

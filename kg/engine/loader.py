@@ -165,6 +165,7 @@ class _QueryProcesses:
         """Be a query process."""
         try:
             kernel.die_with_parent(self._loader)
+            kernel.die_first()
             process = _QueryProcess(self._engine, self._jobs, self._board, slot, self._places)
             process.answer_jobs(self._setup.memory)
         except BaseException:

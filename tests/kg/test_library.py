@@ -166,14 +166,13 @@ def test_canned_queries_are_asked_by_name(graph: KnowledgeGraph) -> None:
     assert isinstance(everything, kg.Rows)
     assert len({row["statement"] for row in everything}) == 54
 
-    for name, query in graph.catalogue.items():
-        for example in query.examples:
-            rows = graph.query(name, None, **example)
-            bindings = graph.catalogue.bindings(name, example)
-            same = graph.query(query.text, bindings)
-            assert isinstance(rows, kg.Rows)
-            assert isinstance(same, kg.Rows)
-            assert list(rows) == list(same)
+    query = graph.catalogue["adverse-event-incidence"]
+    for example in query.examples:
+        rows = graph.query(query.name, None, **example)
+        same = graph.query(query.text, graph.catalogue.bindings(query.name, example))
+        assert isinstance(rows, kg.Rows)
+        assert isinstance(same, kg.Rows)
+        assert list(rows) == list(same) != []
 
 
 def test_parameters_may_be_python_values(graph: KnowledgeGraph, tmp_path: Path) -> None:

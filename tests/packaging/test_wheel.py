@@ -31,7 +31,7 @@ _OTHER_SOURCES: Final = (
     "LICENSE",
     "LICENSE-KNOWLEDGE",
 )
-_SECONDS: Final = 120
+_SECONDS: Final = 600
 
 
 @dataclass(frozen=True, slots=True)

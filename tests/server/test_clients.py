@@ -185,7 +185,7 @@ def test_a_query_of_any_method_reaches_the_service(live_url: str) -> None:
         ("QUERY", ASK, 200),
         ("DELETE", None, 405),
     ):
-        connection = HTTPConnection(address.netloc, timeout=20)
+        connection = HTTPConnection(address.netloc, timeout=120)
         headers = {"Content-Type": "application/sparql-query"} if body else {}
         connection.request(method, "/sparql", body=body, headers=headers)
         response = connection.getresponse()
@@ -202,7 +202,7 @@ def test_a_query_of_any_method_reaches_the_service(live_url: str) -> None:
 @pytest.mark.parametrize("size", [200_000, 299_999, 400_000])
 def test_a_chunked_body_is_read_whole_or_refused(live_url: str, size: int) -> None:
     """A body without a length is answered if it fits and 413 if it does not."""
-    connection = HTTPConnection(urlsplit(live_url).netloc, timeout=20)
+    connection = HTTPConnection(urlsplit(live_url).netloc, timeout=120)
     text = ASK.encode() + b" " * (size - len(ASK) - 1) + b"}"
     chunks = (text[start : start + 10_000] for start in range(0, size, 10_000))
     headers = {"Content-Type": "application/sparql-query", "Transfer-Encoding": "chunked"}
@@ -219,7 +219,7 @@ def test_a_chunked_body_is_read_whole_or_refused(live_url: str, size: int) -> No
 def test_long_urls_reach_the_service(live_url: str) -> None:
     """A query of 50 kB fits into a URL on the wire, and one that is too long is 414."""
     for length, status in ((50_000, 200), (61_000, 414)):
-        connection = HTTPConnection(urlsplit(live_url).netloc, timeout=20)
+        connection = HTTPConnection(urlsplit(live_url).netloc, timeout=120)
         connection.request("GET", "/sparql?query=ASK%7B%7D%23" + "x" * length)
         response = connection.getresponse()
         response.read()

@@ -27,7 +27,7 @@ def connected(url: str) -> Iterator[tuple[socket.socket, BinaryIO]]:
     """Give a connection to a service, and what comes over it."""
     parts = urlsplit(url)
     with (
-        socket.create_connection((parts.hostname, parts.port), timeout=20) as connection,
+        socket.create_connection((parts.hostname, parts.port), timeout=120) as connection,
         connection.makefile("rb") as received,
     ):
         yield connection, received
@@ -185,7 +185,7 @@ def test_what_spares_the_app_is_what_the_app_says(
     """The answer of the service is that of the app alone, in all but what tells of the moment."""
     address = urlsplit(live_url)
     path = "/sparql?" + urlencode({"query": f"{_PLAIN[name]} # {name} {accept}", "timeout": "9"})
-    connection = http.client.HTTPConnection(address.netloc, timeout=20)
+    connection = http.client.HTTPConnection(address.netloc, timeout=120)
     connection.request("GET", path, headers={"Accept": accept, "X-Query-Id": "mine"})
     response = connection.getresponse()
     body = response.read()

@@ -30,7 +30,7 @@ def other() -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             if self.path == "/slow":
-                released.wait(10)
+                released.wait(60)
             self.send_response(500 if self.path == "/broken" else 200)
             self.end_headers()
             self.wfile.write(ROWS)
@@ -52,10 +52,14 @@ def other() -> Iterator[str]:
 @pytest.fixture(scope="module")
 def federated(graph: kg.KnowledgeGraph, other: str) -> FlaskClient:
     """Give a client of a service that asks other endpoints."""
+    return _client(graph, other, seconds=30)
+
+
+def _client(graph: kg.KnowledgeGraph, other: str, seconds: float) -> FlaskClient:
     listed = {
         "SERVICE_ALLOWED": f"{other}/public https://endpoint.example/sparql",
         "SERVICE_PRIVATE_ALLOWED": f"{other}/sparql {other}/broken {other}/slow",
-        "SERVICE_SECONDS": 0.2,
+        "SERVICE_SECONDS": seconds,
     }
     return create_app(listed, graph).test_client()
 
@@ -76,7 +80,6 @@ def test_an_allowed_endpoint_is_asked(federated: FlaskClient, other: str) -> Non
     ("clause", "status", "slug"),
     [
         ("SERVICE <OTHER/broken> {}", 502, "service-failed"),
-        ("SERVICE <OTHER/slow> {}", 504, "service-timeout"),
         ("SERVICE SILENT <OTHER/> {}", 403, "federation-refused"),
         ("SERVICE SILENT <OTHER/public> {}", 403, "federation-refused"),
         ("SERVICE SILENT ?x {}", 403, "federation-refused"),
@@ -85,9 +88,20 @@ def test_an_allowed_endpoint_is_asked(federated: FlaskClient, other: str) -> Non
 def test_what_goes_wrong_is_told(
     federated: FlaskClient, other: str, clause: str, status: int, slug: str
 ) -> None:
-    """Failing endpoints are 502 and 504 and are named; what policy refuses is 403."""
-    query = f"ASK {{ {clause.replace('OTHER', other)} }}"
-    response = federated.get("/sparql", query_string={"query": query})
+    """Failing endpoints are 502 and are named; what policy refuses is 403."""
+    _told(federated, clause.replace("OTHER", other), status, slug)
+
+
+def test_an_endpoint_that_does_not_answer_is_told(graph: kg.KnowledgeGraph, other: str) -> None:
+    """Endpoints that take too long are 504 and are named."""
+    hasty = _client(graph, other, seconds=0.2)
+
+    _told(hasty, f"SERVICE <{other}/slow> {{}}", 504, "service-timeout")
+
+
+def _told(client: FlaskClient, clause: str, status: int, slug: str) -> None:
+    query = f"ASK {{ {clause} }}"
+    response = client.get("/sparql", query_string={"query": query})
     problem = response.get_json()
 
     assert (response.status_code, problem["type"]) == (status, f"http://localhost/problems/{slug}")

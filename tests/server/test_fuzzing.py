@@ -861,7 +861,7 @@ def exchanged(url: str, content: bytes, *, ends: bool = False) -> bytes:
     """Send bytes to a server, and no more if it ends, and give what comes until it closes."""
     received = b""
     parts = urlsplit(url)
-    with socket.create_connection((parts.hostname, parts.port), timeout=20) as connection:
+    with socket.create_connection((parts.hostname, parts.port), timeout=120) as connection:
         connection.sendall(content)
         if ends:
             connection.shutdown(socket.SHUT_WR)

@@ -94,7 +94,7 @@ def port(graph: kg.KnowledgeGraph) -> Iterator[int]:
             yield number
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=120)
 
 
 def get(port: int, path: str, accept: str = "text/html") -> Got:
