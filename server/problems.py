@@ -21,6 +21,7 @@ from kg.catalogue import ParameterError, UnknownQueryError
 from kg.engine import (
     BindingError,
     EngineError,
+    EngineLimitation,
     EngineUnavailable,
     FederationRefused,
     FormatNotAvailable,
@@ -82,6 +83,13 @@ PROBLEM_TYPES: Final = {
             "The query is not legal SPARQL",
             "The query does not follow the grammar of SPARQL 1.1. The members line, column and "
             "excerpt say where it stops making sense, hint what is most likely meant.",
+        ),
+        ProblemType(
+            "engine-limitation",
+            501,
+            "The query is legal SPARQL that the engine cannot answer rightly",
+            "Rather than answer wrongly, the service refuses it. The members line, column and "
+            "excerpt say what is meant, hint how to ask instead.",
         ),
         ProblemType(
             "update-as-query",
@@ -300,6 +308,7 @@ _SLUGS: Final[Mapping[type[Exception], str]] = {
     errors.NotReady: "not-ready",
     errors.UnknownResource: "not-found",
     QuerySyntaxError: "syntax-error",
+    EngineLimitation: "engine-limitation",
     UpdateNotAllowed: "update-as-query",
     BindingError: "unbindable-value",
     UnsupportedFunction: "unsupported-function",

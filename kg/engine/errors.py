@@ -2,7 +2,9 @@
 
 EngineError
 ├── QueryError                  the question cannot be answered as it is asked
-│   ├── QuerySyntaxError        not legal SPARQL; carries line, column, excerpt and hint
+│   ├── ErrorInText             something is wrong at a place; carries line, column, excerpt and hint
+│   │   ├── QuerySyntaxError    not legal SPARQL
+│   │   └── EngineLimitation    legal, but the engine would answer it wrongly
 │   ├── UpdateNotAllowed        a SPARQL Update where a query is expected
 │   ├── BindingError            a value cannot be bound to its variable
 │   ├── UnsupportedFunction     an extension function that the engine does not have
@@ -38,8 +40,8 @@ class QueryError(EngineError):
     """The question cannot be answered as it is asked; asking again will not help."""
 
 
-class QuerySyntaxError(QueryError):
-    """The text is not legal SPARQL.
+class ErrorInText(QueryError):
+    """Something is wrong at a place of the text.
 
     Attributes:
         detail: what is wrong, one sentence.
@@ -57,6 +59,14 @@ class QuerySyntaxError(QueryError):
         self.column = column
         self.excerpt = excerpt
         self.hint = hint
+
+
+class QuerySyntaxError(ErrorInText):
+    """The text is not legal SPARQL."""
+
+
+class EngineLimitation(ErrorInText):
+    """The text is legal SPARQL, but the engine would answer it wrongly; the hint says how to ask instead."""
 
 
 class UpdateNotAllowed(QueryError):

@@ -14,18 +14,19 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
-from typing import IO, Final, TypeAlias, cast
+from typing import IO, Any, Final, TypeAlias, cast
 
 import pyoxigraph as ox
 from rdflib import XSD, Literal, URIRef
 
-from kg.engine import formats
+from kg.engine import formats, rewriting
 from kg.engine.bindings import bind
 from kg.engine.data import Contents, Data, DefaultGraph
 from kg.engine.diagnosis import at_offset, diagnose
 from kg.engine.errors import (
     BindingError,
     EngineError,
+    EngineLimitation,
     FederationRefused,
     FormatNotAvailable,
     QuerySyntaxError,
@@ -141,6 +142,7 @@ class InProcessEngine:
         failures: list[Exception] = []
         try:
             view = self._store.view(text, query, has_clauses=has_clauses)
+            text = self._rewritten(text, query, view)
             # What has no parenthesis calls nothing, and Oxigraph takes its time over each function.
             functions = self._callable(failures) if "(" in text else {}
             results = self._evaluate_bound(text, query, view, functions)
@@ -162,9 +164,41 @@ class InProcessEngine:
             format=chosen,
             content=content,
             version=self.version,
-            repeatable=is_repeatable(query.text),
+            repeatable=is_repeatable(query.text) and (text == query.text or is_repeatable(text)),
             seconds=time.perf_counter() - began,
         )
+
+    def _rewritten(self, text: str, query: Query, view: View) -> str:
+        """Write a text with its values bound so that Oxigraph answers it rightly."""
+        if not rewriting.concerns(text):
+            return text
+
+        def evaluated(part: str, store: ox.Store, dataset: Mapping[str, object]) -> Any:
+            return store.query(
+                without_hidden_service(part),
+                base_iri=query.base_iri,
+                custom_functions=self._callable([]),
+                **dataset,  # type: ignore[arg-type]
+            )
+
+        def holds(question: str) -> bool:
+            return bool(evaluated(question, view.store, view.arguments))
+
+        def columns(part: str) -> list[str]:
+            return [each.value for each in evaluated(part, ox.Store(), {}).variables]
+
+        try:
+            written = rewriting.rewritten(text, holds, columns)
+        except EngineLimitation:
+            # Places refer to the text that the caller wrote, and what is no SPARQL is told first.
+            self._parse_once(query.text, query.base_iri)
+            rewriting.rewritten(query.text, holds, columns)
+            raise
+        except SyntaxError:
+            return text  # which will be told of the text itself
+        if written != text:
+            self._parse_once(query.text, query.base_iri)
+        return written
 
     def _parse_once(self, text: str, base_iri: str | None) -> None:
         """Raise what is wrong with a text, unless it was found right before."""

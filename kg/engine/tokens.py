@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
-from typing import Final
+from itertools import pairwise
+from typing import Final, NamedTuple
 
 
 class TokenKind(Enum):
@@ -33,8 +33,7 @@ class TokenKind(Enum):
     INVALID = "invalid"
 
 
-@dataclass(frozen=True, slots=True)
-class Token:
+class Token(NamedTuple):
     """A piece of a query.
 
     Attributes:
@@ -96,6 +95,10 @@ _TERMINALS = re.compile(
 )
 
 
+_KINDS: Final = {kind.value: kind for kind in TokenKind}
+_SKIPPED: Final = (TokenKind.SPACE.value, TokenKind.COMMENT.value)
+
+
 def tokens(text: str) -> Iterator[Token]:
     """Split a query into tokens that together are exactly the text; never raises.
 
@@ -103,13 +106,16 @@ def tokens(text: str) -> Iterator[Token]:
     """
     for match in _TERMINALS.finditer(text):
         assert match.lastgroup is not None
-        yield Token(TokenKind(match.lastgroup), match.group(), match.start())
+        yield Token(_KINDS[match.lastgroup], match.group(), match.start())
 
 
 def significant(text: str) -> list[Token]:
     """Split a query into tokens, leaving out space and comments."""
-    skipped = (TokenKind.SPACE, TokenKind.COMMENT)
-    return [token for token in tokens(text) if token.kind not in skipped]
+    return [
+        Token(_KINDS[match.lastgroup or ""], match.group(), match.start())
+        for match in _TERMINALS.finditer(text)
+        if match.lastgroup not in _SKIPPED
+    ]
 
 
 _VOLATILE = ("NOW", "RAND", "UUID", "STRUUID", "BNODE")
@@ -147,9 +153,47 @@ def is_repeatable(text: str) -> bool:
     """Tell whether a query gives the same answer whenever it is asked of the same data.
 
     It does not when it calls a function whose value changes from call to call, asks a remote
-    endpoint, or constructs blank nodes, which are named anew each time.
+    endpoint, constructs blank nodes, which are named anew each time, or leaves the order of rows to
+    chance.
     """
-    return first_word(text, *_VOLATILE, "SERVICE") is None and not _constructs_blank_nodes(text)
+    return (
+        first_word(text, *_VOLATILE, "SERVICE") is None
+        and not _constructs_blank_nodes(text)
+        and (
+            first_word(text, "UNION") is None
+            or first_word(text.rpartition("}")[2], "ORDER") is not None
+            or not _order_varies(text)
+        )
+    )
+
+
+AGGREGATES: Final = ("COUNT", "SUM", "MIN", "MAX", "AVG", "SAMPLE", "GROUP_CONCAT")
+
+
+def _order_varies(text: str) -> bool:
+    """Tell whether Oxigraph may order the branches of a UNION anew each time.
+
+    It does so by names, some of which it makes up: of aggregates, of blank nodes in brackets, and
+    of what is between the steps of a path.
+    """
+    varies = in_branch = False
+    around: list[tuple[bool, bool]] = []
+    before = Token(TokenKind.SPACE, "", 0)
+    for token, following in pairwise([*significant(text), before]):
+        if token.text == "{":
+            around.append((varies, before.is_word("UNION")))
+            varies = False
+        elif token.text == "}" and around:
+            varied, is_branch = around.pop()
+            in_branch = in_branch or (varies and (is_branch or following.is_word("UNION")))
+            varies = varies or varied
+        elif token.text in _NAMED_AT_RANDOM or token.is_word(*AGGREGATES):
+            varies = True
+        before = token
+    return in_branch
+
+
+_NAMED_AT_RANDOM: Final = ("[", "/")
 
 
 _MAKING_NODES: Final = ("[", "(", "<<", "{|", "~")

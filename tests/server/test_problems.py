@@ -34,6 +34,11 @@ STATUSES = [
     (engine.BindingError("no"), 400, "unbindable-value"),
     (engine.QueryError("no"), 400, "query-refused"),
     (engine.EngineError("secret path"), 500, "engine-failure"),
+    (
+        engine.EngineLimitation("no", line=1, column=2, excerpt="x", hint="do"),
+        501,
+        "engine-limitation",
+    ),
     (engine.FormatNotAvailable(engine.ResultKind.BOOLEAN, ()), 406, "not-acceptable"),
     (ParameterError("x", "no", "do"), 400, "bad-parameter"),
     (UnknownQueryError("x", ["y"]), 404, "not-found"),

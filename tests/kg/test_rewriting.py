@@ -1,0 +1,442 @@
+"""Queries that Oxigraph would answer wrongly by itself are answered as SPARQL says, or refused."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from itertools import product
+from typing import Any
+
+import pytest
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from kg.engine import NTRIPLES, EngineLimitation, Query, QuerySyntaxError, ResultKind, formats
+from kg.engine.data import Data, DefaultGraph, Source
+from kg.engine.formats import DEFAULT_FORMATS
+from kg.engine.inprocess import InProcessEngine
+
+TRIG = b"""
+@prefix : <http://e/> .
+:a :p :m1, :m2 ; :q :m1 . :m1 :r :z . :z :only "x" . _:s :secret "y" .
+:g1 { :s1 :p :o1 ; :q 1 }
+:g2 { :s2 :p :o2 ; :q 2 . :s1 :p :o1 }
+"""
+
+
+def over(default_graph: DefaultGraph, trig: bytes = TRIG) -> InProcessEngine:
+    """Give an engine over a dataset."""
+    return InProcessEngine(Data((Source(trig, formats.TRIG),), default_graph))
+
+
+@pytest.fixture(scope="module")
+def engine() -> InProcessEngine:
+    """Give an engine over the union of the graphs."""
+    return over(DefaultGraph.UNION)
+
+
+@pytest.fixture(scope="module")
+def strict() -> InProcessEngine:
+    """Give an engine whose default graph has only what is in no graph."""
+    return over(DefaultGraph.STRICT)
+
+
+def asked(engine: InProcessEngine, text: str) -> Any:
+    """Give the rows of a query, sorted, without the namespace; or what ASK says."""
+    answer = engine.run(Query(f"PREFIX : <http://e/>\n{text}"))
+    document = json.loads(answer.body)
+    if "boolean" in document:
+        return document["boolean"]
+    names = document["head"]["vars"]
+    return sorted(
+        " ".join(
+            row[name]["value"].removeprefix("http://e/") if name in row else "-" for name in names
+        )
+        for row in document["results"]["bindings"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("?g ?n { GRAPH ?g { SELECT (COUNT(*) AS ?n) { ?s ?p ?o } } }", ["g1 2", "g2 3"]),
+        ("?g ?n { GRAPH ?g { SELECT (COUNT(*) AS ?n) { ?s :q 1 } } }", ["g1 1", "g2 0"]),
+        ("* { GRAPH ?g { SELECT (COUNT(*) AS ?n) { _:b :q 1 } } }", ["g1 1", "g2 0"]),
+        (
+            "?g ?n { GRAPH ?g { SELECT (COUNT(*) AS ?n) { ?s :q 1 } HAVING(COUNT(*) > 0) } }",
+            ["g1 1"],
+        ),
+        (
+            "?g ?s ?n { GRAPH ?g { SELECT ?s (COUNT(*) AS ?n) { ?s ?p ?o } GROUP BY ?s } }",
+            ["g1 s1 2", "g2 s1 1", "g2 s2 2"],
+        ),
+        (
+            "?g ?m { GRAPH ?g { SELECT (MAX(?n) AS ?m) {SELECT (COUNT(*) AS ?n) {?s ?p ?o} GROUP BY ?s}}}",
+            ["g1 2", "g2 2"],
+        ),
+        ("?g ?x { GRAPH ?g { SELECT DISTINCT ?x { ?x ?p ?o } } }", ["g1 s1", "g2 s1", "g2 s2"]),
+        ("* { GRAPH ?g { SELECT * { ?s :q ?o } } }", ["g1 1 s1", "g2 2 s2"]),
+        ("?g ?s { GRAPH ?g { SELECT ?g ?s { ?s :q ?o } } }", ["g1 s1", "g2 s2"]),
+        ("?g ?x { GRAPH ?g { VALUES ?x { 1 } } }", ["g1 1", "g2 1"]),
+        ("?g ?x { GRAPH ?g { BIND(1 AS ?x) } }", ["g1 1", "g2 1"]),
+        ("* { GRAPH ?g { } }", ["g1", "g2"]),
+        ("?g ?h { GRAPH ?g { GRAPH ?h { ?s :q 1 } } }", ["g1 g1", "g2 g1"]),
+        ("* { GRAPH ?g { GRAPH ?g { ?s :q 1 } } }", ["g1 s1"]),
+        ("?g { GRAPH ?g { GRAPH :g1 { ?s :q 1 } } }", ["g1", "g2"]),
+        ("* { GRAPH ?g { FILTER(BOUND(?g)) } }", []),
+        ("* { GRAPH ?g { ?s :q ?o FILTER(?g = :g1) } }", []),
+        ("* { GRAPH ?g { ?s :q ?o } FILTER(?g = :g1) }", ["g1 1 s1"]),
+        ("?g ?s { GRAPH ?g { OPTIONAL { ?s :q 1 } } }", ["g1 s1", "g2 -"]),
+        ("?g ?s { GRAPH ?g { ?s :q 1 MINUS { ?c :q 1 } } }", ["g1 s1"]),
+        ("?g ?s { GRAPH ?g { ?s :q ?o MINUS { ?s :q 1 } } }", ["g2 s2"]),
+        ("* { GRAPH ?g { :s1 :p* ?x } }", ["g1 o1", "g1 s1", "g2 o1", "g2 s1"]),
+        ("* { GRAPH ?g { :a :p* ?x } }", ["g1 a", "g2 a"]),
+        ("?x { :no :p* ?x }", ["no"]),
+        ("?x { ?x :p* :no }", ["no"]),
+        ("?x { :only :p? ?x }", ["only"]),
+        ('?x { "lit" :p? ?x }', ["lit"]),
+        ("?x { 1 :r* ?x }", ["1"]),
+        ("?x { -7 :r* ?x }", ["-7"]),
+        ("?x { :a :p* ?x }", ["a", "m1", "m2"]),
+        ("?x { :no :p*|:q* ?x }", ["no", "no"]),
+        ("?x { :no :p*/:q* ?x }", []),
+        ("(COUNT(*) AS ?n) { :no :p* _:b }", ["1"]),
+        ("(COUNT(*) AS ?n) { :no :p* [] . :a :q [] }", ["1"]),
+        ("(COUNT(*) AS ?n) { :a (:p|:q) ?x }", ["3"]),
+        ("(COUNT(*) AS ?n) { :a (:p|:q)/:r ?x }", ["2"]),
+        ("(COUNT(*) AS ?n) { ?x ^(:p|:q) :a }", ["3"]),
+        ("(COUNT(*) AS ?n) { :a (:p/:r)|(:q/:r) ?x }", ["2"]),
+        ("(COUNT(*) AS ?n) { ?x ^((:p|:q)/:r) :a }", ["2"]),
+        ("(COUNT(*) AS ?n) { :a (:p|:q)* ?x }", ["3"]),
+        ("(COUNT(*) AS ?n) { SELECT DISTINCT ?x { :a :p|:q ?x } }", ["2"]),
+        ("* { :a :p|:q [ :r ?x ] }", ["z", "z"]),
+        ("* { _:k :p|:q _:b FILTER(true) _:b :r ?x }", ["z", "z"]),
+        ("* { :a :p|:q ?x ; :q ?x }", ["m1", "m1"]),
+        ('* { BIND(BNODE("b0") AS ?x) ?x :secret ?n }', []),
+        ('(isBlank(BNODE("a b")) AS ?x) (isBlank(BNODE("")) AS ?y) {}', ["true true"]),
+        ('(sameTerm(BNODE("a"), BNODE("a")) AS ?x) {}', ["true"]),
+        ('(sameTerm(BNODE("a"), BNODE("b")) AS ?x) {}', ["false"]),
+        (
+            '(COUNT(DISTINCT ?b) AS ?n) { VALUES ?x { 1 2 3 } BIND(BNODE("k") AS ?b) }',
+            ["3"],
+        ),
+        ('* { VALUES ?x { 1 2 } BIND(BNODE("k") AS ?b) FILTER(!isBlank(?b)) }', []),
+    ],
+)
+def test_rows_are_those_of_sparql(engine: InProcessEngine, text: str, right: list[str]) -> None:
+    """Each of these has other rows in Oxigraph, or shows that what is near it stays right."""
+    assert asked(engine, f"SELECT {text}") == right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("{ GRAPH :absent { VALUES ?x { 1 } } }", False),
+        ("{ GRAPH :absent { } }", False),
+        ("{ GRAPH :absent { OPTIONAL { ?s ?p ?o } } }", False),
+        ("{ GRAPH :absent { SELECT (COUNT(*) AS ?n) { ?s ?p ?o } } }", False),
+        ("{ GRAPH :absent { :a :p* ?x } }", False),
+        ("{ GRAPH :g1 { VALUES ?x { 1 } } }", True),
+        ("{ GRAPH :g1 { :a :p* :a } }", True),
+        ("{ :no :p* :no }", True),
+        ("{ :no :p? <http://e/no> }", True),
+        ("{ :no :p* :other }", False),
+        ("{ :no :p+ :no }", False),
+        ("{ :no :p?/:q* :no }", True),
+        ("{ :a (:p|:q)/:r :z }", True),
+    ],
+)
+def test_what_ask_says_is_that_of_sparql(
+    engine: InProcessEngine, text: str, *, right: bool
+) -> None:
+    """A graph that is not there has no solutions, a path of no length always has one."""
+    assert asked(engine, f"ASK {text}") is right
+
+
+def test_a_term_of_named_graphs_only_has_a_path_to_itself(strict: InProcessEngine) -> None:
+    """What is in the graph is asked of the graph that the pattern sees."""
+    assert asked(strict, "SELECT * { :s1 :p* ?x }") == ["s1"]
+    assert asked(strict, "SELECT * FROM :g1 { :s1 :p* ?x }") == ["o1", "s1"]
+    assert asked(strict, "SELECT * FROM :g1 { :a :p* ?x }") == ["a"]
+
+
+def test_constructed_nodes_are_other_nodes_in_each_solution(engine: InProcessEngine) -> None:
+    """BNODE of a string gives one node within a solution only."""
+    in_triples = {**DEFAULT_FORMATS, ResultKind.GRAPH: NTRIPLES}
+    text = 'CONSTRUCT { ?b <x:of> ?x } { VALUES ?x { 1 2 3 } BIND(BNODE("k") AS ?b) }'
+
+    lines = engine.run(Query(text, formats=in_triples)).body.decode().splitlines()
+
+    assert len({line.split()[0] for line in lines}) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("SELECT * { GRAPH ?g { SELECT ?s { ?s ?p ?o } LIMIT 1 } }", 46),
+        ("SELECT * { GRAPH ?g { { SELECT ?s { ?s ?p ?o } ORDER BY ?s OFFSET 1 } } }", 60),
+        ("SELECT * { GRAPH ?g { ?s ?p ?x MINUS { OPTIONAL { ?s <x:q> 1 } } } }", 32),
+        ("SELECT * { ?s " + "/".join(["(<x:a>|<x:b>)"] * 7) + " ?o }", 15),
+    ],
+)
+def test_what_cannot_be_written_is_refused(engine: InProcessEngine, text: str, column: int) -> None:
+    """The refusal says where, and how to ask instead."""
+    with pytest.raises(EngineLimitation) as caught:
+        engine.run(Query(f"# A query.\n{text}"))
+
+    assert (caught.value.line, caught.value.column) == (2, column)
+    assert caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [
+        ("SELECT * { GRAPH ?g { VALUES ?x { 1 } } } ORDER", 48),
+        ("SELECT * { GRAPH ?g { SELECT ?s { ?s ?p ?o } LIMIT 1 } } GROUPED", 58),
+        ("SELECT (1 AS ?s) { ?s <x:a>|<x:b> ?o }", 39),
+    ],
+)
+def test_errors_tell_places_in_the_text_that_was_written(
+    engine: InProcessEngine, text: str, column: int
+) -> None:
+    """What is written anew is never what an error speaks of."""
+    with pytest.raises(QuerySyntaxError) as caught:
+        engine.run(Query(text))
+
+    assert (caught.value.line, caught.value.column) == (1, column)
+
+
+# --- A reference: the algebra of SPARQL 1.1, section 18, by the letter --------------------------
+
+Row = dict[str, str]
+Triple = tuple[str, str, str]
+Graphs = dict[str, frozenset[Triple]]
+Path = Any
+Element = tuple[Any, ...]
+
+VARIABLES = ("?a", "?b", "?g")
+NODES = (":x", ":y", ":g1", ":no")
+
+
+def ends(graph: frozenset[Triple], start: str, path: Path, end: str) -> list[tuple[str, str]]:
+    """Give the pairs that a path connects (18.4); a variable for an end stands for any term."""
+    operator, *parts = path
+    if operator == "=":
+        found = [(s, o) for s, p, o in graph if p == parts[0]]
+    elif operator == "^":
+        return [(s, o) for o, s in ends(graph, end, parts[0], start)]
+    elif operator == "|":
+        return [pair for each in parts for pair in ends(graph, start, each, end)]
+    elif operator == "/":
+        first, second = (ends(graph, start, parts[0], "?"), ends(graph, "?", parts[1], end))
+        found = [(s, o) for s, middle in first for other, o in second if middle == other]
+    else:
+        starts = [start] if is_term(start) else nodes(graph)
+        if not is_term(start) and is_term(end):
+            return [(s, o) for o, s in ends(graph, end, (operator, ("^", parts[0])), start)]
+        found = [(s, o) for s in starts for o in reached(graph, s, operator, parts[0])]
+    return [
+        (s, o) for s, o in found if start in (s, *VARIABLES, "?") and end in (o, *VARIABLES, "?")
+    ]
+
+
+def is_term(name: str) -> bool:
+    """Tell a term from a variable."""
+    return not name.startswith("?")
+
+
+def nodes(graph: frozenset[Triple]) -> list[str]:
+    """Give the subjects and objects of a graph."""
+    return sorted({s for s, _, _ in graph} | {o for _, _, o in graph})
+
+
+def reached(graph: frozenset[Triple], start: str, operator: str, path: Path) -> set[str]:
+    """Give what a repeated path leads to from a term."""
+    once = {o for _, o in ends(graph, start, path, "?")}
+    if operator == "?":
+        return once | {start}
+    every, new = set(), {start} if operator == "*" else once
+    while new:
+        every |= new
+        new = {o for each in new for _, o in ends(graph, each, path, "?")} - every
+    return every
+
+
+def compatible(left: Row, right: Row) -> bool:
+    """Tell whether two solutions agree."""
+    return all(right.get(name, value) == value for name, value in left.items())
+
+
+def join(left: list[Row], right: list[Row]) -> list[Row]:
+    """Join solutions."""
+    return [{**one, **two} for one, two in product(left, right) if compatible(one, two)]
+
+
+def evaluated(graphs: Graphs, active: str, elements: list[Element]) -> list[Row]:
+    """Give the solutions of a group (18.2.2.6, 18.6)."""
+    rows: list[Row] = [{}]
+    for kind, *parts in elements:
+        if kind == "filter":
+            continue
+        if kind == "optional":
+            right = evaluated(graphs, active, parts[0])
+            rows = [each for row in rows for each in join([row], right) or [row]]
+        elif kind == "minus":
+            right = evaluated(graphs, active, parts[0])
+            rows = [
+                row
+                for row in rows
+                if not any(row.keys() & each.keys() and compatible(row, each) for each in right)
+            ]
+        else:
+            rows = join(rows, list(solutions(graphs, active, kind, parts)))
+    bound = [name for kind, name in (each[:2] for each in elements) if kind == "filter"]
+    return [row for row in rows if all(name in row for name in bound)]
+
+
+def solutions(graphs: Graphs, active: str, kind: str, parts: list[Any]) -> Iterator[Row]:
+    """Give the solutions of what is joined to a group."""
+    match kind, parts:
+        case "triple", [start, path, end]:
+            for s, o in ends(graphs[active], start, path, end):
+                if start != end or s == o:
+                    yield {name: term for name, term in ((start, s), (end, o)) if not is_term(name)}
+        case "union", groups:
+            yield from (row for each in groups for row in evaluated(graphs, active, each))
+        case "values", [name, term]:
+            yield {name: term}
+        case "graph", [name, elements]:
+            for each in sorted(graphs.keys() - {""}):
+                if name in (each, *VARIABLES):
+                    named = {} if is_term(name) else {name: each}
+                    yield from join(evaluated(graphs, each, elements), [named])
+        case "project", [names, is_distinct, elements]:
+            rows = evaluated(graphs, active, elements)
+            picked = [{name: row[name] for name in names if name in row} for row in rows]
+            yield from unique(picked) if is_distinct else picked
+        case "count", ["", elements]:
+            yield {"?n": str(len(evaluated(graphs, active, elements)))}
+        case "count", [name, elements]:
+            keys = Counter(row.get(name) for row in evaluated(graphs, active, elements))
+            for key, number in keys.items():
+                yield {"?n": str(number), **({name: key} if key else {})}
+
+
+def unique(rows: list[Row]) -> list[Row]:
+    """Leave out repeated rows."""
+    return [dict(each) for each in {tuple(sorted(row.items())) for row in rows}]
+
+
+def written_path(path: Path) -> str:
+    """Write a path in SPARQL."""
+    operator, *parts = path
+    if operator == "=":
+        return str(parts[0])
+    if operator in "|/":
+        return f"({operator.join(map(written_path, parts))})"
+    inner = f"({written_path(parts[0])})"
+    return f"^{inner}" if operator == "^" else f"{inner}{operator}"
+
+
+def written(elements: list[Element]) -> str:
+    """Write a group in SPARQL."""
+    return "{ " + " ".join(map(written_element, elements)) + " }"
+
+
+def written_element(element: Element) -> str:
+    """Write an element of a group in SPARQL."""
+    kind, *parts = element
+    match kind:
+        case "triple":
+            return f"{parts[0]} {written_path(parts[1])} {parts[2]} ."
+        case "filter":
+            return f"FILTER(BOUND({parts[0]}))"
+        case "union":
+            return " UNION ".join(map(written, parts))
+        case "values":
+            return f"VALUES {parts[0]} {{ {parts[1]} }}"
+        case "graph":
+            return f"GRAPH {parts[0]} {written(parts[1])}"
+        case "project":
+            distinct = "DISTINCT " if parts[1] else ""
+            return f"{{ SELECT {distinct}{' '.join(parts[0])} {written(parts[2])} }}"
+        case "count":
+            by = f" GROUP BY {parts[0]}" if parts[0] else ""
+            return f"{{ SELECT {parts[0]} (COUNT(*) AS ?n) {written(parts[1])}{by} }}"
+    return f"{kind.upper()} {written(parts[0])}"
+
+
+names = st.sampled_from(VARIABLES)
+either = names | st.sampled_from(NODES)
+paths = st.recursive(
+    st.sampled_from([("=", ":p"), ("=", ":q")]),
+    lambda inner: (
+        st.tuples(st.sampled_from("*+?^"), inner) | st.tuples(st.sampled_from("|/"), inner, inner)
+    ),
+    max_leaves=3,
+)
+groups = st.recursive(
+    st.lists(
+        st.tuples(st.just("triple"), either, paths, either)
+        | st.tuples(st.just("values"), names, st.sampled_from(NODES))
+        | st.tuples(st.just("filter"), names),
+        max_size=2,
+    ),
+    lambda inner: st.lists(
+        st.tuples(st.just("triple"), either, paths, either)
+        | st.tuples(st.just("graph"), st.sampled_from(["?g", "?b", ":g1", ":g3"]), inner)
+        | st.tuples(st.just("union"), inner, inner)
+        | st.tuples(st.sampled_from(["optional", "minus"]), inner)
+        | st.tuples(
+            st.just("project"),
+            st.lists(names, min_size=1, max_size=2, unique=True),
+            st.booleans(),
+            inner,
+        )
+        | st.tuples(st.just("count"), st.sampled_from(["", "?a", "?g"]), inner)
+        | st.tuples(st.just("filter"), names),
+        min_size=1,
+        max_size=3,
+    ),
+    max_leaves=5,
+)
+triples = st.frozensets(
+    st.tuples(
+        st.sampled_from([":x", ":y", ":g1"]),
+        st.sampled_from([":p", ":q"]),
+        st.sampled_from([":x", ":y", ":g1"]),
+    ),
+    max_size=4,
+)
+
+
+@given(triples, triples.filter(bool), triples.filter(bool), groups)
+def test_rows_are_those_of_the_algebra(
+    plain: frozenset[Triple],
+    first: frozenset[Triple],
+    second: frozenset[Triple],
+    group: list[Element],
+) -> None:
+    """Whatever is nested in whatever, each solution comes as often as the specification says."""
+    graphs = {"": plain, ":g1": first, ":g2": second}
+    parts = ("\n".join(f"{' '.join(each)} ." for each in graph) for graph in graphs.values())
+    trig = "@prefix : <http://e/> . {} :g1 {{ {} }} :g2 {{ {} }}".format(*parts)
+    engine = over(DefaultGraph.STRICT, trig.encode())
+    text = f"PREFIX : <http://e/> SELECT * {written(group)}"
+    try:
+        answer = json.loads(engine.run(Query(text)).body)
+    except EngineLimitation:
+        event("refused")
+        return
+    rows = [
+        {f"?{name}": cell["value"].replace("http://e/", ":") for name, cell in row.items()}
+        for row in answer["results"]["bindings"]
+    ]
+    assert counted(rows) == counted(evaluated(graphs, "", group)), text
+    assert set(answer["head"]["vars"]) <= {"a", "b", "g", "n"}
+
+
+def counted(rows: list[Row]) -> Counter[tuple[tuple[str, str], ...]]:
+    """Count how often each solution comes."""
+    return Counter(tuple(sorted(row.items())) for row in rows)
