@@ -396,7 +396,11 @@ class _Rewriting:
     def query(self) -> str:
         """Write the whole query."""
         parser = self._parser
-        form = next(place for place in range(len(parser.found)) if parser.is_word(place, *_FORMS))
+        form = 0
+        while not parser.is_word(form, *_FORMS):
+            form += 1
+            if form == len(parser.found):
+                raise _Unfamiliar
         self._prologue = parser.raw(0, form)
         if parser.is_word(form, "SELECT"):
             select = parser.select(form)
