@@ -98,9 +98,8 @@ class Express:
         if choice.has_page:
             return None
         query_id = http.query_id(environ.get("HTTP_X_QUERY_ID", ""))
-        names = (query_id, environ[http.REQUEST_NAME])
         return _Plain(
-            answers.query_for(self._service, question, choice, names),
+            answers.query_for(self._service, question, choice, (query_id,)),
             choice,
             answers.etag_of(self._service.graph.version, question, choice),
             query_id,
@@ -121,5 +120,5 @@ class Express:
         headers.append(("X-Query-Id", plain.query_id))
         headers.append(("Server-Timing", http.server_timing(timings)))
         content = answer.content
-        body = [content] if isinstance(content, bytes) else content.pieces()
+        body = [content] if isinstance(content, bytes) else content
         return Said(OK, headers, body)

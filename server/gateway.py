@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kg.engine import Engine, EngineError, Overloaded
-from server.http import NOTES, REFUSAL, REQUEST_NAME, Notes
+from kg.engine.stopping import CancelToken
+from server.cache.entries import LONG_TO_COMPRESS
+from server.http import NOTES, REFUSAL, Notes
 from server.operating import Operating
 from server.problems import last_resort
 from server.wsgi import LARGE, Said, close, length_of, whole
@@ -34,9 +36,6 @@ _FINISHING_SECONDS: Final = 0.02
 _LONG: Final = 20_000
 """Bytes of a request from which reading it takes so long that others should not wait for it."""
 
-_LARGE_TO_COMPRESS: Final = 256 << 10
-"""Bytes of an answer from which compressing it takes so long."""
-
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,8 +44,8 @@ class Gateway:
     """Hands the requests of connections to a WSGI application, a cache before another.
 
     Args:
-        cache: the application, a cache before another, which gets a name for each request.
-        engine: is told to stop the query of a request whose client has gone.
+        cache: the application, a cache before another.
+        engine: what the application asks.
         express: answers what needs neither the application nor a thread; None: all does.
         observer: takes note of what is answered.
         threads: how many requests are answered in threads at a time; more are refused.
@@ -72,7 +71,6 @@ class Gateway:
         self.body_seconds = body_seconds
         self.connections: set[Connection] = set()
         self._cache = cache
-        self._engine = engine
         self._observer = observer
         self._operating = Operating(
             engine,
@@ -83,8 +81,8 @@ class Gateway:
         self._threads = threads
         self._busy = 0
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
-        self._numbers = itertools.count()
-        self._running: dict[Connection, str] = {}
+        self._pool.submit(int)  # so that there is one thread, whatever is allowed later
+        self._running: dict[Connection, CancelToken] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def answer(self, environ: WSGIEnvironment, connection: Connection) -> None:
@@ -97,17 +95,15 @@ class Gateway:
             self._observer.recalled(environ, recalled, time.perf_counter() - began)
             return
         environ[NOTES] = Notes(began)
-        # No client can send this as an id, see server.http.query_id.
-        name = environ[REQUEST_NAME] = f"request {next(self._numbers)}"
-        task = asyncio.get_running_loop().create_task(self._answer(environ, connection))
-        self._running[connection] = name
+        token = self._running[connection] = CancelToken()
+        task = asyncio.get_running_loop().create_task(self._answer(environ, connection, token))
         self._tasks.add(task)  # the event loop holds it no longer than it has to do with it
         task.add_done_callback(self._tasks.discard)
 
     def gone(self, connection: Connection) -> None:
         """Stop the query of a request whose client has gone; see ``connection.Handler``."""
-        name = self._running.get(connection)
-        if name is not None and self._engine.stop(name):
+        token = self._running.get(connection)
+        if token is not None and token.set():
             self._observer.abandoned()
 
     async def sweep(self) -> None:
@@ -129,9 +125,11 @@ class Gateway:
         while any(connection.is_sending for connection in self.connections):  # noqa: ASYNC110
             await asyncio.sleep(_FINISHING_SECONDS)  # nothing tells when a buffer is empty
 
-    async def _answer(self, environ: WSGIEnvironment, connection: Connection) -> None:
+    async def _answer(
+        self, environ: WSGIEnvironment, connection: Connection, token: CancelToken
+    ) -> None:
         try:
-            said = await self._said(environ)
+            said = await self._said(environ, token)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
             _LOG.exception("A request could not be answered.")
             said = last_resort(environ)
@@ -151,10 +149,13 @@ class Gateway:
             _LOG.exception("A response could not be sent.")
             connection.abort()  # or what was sent of it might be taken for the whole
 
-    async def _said(self, environ: WSGIEnvironment) -> Said:
+    async def _said(self, environ: WSGIEnvironment, token: CancelToken) -> Said:
         asked_by_operator = None if REFUSAL in environ else await self._operating.said(environ)
         if asked_by_operator is not None:
             return asked_by_operator
+        # In this task and the threads that work for it, but not in what an operator asks, as that
+        # is for all who ask it.
+        token.make_current()
         if REFUSAL in environ or _is_long(environ):
             return await self._in_thread(environ, partial(self._cache.asked, environ))
         notes: Notes = environ[NOTES]
@@ -164,14 +165,13 @@ class Gateway:
         if isinstance(begun, Said):
             notes.cache = "hit"
             return begun
-        notes.cache = "miss" if begun.leads else "shared"
+        notes.cache = begun.kind
         said = await self._spared(begun) if begun.leads else None
         if said is None:
             return await self._in_thread(environ, partial(self._cache.ended, begun), begun)
-        if length_of(said.headers) < _LARGE_TO_COMPRESS:
+        if length_of(said.headers) < LONG_TO_COMPRESS:
             return self._cache.landed(begun, said)
-        landing = partial(self._cache.landed, begun, said)
-        return await asyncio.get_running_loop().run_in_executor(self._pool, landing)
+        return await self._in_thread(environ, partial(self._cache.landed, begun, said), begun)
 
     async def _spared(self, begun: Begun) -> Said | None:
         """Answer a request without the app; None: the app has to."""
@@ -196,7 +196,8 @@ class Gateway:
             answer: answers it.
             begun: what was begun for it and ``answer`` ends.
         """
-        if self._busy >= self._threads:
+        outcome: Future[Said] = Future()
+        if not self._taken_up(outcome, answer):
             if begun is not None:
                 self._cache.given_up(begun)
             environ[REFUSAL] = Overloaded(
@@ -205,10 +206,21 @@ class Gateway:
             return _whole_if_small(partial(self._cache.passed_on, environ))
         self._busy += 1
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._pool, _whole_if_small, answer)
+            return await asyncio.wrap_future(outcome)
         finally:
             self._busy -= 1
+
+    def _taken_up(self, outcome: Future[Said], answer: Callable[[], Said]) -> bool:
+        """Have a thread find out what the outcome is, and tell whether one will."""
+        if self._busy >= self._threads:
+            return False
+        try:
+            self._pool.submit(copy_context().run, _find_out, outcome, answer)
+        except RuntimeError:
+            # The pool needs another thread, which is not allowed; what it was to do is in its queue
+            # nevertheless. If a thread has begun with it meanwhile, so much the better.
+            return not outcome.cancel()
+        return True
 
     async def _stream(self, said: Said, connection: Connection) -> int:
         try:
@@ -220,6 +232,16 @@ class Gateway:
 def _is_long(environ: WSGIEnvironment) -> bool:
     in_body: int = environ["wsgi.input"].getbuffer().nbytes
     return len(environ["QUERY_STRING"]) + in_body >= _LONG
+
+
+def _find_out(outcome: Future[Said], answer: Callable[[], Said]) -> None:
+    """Answer a request in a thread, unless nobody waits for that any more."""
+    if not outcome.set_running_or_notify_cancel():
+        return
+    try:
+        outcome.set_result(_whole_if_small(answer))
+    except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+        outcome.set_exception(error)
 
 
 def _whole_if_small(answer: Callable[[], Said]) -> Said:

@@ -36,8 +36,8 @@ UNCACHEABLE: Final = "no-store"
 PERSONAL: Final = "private, no-store"
 """Cache-Control of what concerns one request only, even among requests that ask the same."""
 
-REQUEST_NAME: Final = "dermograph.request"
-"""Key in the WSGI environment: what the server calls a request, to stop its query by."""
+CONTENT: Final = "dermograph.content"
+"""Key in the WSGI environment: the file that the body of the response lies in, if it does."""
 
 REFUSAL: Final = "dermograph.refusal"
 """Key in the WSGI environment: an error that the server found, for the app to tell."""
@@ -161,6 +161,7 @@ def _check_condition(response: Response) -> None:
 def _response(body: Content | str, content_type: str) -> Response:
     if not isinstance(body, SpooledFile):
         return Response(body, content_type=content_type)
+    request.environ[CONTENT] = body
     response = Response(body.pieces(), content_type=content_type)
     response.content_length = len(body)
     return response
@@ -228,8 +229,7 @@ def _refuse() -> None:
 
 def query_names() -> tuple[str, ...]:
     """Give the names by which the query of this request can be stopped."""
-    name = request.environ.get(REQUEST_NAME)
-    return (g.query_id, name) if name else (g.query_id,)
+    return (g.query_id,)
 
 
 def _check_host() -> None:

@@ -41,6 +41,10 @@ class SpooledFile:
         """Give the number of bytes."""
         return os.fstat(self.descriptor).st_size
 
+    def __iter__(self) -> Iterator[bytes]:
+        """Give the content piece by piece, as the body of a response is taken."""
+        return self.pieces()
+
     def pieces(self) -> Iterator[bytes]:
         """Give the content piece by piece."""
         offset = 0

@@ -1,11 +1,12 @@
-"""Stopping what is being asked, by name and from another thread."""
+"""Stopping what is being asked, from another thread: by name, or all that is asked for somebody."""
 
 from __future__ import annotations
 
 import socket
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
+from contextvars import ContextVar
 
 from kg.engine.errors import QueryStopped
 
@@ -61,6 +62,48 @@ class Ask:
             raise stopped()
 
 
+class CancelToken:
+    """Tells all that is asked for somebody, now and from now on, that nobody waits for it any more.
+
+    A name finds only what is being asked at that moment; this also stops what is asked later.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._asks: set[Ask] = set()
+        self._is_set = False
+
+    def make_current(self) -> None:
+        """Have this stop all that is asked from now on in this context; see ``contextvars``."""
+        _CURRENT.set(self)
+
+    def set(self) -> bool:
+        """Stop what is being asked and refuse what is asked later; tell whether there was any."""
+        with self._lock:
+            self._is_set = True
+            asks = list(self._asks)
+        for ask in asks:
+            ask.stop()
+        return bool(asks)
+
+    @contextmanager
+    def over(self, ask: Ask) -> Iterator[None]:
+        """Stop a question too, as long as the context lasts."""
+        with self._lock:
+            self._asks.add(ask)
+            is_set = self._is_set
+        if is_set:
+            ask.stop()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._asks.discard(ask)
+
+
+_CURRENT: ContextVar[CancelToken | None] = ContextVar("cancel_token", default=None)
+
+
 class Asks:
     """The questions of one process that are on their way, by the names of their queries."""
 
@@ -70,14 +113,20 @@ class Asks:
 
     @contextmanager
     def known_as(self, names: Iterable[str]) -> Iterator[Ask]:
-        """Give a question that can be stopped by any of its names as long as the context lasts."""
+        """Give a question that can be stopped as long as the context lasts.
+
+        Args:
+            names: by any of which it can be; and by the token that is current.
+        """
         ask = Ask()
+        token = _CURRENT.get()
         different = frozenset(names)
         with self._lock:
             for name in different:
                 self._by_name.setdefault(name, set()).add(ask)
         try:
-            yield ask
+            with token.over(ask) if token else nullcontext():
+                yield ask
         finally:
             with self._lock:
                 for name in different:

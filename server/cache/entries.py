@@ -35,6 +35,9 @@ _AS_WRITTEN: Final = ("QUERY_STRING", "REQUEST_METHOD")
 # keep it for the time that Cache-Control grants.
 _AGE: Final = ("Age", "0")
 
+LONG_TO_COMPRESS: Final = 256 << 10
+"""Bytes of a body from which compressing it takes so long that an event loop should not do it."""
+
 _HEADER_BYTES: Final = 160
 _ENTRY_BYTES: Final = 1500
 _TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
@@ -90,6 +93,11 @@ class Entry:
             _AS_WRITTEN if content_type.startswith("text/html") else ()
         )
         self.cost = _ENTRY_BYTES + _HEADER_BYTES * len(self._headers) + len(body)
+
+    def takes_long(self, preference: Preference) -> bool:
+        """Tell whether the answer has to be compressed first for a client, and is large."""
+        is_small = len(self._body) < LONG_TO_COMPRESS
+        return not (is_small or preference in self._replies) and self._codable
 
     def reply(self, preference: Preference) -> Reply:
         """Give the answer in the coding that a client prefers, where that is worthwhile."""

@@ -6,8 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from kg.engine.spool import SpooledFile
 from server.cache.codings import Preference, preferred
 from server.cache.entries import (
     OF_ONE_REQUEST,
@@ -26,8 +28,8 @@ from server.cache.entries import (
 )
 from server.cache.questions import READS, Question, Reader
 from server.cache.store import Store, line_of
-from server.http import REFUSAL, query_id
-from server.wsgi import LARGE, OK, Headers, Said, length_of, lines_of, run, whole
+from server.http import CONTENT, REFUSAL, query_id
+from server.wsgi import LARGE, OK, Headers, Said, close, length_of, lines_of, run, whole
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -102,6 +104,10 @@ class _Response:
         An error ends the wait of them all, so that a query that is too hard is run once for
         everyone who sent it at that time. The app marks as private what concerns one of them.
         """
+        if self.entry is not None:
+            return True
+        if isinstance(self.body, SpooledFile):
+            return is_public(self.status, self.fields)
         concluded = self.code >= _FIRST_ERROR or self.code == _NOT_MODIFIED
         return concluded and "private" not in directives_of(self.fields)
 
@@ -115,12 +121,14 @@ class _Flight:
         generation: of the answers that are kept, when it began.
         landed: is set when the app has answered or failed.
         response: what everyone may have of it, if anything.
+        is_personal: whether the app answered what nobody else may have, as it would do for others.
     """
 
     environ: WSGIEnvironment
     generation: int
     landed: threading.Event = field(default_factory=threading.Event)
     response: _Response | None = None
+    is_personal: bool = False
 
     def response_to(self, environ: WSGIEnvironment) -> _Response | None:
         """Give the response, if there is one and it is right for another request."""
@@ -133,20 +141,25 @@ class _Flight:
 
 
 class Begun(NamedTuple):
-    """A request whose answer is being found out.
+    """A request whose answer is being found out, or has still to be compressed.
 
     Attributes:
         request: the request.
-        flight: what finds it out.
+        found: what finds it out; or the answer, which is large.
     """
 
     request: _Request
-    flight: _Flight
+    found: _Flight | Entry
 
     @property
     def leads(self) -> bool:
         """Whether it is for this request that it is being found out, and not for another."""
-        return self.flight.environ is self.request.environ
+        return isinstance(self.found, _Flight) and self.found.environ is self.request.environ
+
+    @property
+    def kind(self) -> str:
+        """What the cache had for it: "hit", "miss", or "shared", the answer to another request."""
+        return "hit" if isinstance(self.found, Entry) else "miss" if self.leads else "shared"
 
     @property
     def environ(self) -> WSGIEnvironment:
@@ -272,8 +285,8 @@ class Cache:
             return None
         request = _request(environ, question, began)
         found = self._entry_or_flight(request)
-        if isinstance(found, Entry):
-            return self._of_entry(found, request, _of_hit(request.environ, request.began))
+        if isinstance(found, Entry) and not found.takes_long(request.preference):
+            return self._of_hit(found, request)
         return Begun(request, found)
 
     def recalled(self, environ: WSGIEnvironment) -> Said | None:
@@ -291,10 +304,10 @@ class Cache:
             bodiless=environ["REQUEST_METHOD"] == "HEAD",
         )
 
-    def _awaited(self, begun: Begun) -> _Response | None:
+    def _awaited(self, flight: _Flight, request: _Request) -> _Response | None:
         """Wait for the response to another request; None if it is not right for this one."""
-        begun.flight.landed.wait()
-        response = begun.flight.response_to(begun.request.environ)
+        flight.landed.wait()
+        response = flight.response_to(request.environ)
         with self._lock:
             self.waiting -= 1
             self.shared += response is not None
@@ -302,7 +315,12 @@ class Cache:
 
     def _entry_or_flight(self, request: _Request) -> Entry | _Flight:
         """Give the entry, or the flight to wait for, or a new flight for this request to lead."""
+        entry = self._store.find(request.question, request.environ)
+        if entry is not None:
+            return entry
         key = request.flight_key
+        if not self._reader.is_repeatable(request.question):
+            return _Flight(request.environ, self._generation)  # for this request alone
         # In one step, as a flight has its entry kept before it ends.
         with self._lock:
             entry = self._store.find(request.question, request.environ)
@@ -314,37 +332,46 @@ class Cache:
 
     def ended(self, begun: Begun) -> Said:
         """Answer what was begun: have the app asked, or wait until it has been."""
-        request, flight = begun
-        if begun.leads:
-            return self._land(begun, lambda: self._ask(request, flight.generation))
-        response = self._awaited(begun)
-        if response is None:
-            return self._own(self._ask(request, self._generation), request)
-        return self._shared(response, request)
+        request, found = begun
+        while isinstance(found, _Flight):
+            if found.environ is request.environ:
+                return self._land(request, found, partial(self._ask, request, found.generation))
+            response = self._awaited(found, request)
+            if response is not None:
+                return self._shared(response, request)
+            if found.is_personal:
+                return self._own(self._ask(request, self._generation), request)
+            # Who led has gone, or failed alone. One of those who waited leads now.
+            found = self._entry_or_flight(request)
+        return self._of_hit(found, request)
 
     def landed(self, begun: Begun, said: Said) -> Said:
         """Answer what was begun, and leads, with what the app would say."""
-        return self._land(begun, lambda: self._kept(begun.request, said, begun.flight.generation))
+        request, flight = begun
+        assert isinstance(flight, _Flight), "it leads"
+        return self._land(request, flight, lambda: self._kept(request, said, flight.generation))
 
     def given_up(self, begun: Begun) -> None:
-        """Leave what was begun; those who wait for it find it out themselves."""
+        """Leave what was begun; one of those who wait for it finds it out instead."""
+        if not isinstance(begun.found, _Flight):
+            return
         if begun.leads:
-            self._end(begun)
+            self._end(begun.request, begun.found)
             return
         with self._lock:
             self.waiting -= 1
 
-    def _land(self, begun: Begun, answer: Callable[[], _Response]) -> Said:
+    def _land(self, request: _Request, flight: _Flight, answer: Callable[[], _Response]) -> Said:
         try:
             response = answer()
-            if response.entry is not None or response.may_be_shared:
-                begun.flight.response = response
+            if response.may_be_shared:
+                flight.response = response
+            flight.is_personal = response.code < _FIRST_ERROR
         finally:
-            self._end(begun)
-        return self._own(response, begun.request)
+            self._end(request, flight)
+        return self._own(response, request)
 
-    def _end(self, begun: Begun) -> None:
-        request, flight = begun
+    def _end(self, request: _Request, flight: _Flight) -> None:
         with self._lock:
             if self._flights.get(request.flight_key) is flight:
                 del self._flights[request.flight_key]
@@ -353,7 +380,12 @@ class Cache:
     def _ask(self, request: _Request, generation: int) -> _Response:
         with self._lock:
             self.misses += 1
-        return self._kept(request, run(self._app, request.environ), generation)
+        said = run(self._app, request.environ)
+        content = request.environ.get(CONTENT)
+        if content is not None and said.status == OK:
+            close(said.body)
+            said = said._replace(body=content)
+        return self._kept(request, said, generation)
 
     def _kept(self, request: _Request, said: Said, generation: int) -> _Response:
         """Keep what the app said, if everyone who asks gets the same."""
@@ -364,6 +396,8 @@ class Cache:
             with self._lock:
                 if generation == self._generation:
                     self._store.put(request.question, request.environ, response.entry)
+        elif isinstance(response.body, SpooledFile):
+            pass  # which may be read by many, each at its own speed
         elif response.may_be_shared or request.bodiless:
             response.body = [whole(response.body)]
         return response
@@ -384,6 +418,9 @@ class Cache:
         if response.entry is not None:
             return self._of_entry(response.entry, request, own)
         return _rest(response, request, own)
+
+    def _of_hit(self, entry: Entry, request: _Request) -> Said:
+        return self._of_entry(entry, request, _of_hit(request.environ, request.began))
 
     def _of_entry(self, entry: Entry, request: _Request, own: Headers) -> Said:
         reply = entry.reply(request.preference)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from werkzeug.http import parse_options_header
 
+from kg.engine.tokens import is_repeatable
 from server.errors import MalformedRequest
 from server.parameters import Parameters, of_form
 from server.service import is_host
@@ -67,6 +68,12 @@ class Reader:
             return None
         pairs = tuple(sorted(parameters, key=lambda pair: pair[0]))
         return Question(self._service(environ), environ.get("PATH_INFO", ""), pairs)
+
+    def is_repeatable(self, question: Question) -> bool:
+        """Tell whether a question may have the same answer for all who ask it at the same time."""
+        if question.path not in self.query_paths:
+            return True
+        return all(is_repeatable(text) for name, text in question.parameters if name == "query")
 
     def _service(self, environ: WSGIEnvironment) -> tuple[str | None, ...]:
         prefix = environ.get("SCRIPT_NAME", "")

@@ -902,6 +902,59 @@ def test_what_is_not_for_everyone_is_asked_by_each(status: str, control: str) ->
     assert (service.app.calls, service.cache.shared, service.cache.waiting) == (4, 0, 0)
 
 
+@pytest.mark.parametrize("ways_out", [["503 Unavailable"], ["503 Unavailable"] * 3])
+def test_when_who_was_asked_for_has_gone_one_of_the_others_is_asked_for(
+    ways_out: list[str],
+) -> None:
+    """A query is stopped when its client hangs up; those who wait do not all run it instead."""
+    statuses = iter([*ways_out, "200 OK"])
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        status = next(statuses)
+        control = "public" if status == "200 OK" else "private, no-store"
+        return _app({"Cache-Control": control}, status=status)(environ, start_response)
+
+    service = Service(app)
+
+    responses = _together(service, [lambda: ask(service.client, None, "/")] * 8, waiting=7)
+
+    assert service.app.calls == len(ways_out) + 1
+    assert sorted(response.status for response in responses) == (
+        ["200 OK"] * (8 - len(ways_out)) + ways_out
+    )
+    assert service.cache.waiting == 0
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_what_differs_from_time_to_time_is_not_waited_for(
+    service: Service, way: tuple[str, str]
+) -> None:
+    """Nobody waits for an answer that is not theirs."""
+    query = "SELECT (NOW() AS ?now) {}"
+    service.app.gate.clear()
+    with ThreadPoolExecutor(3) as pool:
+        sent = [pool.submit(_send, service.client, query, *way) for _ in range(3)]
+        deadline = time.monotonic() + 20
+        while service.app.calls < len(sent):
+            assert time.monotonic() < deadline
+            time.sleep(0.001)
+        service.app.gate.set()
+
+        assert [each.result(20).status_code for each in sent] == [200] * 3
+
+
+def test_an_answer_that_is_too_large_to_keep_is_shared_all_the_same(service: Service) -> None:
+    """It lies in a file, which all who asked meanwhile are sent."""
+    query = "SELECT * { ?s ?p ?o . ?s ?q ?v } LIMIT 25000"
+
+    responses = _together(service, [lambda: ask(service.client, query)] * 4, waiting=3)
+
+    assert service.app.calls == 1
+    assert len({response.data for response in responses}) == 1
+    assert len(responses[0].data) > 4 << 20
+    assert service.cache.entries == 0
+
+
 def test_a_header_that_has_a_say_is_respected_among_those_who_wait() -> None:
     """Who turns out to have asked for something else gets it."""
     service = Service(_app({"Vary": "X-Anything"}, "X-Anything"))
