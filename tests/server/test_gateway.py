@@ -23,15 +23,17 @@ import pytest
 import kg
 from kg.edition import Edition
 from kg.engine import Answer, Engine, Query, QueryStopped, kernel
+from kg.engine.data import Data
 from kg.engine.isolated import IsolatedEngine, Limits
 from kg.shipped import edition
-from server import create_app
+from server import config, create_app
 from server.app import prepare
 from server.cache import Cache
 from server.cache.codings import CODINGS
 from server.connection import Connection
 from server.express import Express
 from server.gateway import Gateway
+from server.observer import Observer
 from server.service import service_of
 
 if TYPE_CHECKING:
@@ -69,7 +71,12 @@ class Served:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(lambda _, context: self.faults.append(context))
         self._ending = asyncio.Event()
-        self._gateway = Gateway(self._cache, self._express, threads=8, max_body_bytes=1000)
+        nothing = Edition(Data()).load()
+        observer = Observer(nothing, config.read({}, {}))
+        observer.begin(0)
+        self._gateway = Gateway(
+            *(self._cache, nothing.engine, self._express, observer), threads=8, max_body_bytes=1000
+        )
         make = functools.partial(Connection, self._gateway)
         server = await self._loop.create_server(make, "127.0.0.1", 0)
         self._ready.set_result(server.sockets[0].getsockname()[1])
