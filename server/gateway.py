@@ -91,8 +91,9 @@ class Gateway:
         self._cache.mount(environ)
         recalled = None if REFUSAL in environ else self._cache.recalled(environ)
         if recalled is not None:
-            connection.send(recalled)
+            # Before it is sent: whoever has it and asks another process finds it counted.
             self._observer.recalled(environ, recalled, time.perf_counter() - began)
+            connection.send(recalled)
             return
         environ[NOTES] = Notes(began)
         token = self._running[connection] = CancelToken()
@@ -137,14 +138,13 @@ class Gateway:
             # From here on there is no query to stop, and with the response the next may begin.
             del self._running[connection]
         try:
-            gone = connection.is_gone
             if isinstance(said.body, list):
-                connection.send(said)
                 sent = sum(map(len, said.body))
+                self._observer.answered(environ, said, sent, gone=connection.is_gone)
+                connection.send(said)
             else:
                 sent = await self._stream(said, connection)
-                gone = connection.is_gone
-            self._observer.answered(environ, said, sent, gone=gone)
+                self._observer.answered(environ, said, sent, gone=connection.is_gone)
         except Exception:  # noqa: BLE001 - there is nobody else to tell
             _LOG.exception("A response could not be sent.")
             connection.abort()  # or what was sent of it might be taken for the whole

@@ -417,3 +417,15 @@ def test_a_log_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
         until(lambda: log.exists() and '"late"' in log.read_text())
 
     assert '"late"' not in moved.read_text()
+
+
+def test_every_metric_is_documented() -> None:
+    """The page for operators lists each with its kind, its labels and what it is."""
+    root = Path(__file__).resolve().parents[2]
+    page = (root / "docs" / "deploying.md").read_text(encoding="utf-8")
+    table = (root / "server" / "metrics.tsv").read_text(encoding="utf-8").splitlines()[1:]
+
+    assert len(table) > 20
+    for name, kind, labels, told in (line.split("\t") for line in table):
+        shown = name + ("_total" if kind == "counter" else "")
+        assert f"| `{shown}` | {kind} | {labels.replace(',', ', ')} | {told} |" in page
