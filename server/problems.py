@@ -7,11 +7,14 @@ an address of this service, `/problems/SLUG`, where the problem is explained.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flask import Blueprint, Flask, Response, render_template, request
@@ -74,221 +77,16 @@ class ProblemType(NamedTuple):
     explanation: str
 
 
-PROBLEM_TYPES: Final = {
-    row.slug: row
-    for row in (
-        ProblemType(
-            "syntax-error",
-            400,
-            "The query is not legal SPARQL",
-            "The query does not follow the grammar of SPARQL 1.1. The members line, column and "
-            "excerpt say where it stops making sense, hint what is most likely meant.",
-        ),
-        ProblemType(
-            "engine-limitation",
-            501,
-            "The query is legal SPARQL that the engine cannot answer rightly",
-            "Rather than answer wrongly, the service refuses it. The members line, column and "
-            "excerpt say what is meant, hint how to ask instead.",
-        ),
-        ProblemType(
-            "update-as-query",
-            400,
-            "An update was sent as a query",
-            "The text is a SPARQL Update. This endpoint answers SELECT, ASK, CONSTRUCT and "
-            "DESCRIBE.",
-        ),
-        ProblemType(
-            "unbindable-value",
-            400,
-            "A value cannot be used in the query",
-            "A value that was given beside the query is not a legal RDF term, or the query has no "
-            "place for it.",
-        ),
-        ProblemType(
-            "unsupported-function",
-            400,
-            "The query calls a function that is not available",
-            "The functions of SPARQL 1.1 are available, and the extension functions that the "
-            "service description lists.",
-        ),
-        ProblemType(
-            "misused-function",
-            400,
-            "A function is called with what it cannot take",
-            "An extension function is called with too many or too few arguments, or with a unit "
-            "that is unknown or measures something else. A wrong unit never gives a number.",
-        ),
-        ProblemType(
-            "query-refused",
-            400,
-            "The query cannot be answered",
-            "The query is legal SPARQL, but not answerable here for the reason given.",
-        ),
-        ProblemType(
-            "bad-parameter",
-            400,
-            "A parameter is missing, repeated, unknown or has an illegal value",
-            "The member parameter names it, detail says what is wrong with it.",
-        ),
-        ProblemType(
-            "malformed-header",
-            400,
-            "A request header is malformed",
-            "The member header names the header that does not follow its grammar.",
-        ),
-        ProblemType(
-            "malformed-request",
-            400,
-            "The request is malformed",
-            "The URL or the body is not UTF-8, or not what its media type says.",
-        ),
-        ProblemType(
-            "read-only",
-            403,
-            "The service is read-only",
-            "This service answers queries. Nothing can be changed through it.",
-        ),
-        ProblemType(
-            "federation-refused",
-            403,
-            "The query may not ask this with SERVICE",
-            "A query may ask only the endpoints that the description of this service names, if it "
-            "names any: by their exact IRIs, not by variables, and not within another SERVICE. "
-            "SILENT does not change that. Ask other endpoints yourself and join the answers, or run "
-            "the query in a client that federates.",
-        ),
-        ProblemType(
-            "result-too-large",
-            403,
-            "The answer exceeds the size limit",
-            "An answer is given whole or not at all. The member limit says how many bytes are "
-            "given at most. Get a large answer in parts, with ORDER BY, LIMIT and OFFSET.",
-        ),
-        ProblemType(
-            "not-found",
-            404,
-            "There is nothing at this address",
-            "No page, resource or query of this service has this address.",
-        ),
-        ProblemType(
-            "method-not-allowed",
-            405,
-            "The method is not possible here",
-            "The response header Allow says which methods are.",
-        ),
-        ProblemType(
-            "not-acceptable",
-            406,
-            "No accepted representation is available",
-            "The Accept header of the request admits none of the representations that there are. "
-            "The member available lists their media types.",
-        ),
-        ProblemType(
-            "unknown-method",
-            501,
-            "The method is not known",
-            "The request has a method that no part of this service has a meaning for.",
-        ),
-        ProblemType(
-            "request-timeout",
-            408,
-            "The request took too long to arrive",
-            "Head or body of the request was not complete in time. Send it without pauses.",
-        ),
-        ProblemType(
-            "head-too-large",
-            431,
-            "The headers are too long",
-            "Target and headers of the request together are longer than this service accepts, or "
-            "there are too many headers.",
-        ),
-        ProblemType(
-            "body-too-large",
-            413,
-            "The body exceeds the size limit",
-            "The member limit says how many bytes are accepted at most.",
-        ),
-        ProblemType(
-            "query-too-long",
-            413,
-            "The query exceeds the size limit",
-            "The member limit says how many bytes are accepted at most.",
-        ),
-        ProblemType(
-            "url-too-long",
-            414,
-            "The URL exceeds the size limit",
-            "The member limit says how many bytes are accepted at most. A long query goes into "
-            "the body of a POST.",
-        ),
-        ProblemType(
-            "unsupported-media-type",
-            415,
-            "The media type of the body is not read here",
-            "The response header Accept-Post and the member supported list those that are.",
-        ),
-        ProblemType(
-            "engine-failure",
-            500,
-            "The query could not be carried out",
-            "The query engine failed. The fault is with the service, not with the query.",
-        ),
-        ProblemType(
-            "internal-error",
-            500,
-            "The service failed",
-            "The fault is with the service, not with the request.",
-        ),
-        ProblemType(
-            "service-failed",
-            502,
-            "An endpoint asked with SERVICE failed",
-            "The member endpoint names an endpoint that could not be reached, did not answer with "
-            "legal solutions, or gave more than endpoints may give here. SERVICE SILENT goes on "
-            "without it.",
-        ),
-        ProblemType(
-            "service-timeout",
-            504,
-            "An endpoint asked with SERVICE took too long",
-            "The member endpoint names it, limit says how many seconds the endpoints of a query "
-            "have together. Ask it for less; SERVICE SILENT goes on without it.",
-        ),
-        ProblemType(
-            "query-timeout",
-            503,
-            "The query exceeds the time limit",
-            "The query was stopped at its time limit. Make it narrower: name classes and "
-            "properties, and avoid joining everything with everything.",
-        ),
-        ProblemType(
-            "memory-limit",
-            503,
-            "The query exceeds the memory limit",
-            "The query was stopped at its memory limit. Make it narrower.",
-        ),
-        ProblemType(
-            "query-stopped",
-            503,
-            "The query was stopped",
-            "Somebody stopped the query, by its id, before it was answered.",
-        ),
-        ProblemType(
-            "overloaded",
-            503,
-            "Too many queries at once",
-            "More queries are waiting than the service takes on. Try again a little later.",
-        ),
-        ProblemType(
-            "not-ready",
-            503,
-            "The service is not ready",
-            "A query that the service asked itself was not answered in time: the data are being "
-            "loaded, too much is asked at once, or the engine failed.",
-        ),
-    )
-}
+def _problem_types() -> dict[str, ProblemType]:
+    table = Path(__file__).with_suffix(".tsv").read_text(encoding="utf-8")
+    rows = csv.DictReader(io.StringIO(table), dialect="excel-tab", quoting=csv.QUOTE_NONE)
+    return {
+        row["slug"]: ProblemType(row["slug"], int(row["status"]), row["title"], row["explanation"])
+        for row in rows
+    }
+
+
+PROBLEM_TYPES: Final = _problem_types()
 """Every type of problem by its slug."""
 
 _SLUGS: Final[Mapping[type[Exception], str]] = {

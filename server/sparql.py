@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
+from pathlib import Path
 from typing import Final
 
 from flask import Blueprint, Response, redirect, render_template, request
@@ -46,77 +47,18 @@ _ABSOLUTE_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`
 _WAIT: Final = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})\b', re.IGNORECASE)
 _DESCRIPTIONS: Final = (*RDF, HTML)
 
-EXAMPLES: Final = (
-    (
-        "What can go wrong with CO2 laser resurfacing?",
-        """PREFIX dg: <https://w3id.org/dermograph/ontology/>
-PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 
-SELECT ?risk ?label WHERE {
-  dg:CO2LaserResurfacing dg:hasRisk ?risk .
-  ?risk rdfs:label ?label .
-}
-ORDER BY ?label""",
-    ),
-    (
-        "Where is the founding text imprecise, and why?",
-        """PREFIX dg: <https://w3id.org/dermograph/ontology/>
-PREFIX dgd: <https://w3id.org/dermograph/id/>
+def _read_examples(folder: str) -> tuple[tuple[str, str], ...]:
+    """Return questions with their queries: of each file the first line, a comment, and the rest."""
+    paths = sorted((Path(__file__).parent / "examples" / folder).glob("*.rq"))
+    texts = [path.read_text(encoding="utf-8").partition("\n") for path in paths]
+    return tuple((title.removeprefix("# "), text.rstrip("\n")) for title, _, text in texts)
 
-SELECT ?statement ?wording ?correction WHERE {
-  ?statement a dg:FoundingTextStatement ;
-    dg:wording ?wording ;
-    dg:correction ?correction .
-}
-ORDER BY ?statement""",
-    ),
-    (
-        "What do patients call each adverse event?",
-        """PREFIX dg: <https://w3id.org/dermograph/ontology/>
-PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
 
-SELECT ?event ?label ?lay WHERE {
-  ?event rdfs:subClassOf+ dg:AdverseEvent ;
-    rdfs:label ?label ;
-    dg:layTerm ?lay .
-}
-ORDER BY ?label ?lay""",
-    ),
-)
+EXAMPLES: Final = _read_examples("own")
 """Questions with their queries that the page offers to start from."""
 
-OTHER_EXAMPLES: Final = (
-    (
-        "What does it look like?",
-        """SELECT ?subject ?property ?value WHERE {
-  ?subject ?property ?value
-}
-LIMIT 100""",
-    ),
-    (
-        "Which properties are there?",
-        """SELECT DISTINCT ?property WHERE {
-  ?subject ?property ?value
-}
-LIMIT 100""",
-    ),
-    (
-        "Of which classes are things, and how many?",
-        """SELECT ?class (COUNT(*) AS ?number) WHERE {
-  ?thing a ?class
-}
-GROUP BY ?class
-ORDER BY DESC(?number)
-LIMIT 100""",
-    ),
-    (
-        "What do the named graphs hold?",
-        """SELECT ?graph ?subject ?property ?value WHERE {
-  GRAPH ?graph { ?subject ?property ?value }
-}
-LIMIT 100""",
-    ),
-)
+OTHER_EXAMPLES: Final = _read_examples("other")
 """The same for data that are not our knowledge."""
 
 _GRAPHS_SHOWN: Final = 100
