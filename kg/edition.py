@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -12,6 +12,7 @@ from rdflib import OWL, URIRef
 from kg.catalogue import CannedQuery, Catalogue
 from kg.engine import Engine, Query
 from kg.engine.data import Data, DefaultGraph, Source
+from kg.engine.formats import JSONLD
 from kg.engine.whole import whole
 from kg.functions import functions_over
 from kg.graph import KnowledgeGraph
@@ -41,14 +42,28 @@ class Edition:
 
     @classmethod
     def of_files(
-        cls, files: Iterable[Path], default_graph: DefaultGraph = DefaultGraph.UNION
+        cls,
+        files: Iterable[Path],
+        default_graph: DefaultGraph = DefaultGraph.UNION,
+        public_url: str | None = None,
     ) -> Self:
         """Take the data of any RDF files.
+
+        Args:
+            files: the files.
+            default_graph: what a pattern outside GRAPH sees.
+            public_url: that of the service that wrote JSON-LD among the files.
 
         Raises:
             kg.engine.DataError: the format of a file cannot be told from its name.
         """
-        return cls(Data(tuple(Source.at(file) for file in files), default_graph))
+        sources = [Source.at(file) for file in files]
+        if any(source.format == JSONLD for source in sources):
+            from kg.jsonld import Context  # noqa: PLC0415 - often not needed
+
+            known = Context.published(public_url).known
+            sources = [replace(source, context=known) for source in sources]
+        return cls(Data(tuple(sources), default_graph))
 
     def load(self) -> KnowledgeGraph:
         """Load the data into this process.

@@ -14,17 +14,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from pyld import jsonld
 
-from kg.ntriples import unescaped
+from kg.engine.data import KnownContext
+from kg.namespaces import BASE
+from kg.ntriples import TRIPLE, unescaped
 
-if TYPE_CHECKING:
-    from pathlib import Path
+_FILE: Final = Path(__file__).resolve().parents[1] / "ontology" / "context.jsonld"
 
 _RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XSD: Final = "http://www.w3.org/2001/XMLSchema#"
@@ -33,6 +35,25 @@ _NATIVE: Final = {
     _XSD + "boolean": re.compile(r"true|false"),
 }
 """For datatypes that JSON has too, the lexical forms that read back as they were."""
+
+
+_KEYWORDS: Final = frozenset(
+    f"@{name}"
+    for name in (
+        *("base", "container", "context", "default", "direction", "graph", "id", "import"),
+        *("included", "index", "json", "language", "list", "nest", "none", "prefix"),
+        *("propagate", "protected", "reverse", "set", "type", "value", "version", "vocab"),
+    )
+)
+_LIKE_KEYWORD: Final = re.compile("@[A-Za-z]+")
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_NOWHERE: Final = "https://relative.invalid/"
+"""What relative IRIs are read with where there is no base, so that they are found."""
+
+_LOCAL: Final = (
+    r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/[\w./~-]*)?/context\.jsonld"
+)
+"""How services on this machine name the context, which is the only one that they write."""
 
 
 class JsonLdError(Exception):
@@ -50,13 +71,16 @@ class Context:
     Attributes:
         document: the context document, with the one member @context.
         iri: where it is published; documents that name it are read with `document`.
+        others: other names of it, as those by which services write it. That of a service on this
+            machine is known without.
     """
 
     document: Mapping[str, Any]
     iri: str
+    others: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, path: Path, iri: str) -> Context:
+    def load(cls, path: Path, iri: str, others: Iterable[str] = ()) -> Context:
         """Read the context from a file.
 
         Raises:
@@ -68,7 +92,27 @@ class Context:
             raise JsonLdError(f"{path} is not JSON: {error}") from error
         if not isinstance(document, dict) or not isinstance(document.get("@context"), dict):
             raise JsonLdError(f"{path} has no @context.")
-        return cls(document, iri)
+        return cls(document, iri, tuple(others))
+
+    @classmethod
+    def published(cls, public_url: str | None = None) -> Context:
+        """Return the context that ships, by the name that it is published under.
+
+        Args:
+            public_url: the URL of a service, by which documents may name it too.
+        """
+        others = () if public_url is None else (f"{public_url.rstrip('/')}/{_FILE.name}",)
+        return cls.load(_FILE, BASE + _FILE.name, others)
+
+    @cached_property
+    def known(self) -> KnownContext:
+        """The context as readers other than PyLD take it."""
+        return KnownContext(self.names, json.dumps(self.terms))
+
+    @cached_property
+    def names(self) -> str:
+        """A regular expression of the URLs that stand for it."""
+        return "|".join([_LOCAL, *map(re.escape, (self.iri, *self.others))])
 
     @cached_property
     def terms(self) -> Mapping[str, Any]:
@@ -104,9 +148,10 @@ class Context:
         return {"processingMode": "json-ld-1.1", "documentLoader": self._load}
 
     def _load(self, url: str, _options: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        if url != self.iri:
+        if not re.fullmatch(self.names, url):
             raise jsonld.JsonLdError(
-                f"The context {url} is not known here and nothing is fetched; use {self.iri}.",
+                f"The context {url} is not known here and nothing is fetched; use {self.iri}, "
+                "or say by the public URL of which service the file is.",
                 "dermograph.ForeignContext",
                 code="loading remote context failed",
             )
@@ -160,25 +205,85 @@ def write(ntriples: bytes, context: Context, *, root: str | None, form: str = "f
     return _dump({"@context": context.iri, **context.shaped(body)})
 
 
-def read(document: bytes, context: Context) -> bytes:
-    """Read JSON-LD as triples: sorted N-Triples.
+def read(document: bytes, context: Context, base: str | None = None) -> bytes:
+    """Read JSON-LD as triples: sorted N-Triples. Nothing that is said is passed over in silence.
+
+    Args:
+        document: the document.
+        context: the one that it may name.
+        base: what relative IRIs are resolved against; None: there may be none.
 
     Raises:
-        JsonLdError: it is not JSON-LD, names a context other than ours, or has named graphs.
+        JsonLdError: it is not JSON-LD, names a context other than ours, has named graphs, or says
+            something that would be lost, as by a key that stands for nothing.
     """
     try:
-        parsed = json.loads(document)
-        nquads: str = jsonld.to_rdf(parsed, {**context.options, "format": "application/n-quads"})
+        parsed = json.loads(document, object_pairs_hook=_object, parse_constant=_no_number)
     except ValueError as error:
         raise JsonLdError(f"This is not JSON: {error}") from error
+    except RecursionError as error:
+        raise JsonLdError("This is nested too deeply.") from error
+    lost: list[str | None] = []
+    processor = jsonld.JsonLdProcessor(on_property_dropped=lost.append)
+    options = {**context.options, "base": base or _NOWHERE, "format": "application/n-quads"}
+    try:
+        nquads: str = processor.to_rdf(parsed, options)
     except jsonld.JsonLdError as error:
         raise JsonLdError(_reason(error)) from error
     except RecursionError as error:
         raise JsonLdError("This is nested too deeply.") from error
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise JsonLdError(f"PyLD cannot read this as JSON-LD: {error!r}") from error
+    unknown = sorted({key for key in lost if key})
+    if unknown:
+        said = ", ".join(unknown)
+        raise JsonLdError(f"These keys are no terms of the context, and no IRIs: {said}")
     lines = sorted(line for line in nquads.split("\n") if line)
-    if not all(_TRIPLE.fullmatch(line) for line in lines):
-        raise JsonLdError("This has named graphs; triples of one graph are expected.")
+    for line in lines:
+        _refuse_loss(line, (base or _NOWHERE).rpartition("/")[0] + "/")
     return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of its members.
+
+    Raises:
+        JsonLdError: a key is given twice, or is none of the keywords that it looks like.
+    """
+    made = dict(pairs)
+    for key in made:
+        if len(made) < len(pairs) and [name for name, _ in pairs].count(key) > 1:
+            raise JsonLdError(f"The key {key!r} is given twice in the same object.")
+        if _LIKE_KEYWORD.fullmatch(key) and key not in _KEYWORDS:
+            raise JsonLdError(f"{key} is no keyword of JSON-LD.")
+    return made
+
+
+def _no_number(text: str) -> Any:
+    raise JsonLdError(f"{text} is no number in JSON.")
+
+
+def _refuse_loss(line: str, folder: str) -> None:
+    """Refuse a statement that does not say what its document says.
+
+    Args:
+        line: the statement, as PyLD writes it.
+        folder: what relative names become part of.
+
+    Raises:
+        JsonLdError: it is in a named graph, is malformed, or a name in it is no IRI.
+    """
+    if _SURROGATE.search(line):
+        raise JsonLdError("This holds half of a character.")
+    if TRIPLE.fullmatch(line) is None:
+        if re.search(r" (?:<[^>]*>|_:\S+) \.$", line):
+            raise JsonLdError("This has named graphs; triples of one graph are expected.")
+        raise JsonLdError(f"This is malformed, as by its language tag: {line}")
+    is_kind = f" <{_RDF}type> <{folder}" in line
+    if f"<{_NOWHERE}" in line or is_kind:
+        name = line.rpartition(f"<{folder}")[2].partition(">")[0]
+        what = "is no term of the context" if is_kind else "is relative to an unknown address"
+        raise JsonLdError(f"{name!r} {what}, and no IRI.")
 
 
 def _reason(error: BaseException) -> str:
@@ -186,12 +291,6 @@ def _reason(error: BaseException) -> str:
     while isinstance(error.__cause__, jsonld.JsonLdError):
         error = error.__cause__
     return str(error.args[0])
-
-
-_TRIPLE: Final = re.compile(
-    r"(?:<([^>]*)>|(_:\S+)) <([^>]*)> "
-    r'(?:<([^>]*)>|(_:\S+)|"((?:[^"\\]|\\.)*+)"(?:\^\^<([^>]*)>|@([A-Za-z0-9-]+))?) \.'
-)
 
 
 def _expanded(ntriples: bytes) -> list[dict[str, Any]]:
@@ -213,14 +312,17 @@ def _expanded(ntriples: bytes) -> list[dict[str, Any]]:
 
 
 def _triple(line: str) -> tuple[str, str, dict[str, Any]]:
-    match = _TRIPLE.fullmatch(line)
+    match = TRIPLE.fullmatch(line)
     if match is None and "<<(" in line:
         raise NotInJsonLd("JSON-LD cannot hold the triple terms of RDF 1.2.")
     if match is None:
         raise JsonLdError(f"This is not an N-Triple: {line}")
     subject, blank_subject, predicate, iri, blank, text, datatype, language = match.groups()
-    value = {"@id": blank or unescaped(iri)} if text is None else _literal(text, datatype, language)
-    return blank_subject or unescaped(subject), unescaped(predicate), value
+    value: dict[str, Any] = {"@id": f"_:{blank}" if iri is None else unescaped(iri)}
+    if text is not None:
+        value = _literal(text, datatype, language)
+    start = f"_:{blank_subject}" if subject is None else unescaped(subject)
+    return start, unescaped(predicate), value
 
 
 def _literal(text: str, datatype: str | None, language: str | None) -> dict[str, Any]:

@@ -190,7 +190,8 @@ def serve(
     given = {} if public_url is None else {"PUBLIC_URL": public_url}
     with _failures_said(), ExitStack() as stack:
         progress = stack.enter_context(_progress())
-        chosen = _edition(instead, DefaultGraph(default_graph), progress)
+        public_url = public_url or os.environ.get("DERMOGRAPH_PUBLIC_URL")
+        chosen = _edition(instead, DefaultGraph(default_graph), public_url, progress)
         progress("loading")
 
         def announce(message: str) -> None:
@@ -217,12 +218,15 @@ def _instead(files: Sequence[Path], more: Sequence[Path], *, empty: bool) -> lis
 
 
 def _edition(
-    files: list[Path] | None, default_graph: DefaultGraph, progress: Callable[[str], None]
+    files: list[Path] | None,
+    default_graph: DefaultGraph,
+    public_url: str | None,
+    progress: Callable[[str], None],
 ) -> Edition:
     if files is None:
         return shipped.edition(progress, default_graph)
     try:
-        return Edition.of_files(files, default_graph)
+        return Edition.of_files(files, default_graph, public_url)
     except DataError as error:
         raise click.UsageError(f"{error} {error.hint or ''}".strip()) from error
 
@@ -281,7 +285,12 @@ def _save(content: bytes, output: Path) -> None:
     is_flag=True,
     help="Let pySHACL, the reference, judge. It is slower; the verdict is the same.",
 )
-def validate(files: Sequence[Path], form: str, *, reference: bool) -> None:
+@click.option(
+    "--public-url",
+    envvar="DERMOGRAPH_PUBLIC_URL",
+    help="URL of the service that wrote JSON-LD among FILES; not needed for one on this machine.",
+)
+def validate(files: Sequence[Path], form: str, *, reference: bool, public_url: str | None) -> None:
     """Validate RDF FILES against the shapes, or the shipped knowledge when none are given.
 
     FILES are read together, and with the terms, sources and claims that ship, so they may name
@@ -296,7 +305,7 @@ def validate(files: Sequence[Path], form: str, *, reference: bool) -> None:
         try:
             if files:
                 progress("validating")
-                report = check(list(files), accelerated=not reference)
+                report = check(list(files), accelerated=not reference, public_url=public_url)
             else:
                 built = build_dataset(ONTOLOGY_FOLDER, progress)
                 progress("validating")

@@ -14,8 +14,8 @@ from kg.build.mappings import Mappings
 from kg.build.rules import Rule
 from kg.build.table_schemas import TableSchema, fixed_terms
 from kg.build.tables import Row, Table
-from kg.build.terms import Triple, is_ours, term_of
-from kg.build.turtle import Document, fault_of_term
+from kg.build.terms import Triple, fault_of_term, is_ours, term_of
+from kg.build.turtle import Document
 from kg.namespaces import DG, curie
 from kg.textfiles import UNREADABLE
 

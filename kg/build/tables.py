@@ -22,9 +22,7 @@ from rdflib import XSD, Literal, URIRef
 
 from kg.build.errors import Problem, problems_of
 from kg.build.table_schemas import TableSchema, read_schemas
-from kg.build.terms import Triple, canonical_decimal, term_of
-from kg.engine import BindingError
-from kg.engine.bindings import canonical
+from kg.build.terms import Triple, canonical_decimal, fault_of_term, term_of
 from kg.textfiles import CONFLICT, UNREADABLE, read_text_file
 
 __all__ = ["Row", "Table", "Triple", "canonical_decimal", "read_tables", "term_of"]
@@ -215,10 +213,9 @@ def _column_triples(
             raise ValueError("A value is repeated in the cell.", "Give each value once.")
     objects = [_value(column, {**cells, name: value}) for value in values]
     for value in objects:
-        try:
-            canonical(value)
-        except BindingError as error:
-            raise ValueError(str(error), "Correct the cell.") from error
+        fault = fault_of_term(value)
+        if fault is not None:
+            raise ValueError(fault, "Correct the cell.")
     if column.get("suppressOutput") or "propertyUrl" not in column:
         return []
     predicate = term_of(column["propertyUrl"])
@@ -243,7 +240,7 @@ def _value(column: Mapping[str, Any], cells: Mapping[str, str]) -> URIRef | Lite
     if base == "string":
         return Literal(text)
     lexical = canonical_decimal(text) if base in ("decimal", "integer") else text
-    return Literal(lexical, datatype=XSD[base])
+    return Literal(lexical, datatype=XSD[base], normalize=False)
 
 
 def _check_value(text: str, column: Mapping[str, Any], base: str, pattern: str | None) -> None:

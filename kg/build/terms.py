@@ -7,7 +7,10 @@ from decimal import Decimal
 
 from rdflib import Literal, URIRef
 
-from kg.namespaces import DG, DGD, DGF, PREFIXES
+from kg.datatypes import is_ill_typed
+from kg.engine import BindingError
+from kg.engine.bindings import canonical
+from kg.namespaces import DG, DGD, DGF, PREFIXES, curie
 
 Triple = tuple[URIRef, URIRef, URIRef | Literal]
 
@@ -31,6 +34,20 @@ def term_of(text: str) -> URIRef:
 def is_ours(term: URIRef | Literal) -> bool:
     """Tell whether a term has to be described in our files."""
     return isinstance(term, URIRef) and str(term).startswith((DG, DGD, DGF))
+
+
+def fault_of_term(term: URIRef | Literal) -> str | None:
+    """Say what is wrong with a term, or return None.
+
+    rdflib lets illegal characters and values of the wrong type pass.
+    """
+    if isinstance(term, Literal) and is_ill_typed(str(term), term.datatype):
+        return f"{str(term)!r} is not of the type {curie(str(term.datatype))}."
+    try:
+        canonical(term)
+    except BindingError as error:
+        return str(error)
+    return None
 
 
 def canonical_decimal(text: str) -> str:

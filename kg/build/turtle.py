@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from rdflib import DCTERMS, OWL, PROV, RDF, RDFS, SH, SKOS, BNode, Graph, Literal, URIRef
+from rdflib import DCTERMS, OWL, PROV, RDF, RDFS, SH, SKOS, BNode, Literal, URIRef
 from rdflib.compare import to_canonical_graph
 from rdflib.namespace import DefinedNamespace
-from rdflib.plugins.parsers.notation3 import BadSyntax
 
 from kg.build.errors import Problem, problems_of
-from kg.build.terms import Triple, term_of
-from kg.engine import BindingError
-from kg.engine.bindings import canonical
+from kg.build.terms import Triple, fault_of_term, term_of
+from kg.engine.data import Source
+from kg.engine.errors import DataError
+from kg.engine.formats import TURTLE
+from kg.engine.inprocess import ntriples_of
 from kg.namespaces import BASE, PREFIXES, curie
+from kg.ntriples import graph_of
 from kg.textfiles import CONFLICT, read_text_file
 
 _SKOLEM: Final = BASE + ".well-known/genid/"
@@ -59,10 +63,13 @@ class Document:
         """
         name = subject.removeprefix(_NOWHERE)
         start = self.lines.get(name, 0)
-        if not start or not isinstance(term, URIRef):
+        if not start or not isinstance(term, URIRef | Literal):
             return start
         end = min((line for line in self.lines.values() if line > start), default=None)
-        written = (curie(term), f"<{term.removeprefix(_NOWHERE)}>")
+        is_text = isinstance(term, Literal)
+        written = (
+            (f'"{term}"', term) if is_text else (curie(term), f"<{term.removeprefix(_NOWHERE)}>")
+        )
         pattern = "|".join(rf"(?<![\w:-]){re.escape(each)}(?![\w/-])" for each in written)
         lines = self.text.split("\n")[start - 1 : None if end is None else end - 1]
         found = (number for number, line in enumerate(lines, start) if re.search(pattern, line))
@@ -72,8 +79,8 @@ class Document:
 def read_document(folder: Path, path: Path, graph: str, problems: list[Problem]) -> Document:
     """Read a Turtle file.
 
-    A blank node, such as a member of a list, becomes an IRI made from what is said of it, so that
-    it is the same in every build and can be looked up.
+    A blank node, such as a member of a list, becomes an IRI made from the name of the file and from
+    what is said of it, so that it is the same in every build and can be looked up.
 
     Args:
         folder: what the name of the file is given relative to.
@@ -88,9 +95,9 @@ def read_document(folder: Path, path: Path, graph: str, problems: list[Problem])
     triples: frozenset[Triple] = frozenset()
     if not any(CONFLICT.fullmatch(line) for line in file.text.split("\n")):
         try:
-            triples = frozenset(_triples(file.text))
-        except (BadSyntax, AssertionError, IndexError, ValueError) as error:
-            found.append(_syntax_problem(name, error, max(lines.values(), default=0)))
+            triples = frozenset(_triples(name, file.text))
+        except (DataError, ValueError) as error:
+            found.append(_syntax_problem(name, file.text, error, max(lines.values(), default=0)))
     document = Document(name, graph, triples, lines, file.text)
     faulty = {term for triple in triples for term in triple if _fault(term) is not None}
     found += (
@@ -100,20 +107,6 @@ def read_document(folder: Path, path: Path, graph: str, problems: list[Problem])
     )
     problems += found
     return document
-
-
-def fault_of_term(term: URIRef | Literal) -> str | None:
-    """Say what is wrong with a term, or give None.
-
-    rdflib lets illegal characters and values of the wrong type pass.
-    """
-    if isinstance(term, Literal) and term.ill_typed:
-        return f"{str(term)!r} is not of the type {curie(str(term.datatype))}."
-    try:
-        canonical(term)
-    except BindingError as error:
-        return str(error)
-    return None
 
 
 def _fault(term: URIRef | Literal) -> str | None:
@@ -131,13 +124,29 @@ def _fault(term: URIRef | Literal) -> str | None:
     return fault_of_term(term)
 
 
-def _triples(text: str) -> Iterator[Triple]:
-    graph = Graph()
-    graph.parse(data=text, format="turtle", publicID=_NOWHERE)
+def _triples(name: str, text: str) -> Iterator[Triple]:
+    """Read a file whose name is given.
+
+    Raises:
+        DataError: it is no Turtle.
+        ValueError: it has what RDF 1.1 has not.
+    """
+    source = Source(text.encode(), TURTLE, name, base_iri=_NOWHERE)
+    graph = graph_of(ntriples_of(source, itertools.count()))
     if any(isinstance(term, BNode) for triple in graph for term in triple):
         graph = to_canonical_graph(graph)
+
+    def named(node: object) -> URIRef:
+        # The labels are those of a file: the same one may stand for something else in another.
+        label = hashlib.sha256(f"{name} {node}".encode()).hexdigest()[:32]
+        return URIRef(_SKOLEM + label) if isinstance(node, BNode) else URIRef(str(node))
+
     for subject, predicate, value in graph:
-        yield _named(subject), URIRef(str(predicate)), _named_or_literal(value)
+        yield (
+            named(subject),
+            named(predicate),
+            value if isinstance(value, Literal) else named(value),
+        )
 
 
 def _lines_of_subjects(text: str) -> dict[str, int]:
@@ -167,26 +176,21 @@ def _foreign_prefixes(name: str, text: str) -> Iterator[Problem]:
             yield Problem(name, number, "", detail, remedy)
 
 
-def _syntax_problem(name: str, error: Exception, last: int) -> Problem:
+def _syntax_problem(name: str, text: str, error: DataError | ValueError, last: int) -> Problem:
     """Say where a file is no Turtle.
 
     Args:
         name: the file.
+        text: what it holds.
         error: what the parser raised.
         last: the line on which the last subject begins.
     """
-    remedy = "Mend the syntax there, or just above."
-    if isinstance(error, (AssertionError, IndexError)):
+    if not isinstance(error, DataError):
+        line = next((n for n, each in enumerate(text.split("\n"), 1) if "<<" in each), 0)
+        detail = f"This is no triple of RDF 1.1: {error}"
+        return Problem(name, line, "", detail, "Take it out: nothing here knows triple terms.")
+    if "nexpected end" in error.detail:
         detail = "This is not Turtle: the file ends within the statement that begins here."
         return Problem(name, last, "", detail, "Finish it.")
-    line = error.lines + 1 if isinstance(error, BadSyntax) else 0
-    reason = getattr(error, "_why", None) or str(error).splitlines()[-1]
-    return Problem(name, line, "", f"This is not Turtle: {reason.rstrip('.')}.", remedy)
-
-
-def _named(node: object) -> URIRef:
-    return URIRef(_SKOLEM + str(node)) if isinstance(node, BNode) else URIRef(str(node))
-
-
-def _named_or_literal(node: object) -> URIRef | Literal:
-    return node if isinstance(node, Literal) else _named(node)
+    detail = f"This is not Turtle: {error.detail}"
+    return Problem(name, error.line or 0, "", detail, "Mend the syntax there, or just above.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import io
@@ -40,6 +41,12 @@ _TERSE: Final = (TURTLE, TRIG)
 _BLANK_NODE: Final = b"_:"
 _RELATIVE_IRI: Final = re.compile(rb'<(?![A-Za-z][A-Za-z0-9+.-]*:)[^\x00-\x20<>"{}|^`]*>')
 _PIECE: Final = 1 << 20
+_ENCODING: Final = re.compile(
+    r"""(\ufeff?<\?xml\s[^>]*?)\s+encoding\s*=\s*["'](?P<name>[A-Za-z][\w.-]*)["']""", re.ASCII
+)
+"""The beginning of an XML declaration that names an encoding."""
+_DECLARATION: Final = 1000
+"""Within how many bytes an XML declaration ends: it has three short members (a judgement)."""
 
 
 class DefaultGraph(Enum):
@@ -63,6 +70,23 @@ class Reading(NamedTuple):
     plain: tuple[bool, ...]
 
 
+class KnownContext(NamedTuple):
+    """A context of JSON-LD that is at hand.
+
+    Attributes:
+        names: a regular expression of the URLs that stand for it.
+        value: what it is, as JSON in one line.
+    """
+
+    names: str
+    value: str
+
+    def put_into(self, document: bytes) -> bytes:
+        """Return a document with the context itself in the place of its name."""
+        named = rf'("@context"\s*:\s*)"(?:{self.names})"'.encode()
+        return re.sub(named, lambda match: match[1] + self.value.encode(), document)
+
+
 @dataclass(frozen=True, slots=True)
 class Source:
     """A file or bytes of RDF.
@@ -74,6 +98,7 @@ class Source:
         compressed: whether it is in the gzip format.
         graph: IRI of the graph for triples that are in none; None: the default graph.
         base_iri: what relative IRIs are resolved against; None: there may be none.
+        context: the one context that JSON-LD may name without holding it.
     """
 
     content: Path | bytes = field(repr=False)
@@ -82,6 +107,7 @@ class Source:
     compressed: bool = False
     graph: str | None = None
     base_iri: str | None = None
+    context: KnownContext | None = None
 
     @classmethod
     def at(cls, path: Path, graph: str | None = None) -> Self:
@@ -106,17 +132,43 @@ class Source:
 
     @contextmanager
     def opened(self) -> Iterator[IO[bytes]]:
-        """Open it, to be read without compression.
+        """Open it, to be read in UTF-8, without compression and byte order mark.
 
         Raises:
-            DataError: it cannot be read, is compressed wrongly, or was changed meanwhile.
+            DataError: it cannot be read, is compressed wrongly, was changed meanwhile, or is XML
+                in an encoding that is unknown or not kept to.
         """
         with self._failures_said(), self._raw() as raw:
             before = _stamp(raw)
             with gzip.GzipFile(fileobj=raw) if self.compressed else nullcontext(raw) as file:
-                yield cast("IO[bytes]", file)
+                yield self._in_utf8(cast("IO[bytes]", file))
             if _stamp(raw) != before:
                 raise DataError("It was changed while it was read.", source=self.name)
+
+    def _in_utf8(self, file: IO[bytes]) -> IO[bytes]:
+        """Pass over a byte order mark, and write XML anew that is in another encoding."""
+        start = file.read(_DECLARATION)
+        encoding = _encoding_of_xml(start) if self.format == RDFXML else None
+        file.seek(len(codecs.BOM_UTF8) if start.startswith(codecs.BOM_UTF8) else 0)
+        if self.format == JSONLD and self.context is not None:
+            return io.BytesIO(self.context.put_into(file.read()))
+        if encoding is None:
+            return file
+        try:
+            text = file.read().decode(encoding)
+        except (LookupError, UnicodeError) as error:
+            detail = f"It cannot be read in the encoding {encoding}: {error}."
+            raise DataError(detail, source=self.name, hint="Save it as UTF-8.") from error
+        return io.BytesIO(_ENCODING.sub(r"\1", text, count=1).encode())
+
+    def check(self) -> None:
+        """Refuse XML that is not well-formed, of which Oxigraph takes what it can read.
+
+        Raises:
+            DataError: it is not, or cannot be read.
+        """
+        if self.format == RDFXML:
+            _look(self)
 
     def _raw(self) -> IO[bytes]:
         if isinstance(self.content, bytes):
@@ -230,6 +282,15 @@ def _well_formed(source: Source) -> Callable[[bytes], None]:
             ) from error
 
     return check
+
+
+def _encoding_of_xml(start: bytes) -> str | None:
+    """Tell from its beginning in which encoding XML is; None: in UTF-8, or not known."""
+    if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "utf-16"
+    declared = _ENCODING.match(start.decode("latin-1"))
+    known = declared is None or declared["name"].lower() in ("utf-8", "utf8", "us-ascii")
+    return None if declared is None or known else declared["name"]
 
 
 def _stamp(file: IO[bytes]) -> tuple[int, int] | None:

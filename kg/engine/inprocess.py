@@ -36,7 +36,7 @@ from kg.engine.errors import (
 from kg.engine.formats import Format, ResultKind, formats_for
 from kg.engine.interface import Answer, ExtensionFunction, FunctionsOf, Query, Term
 from kg.engine.spool import Content, Spool
-from kg.engine.store import RDF_FORMATS, DatasetStore, View
+from kg.engine.store import RDF_FORMATS, DatasetStore, View, ntriples_of
 from kg.engine.tokens import (
     has_dataset_clause,
     is_repeatable,
@@ -45,6 +45,8 @@ from kg.engine.tokens import (
     without_hidden_service,
 )
 from kg.engine.wellformed import DoubtfulNames, NotInXml, XmlSpool, in_rdfxml
+
+__all__ = ["InProcessEngine", "nquads_of", "ntriples_of"]
 
 _RESULT_FORMATS = {
     formats.JSON: ox.QueryResultsFormat.JSON,

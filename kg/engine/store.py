@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -26,7 +27,7 @@ RDF_FORMATS: Final = {
 }
 """What Oxigraph calls the formats of graphs."""
 
-_PLACE: Final = re.compile(r"^Parser error at [^:]*: ")
+_PLACE: Final = re.compile(r"^Parser error (?:at|between) [^:]*: ")
 _GRAPH: Final = re.compile(r"graph(?![/>])|\\", re.IGNORECASE)
 _NO_CONTEXTS: Final = "LoadDocumentCallback"
 
@@ -187,19 +188,54 @@ def _may_ask_for_graphs(text: str) -> bool:
 def _load(store: ox.Store, source: Source, numbers: Iterator[int] | None) -> None:
     """Load a source; numbers are for the names of its blank nodes, None if it has none."""
     graph = ox.DefaultGraph() if source.graph is None else ox.NamedNode(source.graph)
+    with _parsable(source) as options:
+        if numbers is None:
+            store.bulk_load(**options, to_graph=graph)
+        else:
+            store.bulk_extend(_named_anew(ox.parse(**options), graph, numbers))
+
+
+@contextmanager
+def _parsable(source: Source) -> Iterator[dict[str, Any]]:
+    """Open a source for a parser, and say what that finds wrong.
+
+    Raises:
+        DataError: it cannot be read or does not parse.
+    """
     with source.opened() as file:
-        options: dict[str, Any] = {
-            "input": file,
-            "format": RDF_FORMATS[source.format],
-            "base_iri": source.base_iri,
-        }
         try:
-            if numbers is None:
-                store.bulk_load(**options, to_graph=graph)
-            else:
-                store.bulk_extend(_named_anew(ox.parse(**options), graph, numbers))
+            yield {
+                "input": file,
+                "format": RDF_FORMATS[source.format],
+                "base_iri": source.base_iri,
+            }
         except SyntaxError as error:
             raise _data_error(source, error) from error
+
+
+def ntriples_of(source: Source, numbers: Iterator[int], but: Container[str] = ()) -> str:
+    """Return what a source says as N-Triples, with the texts of literals as they are written.
+
+    A store would write them anew, such as `1` for `01`.
+
+    Args:
+        source: the source.
+        numbers: for the names of its blank nodes.
+        but: the IRIs of named graphs to leave out.
+
+    Raises:
+        DataError: it cannot be read or does not parse.
+    """
+    source.check()
+    with _parsable(source) as options:
+        quads = (quad for quad in ox.parse(**options) if _name(quad) not in but)
+        named = _named_anew(quads, ox.DefaultGraph(), numbers)
+        return "".join(f"{quad.triple} .\n" for quad in named)
+
+
+def _name(quad: ox.Quad) -> str:
+    """Return the IRI of the graph of a quad, or nothing."""
+    return quad.graph_name.value if isinstance(quad.graph_name, ox.NamedNode) else ""
 
 
 def _named_anew(

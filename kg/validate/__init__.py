@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Final
 
 from rdflib import Graph
 
 from kg.namespaces import BASE, DGD, ONTOLOGY, PREFIXES
-from kg.validate.checks import Check, CheckError, findings, read_checks
+from kg.remarks import without_remarks_of_rdflib
+from kg.validate.checks import Check, CheckError, findings, ill_typed, read_checks
 from kg.validate.inputs import Data, ValidationInputError, read
 from kg.validate.report import Finding, ValidationReport
 from kg.validate.shapes import aimed_at, background_graph, shapes_graph, with_background
@@ -44,6 +43,7 @@ def validate(
     background: Graph | None = None,
     origins: Mapping[str, str] | None = None,
     accelerated: bool = False,
+    public_url: str | None = None,
 ) -> ValidationReport:
     """Check data against shapes.
 
@@ -63,6 +63,8 @@ def validate(
             `claims/clinical.tsv, line 7`. For files it is found without.
         accelerated: ask the fast engine for the verdict. It is the same as that of the reference,
             pySHACL, which the tests hold it to.
+        public_url: that of the service that wrote JSON-LD among the files; of one on this machine
+            it is known without.
 
     Raises:
         ValidationInputError: a file is missing, of an unknown kind, or cannot be parsed.
@@ -72,30 +74,20 @@ def validate(
     checks = read_checks() if shapes is None else ()
     shapes = shapes_graph() if shapes is None else shapes
     verdict = accelerated_verdict if accelerated else reference_verdict
-    with _without_remarks_of_rdflib():
-        material = read(data)
+    with without_remarks_of_rdflib():
+        material = read(data, public_url)
         places = {**material.origins, **(origins or {})}
         if _WHOLE in material.ntriples:
-            found = verdict(material.ntriples, shapes) + findings(material.ntriples, checks)
+            found = verdict(material.ntriples, shapes)
+            found += ill_typed(material.ntriples, found) + findings(material.ntriples, checks)
             return ValidationReport.of(found, places)
         own = material.graph().skolemize(authority=BASE, basepath=_GENERATED)
         described = frozenset(str(subject) for subject in own.subjects())
         joined = with_background(own, background_graph() if background is None else background)
         aimed, unchecked = aimed_at(shapes, joined, described)
         ntriples = joined.serialize(format="nt")
-        found = verdict(ntriples, aimed) + findings(ntriples, checks)
+        found = verdict(ntriples, aimed)
+        found += ill_typed(ntriples, found) + findings(ntriples, checks)
     checked = len(unchecked) < len(described)
     report = ValidationReport.of(found, places, unchecked=unchecked, checked=checked)
     return report.about(described)
-
-
-@contextmanager
-def _without_remarks_of_rdflib() -> Iterator[None]:
-    """Keep rdflib from logging literals that do not fit their datatype: the shapes report them."""
-    logger = logging.getLogger("rdflib.term")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

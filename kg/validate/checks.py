@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,10 +13,12 @@ from typing import Any, Final
 from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
 
 from kg.build.errors import BuildError, Problem
+from kg.datatypes import is_ill_typed
 from kg.engine import EngineError, Query, QuerySyntaxError, ResultKind
 from kg.engine.inprocess import InProcessEngine
 from kg.headers import HeaderError, read_header
-from kg.namespaces import DGD, GRAPH
+from kg.namespaces import DGD, GRAPH, curie
+from kg.ntriples import graph_of, unescaped
 from kg.validate.shapes import ONTOLOGY_FOLDER
 
 _OFFENDER: Final = "offender"
@@ -129,6 +132,49 @@ def findings(ntriples: str, checks: Iterable[Check]) -> Graph:
             for triple in _described(result, check, row):
                 graph.add(triple)
     return graph
+
+
+def ill_typed(ntriples: str, judged: Graph) -> Graph:
+    """Find literals whose text stands for no value of their datatype.
+
+    Args:
+        ntriples: the data, as N-Triples.
+        judged: what shapes found; what they say of a value already is not said again.
+
+    Returns:
+        Results in the vocabulary of SHACL.
+    """
+    graph, report = Graph(), BNode()
+    told = {
+        (judged.value(result, SH.focusNode), judged.value(result, SH.value))
+        for result in judged.subjects(SH.sourceConstraintComponent, SH.DatatypeConstraintComponent)
+    }
+    faulty = "".join(
+        f"{line}\n"
+        for line in ntriples.split("\n")
+        if (match := _TYPED.search(line))
+        and is_ill_typed(unescaped(match["text"]), unescaped(match["datatype"]))
+    )
+    for subject, path, value in graph_of(faulty):
+        if (subject, value) not in told:
+            result = BNode()
+            assert isinstance(value, Literal)
+            detail = f"{str(value)!r} is not of the type {curie(str(value.datatype))}: correct it."
+            graph.add((report, SH.result, result))
+            graph.add((result, RDF.type, SH.ValidationResult))
+            graph.add((result, SH.focusNode, subject))
+            graph.add((result, SH.resultPath, path))
+            graph.add((result, SH.value, value))
+            graph.add((result, SH.resultSeverity, SH.Violation))
+            graph.add((result, SH.sourceShape, URIRef(f"{DGD}check/ill-typed")))
+            graph.add((result, SH.sourceConstraintComponent, SH.DatatypeConstraintComponent))
+            graph.add((result, SH.resultMessage, Literal(detail, lang="en")))
+    return graph
+
+
+_TYPED: Final = re.compile(
+    r' "(?P<text>(?:[^"\\]|\\.)*)"\^\^<(?P<datatype>http://www\.w3\.org/2001/XMLSchema#\w+)> \.$'
+)
 
 
 def _rows(check: Check, engine: InProcessEngine) -> list[Mapping[str, Any]]:

@@ -2,51 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
-from xml.sax import SAXParseException
 
 from rdflib import Dataset, Graph, URIRef
-from rdflib.exceptions import ParserError
-from rdflib.plugins.parsers.notation3 import BadSyntax
 from rdflib.term import Node
 
 from kg import jsonld
-from kg.namespaces import BASE, GRAPH
-from kg.validate.shapes import ONTOLOGY_FOLDER
+from kg.engine.data import Source
+from kg.engine.errors import DataError
+from kg.engine.formats import JSONLD, NQUADS, NTRIPLES
+from kg.engine.inprocess import ntriples_of
+from kg.namespaces import GRAPH
+from kg.ntriples import graph_of
 
 Data = Graph | bytes | Path | Sequence[Path]
 """What can be validated. A Dataset is a Graph; bytes are N-Quads."""
 
 _SHAPES: Final = GRAPH + "shapes"
 
-_FORMATS: Final = {
-    ".ttl": "turtle",
-    ".trig": "trig",
-    ".nt": "nt",
-    ".nq": "nquads",
-    ".rdf": "xml",
-    ".owl": "xml",
-}
-"""For each ending of a file name, the parser of rdflib that reads it."""
-
-_JSON_LD: Final = ".jsonld"
-"""The ending of files that are read with our own context, since rdflib would fetch theirs."""
-
 _IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]*")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_PREFIX: Final = re.compile(r"\s*@?prefix\s+([\w.-]*):\s*<([^>\s]*)>", re.IGNORECASE)
 _SHOWN: Final = 60
 """How many characters of a faulty text are shown."""
-
-_STATEMENT: Final = re.compile(
-    r'((?:<[^<>\s]*>|_:\S+) <[^<>\s]*> (?:<[^<>\s]*>|_:[^\s.]+|"(?:[^"\\]|\\.)*"(?:@[\w-]+|\^\^<[^<>\s]*>)?))'
-    r"(?: <([^<>\s]*)>)? \."
-)
-"""A line of canonical N-Quads; its groups are the triple and the graph."""
 
 
 class ValidationInputError(Exception):
@@ -83,12 +67,24 @@ class Material:
     origins: Mapping[str, str] = field(repr=False)
 
     def graph(self) -> Graph:
-        """Give the triples as a graph in memory that is nobody else's."""
-        return Graph().parse(data=self.ntriples, format="nt")
+        """Return the triples as a graph in memory that is nobody else's.
+
+        Raises:
+            ValidationInputError: a triple is of RDF 1.2.
+        """
+        try:
+            return graph_of(self.ntriples)
+        except ValueError as error:
+            detail = f"This is no triple of RDF 1.1, to which shapes can be applied: {error}"
+            raise ValidationInputError(None, 0, detail, "Take it out.") from error
 
 
-def read(data: Data) -> Material:
+def read(data: Data, public_url: str | None = None) -> Material:
     """Read what is to be validated.
+
+    Args:
+        data: graphs, N-Quads or files.
+        public_url: that of the service that wrote JSON-LD among the files.
 
     Raises:
         ValidationInputError: a file is missing, of an unknown kind, or cannot be parsed.
@@ -96,11 +92,13 @@ def read(data: Data) -> Material:
     if isinstance(data, Graph):
         return Material(_ntriples(data), {})
     if isinstance(data, bytes):
-        return Material(_triples_of_nquads(data), {})
+        return Material(_parsed(Source(data, NQUADS), None, itertools.count()), {})
     paths = [data] if isinstance(data, Path) else list(data)
     if not paths:
         raise ValidationInputError(None, 0, "No file was given.", "Name at least one.")
-    read_files = [_read_file(path) for path in paths]
+    numbers = itertools.count()
+    context = jsonld.Context.published(public_url)
+    read_files = [_read_file(path, context, numbers) for path in paths]
     places: dict[str, list[str]] = defaultdict(list)
     for each in read_files:
         for iri, place in each.origins.items():
@@ -109,7 +107,7 @@ def read(data: Data) -> Material:
     return Material("".join(each.ntriples for each in read_files), origins)
 
 
-def _ntriples(graph: Graph, path: Path | None = None) -> str:
+def _ntriples(graph: Graph) -> str:
     """Write the triples of a graph, or of all named graphs of a dataset but that of the shapes."""
     joined = graph
     if isinstance(graph, Dataset):
@@ -118,85 +116,64 @@ def _ntriples(graph: Graph, path: Path | None = None) -> str:
             if str(each.identifier) != _SHAPES:
                 joined += each
     for term in {term for triple in joined for term in triple}:
-        _refuse_if_unwritable(term, path)
+        _refuse_if_unwritable(term)
     return joined.serialize(format="nt")
 
 
-def _refuse_if_unwritable(term: Node, path: Path | None) -> None:
+def _refuse_if_unwritable(term: Node) -> None:
     """Refuse what RDF does not allow and rdflib does: such IRIs, and halves of characters."""
     if isinstance(term, URIRef) and not _IRI.fullmatch(term):
         detail = f"{str(term)!r} is not an absolute IRI."
-        raise ValidationInputError(
-            path, 0, detail, "Correct it, and encode what IRIs may not hold."
-        )
+        remedy = "Correct it, and encode what IRIs may not hold."
+        raise ValidationInputError(None, 0, detail, remedy)
     if _SURROGATE.search(str(term)):
         detail = f"{str(term)[:_SHOWN]!r} holds half of a character."
-        raise ValidationInputError(path, 0, detail, "Write the whole character.")
+        raise ValidationInputError(None, 0, detail, "Write the whole character.")
 
 
-def _triples_of_nquads(data: bytes) -> str:
-    """Take the names of graphs off canonical N-Quads, which is faster than to parse them."""
-    lines = []
-    for line in _decoded(None, data).split("\n"):
-        statement = _STATEMENT.fullmatch(line)
-        if statement is not None and statement[2] != _SHAPES:
-            lines.append(f"{statement[1]} .\n")
-        elif statement is None and line:
-            return _ntriples(_parsed(Dataset(), None, "nquads", data))
-    return "".join(lines)
-
-
-def _decoded(path: Path | None, content: bytes) -> str:
+def _read_file(path: Path, context: jsonld.Context, numbers: Iterator[int]) -> Material:
     try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise ValidationInputError(path, line, "It is not UTF-8.", "Save it as UTF-8.") from error
-
-
-def _read_file(path: Path) -> Material:
-    kind = path.suffix.lower()
-    if kind not in (*_FORMATS, _JSON_LD):
-        known = " ".join((*_FORMATS, _JSON_LD))
-        remedy = f"Use one of {known}; tables are checked when the dataset is built."
-        detail = f"Files of the kind {path.suffix!r} are unknown."
-        raise ValidationInputError(path, 0, detail, remedy)
+        source = Source.at(path)
+    except DataError as error:
+        remedy = f"{error.hint} Tables are checked when the dataset is built."
+        raise ValidationInputError(path, 0, error.detail, remedy) from error
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        reason = f"It cannot be read: {error.strerror}."
-        raise ValidationInputError(path, 0, reason, "Check the path.") from error
-    if kind == _JSON_LD:
-        graph = _parsed(Graph(), path, "nt", _triples_of_jsonld(path, content))
+        with source.opened() as file:
+            content = file.read()
+    except DataError as error:
+        raise ValidationInputError(
+            path, 0, error.detail, error.hint or "Check the path."
+        ) from error
+    if source.format == JSONLD:
+        ntriples = _triples_of_jsonld(path, content, source.base_iri, context, numbers)
     else:
-        text = content if _FORMATS[kind] == "xml" else _decoded(path, content).encode()
-        many = _FORMATS[kind] in ("trig", "nquads")
-        graph = _parsed(Dataset() if many else Graph(), path, _FORMATS[kind], text)
-    if not len(graph):
+        ntriples = _parsed(replace(source, content=content, compressed=False), path, numbers)
+    if not ntriples:
         raise ValidationInputError(path, 0, "It holds no statement.", "Check that it is RDF.")
-    places = _origins(path, content.decode(errors="replace"), graph)
-    return Material(_ntriples(graph, path), places)
+    return Material(ntriples, _origins(path, content.decode(errors="replace"), ntriples))
 
 
-def _triples_of_jsonld(path: Path, content: bytes) -> bytes:
+def _triples_of_jsonld(
+    path: Path,
+    content: bytes,
+    base_iri: str | None,
+    context: jsonld.Context,
+    numbers: Iterator[int],
+) -> str:
     """Read JSON-LD without fetching a context; the published one is known."""
     try:
-        context = jsonld.Context.load(ONTOLOGY_FOLDER / "context.jsonld", BASE + "context.jsonld")
-        return jsonld.read(content, context)
+        return ntriples_of(Source(jsonld.read(content, context, base_iri), NTRIPLES), numbers)
     except jsonld.JsonLdError as error:
         raise _unparsable(path, 0, str(error)) from error
+    except DataError as error:  # whose line is that of the triples
+        raise _unparsable(path, 0, error.detail) from error
 
 
-def _parsed(graph: Graph, path: Path | None, parser: str, content: bytes) -> Graph:
+def _parsed(source: Source, path: Path | None, numbers: Iterator[int]) -> str:
     try:
-        graph.parse(data=content, format=parser, publicID=path.resolve().as_uri() if path else None)
-    except BadSyntax as error:
-        raise _unparsable(path, error.lines + 1, getattr(error, "_why", str(error))) from error
-    except SAXParseException as error:
-        raise _unparsable(path, error.getLineNumber() or 0, error.getMessage()) from error
-    except (ParserError, ValueError) as error:
-        raise _unparsable(path, _line_of_bad_statement(content), str(error)) from error
-    return graph
+        return ntriples_of(source, numbers, but=(_SHAPES,))
+    except DataError as error:
+        raise _unparsable(path, error.line or 0, error.detail) from error
 
 
 def _unparsable(path: Path | None, line: int, reason: str) -> ValidationInputError:
@@ -204,33 +181,19 @@ def _unparsable(path: Path | None, line: int, reason: str) -> ValidationInputErr
     return ValidationInputError(path, line, detail, "Mend the syntax there.")
 
 
-def _line_of_bad_statement(content: bytes) -> int:
-    """Give the first line that is no N-Quads statement, which the parser does not tell; 0: none."""
-    for number, line in enumerate(content.split(b"\n"), start=1):
-        text = line.decode(errors="replace").strip()
-        if text and not text.startswith("#") and not _STATEMENT.fullmatch(text):
-            return number
-    return 0
-
-
-def _origins(path: Path, text: str, graph: Graph) -> dict[str, str]:
+def _origins(path: Path, text: str, ntriples: str) -> dict[str, str]:
     """Find the line on which each subject begins, where it stands at the beginning of a line."""
+    described = {line.partition("> ")[0][1:] for line in ntriples.split("\n")}
+    namespaces: dict[str, str] = {}
     places: dict[str, str] = {}
-    expand = _expander(graph)
-    for number, line in enumerate(text.splitlines(), start=1):
-        token = line.split(maxsplit=1)[0] if line and not line[0].isspace() else ""
-        iri = token[1:-1] if token.startswith("<") and token.endswith(">") else expand(token)
-        if iri is not None and (URIRef(iri), None, None) in graph:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if declared := _PREFIX.match(line):
+            namespaces[declared[1]] = declared[2]
+        token = line.split(maxsplit=1)[0] if line.strip() and not line[0].isspace() else ""
+        prefix, _, local = token.partition(":")
+        iri = namespaces.get(prefix, "") + local.replace("\\", "")
+        if token.startswith("<") and token.endswith(">"):
+            iri = token[1:-1]
+        if iri in described:
             places.setdefault(iri, f"{path}, line {number}")
     return places
-
-
-def _expander(graph: Graph) -> Callable[[str], str | None]:
-    namespaces = {prefix: str(iri) for prefix, iri in graph.namespaces()}
-
-    def expand(token: str) -> str | None:
-        prefix, colon, local = token.partition(":")
-        known = colon and prefix in namespaces
-        return namespaces[prefix] + local.replace("\\", "") if known else None
-
-    return expand

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from functools import cache
@@ -9,12 +10,15 @@ from pathlib import Path
 from typing import Final
 
 from rdflib import RDF, RDFS, SH, SKOS, Graph, Literal, URIRef
-from rdflib.plugins.parsers.notation3 import BadSyntax
 from rdflib.term import Node
 
 from kg.build.errors import BuildError, Problem
 from kg.build.turtle import read_document
+from kg.engine.data import Source
+from kg.engine.errors import DataError
+from kg.engine.inprocess import ntriples_of
 from kg.namespaces import DG, DGD, ONTOLOGY
+from kg.ntriples import graph_of
 
 ONTOLOGY_FOLDER: Final = Path(__file__).resolve().parents[2] / "ontology"
 """The ontology that is shipped."""
@@ -81,10 +85,11 @@ def with_background(part: Graph, background: Graph) -> Graph:
 
 def _joined(paths: Iterable[Path]) -> Graph:
     graph = Graph()
+    numbers = itertools.count()
     for path in paths:
         try:
-            graph.parse(path, format="turtle")
-        except (BadSyntax, AssertionError, IndexError, ValueError) as error:
+            graph += graph_of(ntriples_of(Source.at(path), numbers))
+        except (DataError, ValueError) as error:
             problems: list[Problem] = []
             read_document(path.parent, path, "", problems)
             raise BuildError(problems) from error
@@ -94,7 +99,7 @@ def _joined(paths: Iterable[Path]) -> Graph:
 def _rows(table: Path) -> Iterator[dict[str, str]]:
     """Give the rows of a table, each by the names of its columns."""
     header, *lines = (
-        line.split("\t") for line in table.read_text(encoding="utf-8").splitlines() if line
+        line.split("\t") for line in table.read_text(encoding="utf-8").split("\n") if line
     )
     return (dict(zip(header, line, strict=False)) for line in lines)
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
 import pyshacl
 import pyshacl.errors
+import rdflib
 import shacl
 from pyparsing import ParseBaseException
 from rdflib import Graph
 
 from kg.build.errors import BuildError, Problem
+from kg.ntriples import graph_of
 
 
 class ShapesError(BuildError):
@@ -31,9 +38,10 @@ def reference_verdict(ntriples: str, shapes: Graph) -> Graph:
     Raises:
         ShapesError: the shapes are malformed.
     """
-    data = Graph().parse(data=ntriples, format="nt")
+    data = graph_of(ntriples)
     try:
-        _, report, text = pyshacl.validate(data, shacl_graph=shapes, inplace=True)
+        with _texts_as_written():
+            _, report, text = pyshacl.validate(data, shacl_graph=shapes, inplace=True)
     except (pyshacl.errors.ReportableRuntimeError, ParseBaseException) as error:
         raise ShapesError(str(error)) from error
     if not isinstance(report, Graph):
@@ -59,4 +67,24 @@ def accelerated_verdict(ntriples: str, shapes: Graph) -> Graph:
     except ValueError as error:
         raise ShapesError(str(error)) from error
     report = compiled.validate_text(ntriples, format="ntriples")
-    return Graph().parse(data=report.serialize("ntriples"), format="nt")
+    return graph_of(report.serialize("ntriples"))
+
+
+_SWITCH: Final = threading.Lock()
+
+
+@contextmanager
+def _texts_as_written() -> Iterator[None]:
+    """Keep rdflib from rewriting literals.
+
+    pySHACL copies the literals that it reports, which rewrites them, and rdflib has no other way
+    to forbid that than one for the whole process. So it is forbidden for this time only, and the
+    fast engine, which is what the service and the command line use, needs none of it.
+    """
+    with _SWITCH:
+        before = rdflib.NORMALIZE_LITERALS
+        rdflib.NORMALIZE_LITERALS = False
+        try:
+            yield
+        finally:
+            rdflib.NORMALIZE_LITERALS = before

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rdflib
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from rdflib import RDF, RDFS, SH, Dataset, Graph, Literal, URIRef
+from rdflib import RDF, RDFS, SH, XSD, Dataset, Graph, Literal, URIRef
 
 import kg
 from kg.namespaces import DG, DGD, GRAPH
@@ -352,7 +354,7 @@ _UNPARSABLE = (
     ("claims.ttl", "@prefix dg: <https://example.org/> .\n\ndg:a dg:b .\n", 3),
     ("claims.ttl", "dg:a dg:b dg:c .\n", 1),
     ("claims.trig", "@prefix dg: <https://example.org/> .\ndg:g { dg:a dg:b }\n dg:c", 2),
-    ("claims.nt", "<http://e/a> <http://e/b> <http://e/c> .\n<http://e/a> <http://e/b>\n", 2),
+    ("claims.nt", "<http://e/a> <http://e/b> <http://e/c> .\n<http://e/a> <http://e/b>\n", 3),
     ("claims.nq", "<http://e/a> <http://e/b> <http://e/c> <http://e/g> .\nnonsense\n", 2),
     ("claims.rdf", "<?xml version='1.0'?>\n<rdf>\n<unclosed>\n</rdf>\n", 4),
 )
@@ -394,17 +396,20 @@ def _latin(folder: Path) -> Path:
     [
         (_missing, "It cannot be read: No such file or directory. Check the path."),
         (_folder, "It cannot be read: Is a directory. Check the path."),
-        (_latin, "line 2: It is not UTF-8. Save it as UTF-8."),
-        (lambda folder: _written(folder, "claims.tsv", "id\n"), "tables are checked when the"),
-        (lambda folder: _written(folder, "claims", ""), "Files of the kind '' are unknown."),
+        (_latin, "line 2: It cannot be parsed: Invalid UTF-8"),
+        (lambda folder: _written(folder, "claims.tsv", "id\n"), "Tables are checked when the"),
+        (
+            lambda folder: _written(folder, "claims", ""),
+            "The format cannot be told, as the name has no ending.",
+        ),
         (lambda folder: _written(folder, "claims.ttl", "# none\n"), "It holds no statement."),
         (
             lambda folder: _written(folder, "claims.ttl", "<http://e/a b> a <http://e/C> ."),
-            "'http://e/a b' is not an absolute IRI.",
+            "line 1: It cannot be parsed: Invalid IRI code point ' '",
         ),
         (
             lambda folder: _written(folder, "claims.ttl", '<http://e/a> a "\\ud800" .'),
-            "holds half of a character.",
+            "is encoding D800 that is not a valid unicode character",
         ),
     ],
     ids=["missing", "folder", "not UTF-8", "table", "no suffix", "empty", "IRI", "character"],
@@ -580,10 +585,125 @@ def test_the_report_as_rdf_is_a_shacl_report_of_the_same_findings(*, accelerated
 
 def test_a_path_of_several_properties_is_written_as_in_sparql() -> None:
     """The path of a finding is the IRI of its property, or a property path."""
-    report = _report(_CLAIM.replace("dg:AblativeLaserResurfacing", "<http://example.org/x>"))
+    shapes = Graph().parse(
+        data="""
+        @prefix dg: <https://w3id.org/dermograph/ontology/> .
+        @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+        @prefix sh: <http://www.w3.org/ns/shacl#> .
+        <urn:S> a sh:NodeShape ; sh:targetClass dg:Claim ; sh:property <urn:P> .
+        <urn:P> sh:path ( dg:subject rdfs:label ) ; sh:minCount 1 ; sh:message "Name it."@en .
+        """,
+        format="turtle",
+    )
+    text = _CLAIM.replace("dg:AblativeLaserResurfacing", "<http://example.org/x>")
 
-    paths = {each.shape.removeprefix(DG): each.path for each in report.findings}
-    assert paths["ClaimShape-subjectLabel"] == f"<{DG}subject>/<{RDFS.label}>"
+    (finding,) = _report(text, shapes=shapes).findings
+
+    assert finding.path == f"<{DG}subject>/<{RDFS.label}>"
+
+
+_ILL_TYPED = {
+    "decimal with exponent": 'dg:reportedPercentage "3.7e1"^^xsd:decimal',
+    "decimal with underscore": 'dg:reportedPercentage "3_7"^^xsd:decimal',
+    "full-width decimal": 'dg:reportedPercentage "\uff13\uff17"^^xsd:decimal',
+    "integer with underscore": 'dg:sampleSize "5_00"^^xsd:integer',
+    "full-width integer": 'dg:sampleSize "\uff15"^^xsd:integer',
+    "weeks": 'dg:followUp "P1W"^^xsd:duration',
+    "half a year": 'dg:followUp "P0.5Y"^^xsd:duration',
+}
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+@pytest.mark.parametrize("said", _ILL_TYPED.values(), ids=_ILL_TYPED)
+def test_a_value_is_judged_and_told_as_it_is_written(
+    said: str, tmp_path: Path, *, accelerated: bool
+) -> None:
+    """A text that is no value of its type is a violation, whatever a parser would make of it."""
+    text = "@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .\n" + _CLAIM.replace(
+        'dg:locator "', f'{said} ;\n    dg:locator "'
+    )
+    path = _written(tmp_path, "claim.ttl", text)
+
+    report = validate(path, background=_CLASSES, accelerated=accelerated)
+
+    property_, written = said.split(" ", 1)
+    (found,) = [each for each in report.findings if str(each.path).endswith(property_[3:])]
+    assert found.constraint == str(SH.DatatypeConstraintComponent)
+    assert found.value == written.split('"')[1]
+    assert found.origin == f"{path}, line 7"
+
+
+@pytest.mark.parametrize("accelerated", [False, True])
+@pytest.mark.parametrize(
+    "said",
+    [
+        'dg:sampleSize "500"^^xsd:integer, "0500"^^xsd:integer',
+        'dg:followUp "P12M"^^xsd:duration, "P1Y"^^xsd:duration',
+    ],
+)
+def test_two_texts_are_two_values(said: str, tmp_path: Path, *, accelerated: bool) -> None:
+    """What is allowed once and given twice in other words is given twice."""
+    text = "@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .\n" + _CLAIM.replace(
+        'dg:locator "', f'{said} ;\n    dg:locator "'
+    )
+
+    report = validate(
+        _written(tmp_path, "claim.ttl", text), background=_CLASSES, accelerated=accelerated
+    )
+
+    assert str(SH.MaxCountConstraintComponent) in {each.constraint for each in report.findings}
+
+
+def test_validation_leaves_the_switches_of_rdflib_alone() -> None:
+    """Who uses rdflib in the same process finds it as it was, and its log too."""
+    logger = logging.getLogger("rdflib.term")
+    before = rdflib.NORMALIZE_LITERALS, logger.level
+
+    validate(Graph().parse(data=_CLAIM, format="turtle"), background=_CLASSES)
+
+    assert (rdflib.NORMALIZE_LITERALS, logger.level) == before
+    assert str(Literal("007", datatype=XSD.integer)) == "7"
+
+
+def test_a_type_that_no_shape_looks_at_is_judged_too() -> None:
+    """A value that stands for nothing is a violation wherever it is, and told with its text."""
+    report = _report(_CLAIM.replace("dg:locator", f'dg:note "98"^^<{XSD.gYear}> ; dg:locator'))
+
+    assert (_IRI, f"{DGD}check/ill-typed") in _broken(report)
+
+
+_NO_TURTLE = {
+    "escape": ('<{s}> <p:p> "Abs\\u00zztract" .', "The escape sequence '\\u00zz'"),
+    "language and datatype": ('<{s}> <p:p> "x"@en^^<{t}> .', "^^ is not a valid"),
+    "literal as subject": ('"x" <p:p> <o:o> .', "is not a valid subject"),
+    "blank node as predicate": ("<{s}> _:b <o:o> .", "is not a valid predicate"),
+    "text without end": ('<{s}> <p:p> "abc', "Unexpected end of file"),
+    "triple term": ("<{s}> <p:p> <<( <a:a> <b:b> <c:c> )>> .", "no triple of RDF 1.1"),
+}
+
+
+@pytest.mark.parametrize(("text", "detail"), _NO_TURTLE.values(), ids=_NO_TURTLE)
+@pytest.mark.parametrize("ending", [".ttl", ".trig"])
+def test_what_is_no_turtle_never_conforms(
+    text: str, detail: str, ending: str, tmp_path: Path
+) -> None:
+    """Invalid syntax is an error with its line."""
+    written = text.replace("{s}", _IRI).replace("{t}", str(XSD.string))
+    path = _written(tmp_path, f"claim{ending}", f"# a claim\n{written}\n")
+
+    with pytest.raises(ValidationInputError) as caught:
+        validate(path, accelerated=True)
+
+    assert detail in str(caught.value)
+    assert caught.value.line == (0 if "RDF 1.1" in detail else 2)
+
+
+def test_blank_nodes_of_two_files_are_two(tmp_path: Path) -> None:
+    """The same label in another file is another node."""
+    text = f"<{_IRI}> <p:p> _:b . _:b <p:p> "
+    paths = [_written(tmp_path, f"{name}.ttl", f'{text}"{name}" .') for name in ("one", "two")]
+
+    assert len(validate(paths, accelerated=True).unchecked) == 3
 
 
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40)

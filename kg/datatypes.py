@@ -1,0 +1,104 @@
+"""Which texts stand for values of the datatypes of XML Schema, by their lexical spaces.
+
+See https://www.w3.org/TR/xmlschema11-2/. rdflib reads more than these, such as `3_7` for a number,
+and Oxigraph leaves some types unread.
+"""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Mapping
+from typing import Final
+
+XSD: Final = "http://www.w3.org/2001/XMLSchema#"
+
+_YEAR: Final = r"-?(?:[1-9]\d{3,}|0\d{3})"
+_MONTH: Final = r"(?:0[1-9]|1[0-2])"
+_DAY: Final = r"(?:0[1-9]|[12]\d|3[01])"
+_TIME: Final = r"(?:(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?|24:00:00(?:\.0+)?)"
+_ZONE: Final = r"(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))"
+_DATE: Final = rf"(?P<year>{_YEAR})-(?P<month>{_MONTH})-(?P<day>{_DAY})"
+_YEARS: Final = r"(?:\d+Y)?(?:\d+M)?"
+_DAYS: Final = r"(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?"
+_FLOAT: Final = r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][+-]?\d+)?|INF)|NaN"
+
+_RANGES: Final[Mapping[str, tuple[int | None, int | None]]] = {
+    "integer": (None, None),
+    "nonNegativeInteger": (0, None),
+    "positiveInteger": (1, None),
+    "nonPositiveInteger": (None, 0),
+    "negativeInteger": (None, -1),
+    **{name: (-(2**bits) // 2, 2**bits // 2 - 1) for name, bits in
+       (("long", 64), ("int", 32), ("short", 16), ("byte", 8))},
+    **{name: (0, 2**bits - 1) for name, bits in
+       (("unsignedLong", 64), ("unsignedInt", 32), ("unsignedShort", 16), ("unsignedByte", 8))},
+}  # fmt: skip
+"""The least and the greatest value of each type of integers."""
+
+_FORMS: Final = {
+    name: re.compile(pattern, re.ASCII)
+    for name, pattern in {
+        **dict.fromkeys(_RANGES, r"[+-]?\d+"),
+        "decimal": r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)",
+        "double": _FLOAT,
+        "float": _FLOAT,
+        "boolean": "true|false|1|0",
+        "date": rf"{_DATE}{_ZONE}?",
+        "dateTime": rf"{_DATE}T{_TIME}{_ZONE}?",
+        "dateTimeStamp": rf"{_DATE}T{_TIME}{_ZONE}",
+        "time": rf"{_TIME}{_ZONE}?",
+        "gYear": rf"{_YEAR}{_ZONE}?",
+        "gYearMonth": rf"{_YEAR}-{_MONTH}{_ZONE}?",
+        "gMonth": rf"--{_MONTH}{_ZONE}?",
+        "gMonthDay": rf"--(?P<month>{_MONTH})-(?P<day>{_DAY}){_ZONE}?",
+        "gDay": rf"---{_DAY}{_ZONE}?",
+        "duration": rf"-?P(?=[\dT]){_YEARS}{_DAYS}",
+        "yearMonthDuration": rf"-?P(?=\d){_YEARS}",
+        "dayTimeDuration": rf"-?P(?=[\dT]){_DAYS}",
+        "hexBinary": "(?:[0-9A-Fa-f]{2})*",
+        "base64Binary": "(?:(?:[A-Za-z0-9+/] ?){4})*(?:(?:[A-Za-z0-9+/] ?){2}(?:[A-Za-z0-9+/] ?=|= ?=))?",
+        "language": "[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*",
+        "normalizedString": r"[^\t\n\r]*",
+        "token": r"(?! )[^\t\n\r]*(?<! )",
+    }.items()
+}  # fmt: skip
+_LEAP_YEAR: Final = 2000
+"""Stands for the year of days that are in none."""
+
+
+def is_ill_typed(text: str, datatype: str | None) -> bool:
+    """Tell whether a text is known to stand for no value of a datatype.
+
+    Args:
+        text: the text, without quotes and escapes.
+        datatype: the IRI of the datatype; of those that are not of XML Schema nothing is known.
+    """
+    if datatype is None or not datatype.startswith(XSD):
+        return False
+    name = datatype.removeprefix(XSD)
+    form = _FORMS.get(name)
+    if form is None:
+        return False
+    match = form.fullmatch(text)
+    if match is None:
+        return True
+    if name in _RANGES:
+        return not _is_within(text, *_RANGES[name])
+    parts = match.groupdict()
+    if "day" not in parts:
+        return False
+    # The calendar is the same each 400 years, also before the year 1, and so the last digits decide.
+    year = int(parts["year"][-4:]) % 400 + 400 if "year" in parts else _LEAP_YEAR
+    return int(parts["day"]) > calendar.monthrange(year, int(parts["month"]))[1]
+
+
+def _is_within(text: str, least: int | None, greatest: int | None) -> bool:
+    """Compare a number with bounds; where there are none, it may have any number of digits."""
+    if least is None and greatest is None:
+        return True
+    sign, digits = text.startswith("-"), text.lstrip("+-").lstrip("0")
+    if len(digits) > len(str(2**64)):
+        return (least is None) if sign else (greatest is None)
+    number = int(text)
+    return (least is None or number >= least) and (greatest is None or number <= greatest)
