@@ -10,11 +10,13 @@ from pathlib import Path
 
 import pyshacl
 import pytest
-from rdflib import RDF, SH, BNode, Dataset, Graph, Literal, URIRef
+from rdflib import RDF, RDFS, SH, BNode, Dataset, Graph, Literal, URIRef
 from rdflib.collection import Collection
 from rdflib.term import Node
 
+import kg
 from kg.namespaces import BASE, DG, GRAPH, PREFIXES, curie, expand
+from kg.ntriples import graph_of
 from kg.validate import Finding, background_graph, shapes_graph, validate
 from kg.validate.verdict import accelerated_verdict
 from tests.background import background_of
@@ -389,3 +391,44 @@ def test_the_shapes_are_published_with_the_knowledge(dataset: Dataset) -> None:
     published = set(dataset.graph(URIRef(GRAPH + "shapes")).subjects(RDF.type, SH.NodeShape))
 
     assert published == set(_node_shapes())
+
+
+def _published(graph: kg.KnowledgeGraph) -> Graph:
+    end = f" <{GRAPH}shapes> ."
+    lines = graph.nquads.decode().split("\n")
+    return graph_of(
+        "".join(f"{line.removesuffix(end)} .\n" for line in lines if line.endswith(end))
+    )
+
+
+def test_each_published_list_is_one(graph: kg.KnowledgeGraph) -> None:
+    """No list of a file runs into that of another: each node has one member and one rest."""
+    published = _published(graph)
+
+    nodes = set(published.subjects(RDF.first)) | set(published.subjects(RDF.rest))
+    assert len(nodes) > 100
+    for node in nodes:
+        assert len(list(published.objects(node, RDF.first))) == 1, node
+        assert len(list(published.objects(node, RDF.rest))) == 1, node
+
+
+def test_the_published_shapes_judge_as_the_files_do(graph: kg.KnowledgeGraph) -> None:
+    """Who applies the graph of the shapes finds in the bad examples what the files find."""
+    classes = background_graph().triples((None, RDFS.subClassOf, None))
+    data = _examples(_INVALID)
+    for triple in classes:
+        data.add(triple)
+    ntriples = data.serialize(format="nt")
+
+    by_files = _results(accelerated_verdict(ntriples, _SHAPES))
+
+    assert len(by_files) > 500
+    assert _results(accelerated_verdict(ntriples, _published(graph))) == by_files
+
+
+def _results(report: Graph) -> list[tuple[str, ...]]:
+    told = (SH.focusNode, SH.sourceShape, SH.sourceConstraintComponent, SH.value)
+    return sorted(
+        tuple(str(report.value(result, each)) for each in told)
+        for result in report.subjects(RDF.type, SH.ValidationResult)
+    )
