@@ -38,11 +38,12 @@ _READY_FOLDER: Final = _ROOT / "kg" / "ready"
 """Where a wheel has the built dataset; a checkout has none."""
 
 BUILDING_MODULES: Final = (
-    *("__init__", "build/*", "catalogue", "functions", "headers", "jsonld", "namespaces"),
-    *("ntriples", "physics", "query_terms", "remarks", "results", "shipped", "textfiles"),
-    *("validate/*", "engine/__init__", "engine/bindings", "engine/data", "engine/diagnosis"),
-    *("engine/errors", "engine/formats", "engine/inprocess", "engine/interface"),
-    *("engine/rewriting", "engine/spool", "engine/store", "engine/tokens", "engine/wellformed"),
+    *("__init__", "build/*", "catalogue", "datatypes", "functions", "headers", "jsonld"),
+    *("namespaces", "ntriples", "physics", "query_terms", "remarks", "results", "shipped"),
+    *("textfiles", "validate/*", "engine/__init__", "engine/bindings", "engine/data"),
+    *("engine/diagnosis", "engine/errors", "engine/formats", "engine/inprocess"),
+    *("engine/interface", "engine/rewriting", "engine/spool", "engine/store", "engine/tokens"),
+    "engine/wellformed",
 )
 """What builds and validates: `_made`, and all that it imports. The rest of the code may change
 without a new build. A test compares this with the imports."""
