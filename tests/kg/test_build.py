@@ -151,7 +151,6 @@ def test_the_progress_of_a_build_is_told(ontology: SmallOntology) -> None:
 _TURTLE_MISTAKES = (
     ("dg:X rdfs:label .\n", 1, "This is not Turtle", "Mend the syntax"),
     ('dg:X rdfs:label "open .\n', 1, "the file ends within the statement", "Finish it."),
-    ('dg:X rdfs:label "open .\ndg:Y a dg:Z .\n', 2, "Line jumps are not allowed", "Mend the syntax"),
     ("\n\ndg:X zz:y 1 .\n", 3, "The prefix zz: has not been declared", "Mend the syntax"),
     ('dg:X rdfs:label "a\\u00zz" .\n', 1, "The escape sequence '\\u00zz'", "Mend the syntax"),
     ('dg:X rdfs:label "x"@en^^xsd:string .\n', 1, "^^ is not a valid", "Mend the syntax"),
