@@ -309,6 +309,24 @@ def test_fewer_query_processes_where_few_may_be_started(tmp_path: Path) -> None:
         assert 1 <= len(query_processes_of(service)) <= 7
 
 
+def test_query_processes_that_cannot_be_started_now_are_started_later(tmp_path: Path) -> None:
+    """The loader waits, with its data, until there may be more processes."""
+    with control_group(PIDS, pids__max="max") as before, served(tmp_path, *before) as service:
+        assert service.ask(COUNT)[0] == 200
+        processes = query_processes_of(service)
+        limit = PIDS / f"dermograph-test-{os.getpid()}" / "pids.max"
+        limit.write_text("1")
+        for process in processes:
+            os.kill(process, signal.SIGKILL)
+        while query_processes_of(service) & processes:
+            time.sleep(0.02)
+        assert query_processes_of(service) == set()
+        limit.write_text("max")
+
+        assert service.ask(f"{COUNT} # later")[0] == 200
+        assert len(query_processes_of(service)) >= 1
+
+
 def test_too_few_processes_are_an_error_at_the_start(tmp_path: Path) -> None:
     """It says which limit it is, rather than failing later."""
     with control_group(PIDS, pids__max="5") as before:
