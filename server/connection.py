@@ -1,7 +1,10 @@
 """A connection of HTTP/1.1: its requests as WSGI environments, one after the other, and its responses.
 
 See https://www.rfc-editor.org/rfc/rfc9112; the grammar is left to llhttp, the parser of Node.js.
-A client that closes its side has gone: nothing is answered that nobody may be waiting for.
+A client that sends no more may still read, as after ``shutdown(SHUT_WR)``, or have gone: TCP tells the
+two apart only when something is sent to it. So an answer that takes time is preceded by interim
+responses (100 Continue), which every client of HTTP/1.1 has to pass over, and by which a client that
+has gone is found out, so that its query can be stopped.
 """
 
 from __future__ import annotations
@@ -47,6 +50,15 @@ _UNREAD_SECONDS: Final = 60.0
 
 _LINGER_SECONDS: Final = 2.0
 """For how long what still comes is read and dropped, so that the client gets the last response."""
+
+_FIRST_PROBE_SECONDS: Final = 0.1
+"""When a client that sends no more is first sent an interim response; most answers are sooner."""
+
+_PROBE_SECONDS: Final = (0.05, 1.0)
+"""When it is sent the next one, and the longest time between two; each time takes twice the last."""
+
+_GRACE_SECONDS: Final = 2.0
+"""How long a client of HTTP/1.0, which has no interim responses, may wait when it sends no more."""
 
 _JOINED: Final = 16 << 10
 """Bytes of a body up to which it is sent together with the head."""
@@ -117,6 +129,10 @@ class Connection(asyncio.Protocol):
         self._ended = False
         """Whether no further request is read."""
         self._answering = False
+        self._streaming = False
+        """Whether a part of a response was sent."""
+        self._half_closed = False
+        """Whether the client sends no more."""
         self._handing_over = False
         self._keeps = True
         self._keeps_unasked = True
@@ -165,12 +181,17 @@ class Connection(asyncio.Protocol):
         self._hand_over()
 
     def eof_received(self) -> bool:
-        """Take note that the client sends no more; it has gone unless it breaks off a request."""
-        if self._reading_since is None or self._ended:
-            return False
-        self._refuse(MalformedRequest("The request breaks off."))
-        self._hand_over()
-        return True
+        """Take note that the client sends no more; what it asked is answered if it still reads."""
+        self._half_closed = True
+        waits = self._answering or bool(self._waiting)
+        if self._reading_since is not None:
+            self._refuse(MalformedRequest("The request breaks off."))
+            self._hand_over()
+        self._ended = True
+        if waits:
+            seconds = _FIRST_PROBE_SECONDS if self._keeps_unasked else _GRACE_SECONDS
+            asyncio.get_running_loop().call_later(seconds, self._probe, _PROBE_SECONDS[0])
+        return self._answering or bool(self._waiting)
 
     def pause_writing(self) -> None:
         """Note that the client reads more slowly than it is sent to."""
@@ -279,6 +300,8 @@ class Connection(asyncio.Protocol):
 
     def _said_of_head(self, version: str) -> RequestError | None:
         """Give what is wrong with the head of a request, if anything."""
+        if version not in ("1.0", "1.1"):
+            return MalformedRequest("The request is not HTTP/1.1.")
         if self._headers > _MAX_HEADERS:
             return HeadTooLarge(f"There are more than {_MAX_HEADERS} headers.", _MAX_HEADERS)
         host = self._environ.get("HTTP_HOST")
@@ -349,6 +372,7 @@ class Connection(asyncio.Protocol):
         Returns:
             How many bytes of its body were sent.
         """
+        self._streaming = True
         self._write(head_of(said.status, said.headers) + self._common())
         sent = 0
         for piece in said.body:
@@ -359,6 +383,24 @@ class Connection(asyncio.Protocol):
             sent += len(piece)
         self._answered()
         return sent
+
+    def _probe(self, again: float) -> None:
+        """Find out whether a client that sends no more still reads.
+
+        If it does not, its side answers what it is sent with a reset, by which the next probe fails.
+
+        Args:
+            again: the time until the next probe, in seconds.
+        """
+        if not self._answering or self._transport.is_closing():
+            return
+        if not self._keeps_unasked:
+            self.abort()
+            return
+        if not self._streaming:
+            self._transport.write(_CONTINUE)
+        longer = min(2 * again, _PROBE_SECONDS[1])
+        asyncio.get_running_loop().call_later(again, self._probe, longer)
 
     def abort(self) -> None:
         """End at once, so that what was sent of a response is not taken for the whole."""
@@ -386,8 +428,8 @@ class Connection(asyncio.Protocol):
         return _date(int(time.time())) + _CLOSE
 
     def _answered(self) -> None:
-        self._answering = False
-        if not self._keeps:
+        self._answering = self._streaming = False
+        if not self._keeps or (self._half_closed and not self._waiting):
             self._end()
         elif self._waiting:
             self._hand_over()
@@ -397,6 +439,9 @@ class Connection(asyncio.Protocol):
         self._ended = True
         self._waiting.clear()
         if self._transport.is_closing():
+            return
+        if self._half_closed:
+            self._transport.close()  # when all has been sent
             return
         self._transport.write_eof()
         self._transport.resume_reading()

@@ -9,9 +9,10 @@ The choice follows https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1 with th
   through a wildcard, and only if the type that it stands for is not named.
 - Equal quality: what the client names comes before what a wildcard allows; HTML comes first if
   it is named, so that browsers get pages; then the order of the offers decides.
+- `application/xhtml+xml` means a page only where nothing else is acceptable.
 - Of parameters, `charset` and `header` are compared; others are disregarded.
-- A header that does not follow the grammar is refused, except for what old clients are known to
-  send: `*` for `*/*` and `q=.2` for `q=0.2`.
+- A header that does not follow the grammar is refused, except for what clients are known to send:
+  `*` for `*/*`, `q=.2` for `q=0.2`, and more than three digits in q, up to twelve.
 """
 
 from __future__ import annotations
@@ -63,6 +64,7 @@ class Representation:
 
 
 _UTF8 = (("charset", "utf-8"),)
+_XHTML = "application/xhtml+xml"
 _JSON_ALIASES = ("application/json", "text/json", "text/javascript", "application/javascript")
 _XML_ALIASES = ("application/xml", "text/xml")
 
@@ -107,9 +109,7 @@ RDFXML: Final = _written(formats.RDFXML, aliases=_XML_ALIASES, names=("rdf+xml",
 JSONLD: Final = _written(
     formats.JSONLD, aliases=("application/json", "text/json"), names=("json-ld", "json")
 )
-HTML: Final = Representation(
-    "html", "HTML", "text/html", "html", parameters=_UTF8, aliases=("application/xhtml+xml",)
-)
+HTML: Final = Representation("html", "HTML", "text/html", "html", parameters=_UTF8, names=(_XHTML,))
 PLAIN_JSON: Final = Representation(
     "json", "JSON", "application/json", "json", aliases=("text/json",)
 )
@@ -319,7 +319,11 @@ def best(accept: str | None, offers: Sequence[Representation]) -> Representation
             page = offer == HTML and match[1] >= _BY_ALIAS
             # Beyond naming it, being precise about parameters expresses no preference.
             ranked.append((match[0], min(match[1], _BY_NAME), page, -place))
-    return offers[-max(ranked)[3]] if ranked else None
+    if ranked:
+        return offers[-max(ranked)[3]]
+    # All browsers name text/html as well. Who does not, as rdflib, does not mean pages.
+    is_page = any(f"{each.type}/{each.subtype}" == _XHTML and each.quality for each in ranges)
+    return HTML if is_page and HTML in offers else None
 
 
 def choose(accept: str | None, offers: Sequence[Representation]) -> Representation:

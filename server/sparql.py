@@ -138,6 +138,7 @@ def _body(limit: int) -> _Body:
     if request.method not in ("POST", "QUERY"):
         return _Body(Parameters(()))
     media_type, options = parse_options_header(request.headers.get("Content-Type", ""))
+    media_type = media_type.lower()  # Werkzeug keeps the case, which means nothing
     if media_type == _UPDATE:
         raise ReadOnly("This service is read-only; updates are not carried out.")
     read = _READERS.get(media_type)

@@ -104,6 +104,7 @@ class Reader:
 
     def _in_body(self, environ: WSGIEnvironment) -> Parameters | None:
         media_type, options = parse_options_header(environ.get("CONTENT_TYPE", ""))
+        media_type = media_type.lower()
         if media_type not in (_FORM, _DIRECT) or "HTTP_CONTENT_ENCODING" in environ:
             return None
         if options.get("charset", "utf-8").lower() != "utf-8":

@@ -208,3 +208,47 @@ def test_what_spares_the_app_is_what_the_app_says(
 def without(headers: dict[str, str], names: set[str]) -> dict[str, str]:
     """Give headers without some."""
     return {key: value for key, value in headers.items() if key not in names}
+
+
+_ENDLESS = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j ?k ?l }"
+
+
+def answers_in(received: BinaryIO) -> list[int]:
+    """Read all responses until the end, and give the statuses of those that are final."""
+    statuses = []
+    while line := received.readline():
+        status = int(line.split(b" ")[1])
+        headers = {}
+        while field := received.readline().decode().strip():
+            name, _, value = field.partition(": ")
+            headers[name.lower()] = value
+        received.read(int(headers.get("content-length", "0")))
+        statuses += [] if status == 100 else [status]
+    return statuses
+
+
+@pytest.mark.parametrize("version", [b"1.1", b"1.0"])
+@pytest.mark.parametrize("path", ["/", "/sparql?query=ASK%7B%7D", "/ontology/CO2Laser"])
+def test_a_client_that_sends_no_more_gets_its_answers(
+    live_url: str, path: str, version: bytes
+) -> None:
+    """Half-closing is no hanging up, and the connection is closed after the last answer."""
+    line = b"GET %s HTTP/%s\r\nConnection: keep-alive\r\n" % (path.encode(), version)
+    with connected(live_url) as (connection, received):
+        connection.sendall((line + _HOST + b"\r\n") * 3)
+        connection.shutdown(socket.SHUT_WR)
+
+        assert answers_in(received) == [200] * 3
+
+
+def test_a_client_that_sends_no_more_gets_an_answer_that_takes_time(live_url: str) -> None:
+    """It is told meanwhile that it may go on waiting, as clients of HTTP/1.1 understand."""
+    query = urlencode({"query": f"{_ENDLESS} # half-closed", "timeout": "2"})
+    line = b"GET /sparql?%s HTTP/1.1\r\nConnection: close\r\n" % query.encode()
+    with connected(live_url) as (connection, received):
+        connection.sendall(line + _HOST + b"\r\n")
+        connection.shutdown(socket.SHUT_WR)
+
+        assert received.readline() == b"HTTP/1.1 100 Continue\r\n"
+        assert received.readline() == b"\r\n"
+        assert answers_in(received) == [503]

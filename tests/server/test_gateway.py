@@ -298,6 +298,29 @@ def test_what_is_asked_when_the_client_has_gone_is_never_begun(
     assert service.faults == []
 
 
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+@pytest.mark.parametrize("name", ["on the event loop", "in a thread"])
+def test_a_client_that_closes_is_told_from_one_that_sends_no_more(
+    knowledge: Edition, engine: IsolatedEngine, name: str, version: str
+) -> None:
+    """Its query is stopped, though no more than the end of what it sends is to be seen at first."""
+    path, _, spared = CASES[name]
+    gate = Gate(engine, 1_000_000)
+    app = create_app({}, knowledge.over(gate))
+    prepare(app)
+    gate.passing = 0
+    gate.opened.set()
+    express = Express.of(service_of(app)) if spared else None
+    with served(app.wsgi_app._app, express) as service:  # type: ignore[attr-defined]  # noqa: SLF001
+        with socket.create_connection(("127.0.0.1", service.port)) as connection:
+            connection.sendall(f"GET {path} HTTP/{version}\r\nHost: x\r\n\r\n".encode())
+            assert gate.reached.wait(SECONDS)
+
+        with pytest.raises(QueryStopped):
+            gate.outcome.result(SECONDS)
+        service.wait_until_empty()
+
+
 # What takes long does not keep others waiting
 
 

@@ -42,6 +42,8 @@ def test_query_by_get(ask: Ask) -> None:
         (DIRECT, SELECT),
         (f"{DIRECT}; charset=utf-8", SELECT),
         (f"{DIRECT};version=1.1", SELECT),
+        ("Application/SPARQL-Query", SELECT),
+        ("APPLICATION/X-WWW-FORM-URLENCODED; Charset=UTF-8", urlencode({"query": SELECT})),
     ],
 )
 def test_query_in_the_body(client: FlaskClient, method: str, content_type: str, body: str) -> None:
