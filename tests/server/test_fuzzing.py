@@ -148,8 +148,18 @@ class Service:
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
     """Serve the knowledge with the engine that stops queries, and small limits."""
+    yield from _served(SECONDS)
+
+
+@pytest.fixture(scope="module")
+def unhurried() -> Iterator[Service]:
+    """Serve it for queries that are known to end, even on a loaded machine."""
+    yield from _served(60.0)
+
+
+def _served(seconds: float) -> Iterator[Service]:
     knowledge = edition()
-    limits = Limits(seconds=SECONDS, most_seconds=SECONDS, memory=256 << 20)
+    limits = Limits(seconds=seconds, most_seconds=seconds, memory=256 << 20, patience=60.0)
     with closing(knowledge.isolated_engine(limits)) as engine:
         yield Service(create_app(SMALL, knowledge.over(engine)))
 
@@ -447,7 +457,8 @@ def test_anything_may_be_computed(service: Service, query: str, way: str, format
     """Whatever is called or compared with whatever, the query is answered or the misuse told."""
     response = holds(service, asking(way, query, {"format": format_} if format_ else None))
 
-    assert response.status_code in (200, 400, 503)
+    not_xml = [406] if format_ == "xml" else []
+    assert response.status_code in (200, 400, 503, *not_xml)
 
 
 # Parameters
@@ -652,10 +663,10 @@ def headers(draw: st.DrawFn, known: Mapping[str, SearchStrategy[str]]) -> dict[s
     st.sampled_from(["GET", "GET", "HEAD", "OPTIONS", "DELETE", "BREW"]),
 )
 def test_any_headers_may_be_sent(
-    service: Service, named: dict[str, str], address: tuple[str, str], method: str
+    unhurried: Service, named: dict[str, str], address: tuple[str, str], method: str
 ) -> None:
     """Whatever headers a request has, the promises hold."""
-    response = holds(service, Request(method, *address, named))
+    response = holds(unhurried, Request(method, *address, named))
 
     assert response.status_code not in (413, 414, 415, 503)
     assert re.fullmatch(r"[A-Za-z0-9._~:-]{1,64}", response.headers["X-Query-Id"])
@@ -755,7 +766,7 @@ LEGAL_JUNK: Final = st.one_of(
     ),
 )
 def test_whoever_knows_the_entity_tag_gets_304(
-    service: Service,
+    unhurried: Service,
     *,
     before: list[str],
     after: list[str],
@@ -765,14 +776,14 @@ def test_whoever_knows_the_entity_tag_gets_304(
 ) -> None:
     """An answer that the client has is not sent again, whatever else is in the list of its tags."""
     accepted = {"Accept-Encoding": encoding} if encoding else {}
-    plain = service.plain(*address, encoding)
+    plain = unhurried.plain(*address, encoding)
     known = f"{'W/' * weak}{plain.headers['ETag'].removeprefix('W/')}"
     condition = ", ".join([*before, known, *after])
 
     request = Request("GET", *address, {**accepted, "If-None-Match": condition})
-    response = sent(service.cached, request)
+    response = sent(unhurried.cached, request)
 
-    sound(service, request, response)
+    sound(unhurried, request, response)
     assert response.status_code == 304
     assert response.headers["ETag"] == plain.headers["ETag"]
     assert response.headers.get("Vary") == plain.headers.get("Vary")
