@@ -123,15 +123,10 @@ def edition(
 
 
 def write_ready(folder: Path) -> Path:
-    """Write the knowledge, built and validated, as a file that ``load`` finds ready.
+    """Write the knowledge as a file that ``load`` finds ready; raises what ``load`` raises.
 
     Args:
         folder: where the file is written; in a wheel it stands in `kg/ready/`.
-
-    Raises:
-        kg.build.BuildError: a file is malformed, be it a shape or a check.
-        InvalidKnowledge: the knowledge violates its shapes.
-        kg.catalogue.CatalogueError: a canned query is malformed, or names an unknown term.
     """
     with _kept_or_built(lambda _: None).source.opened() as file:
         nquads = file.read()
@@ -201,12 +196,9 @@ def _cache_key() -> str:
 
     The build in a wheel was validated when the wheel was made, so the libraries do not matter there.
     """
-    parts = [
-        _sources_digest(),
-        sys.version,
-        *(f"{each} {version_of(each)}" for each in BUILDING_LIBRARIES),
-    ]
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+    versions = [f"{each} {version_of(each)}" for each in BUILDING_LIBRARIES]
+    parts = "\n".join([_sources_digest(), sys.version, *versions])
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
 def _kept(folder: Path | None, key: str) -> _Built | None:
