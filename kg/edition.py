@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from rdflib import OWL, URIRef
 
 from kg.catalogue import CannedQuery, Catalogue
-from kg.engine import Engine, Query
+from kg.engine import Engine, Query, TaskRunner
 from kg.engine.data import Data, DefaultGraph, Source
 from kg.engine.formats import JSONLD
 from kg.engine.whole import whole
@@ -81,11 +82,12 @@ class Edition:
             self.data, version=self.version, prefixes=self.prefixes, functions=functions_over
         )
 
-    def isolated_engine(self, limits: Limits) -> IsolatedEngine:
+    def isolated_engine(self, limits: Limits, tasks: TaskRunner | None = None) -> IsolatedEngine:
         """Begin to load the data into processes of their own.
 
         Args:
             limits: what a query may use.
+            tasks: does tasks in these processes, if anything does.
 
         Raises:
             kg.engine.DataError: a file cannot be opened.
@@ -97,6 +99,7 @@ class Edition:
             version=self.version,
             prefixes=self.prefixes,
             functions=functions_over,
+            tasks=tasks,
             limits=limits,
         )
 
@@ -126,6 +129,6 @@ _RELEASE = "SELECT ?release WHERE { ?ontology ?states ?release } ORDER BY ?relea
 def _release(engine: Engine) -> str | None:
     """Give the release of our ontology that an engine holds; None if it holds none."""
     bindings = {"ontology": URIRef(ONTOLOGY), "states": OWL.versionInfo}
-    rows = python_result(engine.run(Query(_RELEASE, bindings)))
+    rows = python_result(engine.run(Query(_RELEASE, bindings, seconds=inf)))
     assert isinstance(rows, Rows)
     return str(rows[0]["release"]) if rows else None

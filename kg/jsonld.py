@@ -345,7 +345,7 @@ def _frame(nodes: list[dict[str, Any]], context: Context, root: str) -> dict[str
     }
     frame = {"@context": context.terms, "id": root, **reverse}
     wishes = {"embed": "@always", "omitDefault": True, "omitGraph": True}
-    framed: dict[str, Any] = jsonld.frame(nodes, frame, {**context.options, **wishes})
+    framed: dict[str, Any] = _Processor().frame(nodes, frame, {**context.options, **wishes})
     return {key: value for key, value in framed.items() if key != "@context"}
 
 
@@ -355,9 +355,40 @@ def _leads_back(nodes: list[dict[str, Any]], name: str, root: str) -> bool:
     return {"@id": root} in values and all("@id" in value for value in values)
 
 
+class _Processor(jsonld.JsonLdProcessor):  # type: ignore[misc]  # PyLD has no types
+    """PyLD, but for a search that takes most of its time.
+
+    For each IRI that is a value it tries every term of the context as the prefix of a compact IRI.
+    Where no term can be one, the search is spared.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._has_prefixes: dict[str, bool] = {}
+
+    def _compact_iri(
+        self, active_ctx: Any, iri: str, value: Any = None, vocab: Any = None, **named: Any
+    ) -> Any:
+        is_term = iri in self._get_inverse_context(active_ctx)
+        is_relative = vocab and str(iri).startswith(active_ctx.get("@vocab", "@"))
+        if not (is_term or is_relative or self._can_shorten(active_ctx)):
+            active_ctx = {**active_ctx, "mappings": {}}
+        return super()._compact_iri(active_ctx, iri, value, vocab, **named)
+
+    def _can_shorten(self, context: Any) -> bool:
+        """Return whether a context has a term by which IRIs could be made compact."""
+        identity: str = context["_uuid"]
+        if identity not in self._has_prefixes:
+            self._has_prefixes[identity] = any(
+                ":" in term or (definition and definition["_prefix"])
+                for term, definition in context["mappings"].items()
+            )
+        return self._has_prefixes[identity]
+
+
 def _compact(nodes: list[dict[str, Any]], context: Context) -> list[dict[str, Any]]:
-    compacted: dict[str, Any] = jsonld.compact(
-        nodes, context.terms, {**context.options, "graph": True}
+    compacted: dict[str, Any] = _Processor().compact(
+        nodes, context.terms, {**context.options, "graph": True, "skipExpansion": True}
     )
     members: list[dict[str, Any]] = compacted["@graph"]
     return members

@@ -274,14 +274,24 @@ def find(engine: Engine, iri: str) -> Found | None:
     return Found(iri) if _ask(engine, "ASK { ?resource ?property ?value }", iri) else None
 
 
-def describe(engine: Engine, found: Found, written: Format) -> Answer:
-    """Give what there is to say of a resource, as a graph in one of the RDF formats."""
+def describe(engine: Engine, found: Found, written: Format, max_bytes: int | None = None) -> Answer:
+    """Give what there is to say of a resource, as a graph in one of the RDF formats.
+
+    Args:
+        engine: what is asked.
+        found: the resource.
+        written: the format.
+        max_bytes: the most that it may be; None: any.
+
+    Raises:
+        kg.engine.ResultTooLarge: it is more.
+    """
     formats = {ResultKind.GRAPH: written}
     if found.graph is not None:
-        bindings = {"graph": URIRef(found.graph)}
-        return engine.run(Query(GRAPH_CONTENT, bindings, formats=formats))
-    bindings = {"resource": URIRef(found.iri)}
-    return engine.run(Query(DESCRIPTION, bindings, formats=formats))
+        text, bindings = GRAPH_CONTENT, {"graph": URIRef(found.graph)}
+    else:
+        text, bindings = DESCRIPTION, {"resource": URIRef(found.iri)}
+    return engine.run(Query(text, bindings, formats=formats, max_bytes=max_bytes))
 
 
 def look_up(engine: Engine, iri: str) -> Node:

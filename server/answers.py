@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 from flask import Response, request
 
 import kg
-from kg.engine import Format, Query, ResultKind, Term, formats
+from kg.engine import Answer, Format, Query, ResultKind, Term, formats
 from kg.engine.bindings import canonical
 from kg.namespaces import BASE
-from server import http
+from server import delegation, http
 from server.errors import ParameterRefused
 from server.negotiation import HTML, RESULTS, Representation, best, named
 from server.parameters import Parameters
@@ -184,17 +184,25 @@ def respond(
         return known
     if http.NOTES in request.environ:
         request.environ[http.NOTES].text = question.text
-    engine = service.graph.whole if question.of_whole else service.graph.engine
-    answer = engine.run(query_for(service, question, choice, http.query_names()))
-    http.timed("queue", answer.waited)
-    http.timed("run", answer.seconds)
+    answer = delegation.answer_at_hand() or _answer(service, question, choice)
     representation = choice.of(answer.kind)
     cache = http.CACHEABLE if answer.repeatable else http.UNCACHEABLE
     if representation == HTML:
+        made = delegation.elsewhere(answer)
+        if made is not None:
+            return made
         with http.serialising():
             written = page(table_of(answer))
         return http.reply(written, HTML, cache=cache)
     return http.reply(answer.content, representation, etag=etag, cache=cache)
+
+
+def _answer(service: Service, question: Question, choice: Choice) -> Answer:
+    engine = service.graph.whole if question.of_whole else service.graph.engine
+    answer = engine.run(query_for(service, question, choice, http.query_names()))
+    http.timed("queue", answer.waited)
+    http.timed("run", answer.seconds)
+    return answer
 
 
 def query_for(

@@ -32,10 +32,16 @@ def create_app(
     """Make the service; see ``server.create_app``."""
     values = config.read(settings)
     own = kg.load() if graph is None else graph
-    knowledge = _federated(own, values)
+    app = views()
+    service.init_app(app, service.Service(_federated(own, values), values, Observer(own, values)))
+    _put_cache_before(app, values)
+    return app
+
+
+def views() -> Flask:
+    """Return the app with all its views, which need a service to work with; see ``service``."""
     app = Flask("server")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    service.init_app(app, service.Service(knowledge, values, Observer(own, values)))
     http.init_app(app)
     pages = {
         "sparql": sparql.problem_page,
@@ -54,7 +60,6 @@ def create_app(
         operating.blueprint,
     ):
         app.register_blueprint(blueprint)
-    _put_cache_before(app, values)
     return app
 
 

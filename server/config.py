@@ -49,8 +49,10 @@ SETTINGS: Final = (
     Setting("MAX_URL_BYTES", 60_000, "bytes", "The longest URL that is accepted (414)."),
     Setting("MAX_BODY_BYTES", 1_000_000, "bytes", "The largest body that is accepted (413)."),
     Setting("MAX_QUERY_BYTES", 250_000, "bytes", "The longest text of a query (413)."),
-    Setting("MAX_RESULT_BYTES", 100_000_000, "bytes", "The largest answer that is given (403)."),
-    Setting("QUERY_SECONDS", 10, "seconds", "How long a query may run (503)."),
+    Setting(
+        "MAX_RESULT_BYTES", 100_000_000, "bytes", "The largest answer, document or page (403)."
+    ),
+    Setting("QUERY_SECONDS", 10, "seconds", "How long a query or document may take (503)."),
     Setting("MAX_QUERY_SECONDS", 60, "seconds", "The longest time that a client may ask for."),
     Setting(
         "QUERY_MEMORY_BYTES",

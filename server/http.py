@@ -8,13 +8,14 @@ import re
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request
+from werkzeug.datastructures import Headers
 from werkzeug.exceptions import NotFound, PreconditionFailed
 from werkzeug.routing import RequestRedirect
 
@@ -139,7 +140,7 @@ def reply(
         cache: the value of Cache-Control; with UNCACHEABLE there is no entity tag.
         negotiated: whether the Accept header had a say.
     """
-    response = _response(body, representation.content_type)
+    response = response_of(body, content_type=representation.content_type)
     _describe(response, cache=cache, negotiated=negotiated)
     if cache != UNCACHEABLE:
         response.set_etag(etag or digest(response.get_data()))
@@ -158,12 +159,18 @@ def _check_condition(response: Response) -> None:
     request.environ.pop("HTTP_IF_MATCH", None)
 
 
-def _response(body: Content | str, content_type: str) -> Response:
-    if not isinstance(body, SpooledFile):
-        return Response(body, content_type=content_type)
-    request.environ[CONTENT] = body
-    response = Response(body.pieces(), content_type=content_type)
-    response.content_length = len(body)
+def response_of(
+    body: Content | str,
+    *,
+    status: str | None = None,
+    headers: Iterable[tuple[str, str]] | None = None,
+    content_type: str | None = None,
+) -> Response:
+    """Return a response with a body that is whole, wherever it lies."""
+    response = Response(body, status, Headers(headers), content_type=content_type)
+    if isinstance(body, SpooledFile):
+        request.environ[CONTENT] = body
+        response.content_length = len(body)
     return response
 
 
@@ -202,8 +209,11 @@ def query_id(given: str) -> str:
 
 
 def timed(name: str, seconds: float) -> None:
-    """Note how long a part of the work on this request took, for Server-Timing."""
-    g.timings[name] = seconds
+    """Note how long a part of the work on this request took, for Server-Timing.
+
+    What is noted more than once, as by the process that speaks HTTP and another, is added up.
+    """
+    g.timings[name] = g.timings.get(name, 0.0) + seconds
 
 
 @contextmanager

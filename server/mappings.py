@@ -18,6 +18,7 @@ from kg.namespaces import DGD
 from kg.proposals import Proposal, Search, as_tsv, proposals
 from kg.shipped import ONTOLOGY_FOLDER
 from server import answers, http, pages, resources
+from server.delegation import delegated
 from server.errors import ParameterRefused, UnknownResource
 from server.negotiation import HTML, RDF, TSV, Representation, choose, named
 from server.parameters import of_url
@@ -69,12 +70,14 @@ class Row(NamedTuple):
 
 
 @blueprint.get("/mappings")
+@delegated
 def table() -> Response:
     """Give the table of mappings."""
     return _document(_chosen(OFFERS), negotiated=True)
 
 
 @blueprint.get("/id/mappings")
+@delegated
 def mapping_set() -> Response:
     """Give what is known of the table, or the table itself, at the path of its IRI."""
     chosen = _chosen(_RESOURCE_OFFERS)
@@ -82,6 +85,7 @@ def mapping_set() -> Response:
 
 
 @blueprint.get("/id/mappings.<suffix>")
+@delegated
 def mapping_set_as(suffix: str) -> Response:
     """Give the same in one format."""
     fixed = _BY_SUFFIX.get(suffix)
@@ -93,6 +97,7 @@ def mapping_set_as(suffix: str) -> Response:
 
 
 @blueprint.get("/mappings/proposals")
+@delegated
 def terms_to_propose() -> Response:
     """Give the concepts that no public ontology is known to have."""
     chosen = _chosen((TSV, HTML))

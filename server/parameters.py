@@ -128,7 +128,7 @@ def body_of(request: Request, limit: int) -> bytes:
     # Werkzeug cuts a chunked body off at its limit in silence, so it may read one byte more.
     request.max_content_length = limit + 1
     try:
-        body = request.get_data(cache=False)
+        body = request.get_data()
     except RequestEntityTooLarge as error:
         raise _too_large(limit) from error
     if len(body) > limit:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile
+from math import inf
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -19,6 +20,7 @@ from kg.engine.tokens import significant
 from kg.namespaces import DG, curie
 from server import answers, http, rdf
 from server.answers import FORMAT_PARAMETERS, Question
+from server.delegation import delegated
 from server.errors import ParameterRefused
 from server.negotiation import HTML, PLAIN_JSON, RDF, SPARQL, Representation, choose, named
 from server.parameters import Parameters, of_url
@@ -88,6 +90,7 @@ def query(name: str) -> Response:
 
 
 @blueprint.get("/queries/<name>/answer")
+@delegated
 def answer(name: str) -> Response:
     """Answer a canned query with the values of its parameters in the URL."""
     service = current_service()
@@ -195,7 +198,9 @@ def choices(service: Service) -> Mapping[str, Sequence[Choice]]:
 
 
 def _below(engine: Engine, class_iri: str) -> Sequence[Choice]:
-    below = Query(_BELOW, {"class": URIRef(class_iri)})
+    below = Query(
+        _BELOW, {"class": URIRef(class_iri)}, seconds=inf
+    )  # it is asked once, at the start
     rows = json.loads(engine.run(below).body)["results"]["bindings"]
     return [_concept(row["concept"]["value"], row["label"]["value"]) for row in rows]
 

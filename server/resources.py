@@ -19,10 +19,12 @@ from flask import Blueprint, Response, render_template, request
 import kg
 from kg import jsonld, resources
 from kg.engine import formats
+from kg.engine.spool import Content
 from kg.namespaces import BASE, curie
 from kg.resources import Found
 from kg.shipped import ONTOLOGY_FOLDER
 from server import answers, http, pages
+from server.delegation import delegated
 from server.errors import ParameterRefused, UnknownResource
 from server.negotiation import HTML, JSONLD, RDF, Representation, choose, named, parse_accept
 from server.parameters import of_url
@@ -61,24 +63,28 @@ def context() -> Response:
 
 @blueprint.get("/ontology")
 @blueprint.get("/ontology/")
+@delegated
 def ontology() -> Response:
     """Give the whole ontology."""
     return _document("ontology")
 
 
 @blueprint.get("/ontology.<suffix>")
+@delegated
 def ontology_as(suffix: str) -> Response:
     """Give the whole ontology in one format."""
     return _document(f"ontology.{suffix}")
 
 
 @blueprint.get("/<any(id, ontology, graph, function):space>/<path:name>")
+@delegated
 def resource(space: str, name: str) -> Response:
     """Give what is known of a concept, property, record, named graph or function."""
     return _document(f"{space}/{name}")
 
 
 @blueprint.get("/.well-known/genid/<path:name>")
+@delegated
 def nameless(name: str) -> Response:
     """Give what is known of a thing that was a blank node before it was published."""
     return _document(f".well-known/genid/{name}")
@@ -151,13 +157,14 @@ def _written(
     return http.reply(body, _with_profile(chosen, form), etag=etag, negotiated=negotiated)
 
 
-def _body(service: Service, found: Found, chosen: Representation, form: str | None) -> bytes:
+def _body(service: Service, found: Found, chosen: Representation, form: str | None) -> Content:
     engine = service.graph.whole
     assert chosen.format is not None
     if chosen != JSONLD:
-        answer = resources.describe(engine, found, chosen.format)
+        most = service.settings.max_result_bytes
+        answer = resources.describe(engine, found, chosen.format, most)
         http.timed("run", answer.seconds)
-        return answer.body
+        return answer.content
     answer = resources.describe(engine, found, formats.NTRIPLES)
     http.timed("run", answer.seconds)
     root = found.iri if found.graph is None else None

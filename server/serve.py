@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kg.engine import Engine, kernel
 from kg.engine.isolated import Limits
 from server import config
+from server.runner import AppRunner
 
 if TYPE_CHECKING:
     from kg.edition import Edition
@@ -81,7 +82,7 @@ def _engine(edition: Edition, values: config.Settings) -> Engine:
             f"With {config.ENVIRONMENT_PREFIX}ISOLATION=off they run in the process of the "
             "service, where no limit of time or memory holds."
         )
-    return edition.isolated_engine(_limits(values))
+    return edition.isolated_engine(_limits(values), AppRunner(edition, values))
 
 
 def _limits(values: config.Settings) -> Limits:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
+from math import inf
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -74,7 +75,7 @@ def functions(service: Service) -> Sequence[Mapping[str, str]]:
     Raises:
         EngineError: the engine did not answer.
     """
-    document = json.loads(service.graph.whole.run(Query(_FUNCTIONS)).body)
+    document = json.loads(service.graph.whole.run(Query(_FUNCTIONS, seconds=inf)).body)
     return [
         {name: term["value"] for name, term in row.items()}
         for row in document["results"]["bindings"]

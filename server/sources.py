@@ -11,6 +11,7 @@ from kg import citations
 from kg.citations import Citation, UnknownSourceError
 from kg.namespaces import DGD
 from server import answers, http, pages
+from server.delegation import delegated
 from server.errors import ParameterRefused
 from server.negotiation import BIBTEX, CSL_JSON, HTML, Representation, choose, named
 from server.parameters import of_url
@@ -23,6 +24,7 @@ OFFERS: Final = (CSL_JSON, BIBTEX, HTML)
 
 
 @blueprint.get("/sources")
+@delegated
 def sources() -> Response:
     """Give all sources, or those whose keys are given."""
     parameters = of_url(request)

@@ -46,6 +46,10 @@ from kg.engine.interface import (
     Engine,
     ExtensionFunction,
     Query,
+    Task,
+    TaskEngine,
+    TaskResult,
+    TaskRunner,
     Term,
 )
 
@@ -88,6 +92,10 @@ __all__ = [
     "ResultTooLarge",
     "ServiceFailed",
     "ServiceTimedOut",
+    "Task",
+    "TaskEngine",
+    "TaskResult",
+    "TaskRunner",
     "Term",
     "UnsupportedFunction",
     "UpdateNotAllowed",

@@ -36,7 +36,7 @@ from kg.engine.errors import (
     ServiceFailed,
     UnsupportedFunction,
 )
-from kg.engine.interface import Answer, Engine, Query
+from kg.engine.interface import Answer, Engine, Query, Task, TaskEngine, TaskResult
 from kg.engine.outbound import Budget, Endpoint, fetch
 from kg.engine.stopping import Ask, Asks
 from kg.engine.tokens import Token, TokenKind, service_offset
@@ -193,6 +193,10 @@ class FederatedEngine:
             answer = self._answer(plan, groups, _left(query, began))
         seconds = time.perf_counter() - began - answer.waited
         return replace(answer, repeatable=False, seconds=seconds)
+
+    def call(self, task: Task) -> TaskResult | None:
+        """Have a task done by the engine behind this one, if it can; see ``TaskEngine.call``."""
+        return self._engine.call(task) if isinstance(self._engine, TaskEngine) else None
 
     def _federates(self, text: str) -> bool:
         """Tell whether a query is for this engine rather than for the one behind."""

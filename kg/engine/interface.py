@@ -1,10 +1,10 @@
-"""What is asked of an engine and what it gives: Query, Answer, Engine."""
+"""What is asked of an engine and what it gives: Query and Answer, Task and TaskResult, Engine."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from rdflib import Literal, URIRef
 
@@ -90,6 +90,60 @@ class Answer:
         return self.content
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Work on the answers of several queries that is done where queries run, within their limits.
+
+    Attributes:
+        subject: what the runner of tasks is called with; it is pickled.
+        seconds, names: see ``Query``.
+    """
+
+    subject: Any
+    seconds: float | None = None
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskResult:
+    """What came of a task.
+
+    Attributes:
+        content: the part that may be large.
+        about: the rest, as the runner returned it; not None.
+        waited: how many seconds passed before it was begun.
+    """
+
+    content: Content
+    about: Any
+    waited: float = 0.0
+
+
+class TaskRunner(Protocol):
+    """Does tasks in the processes in which queries run.
+
+    It is made elsewhere and pickled. The process from which query processes are forked calls
+    ``prepare`` while the data are being loaded, then ``open``; so what these make is shared by all
+    query processes, and made once.
+    """
+
+    def prepare(self) -> None:
+        """Import what tasks need, and do what else can be done without an engine."""
+        ...
+
+    def open(self, engine: Engine) -> None:
+        """Take the engine that tasks ask; it is in this process."""
+        ...
+
+    def run(self, subject: Any) -> TaskResult:
+        """Do a task.
+
+        Raises:
+            EngineError: whoever called for the task gets it.
+        """
+        ...
+
+
 class Engine(Protocol):
     """Something that answers SPARQL queries over one version of a dataset."""
 
@@ -162,5 +216,21 @@ class ActiveEngine(Engine, Protocol):
         processes that were ``started``, and the ends of these by reason: ``timeout``, ``memory``,
         ``crowded``, ``shortage``, ``asked``, ``worn``, ``other``. Of this process the queries that
         are ``waiting`` or running, and those ``refused`` as there was no room or nobody free.
+        """
+        ...
+
+
+@runtime_checkable
+class TaskEngine(Engine, Protocol):
+    """An engine that can have tasks done where its queries run, so that they can be stopped too."""
+
+    def call(self, task: Task) -> TaskResult | None:
+        """Have a task done, wholly.
+
+        Returns:
+            What came of it; None if nobody does tasks there.
+
+        Raises:
+            EngineError: as ``Engine.run``, and what the runner of tasks raises.
         """
         ...

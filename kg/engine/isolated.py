@@ -36,10 +36,10 @@ from kg.engine.errors import (
 )
 from kg.engine.exchange import Exchange
 from kg.engine.held import Held
-from kg.engine.interface import Answer, FunctionsOf, Query
+from kg.engine.interface import Answer, FunctionsOf, Query, Task, TaskResult, TaskRunner
 from kg.engine.keeper import Keeper
 from kg.engine.loading import Loading
-from kg.engine.spool import SpooledFile, bytes_in_files
+from kg.engine.spool import Content, SpooledFile, bytes_in_files
 from kg.engine.stopping import Ask, Asks, stopped
 
 _MARGIN: Final = 0.2
@@ -106,6 +106,7 @@ class IsolatedEngine:
         prefixes: see ``InProcessEngine``.
         functions: gives what queries can call beyond SPARQL's own functions, by IRI; a function
             of a module, as other processes have to find it.
+        tasks: does what ``call`` is asked for, within the limits of a query; None: nothing does.
         limits: what a query may use.
         processes: number of query processes; more than processor cores only so that long queries
             do not keep short ones waiting.
@@ -125,6 +126,7 @@ class IsolatedEngine:
         version: str | None = None,
         prefixes: Mapping[str, str] | None = None,
         functions: FunctionsOf | None = None,
+        tasks: TaskRunner | None = None,
         limits: Limits | None = None,
         processes: int | None = None,
     ) -> None:
@@ -133,6 +135,7 @@ class IsolatedEngine:
         cores = kernel.cores()
         self.processes = _as_far_as_allowed(processes or 4 + 4 * cores)
         self._version = version
+        self._does_tasks = tasks is not None
         self._lock = threading.Lock()
         self._pending: set[Exchange] = set()
         self._closed = False
@@ -158,6 +161,7 @@ class IsolatedEngine:
             memory=self.limits.memory,
             reserve=_reserve(self.limits),
             active=min(cores, self.processes),
+            tasks=tasks,
         )
         inherited = (setup.jobs, setup.board, *self._held.descriptors)
         self._keeper = Keeper(setup, inherited, self._loading)
@@ -196,12 +200,25 @@ class IsolatedEngine:
             MemoryLimitExceeded: it took more memory than it may.
             Overloaded: too many queries are waiting, or it waited too long.
         """
-        return self._answer_in(self._ask(query, only_check=False))
+        return self._answer_in(self._ask(query))
+
+    def call(self, task: Task) -> TaskResult | None:
+        """Have a task done in a query process; see ``TaskEngine.call``.
+
+        Raises:
+            EngineUnavailable: as ``run``.
+        """
+        if not self._does_tasks:
+            return None
+        result = self._ask(task).answer
+        assert isinstance(result, TaskResult), "tasks have results"
+        self._refuse_if_held(result.content)
+        return result
 
     async def answer(self, query: Query) -> Answer:
         """Answer a query like ``run``, while the event loop sees to other things."""
         for _ in range(_ATTEMPTS):
-            with self._asking(query, only_check=False) as exchange:
+            with self._asking(query) as exchange:
                 if not (exchange.fits and exchange.put(self._jobs)):
                     await self._put_soon(exchange)
                 message = await self._awaited(exchange)
@@ -263,9 +280,9 @@ class IsolatedEngine:
             self._board.close()
             self._held.close()
 
-    def _ask(self, query: Query, *, only_check: bool) -> wire.Done:
+    def _ask(self, work: Query | Task, *, only_check: bool = False) -> wire.Done:
         for _ in range(_ATTEMPTS):
-            with self._asking(query, only_check=only_check) as exchange:
+            with self._asking(work, only_check=only_check) as exchange:
                 self._put(exchange)
                 message = self._waited_for(exchange)
                 if message is not None:
@@ -276,14 +293,14 @@ class IsolatedEngine:
         raise EngineUnavailable(_KILLED)
 
     @contextmanager
-    def _asking(self, query: Query, *, only_check: bool) -> Iterator[Exchange]:
-        """Give what a query is asked by, if there is room for it."""
-        seconds = min(query.seconds or self.limits.seconds, self.limits.most_seconds)
+    def _asking(self, work: Query | Task, *, only_check: bool = False) -> Iterator[Exchange]:
+        """Give what a query or task is asked by, if there is room for it."""
+        seconds = min(work.seconds or self.limits.seconds, self.limits.most_seconds)
         number = os.getpid() << 32 | next(self._numbers)
         try:
             self._loading.refuse_if_longer_than(self.limits.patience)
-            with self._asks.known_as(query.names) as ask:
-                exchange = self._admitted(wire.Job(query, only_check, seconds, number), ask)
+            with self._asks.known_as(work.names) as ask:
+                exchange = self._admitted(wire.Job(work, only_check, seconds, number), ask)
                 try:
                     yield exchange
                 finally:
@@ -431,8 +448,11 @@ class IsolatedEngine:
         return True
 
     def _answer_in(self, done: wire.Done) -> Answer:
-        assert done.answer is not None, "the query was not only parsed"
-        content = done.answer.content
+        assert isinstance(done.answer, Answer), "the query was not only parsed"
+        self._refuse_if_held(done.answer.content)
+        return done.answer
+
+    def _refuse_if_held(self, content: Content) -> None:
         if isinstance(content, SpooledFile):
             limit = self.limits.spooled
             most = kernel.memory_in_all() // 4 if limit is None else limit
@@ -441,7 +461,6 @@ class IsolatedEngine:
                 raise Overloaded(
                     "Large answers that are being sent take the memory there is for them."
                 )
-        return done.answer
 
 
 _ENGINES: Final[WeakSet[IsolatedEngine]] = WeakSet()

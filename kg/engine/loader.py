@@ -21,6 +21,7 @@ import signal
 import socket
 import sys
 import termios
+import threading
 import time
 import traceback
 from typing import Final, Never
@@ -29,6 +30,7 @@ from kg.engine import kernel, policy, wire
 from kg.engine.board import Board, Cause
 from kg.engine.errors import EngineError
 from kg.engine.inprocess import InProcessEngine
+from kg.engine.interface import Task, TaskRunner
 from kg.engine.wire import Setup
 
 _TICK: Final = 0.02
@@ -62,6 +64,8 @@ def main() -> None:
     jobs = socket.socket(fileno=setup.jobs)
     kernel.forbid_network()
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    if setup.tasks is not None:
+        setup.tasks.open(engine)
     gc.freeze()  # so that collecting garbage does not copy the memory that is shared
     processes = _QueryProcesses(engine, setup, jobs, board)
     while True:
@@ -73,6 +77,9 @@ def main() -> None:
 
 def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
     """Load the data, and say how that went."""
+    # Oxigraph loads without the lock of Python. This thread has ended before anything is forked.
+    preparing = threading.Thread(target=setup.tasks.prepare if setup.tasks else None)
+    preparing.start()
     try:
         engine = InProcessEngine(
             setup.data,
@@ -85,6 +92,7 @@ def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
     except EngineError as error:
         wire.send(report, wire.Failed.of(error))
         sys.exit(1)
+    preparing.join()
     return engine
 
 
@@ -166,7 +174,10 @@ class _QueryProcesses:
         try:
             kernel.die_with_parent(self._loader)
             kernel.die_first()
-            process = _QueryProcess(self._engine, self._jobs, self._board, slot, self._places)
+            process = _QueryProcess(
+                *(self._engine, self._jobs, self._board, slot, self._places),
+                tasks=self._setup.tasks,
+            )
             process.answer_jobs(self._setup.memory)
         except BaseException:
             traceback.print_exc()
@@ -224,11 +235,12 @@ class _QueryProcess:
     """A query process: answers one job after the other until it is worn.
 
     Args:
-        engine: answers.
+        engine: answers queries.
         jobs: the queue of jobs.
         board: where is noted what it is about.
         slot: its place on the board.
         places: what it needs one of to take up a job.
+        tasks: does tasks, if there are any.
     """
 
     def __init__(
@@ -238,8 +250,11 @@ class _QueryProcess:
         board: Board,
         slot: int,
         places: _Places,
+        *,
+        tasks: TaskRunner | None,
     ) -> None:
         self._engine = engine
+        self._tasks = tasks
         self._jobs = jobs
         self._board = board
         self._slot = slot
@@ -291,7 +306,7 @@ class _QueryProcess:
         """Answer a job under its limits, if anybody still waits for it."""
         if not kernel.connected(connection):
             return
-        began = self._board.begin(self._slot, job.number, job.query.names)
+        began = self._board.begin(self._slot, job.number, job.work.names)
         kernel.limit_time(job.seconds)
         kernel.die_with_connection(connection)
         message = self._outcome(job, began)
@@ -300,11 +315,15 @@ class _QueryProcess:
         wire.send(connection, message)
 
     def _outcome(self, job: wire.Job, began: float) -> wire.Message:
+        work = job.work
         try:
+            if isinstance(work, Task):
+                assert self._tasks is not None, "an engine without a runner is asked for no task"
+                return wire.Done(self._tasks.run(work.subject), began)
             if job.only_check:
-                self._engine.check(job.query.text)
+                self._engine.check(work.text)
                 return wire.Done(None, began)
-            return wire.Done(self._engine.run(job.query), began)
+            return wire.Done(self._engine.run(work), began)
         except EngineError as error:
             return wire.Failed.of(error)
 

@@ -19,7 +19,7 @@ from typing import Any, Final, NamedTuple
 from kg.engine.data import Contents, Data
 from kg.engine.errors import EngineError
 from kg.engine.formats import Format, ResultKind, named
-from kg.engine.interface import Answer, FunctionsOf, Query
+from kg.engine.interface import Answer, FunctionsOf, Query, Task, TaskResult, TaskRunner
 from kg.engine.spool import Content, SpooledFile
 
 _LENGTHS: Final = struct.Struct("=IQ")
@@ -52,6 +52,7 @@ class Setup:
         version, prefixes, functions: see ``IsolatedEngine``.
         memory: how many bytes a query process may grow by.
         reserve: how many bytes of the machine's memory queries leave free.
+        tasks: does other work than queries in query processes; None: there is none.
         active: how many query processes may be about short queries at a time.
         report: descriptor of a connection on which it says how the loading went.
         expected: the version that the data must have; None: any.
@@ -68,6 +69,7 @@ class Setup:
     memory: int
     reserve: int
     active: int
+    tasks: TaskRunner | None = None
     report: int = -1
     expected: str | None = None
 
@@ -89,24 +91,26 @@ class Job:
     """A question on its way to a query process.
 
     Attributes:
-        query: the query.
+        work: the query, or the task.
         only_check: whether to parse it only.
         seconds: how long it may run.
         number: no other job of this engine has it.
     """
 
-    query: Query
+    work: Query | Task
     only_check: bool
     seconds: float
     number: int
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel in few pieces, as taking each of them apart takes longer than a short query."""
-        query = self.query
+        query, job = self.work, (self.only_check, self.seconds, self.number)
+        if isinstance(query, Task):
+            return Job, (query, *job)
         formats = _names(tuple(map(query.formats.get, ResultKind)))
         asked = (query.text, query.bindings, query.default_graphs, query.named_graphs)
         rest = (query.base_iri, None, query.max_bytes, query.names)
-        return _job, (asked, formats, rest, (self.only_check, self.seconds, self.number))
+        return _job, (asked, formats, rest, job)
 
 
 def _job(
@@ -136,11 +140,11 @@ class Done:
     """A job was done.
 
     Attributes:
-        answer: its answer; None if the query was only parsed.
+        answer: its answer, or what came of the task; None if the query was only parsed.
         began: when, on the monotonic clock.
     """
 
-    answer: Answer | None
+    answer: Answer | TaskResult | None
     began: float
 
     def told(self) -> _Told:
@@ -148,6 +152,8 @@ class Done:
         answer = self.answer
         if answer is None:
             return _Told(self.began)
+        if isinstance(answer, TaskResult):
+            return _Told(self.began, about=answer.about)
         kind, name = answer.kind.value, answer.format.name
         return _Told(self.began, kind, name, answer.version, answer.repeatable, answer.seconds)
 
@@ -161,6 +167,7 @@ class _Told(NamedTuple):
     version: str = ""
     repeatable: bool = True
     seconds: float = 0.0
+    about: Any = None
 
     def done(self, content: Content, asked: float) -> Done:
         """Give what was done.
@@ -169,6 +176,8 @@ class _Told(NamedTuple):
             content: of the answer.
             asked: when the job was put, on the monotonic clock.
         """
+        if self.about is not None:
+            return Done(TaskResult(content, self.about, self.began - asked), self.began)
         if not self.kind:
             return Done(None, self.began)
         return Done(

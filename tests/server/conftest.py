@@ -21,7 +21,7 @@ import kg
 from server import create_app
 
 Ask = Callable[..., TestResponse]
-Start = Callable[[], AbstractContextManager[tuple[subprocess.Popen[bytes], int]]]
+Start = Callable[..., AbstractContextManager[tuple[subprocess.Popen[bytes], int]]]
 
 LIVE_SETTINGS: Final = {
     "MAX_BODY_BYTES": 300_000,
@@ -73,7 +73,7 @@ def ask(client: FlaskClient) -> Ask:
 
 @pytest.fixture(scope="session")
 def start() -> Start:
-    """Give a context manager that serves the knowledge in a process of its own."""
+    """Give a context manager that serves the knowledge in a process of its own, with settings."""
     return _started
 
 
@@ -85,11 +85,12 @@ def live_url(start: Start) -> Iterator[str]:
 
 
 @contextmanager
-def _started() -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def _started(**settings: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment |= {f"DERMOGRAPH_{name}": str(value) for name, value in settings.items()}
     with subprocess.Popen([sys.executable, "-c", _SERVE, str(port)], env=environment) as process:
         try:
             wait_for(port, process)

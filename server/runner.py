@@ -1,0 +1,67 @@
+"""The app in query processes, which answers there what views delegate; see ``server.delegation``.
+
+This module is imported by the process that loads the data, before it loads. So it imports what takes
+its time only when that is called for, which is while the engine loads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from kg.engine.data import Data
+from kg.namespaces import BASE
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from kg.edition import Edition
+    from kg.engine import Engine, TaskResult
+    from server.config import Settings
+    from server.delegation import HandedOver
+
+
+class AppRunner:
+    """Answers requests in query processes; a ``kg.engine.TaskRunner``.
+
+    Args:
+        edition: what is served.
+        settings: of the service.
+    """
+
+    def __init__(self, edition: Edition, settings: Settings) -> None:
+        self._edition = replace(edition, data=Data())  # which the engine has
+        self._settings = settings
+        self._app: Flask | None = None
+
+    def prepare(self) -> None:
+        """Make the app, and compile its templates; see ``TaskRunner.prepare``."""
+        from server.app import views  # noqa: PLC0415 - see above
+
+        self._app = views()
+        for name in self._app.jinja_env.list_templates():
+            self._app.jinja_env.get_template(name)
+
+    def open(self, engine: Engine) -> None:
+        """Let the app serve what an engine holds; see ``TaskRunner.open``."""
+        from kg import resources  # noqa: PLC0415 - see above
+        from server import app, service  # noqa: PLC0415
+        from server.observer import Observer  # noqa: PLC0415
+
+        graph = self._edition.over(engine)
+        observer = Observer(graph, self._settings)
+        service.init_app(self._prepared, service.Service(graph, self._settings, observer))
+        app.prepare(self._prepared)
+        if graph.is_own:
+            resources.similar(graph.whole, BASE)  # which gathers the names that it compares
+
+    def run(self, subject: HandedOver) -> TaskResult:
+        """Answer a request; see ``TaskRunner.run``."""
+        from server.delegation import respond  # noqa: PLC0415 - see above
+
+        return respond(self._prepared, subject)
+
+    @property
+    def _prepared(self) -> Flask:
+        assert self._app is not None, "the app is made before it is used"
+        return self._app
