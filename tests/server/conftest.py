@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -30,11 +31,11 @@ LIVE_SETTINGS: Final = {
 }
 """The settings of the service on loopback, which answers on a loaded machine too."""
 
-_SERVE = f"""
-import sys
+_SERVE = """
+import json, sys
 from kg.shipped import edition
 from server.serve import serve
-serve(edition(), {LIVE_SETTINGS}, host="127.0.0.1", port=int(sys.argv[1]))
+serve(edition(), json.loads(sys.argv[2]), host="127.0.0.1", port=int(sys.argv[1]))
 """
 _SECONDS_TO_START = 300.0
 
@@ -90,8 +91,9 @@ def _started(**settings: object) -> Iterator[tuple[subprocess.Popen[bytes], int]
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    environment |= {f"DERMOGRAPH_{name}": str(value) for name, value in settings.items()}
-    with subprocess.Popen([sys.executable, "-c", _SERVE, str(port)], env=environment) as process:
+    values = json.dumps({**LIVE_SETTINGS, **settings})
+    command = [sys.executable, "-c", _SERVE, str(port), values]
+    with subprocess.Popen(command, env=environment) as process:
         try:
             wait_for(port, process)
             yield process, port

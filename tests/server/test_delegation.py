@@ -108,7 +108,7 @@ class Service(NamedTuple):
 @pytest.fixture(scope="module")
 def service(start: Start) -> Iterator[Service]:
     """Give a service with time enough for everything."""
-    with start(QUERY_SECONDS=60) as (process, port):
+    with start() as (process, port):
         yield Service(process.pid, port)
 
 
@@ -208,11 +208,10 @@ def test_the_process_that_speaks_http_makes_no_documents(service: Service, path:
 def test_the_limit_of_time_holds_for_every_document(start: Start) -> None:
     """What is not made in time is a 503, whatever it is."""
     with start(QUERY_SECONDS=0.0002) as (_, port):
-        replies = {name: get(port, path) for name, path in MADE_ELSEWHERE.items()}
-
-        assert {name: (each.status, each.slug) for name, each in replies.items()} == dict.fromkeys(
-            MADE_ELSEWHERE, (503, "query-timeout")
-        )
+        for path in MADE_ELSEWHERE.values():
+            reply = get(port, path)
+            assert (path, reply.status) == (path, 503)
+            assert reply.slug == "query-timeout"
         assert get(port, "/queries/why", Accept="text/html").status == 200
 
 
