@@ -11,8 +11,9 @@ import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
+from typing import Final
 
-from kg.engine.errors import QuerySyntaxError
+from kg.engine.errors import EngineLimitation, QuerySyntaxError
 from kg.engine.tokens import Token, TokenKind, significant
 
 _KEYWORDS = frozenset(
@@ -168,6 +169,44 @@ def at_offset(text: str, detail: str, offset: int, hint: str | None = None) -> Q
     line = text.count("\n", 0, offset) + 1
     column = offset - (text.rfind("\n", 0, offset) + 1) + 1
     return _at(text, detail, line, column, hint)
+
+
+def limitation(text: str, detail: str, offset: int, hint: str) -> EngineLimitation:
+    """Make the refusal of what is at an offset of the text, counted from 0."""
+    at = at_offset(text, detail, offset)
+    return EngineLimitation(detail, line=at.line, column=at.column, excerpt=at.excerpt, hint=hint)
+
+
+_MANY: Final = 500
+"""From how many branches or values on VALUES is told to be faster; a judgement."""
+
+
+def faster_form(text: str) -> str | None:
+    """Say how to ask what a query of a shape that is known to be slow asks, or None."""
+    found = significant(text)
+    for place, (token, following) in enumerate(pairwise(found)):
+        if token.is_word("EXISTS") and following.text == "{" and _has_several(found[place + 2 :]):
+            negated = place > 0 and found[place - 1].is_word("NOT")
+            name = "FILTER NOT EXISTS" if negated else "FILTER EXISTS"
+            instead = "MINUS { ... }" if negated else "a join with { SELECT DISTINCT ... { ... } }"
+            return f"{name} over several patterns is evaluated anew for each row: use {instead}."
+        if token.is_word("IN") and sum(each.text == "," for each in found[place:]) > _MANY:
+            return "A long list after IN is compared with each row: use VALUES ?x { ... }."
+    if sum(each.is_word("UNION") for each in found) > _MANY:
+        return "So many UNIONs are slow: use one pattern with VALUES ?x { ... }."
+    return None
+
+
+def _has_several(found: list[Token]) -> bool:
+    """Tell whether the group whose tokens these are has more than one pattern."""
+    depth = 0
+    for token, following in pairwise(found):
+        depth += {"{": 1, "}": -1}.get(token.text, 0)
+        if depth < 0:
+            return False
+        if token.text in (".", ";", "/") or following.is_word("FILTER"):
+            return following.text != "}"
+    return False
 
 
 def _at(text: str, detail: str, line: int, column: int, hint: str | None) -> QuerySyntaxError:

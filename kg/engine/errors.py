@@ -143,9 +143,10 @@ class QueryTimeout(EngineUnavailable):
 
     hint = "Name classes and properties, join fewer patterns, or ask for less with LIMIT."
 
-    def __init__(self, limit: float) -> None:
+    def __init__(self, limit: float, hint: str | None = None) -> None:
         super().__init__(f"The query was stopped after {limit:g} s.")
         self.limit = limit
+        self.hint = hint or self.hint
 
 
 class MemoryLimitExceeded(EngineUnavailable):

@@ -35,6 +35,7 @@ from kg.engine.errors import (
 )
 from kg.engine.formats import Format, ResultKind, formats_for
 from kg.engine.interface import Answer, ExtensionFunction, FunctionsOf, Query, Term
+from kg.engine.patterns import refuse_patterns
 from kg.engine.spool import Content, Spool
 from kg.engine.store import RDF_FORMATS, DatasetStore, View, ntriples_of
 from kg.engine.tokens import (
@@ -117,6 +118,7 @@ class InProcessEngine:
         """Parse a query without answering it; see ``Engine.check``."""
         self._refuse_federation(text)
         self._evaluate(ox.Store(), text, {}, None, self._callable([]))
+        refuse_patterns(text)
 
     def stop(self, name: str) -> bool:  # noqa: ARG002 - the interface has it
         """Stop nothing, as a query in this process cannot be; see ``Engine.stop``."""
@@ -141,6 +143,11 @@ class InProcessEngine:
             # Positions of syntax errors refer to the text that the caller wrote.
             self._parse_once(query.text, query.base_iri)
         text = bind(query.text, query.bindings)
+        try:
+            refuse_patterns(query.text)
+        except EngineLimitation:
+            self._parse_once(query.text, query.base_iri)  # what is no SPARQL is told first
+            raise
         failures: list[Exception] = []
         try:
             view = self._store.view(text, query, has_clauses=has_clauses)
@@ -242,14 +249,14 @@ class InProcessEngine:
         functions: _Functions,
     ) -> _Results:
         safe = without_hidden_service(text)
+        options = {"base_iri": base_iri, "custom_functions": functions, **dataset}
         try:
-            return store.query(
-                safe,
-                base_iri=base_iri,
-                custom_functions=functions,
-                **dataset,  # type: ignore[arg-type]
-            )
+            return store.query(safe, **options)  # type: ignore[arg-type]
         except SyntaxError as error:
+            legal = rewriting.legal(safe)
+            with suppress(SyntaxError):
+                if legal is not None:
+                    return store.query(legal, **options)  # type: ignore[arg-type]
             if is_update(text):
                 raise UpdateNotAllowed(
                     "This is a SPARQL Update; only queries are answered here."

@@ -28,6 +28,7 @@ from weakref import WeakSet
 from kg.engine import kernel, wire
 from kg.engine.board import Board, Cause
 from kg.engine.data import Contents, Data
+from kg.engine.diagnosis import faster_form
 from kg.engine.errors import (
     EngineUnavailable,
     MemoryLimitExceeded,
@@ -410,7 +411,7 @@ class IsolatedEngine:
             return None
         left = began + exchange.job.seconds + _MARGIN - time.monotonic()
         if left <= 0:
-            raise QueryTimeout(exchange.job.seconds)
+            raise _timeout(exchange.job)
         return left
 
     def _nobody_free(self) -> Overloaded:
@@ -440,7 +441,7 @@ class IsolatedEngine:
                 reason = _CAUSES[death.cause]
                 raise reason()
             if death.signal == signal.SIGALRM:
-                raise QueryTimeout(job.seconds)
+                raise _timeout(job)
             if death.signal in (signal.SIGABRT, signal.SIGSEGV, signal.SIGXFSZ):
                 raise MemoryLimitExceeded(self.limits.memory)
         if exchange.begun:
@@ -537,6 +538,10 @@ def _as_far_as_allowed(processes: int) -> int:
 
 def _reserve(limits: Limits) -> int:
     return kernel.memory_in_all() // 20 if limits.reserve is None else limits.reserve
+
+
+def _timeout(job: wire.Job) -> QueryTimeout:
+    return QueryTimeout(job.seconds, faster_form(job.query.text))
 
 
 def _shortage() -> Overloaded:

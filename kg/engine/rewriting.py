@@ -36,9 +36,17 @@ from itertools import chain, count, product
 from math import prod
 from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
-from kg.engine.diagnosis import at_offset
+from kg.engine.diagnosis import limitation
 from kg.engine.errors import EngineLimitation
-from kg.engine.tokens import AGGREGATES, Token, TokenKind, significant, tokens
+from kg.engine.tokens import (
+    AGGREGATES,
+    VOLATILE,
+    Token,
+    TokenKind,
+    first_word,
+    significant,
+    tokens,
+)
 
 _CONCERNED: Final = re.compile(
     r"(?<![\w/:.#-])graph(?![\w/:>-])|\bbnode\s*\(\s*[^)\s]|(?<![|{])\|(?![|}])"
@@ -79,8 +87,69 @@ def rewritten(
     """
     try:
         return _Rewriting(text, holds, columns).query()
-    except (_Unfamiliar, IndexError):
+    except (_Unfamiliar, IndexError, RecursionError):
         return text
+
+
+def legal(text: str) -> str | None:
+    """Write legal SPARQL that Oxigraph's parser refuses so that it takes it; None if there is none.
+
+    ASK, CONSTRUCT and DESCRIBE with GROUP BY or HAVING (grammar rules 10 to 12, 18) ask for what a
+    SELECT in their pattern gives (18.2.4, 12). A name that a SELECT gives to an expression may stand in
+    later ones (16.1.2), of which each extends the solutions (18.2.4.4), as the expression itself does.
+    """
+    try:
+        parser = _Parser(text)
+        form = parser.form()
+        if parser.is_word(form, "SELECT"):
+            return _with_names_replaced(parser, parser.select(form))
+        is_template = parser.is_word(form, "CONSTRUCT")
+        head = parser.closing(form + 1) if is_template else form
+        group = parser.group(parser.before_group(head + 1))
+        modifiers, end = parser.modifiers(group.end)
+    except (_Unfamiliar, IndexError):
+        return None
+    if not parser.is_word(modifiers.begin, "GROUP", "HAVING"):
+        return None
+    columns = " ".join(_keys(parser, modifiers)) or f"(COUNT(*) AS {parser.unused()})"
+    grouped = f"SELECT {columns} WHERE{parser.raw(group.begin, end)}"
+    return f"{parser.raw(0, group.begin)} {{ {grouped} }}{parser.raw(end, len(parser.found))}"
+
+
+def _keys(parser: _Parser, modifiers: _Expression) -> list[str]:
+    """Give the variables that a solution after GROUP BY has."""
+    keys = []
+    place = modifiers.begin
+    while place < modifiers.end and not parser.is_word(place, "HAVING", "ORDER", "LIMIT", "OFFSET"):
+        if parser.is_text(place, "("):
+            place = parser.closing(place)
+            keys += [parser.found[place - 1].text] if parser.is_word(place - 2, "AS") else []
+        elif parser.found[place].kind is _VARIABLE:
+            keys.append(parser.found[place].text)
+        place += 1
+    return keys
+
+
+def _with_names_replaced(parser: _Parser, select: _Select) -> str | None:
+    """Write the expressions of a SELECT in place of the names that it gives them."""
+    meanings: dict[str, str] = {}
+    items = []
+    for item, named in select.items:
+        if named == item.begin:
+            items.append(parser.raw(named, named + 1))
+            continue
+        meaning = "".join(
+            meanings.get(parser.found[place].text[1:]) or parser.raw(place, place + 1)
+            for place in range(item.begin + 1, named - 1)
+        )
+        if len(meaning) > _MOST_CHARACTERS or first_word(meaning, *VOLATILE):
+            return None
+        meanings[parser.found[named].text[1:]] = f" ({meaning})"
+        items.append(f" ({meaning} AS {parser.found[named].text})")
+    if not meanings:
+        return None
+    head = parser.raw(0, select.items[0][0].begin)
+    return f"{head}{''.join(items)}{parser.raw(select.where, len(parser.found))}"
 
 
 class _Unfamiliar(Exception):
@@ -196,6 +265,18 @@ class _Parser:
     def variables(self, begin: int, end: int) -> set[str]:
         """Give the names of the variables among tokens."""
         return {each.text[1:] for each in self.found[begin:end] if each.kind is _VARIABLE}
+
+    def form(self) -> int:
+        """Give the place of the word that says what is asked."""
+        for place in range(len(self.found)):
+            if self.is_word(place, *_FORMS):
+                return place
+        raise _Unfamiliar
+
+    def unused(self) -> str:
+        """Give a variable that the query does not have."""
+        taken = self.variables(0, len(self.found))
+        return next(f"?_{number}" for number in count() if f"_{number}" not in taken)
 
     def is_word(self, place: int, *words: str) -> bool:
         return place < len(self.found) and self.found[place].is_word(*words)
@@ -396,11 +477,7 @@ class _Rewriting:
     def query(self) -> str:
         """Write the whole query."""
         parser = self._parser
-        form = 0
-        while not parser.is_word(form, *_FORMS):
-            form += 1
-            if form == len(parser.found):
-                raise _Unfamiliar
+        form = parser.form()
         self._prologue = parser.raw(0, form)
         if parser.is_word(form, "SELECT"):
             select = parser.select(form)
@@ -432,10 +509,7 @@ class _Rewriting:
         return " ".join(shown)
 
     def _limited(self, place: int, detail: str, hint: str) -> EngineLimitation:
-        at = at_offset(self._parser.text, "", self._parser.found[place].offset)
-        return EngineLimitation(
-            detail, line=at.line, column=at.column, excerpt=at.excerpt, hint=hint
-        )
+        return limitation(self._parser.text, detail, self._parser.found[place].offset, hint)
 
     def _group(
         self, group: _Group, around: _Around | None, *, counted: bool, outermost: bool = False

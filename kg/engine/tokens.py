@@ -118,7 +118,7 @@ def significant(text: str) -> list[Token]:
     ]
 
 
-_VOLATILE = ("NOW", "RAND", "UUID", "STRUUID", "BNODE")
+VOLATILE = ("NOW", "RAND", "UUID", "STRUUID", "BNODE")
 
 
 def first_word(text: str, *words: str) -> Token | None:
@@ -157,7 +157,7 @@ def is_repeatable(text: str) -> bool:
     chance.
     """
     return (
-        first_word(text, *_VOLATILE, "SERVICE") is None
+        first_word(text, *VOLATILE, "SERVICE") is None
         and not _constructs_blank_nodes(text)
         and (
             first_word(text, "UNION") is None
@@ -239,7 +239,7 @@ _SERVICE = re.compile("(s)(e)(rvice)", re.IGNORECASE)
 
 _SOUGHT = re.compile(
     # What it may begin with is looked at first, which takes a fourth of the time.
-    rf"(?=[BCFGNRSU])(?:{'|'.join(('SERVICE', 'FROM', 'GRAPH', 'CONSTRUCT', *_VOLATILE))})",
+    rf"(?=[BCFGNRSU])(?:{'|'.join(('SERVICE', 'FROM', 'GRAPH', 'CONSTRUCT', *VOLATILE))})",
     re.IGNORECASE,
 )
 

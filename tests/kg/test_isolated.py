@@ -305,6 +305,25 @@ def test_a_minute_limit_is_a_limit(engine: IsolatedEngine, seconds: float) -> No
         engine.run(Query(BOMB, seconds=seconds))
 
 
+@pytest.mark.parametrize(
+    ("shape", "told"),
+    [
+        ("FILTER NOT EXISTS { ?a ?x ?y . ?y ?z ?i }", "use MINUS"),
+        ("FILTER NOT EXISTS { ?a ?x ?y FILTER(?y = ?i) }", "use MINUS"),
+        ("FILTER EXISTS { ?a ?x ?y ; ?z ?i }", "SELECT DISTINCT"),
+        (f"FILTER(?c IN ({', '.join(map(str, range(600)))}))", "VALUES"),
+        (" UNION ".join(f"{{ ?a ?b {number} }}" for number in range(600)), "VALUES"),
+        ("FILTER NOT EXISTS { ?a ?x ?i . }", "Name classes and properties"),
+    ],
+)
+def test_who_asks_slowly_is_told_how_to_ask(engine: IsolatedEngine, shape: str, told: str) -> None:
+    """A query of a shape that is known to be slow is told the fast one when it is stopped."""
+    with pytest.raises(QueryTimeout) as caught:
+        engine.run(Query(f"{BOMB.rstrip(' }')} . {shape} }}", seconds=1e-6))
+
+    assert told in caught.value.hint
+
+
 def test_a_caller_cannot_ask_for_more_time_than_there_is(make: Make) -> None:
     """The longest time bounds what a query asks for."""
     engine = make(Limits(seconds=0.2, most_seconds=0.3))

@@ -190,6 +190,81 @@ def test_what_cannot_be_written_is_refused(engine: InProcessEngine, text: str, c
 
 
 @pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("SELECT (COUNT(*) AS ?c) (?c + 1 AS ?d) { :a ?p ?o }", ["3 4"]),
+        ("SELECT (COUNT(*) AS ?c) (?c + 1 AS ?d) (?d * ?c AS ?e) { :a ?p ?o }", ["3 4 12"]),
+        ("SELECT ?o (COUNT(*) AS ?c) (-?c AS ?d) { :a ?p ?o } GROUP BY ?o", ["m1 2 -2", "m2 1 -1"]),
+        ("ASK { :a ?p ?o } HAVING(COUNT(*) > 2)", True),
+        ("ASK { :a ?p ?o } HAVING(COUNT(*) > 3)", False),
+        ("ASK WHERE { :a ?p ?o } GROUP BY ?o HAVING(COUNT(*) > 1)", True),
+        ("ASK { :a ?p ?o } GROUP BY ?o HAVING(COUNT(*) > 2)", False),
+        ("ASK FROM :g2 { ?s ?p ?o } GROUP BY ?s HAVING(COUNT(*) > 2)", False),
+    ],
+)
+def test_legal_queries_that_the_parser_refuses_are_answered(
+    engine: InProcessEngine, text: str, *, right: list[str] | bool
+) -> None:
+    """All forms may group, and names that SELECT gives may be used in it."""
+    engine.check(f"PREFIX : <http://e/> {text}")
+
+    assert asked(engine, text) == right
+
+
+@pytest.mark.parametrize("keys", ["?o", "(STR(?o) AS ?name) (IRI(?name) AS ?o)"])
+@pytest.mark.parametrize("form", ["CONSTRUCT { ?o a <x:T> }", "DESCRIBE ?o"])
+def test_graphs_of_groups_are_answered(engine: InProcessEngine, form: str, keys: str) -> None:
+    """CONSTRUCT and DESCRIBE have the keys of the groups that HAVING lets pass."""
+    text = f"{form} WHERE {{ <http://e/a> ?p ?o }} GROUP BY {keys} HAVING(COUNT(*) > 1)"
+    answer = engine.run(Query(text, formats={**DEFAULT_FORMATS, ResultKind.GRAPH: NTRIPLES}))
+
+    assert {line.split()[0] for line in answer.body.decode().splitlines()} == {"<http://e/m1>"}
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (r'REGEX("b", "^[a-z-[b]]$")', "Class subtraction"),
+        (r'REGEX("b", "\\i")', r"\i in the pattern"),
+        (r"REGEX('b', '\\C+')", r"\C in the pattern"),
+        (r'REGEX("b", "\\p{IsBasicLatin}")', r"\p{Is...} in the pattern"),
+        (r'REGEX("abab", """(ab)\\1""")', r"back-reference \1"),
+        (r'REGEX("a b", "a[ ]b", "x")', "White space"),
+        (r'REGEX("a#b", "a#b", "ix")', "#"),
+        (r'REGEX("a", "[a-z&&b]")', "&&"),
+        (r'REPLACE("abab", "(ab)\\1", "x")', r"back-reference \1"),
+        (r'STR(REPLACE(CONCAT("a", "b"), "[[]", ",", "i"))', "unescaped ["),
+    ],
+)
+def test_patterns_that_are_read_otherwise_are_refused(
+    engine: InProcessEngine, call: str, told: str
+) -> None:
+    """A pattern of XPath that Rust does not have is told, rather than giving no value."""
+    for ask in (engine.check, lambda text: engine.run(Query(text))):
+        with pytest.raises(EngineLimitation) as caught:
+            ask(f"SELECT\n({call} AS ?x) {{}}")
+
+        assert told in caught.value.detail
+        assert caught.value.line == 2
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        r'REGEX("a-b [x]", "^[a-z \\-]+\\[x\\](foo|bar)?$", "i")',
+        r'REGEX("FOO", "(?i)^foo\\b")',
+        r'REGEX("a b", "a\\ b", "x")',
+        r'REGEX("5 %", "^\\d+\\s*\\p{Po}$")',
+        r'REGEX("a#", "a#")',
+        r'REPLACE("abab", "(ab)(ab)", "$1") = "ab"',
+    ],
+)
+def test_ordinary_patterns_are_answered(engine: InProcessEngine, call: str) -> None:
+    """What Rust reads as XPath does is not refused."""
+    assert asked(engine, f"ASK {{ FILTER({call}) }}") is True
+
+
+@pytest.mark.parametrize(
     ("text", "column"),
     [
         ("SELECT * { GRAPH ?g { VALUES ?x { 1 } } } ORDER", 48),
@@ -275,13 +350,24 @@ def join(left: list[Row], right: list[Row]) -> list[Row]:
 
 def evaluated(graphs: Graphs, active: str, elements: list[Element]) -> list[Row]:
     """Give the solutions of a group (18.2.2.6, 18.6)."""
+    return filtered(unfiltered(graphs, active, elements), elements)
+
+
+def filtered(rows: list[Row], elements: list[Element]) -> list[Row]:
+    """Give the solutions that the filters of a group let pass."""
+    bound = [each[1] for each in elements if each[0] == "filter"]
+    return [row for row in rows if all(name in row for name in bound)]
+
+
+def unfiltered(graphs: Graphs, active: str, elements: list[Element]) -> list[Row]:
+    """Give the solutions of a group before its filters, which see both sides of OPTIONAL."""
     rows: list[Row] = [{}]
     for kind, *parts in elements:
-        if kind == "filter":
-            continue
         if kind == "optional":
-            right = evaluated(graphs, active, parts[0])
-            rows = [each for row in rows for each in join([row], right) or [row]]
+            right = unfiltered(graphs, active, parts[0])
+            rows = [
+                each for row in rows for each in filtered(join([row], right), parts[0]) or [row]
+            ]
         elif kind == "minus":
             right = evaluated(graphs, active, parts[0])
             rows = [
@@ -289,10 +375,9 @@ def evaluated(graphs: Graphs, active: str, elements: list[Element]) -> list[Row]
                 for row in rows
                 if not any(row.keys() & each.keys() and compatible(row, each) for each in right)
             ]
-        else:
+        elif kind != "filter":
             rows = join(rows, list(solutions(graphs, active, kind, parts)))
-    bound = [name for kind, name in (each[:2] for each in elements) if kind == "filter"]
-    return [row for row in rows if all(name in row for name in bound)]
+    return rows
 
 
 def solutions(graphs: Graphs, active: str, kind: str, parts: list[Any]) -> Iterator[Row]:
