@@ -12,7 +12,8 @@ T of it. What is no pattern (VALUES, {}, nested GRAPH, the left side of a first 
 with ``GRAPH ?x {}``, which gives just the names. A SELECT in P also has to give ?x, and to group by
 it; without GROUP BY (18.5: one group even of no solutions) a second branch gives the groups of the
 graphs without solutions. A slice of each graph cannot be written, and is refused. MINUS (18.5)
-removes only solutions that share a variable: where no variable but x is shared it removes nothing.
+removes only solutions that share a variable: where no variable but x is shared it removes nothing,
+and is left out, also in OPTIONAL, where Oxigraph shares what is outside.
 As x is joined last, an x inside P is another variable; it is renamed, and compared afterwards.
 
 **Zero-length paths** (18.4: ALP begins with the term itself, whether or not it is in the graph). If
@@ -49,7 +50,7 @@ from kg.engine.tokens import (
 )
 
 _CONCERNED: Final = re.compile(
-    r"(?<![\w/:.#-])graph(?![\w/:>-])|\bbnode\s*\(\s*[^)\s]|(?<![|{])\|(?![|}])"
+    r"(?<![\w/:.#-])(?:graph|minus)(?![\w/:>-])|\bbnode\s*\(\s*[^)\s]|(?<![|{])\|(?![|}])"
     r"|(?<!select)(?<!distinct)(?<!reduced)(?<!describe)(?<=[\w>)])\s*\*"
     r"|(?<=[\w>)])\s*\?(?!\w)",
     re.IGNORECASE,
@@ -580,18 +581,17 @@ class _Rewriting:
         hidden = self._hidden
         group = self._group(minus.group, around, counted=False)
         self._hidden = hidden
-        if around and around.is_variable:
-            parser = self._parser
-            left, right = set().union(*map(parser.scope, before)), parser.scope(minus.group)
-            if not left & right:
-                return ""
-            if not self._certain(before) & self._certain(minus.group.elements):
-                raise self._limited(
-                    minus.keyword,
-                    "MINUS in GRAPH with a variable is not answered rightly here, as it is not "
-                    "certain that both sides have a value for a variable that they share.",
-                    "Use FILTER NOT EXISTS, or put MINUS outside of GRAPH.",
-                )
+        parser = self._parser
+        if not set().union(*map(parser.scope, before)) & parser.scope(minus.group):
+            return ""
+        is_sure = self._certain(before) & self._certain(minus.group.elements)
+        if around and around.is_variable and not is_sure:
+            raise self._limited(
+                minus.keyword,
+                "MINUS in GRAPH with a variable is not answered rightly here, as it is not "
+                "certain that both sides have a value for a variable that they share.",
+                "Use FILTER NOT EXISTS, or put MINUS outside of GRAPH.",
+            )
         return f" MINUS{group}"
 
     def _certain(self, elements: Sequence[_Element]) -> set[str]:

@@ -90,6 +90,7 @@ def asked(engine: InProcessEngine, text: str) -> Any:
         ("?g ?s { GRAPH ?g { OPTIONAL { ?s :q 1 } } }", ["g1 s1", "g2 -"]),
         ("?g ?s { GRAPH ?g { ?s :q 1 MINUS { ?c :q 1 } } }", ["g1 s1"]),
         ("?g ?s { GRAPH ?g { ?s :q ?o MINUS { ?s :q 1 } } }", ["g2 s2"]),
+        ("?x { :a :q ?x OPTIONAL { ?y :r ?z MINUS { ?x :r ?w } } FILTER(BOUND(?z)) }", ["m1"]),
         ("* { GRAPH ?g { :s1 :p* ?x } }", ["g1 o1", "g1 s1", "g2 o1", "g2 s1"]),
         ("* { GRAPH ?g { :a :p* ?x } }", ["g1 a", "g2 a"]),
         ("?x { :no :p* ?x }", ["no"]),
