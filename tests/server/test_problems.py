@@ -34,6 +34,7 @@ STATUSES = [
     (engine.BindingError("no"), 400, "unbindable-value"),
     (engine.QueryError("no"), 400, "query-refused"),
     (engine.EngineError("secret path"), 500, "engine-failure"),
+    (engine.ErrorInText("no", line=1, column=2, excerpt="x"), 400, "query-refused"),
     (
         engine.EngineLimitation("no", line=1, column=2, excerpt="x", hint="do"),
         501,
