@@ -541,7 +541,8 @@ def _reserve(limits: Limits) -> int:
 
 
 def _timeout(job: wire.Job) -> QueryTimeout:
-    return QueryTimeout(job.seconds, faster_form(job.query.text))
+    hint = faster_form(job.work.text) if isinstance(job.work, Query) else None
+    return QueryTimeout(job.seconds, hint)
 
 
 def _shortage() -> Overloaded:
