@@ -66,7 +66,7 @@ class Observer:
         self._log: Log | None = None
         self._add: Callable[[str], None] | None = None
         self._seen: dict[tuple[str, ...], float] = {}
-        self._thousandth = 0
+        self._until = 0.0
         self._stamp = ""
 
     def begin(self, row: int) -> None:
@@ -96,10 +96,10 @@ class Observer:
         row[_BYTES] += sent
         if self._add is not None:
             # The same as in ``_tell``, put together in a third of the time.
+            stamp = self._stamp if time.time() < self._until else self._time()
             self._add(
-                f'{{"time":"{self._time()}","event":"request","id":"{said.headers[-2][1]}",'
-                f'"method":"GET",{place.told},"status":200,"bytes":{sent},'
-                f'"seconds":{seconds:.6f},"cache":"hit"}}\n'
+                f'{{"time":"{stamp}","event":"request","id":"{said.headers[-2][1]}"{place.told_of_hit}'
+                f'{sent},"seconds":{seconds:.6f},"cache":"hit"}}\n'
             )
 
     def answered(self, environ: WSGIEnvironment, said: Said, sent: int, *, gone: bool) -> None:
@@ -201,12 +201,10 @@ class Observer:
             )
 
     def _time(self) -> str:
-        now = time.time()
-        thousandth = int(now * 1000)
-        if thousandth != self._thousandth:
-            self._thousandth = thousandth
-            stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now))
-            self._stamp = f"{stamp}.{thousandth % 1000:03d}Z"
+        thousandths = int(time.time() * 1000)
+        self._until = (thousandths + 1) / 1000
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(thousandths // 1000))
+        self._stamp = f"{stamp}.{thousandths % 1000:03d}Z"
         return self._stamp
 
 
@@ -225,11 +223,13 @@ class _Place(NamedTuple):
         route: its name.
         hits: where in a row those are counted that are found in the cache.
         told: what the log says of it; nothing in it has to be escaped.
+        told_of_hit: the same of a GET that is answered 200, up to the number of bytes.
     """
 
     route: str
     hits: int
     told: str
+    told_of_hit: str
 
 
 def _place_of(path: str) -> _Place:
@@ -239,7 +239,8 @@ def _place_of(path: str) -> _Place:
         route = ANSWER_ROUTE
     plain = _PLAIN.match(path) if route != OTHER else None
     told = f'"route":"{route}","path":"{plain[0] if plain else ""}"'
-    return _Place(route, COLUMNS[HITS, route], told)
+    of_hit = f',"method":"GET",{told},"status":200,"bytes":'
+    return _Place(route, COLUMNS[HITS, route], told, of_hit)
 
 
 _place_before = lru_cache(maxsize=256)(_place_of)
