@@ -61,7 +61,7 @@ def _strings(found: list[Token]) -> dict[int, str]:
 
 def _content(string: str) -> str:
     inner = string[3:-3] if string[:3] in ('"""', "'''") else string[1:-1]
-    return re.sub(r"\\(.)", r"\1", re.sub(r"\\[tnrbf]", " ", inner), flags=re.DOTALL)
+    return re.sub(r"\\(.)", lambda found: " " if found[1] in "tnrbf" else found[1], inner)
 
 
 def _unsupported(pattern: str, *, is_extended: bool) -> str | None:

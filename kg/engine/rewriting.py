@@ -385,6 +385,8 @@ class _Parser:
         while self.is_text(place, "(") or self.found[place].kind is _VARIABLE:
             end = self.closing(place) if self.is_text(place, "(") else place
             named = end - 1 if end > place else end
+            if end > place and not self.is_word(named - 1, "AS"):
+                raise _Unfamiliar
             items.append((self.expression(place, end + 1), named))
             place = end + 1
         where = place

@@ -212,6 +212,15 @@ def test_legal_queries_that_the_parser_refuses_are_answered(
     assert asked(engine, text) == right
 
 
+@pytest.mark.parametrize(
+    "text", ["SELECT (?x + ?y) {}", "SELECT (1 AS ?x) (?x AS ?x) {}", "ASK {} HAVING(1) HAVING(2)"]
+)
+def test_what_is_no_sparql_stays_an_error(engine: InProcessEngine, text: str) -> None:
+    """Nothing illegal is taken for what can be written legally."""
+    with pytest.raises(QuerySyntaxError):
+        engine.check(text)
+
+
 @pytest.mark.parametrize("keys", ["?o", "(STR(?o) AS ?name) (IRI(?name) AS ?o)"])
 @pytest.mark.parametrize("form", ["CONSTRUCT { ?o a <x:T> }", "DESCRIBE ?o"])
 def test_graphs_of_groups_are_answered(engine: InProcessEngine, form: str, keys: str) -> None:
@@ -231,6 +240,7 @@ def test_graphs_of_groups_are_answered(engine: InProcessEngine, form: str, keys:
         (r'REGEX("b", "\\p{IsBasicLatin}")', r"\p{Is...} in the pattern"),
         (r'REGEX("abab", """(ab)\\1""")', r"back-reference \1"),
         (r'REGEX("a b", "a[ ]b", "x")', "White space"),
+        (r'REGEX("a\nb", "a[\n]b", "x")', "White space"),
         (r'REGEX("a#b", "a#b", "ix")', "#"),
         (r'REGEX("a", "[a-z&&b]")', "&&"),
         (r'REPLACE("abab", "(ab)\\1", "x")', r"back-reference \1"),
@@ -255,6 +265,7 @@ def test_patterns_that_are_read_otherwise_are_refused(
         r'REGEX("a-b [x]", "^[a-z \\-]+\\[x\\](foo|bar)?$", "i")',
         r'REGEX("FOO", "(?i)^foo\\b")',
         r'REGEX("a b", "a\\ b", "x")',
+        r'REGEX("a\nb", "a [\\n] b", "x")',
         r'REGEX("5 %", "^\\d+\\s*\\p{Po}$")',
         r'REGEX("a#", "a#")',
         r'REPLACE("abab", "(ab)(ab)", "$1") = "ab"',
