@@ -17,6 +17,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import NoneType
@@ -497,7 +498,8 @@ def test_an_idle_query_process_may_be_killed_unnoticed(make: Make) -> None:
     loader = loader_of(engine)
     for _ in range(20):
         for process in query_processes(loader):
-            os.kill(process, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it had not quite ended when it was listed
+                os.kill(process, signal.SIGKILL)
         assert value(engine.run(LOOKUP)) == b"7"
 
 
@@ -763,7 +765,8 @@ def test_queries_survive_kills_at_random_moments(make: Make) -> None:
         while not stop.wait(0.02):
             loader = next(iter(each for each in processes_of(engine)), None)
             for process in query_processes(loader)[:1] if loader else ():
-                os.kill(process, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # as above
+                    os.kill(process, signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
