@@ -7,6 +7,7 @@ variable as `?procedure`: so a reader, and the check for undeclared parameters, 
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,44 +22,11 @@ from kg.engine.bindings import bind
 from kg.engine.tokens import Token, TokenKind, tokens
 from kg.headers import Header, HeaderError, read_header
 from kg.namespaces import DG, curie, expand
-from kg.results import Rows, python_result
+from kg.results import python_result, select
 
-# The excepted names are parameters of the service, which chooses the format by them.
-_NAME = "^(?!(?:format|output|results)$)[a-z][a-z0-9_]*$"
-_TEXT: Final = {"type": "string", "minLength": 1}
-_SCALAR: Final = {"type": ["string", "integer", "number", "boolean"]}
-_IRI: Final = {"type": "string", "pattern": "^[a-z]+:\\S+$"}
-
-HEADER_SCHEMA: Final[dict[str, Any]] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["title", "description"],
-    "properties": {
-        "title": _TEXT,
-        "description": _TEXT,
-        "params": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["name", "type", "description"],
-                "properties": {
-                    "name": {"type": "string", "pattern": _NAME},
-                    "type": {"enum": ["iri", "string", "integer", "decimal", "boolean", "date"]},
-                    "class": _IRI,
-                    "values": {"type": "array", "minItems": 1, "items": _SCALAR},
-                    "default": _SCALAR,
-                    "required": {"type": "boolean"},
-                    "description": _TEXT,
-                },
-            },
-        },
-        "examples": {
-            "type": "array",
-            "items": {"type": "object", "additionalProperties": _SCALAR},
-        },
-    },
-}
+HEADER_SCHEMA: Final[dict[str, Any]] = json.loads(
+    Path(__file__).with_suffix(".schema.json").read_text(encoding="utf-8")
+)
 """JSON Schema of the header of a canned query."""
 
 
@@ -278,9 +246,7 @@ def _check_terms(query: CannedQuery, bindings: Mapping[str, Term], engine: Engin
 def _check_below(name: str, term: URIRef, wide: URIRef, engine: Engine) -> None:
     if python_result(engine.run(Query(_IS_BELOW, {"term": term, "class": wide}))):
         return
-    rows = python_result(engine.run(Query(_BELOW, {"class": wide})))
-    assert isinstance(rows, Rows)
-    known = [curie(str(row["term"])) for row in rows]
+    known = [curie(str(row["term"])) for row in select(engine, _BELOW, {"class": wide})]
     near = difflib.get_close_matches(curie(term), known, n=3)
     hint = f"Did you mean {', '.join(near)}?" if near else None
     raise ParameterError(name, f"{curie(term)} is not a kind of {curie(wide)}.", hint)

@@ -10,34 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from kg.engine import Engine, Query
-from kg.results import Rows, python_result
-
-_QUERY: Final = """
-PREFIX bibo: <http://purl.org/ontology/bibo/>
-PREFIX dcterms: <http://purl.org/dc/terms/>
-PREFIX dg: <https://w3id.org/dermograph/ontology/>
-
-SELECT ?key ?title ?type ?creators ?editor ?year ?container ?publisher
-  ?doi ?pmid ?pmcid ?url ?licence ?seen ?unverified ?same
-WHERE {
-  ?source a dg:Source ; dcterms:identifier ?key ; dcterms:title ?title ; dg:documentType ?type .
-  OPTIONAL { ?source dg:creatorText ?creators }
-  OPTIONAL { ?source bibo:editor ?editor }
-  OPTIONAL { ?source dcterms:issued ?year }
-  OPTIONAL { ?source dcterms:bibliographicCitation ?container }
-  OPTIONAL { ?source dcterms:publisher ?publisher }
-  OPTIONAL { ?source bibo:doi ?doi }
-  OPTIONAL { ?source bibo:pmid ?pmid }
-  OPTIONAL { ?source dg:pmcid ?pmcid }
-  OPTIONAL { ?source dcterms:source ?url }
-  OPTIONAL { ?source dg:licenceText ?licence }
-  OPTIONAL { ?source dg:seenAs ?seen }
-  OPTIONAL { ?source dg:unverifiedDetail ?unverified }
-  OPTIONAL { ?source dg:sameDocumentAs/dcterms:identifier ?same }
-}
-ORDER BY ?key ?editor ?unverified ?same
-"""
+from kg.engine import Engine
+from kg.results import select, stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +111,8 @@ class _Name:
 
 def citations(engine: Engine) -> list[Citation]:
     """Give all sources, in the order of their keys."""
-    rows = python_result(engine.run(Query(_QUERY)))
-    assert isinstance(rows, Rows)
     by_key = defaultdict(list)
-    for row in rows:
+    for row in select(engine, stored("citations")):
         by_key[str(row["key"])].append(row)
     return [_citation(key, group) for key, group in by_key.items()]
 

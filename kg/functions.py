@@ -20,31 +20,11 @@ from typing import Any, Final, TypeAlias
 from rdflib import XSD, Literal, URIRef
 
 from kg import physics
-from kg.engine import Engine, ExtensionFunction, FunctionMisused, Query, Term
-from kg.namespaces import DG, DGD, DGF, GRAPH
+from kg.engine import Engine, ExtensionFunction, FunctionMisused, Term
+from kg.namespaces import DGD, DGF
 from kg.physics import Quantity, UnitError
-from kg.results import Rows, python_result
+from kg.results import select, stored
 
-_POINTS: Final = f"""
-PREFIX dg: <{DG}>
-
-SELECT ?spectrum ?wavelength ?absorption ?scattering ?origin WHERE {{
-  GRAPH <{GRAPH}spectra> {{
-    ?point dg:spectrum ?spectrum ; dg:wavelengthInNanometre ?wavelength .
-    OPTIONAL {{
-      ?point dg:absorptionCoefficientPerCentimetre ?absorption .
-      FILTER (isNumeric(?absorption))
-    }}
-    OPTIONAL {{
-      ?point dg:reducedScatteringCoefficientPerCentimetre ?scattering .
-      FILTER (isNumeric(?scattering))
-    }}
-    OPTIONAL {{ ?point dg:pointOrigin ?origin }}
-    FILTER (isNumeric(?wavelength))
-  }}
-}}
-ORDER BY ?spectrum ?wavelength
-"""
 _INTERPOLATED: Final = DGD + "point-origin/linear-interpolation"
 
 Points: TypeAlias = list[tuple[float, float]]
@@ -76,10 +56,8 @@ def functions_over(engine: Engine) -> dict[str, ExtensionFunction]:
 
 def read_spectra(engine: Engine) -> dict[str, Spectrum]:
     """Give the spectra that an engine holds by their IRIs."""
-    rows = python_result(engine.run(Query(_POINTS)))
-    assert isinstance(rows, Rows)
     grouped = defaultdict(list)
-    for row in rows:
+    for row in select(engine, stored("spectral-points")):
         grouped[str(row["spectrum"])].append(row)
     return {iri: _spectrum(points) for iri, points in grouped.items()}
 

@@ -8,10 +8,10 @@ from itertools import pairwise
 from rdflib import URIRef
 
 from kg.catalogue import CannedQuery, CatalogueError
-from kg.engine import Engine, Query
+from kg.engine import Engine
 from kg.engine.tokens import Token, TokenKind, significant
 from kg.namespaces import BASE, curie
-from kg.results import Rows, python_result
+from kg.results import select
 
 _UNKNOWN = """
 SELECT ?term WHERE {{
@@ -35,9 +35,8 @@ def refuse_unknown_terms(queries: Mapping[str, CannedQuery], engine: Engine) -> 
     """
     named = {query.name: list(_terms(query)) for query in queries.values()}
     ours = sorted({iri for terms in named.values() for iri, _ in terms if iri.startswith(BASE)})
-    rows = python_result(engine.run(Query(_UNKNOWN.format(terms=" ".join(f"<{x}>" for x in ours)))))
-    assert isinstance(rows, Rows)
-    unknown = {str(row["term"]) for row in rows}
+    asked = _UNKNOWN.format(terms=" ".join(f"<{each}>" for each in ours))
+    unknown = {str(row["term"]) for row in select(engine, asked)}
     lines = [
         f"queries/{name}.rq, line {line}: {curie(iri)} is unknown. Correct it."
         for name, terms in named.items()

@@ -16,7 +16,6 @@ known of one thing, never on the size of the graph.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 from weakref import WeakKeyDictionary
@@ -28,10 +27,10 @@ from kg.engine import Query, ResultKind
 from kg.engine.formats import JSON
 from kg.namespaces import BASE, DG, GRAPH, ONTOLOGY, PREFIXES
 from kg.nodes import Node, Surroundings
-from kg.results import Rows, python_result
+from kg.results import Rows, prologue, python_result, select
 
 if TYPE_CHECKING:
-    from kg.engine import Answer, Engine, Format, Term
+    from kg.engine import Answer, Engine, Format
 
 NAMES: Final = (
     "rdf:type",
@@ -103,11 +102,6 @@ BACKLINKS: Final = (
     "skos:inScheme",
 )
 """Properties by which records speak of a resource."""
-
-
-def prologue() -> str:
-    """Give the declarations of all our prefixes, for the top of a query."""
-    return "".join(f"PREFIX {prefix}: <{iri}>\n" for prefix, iri in PREFIXES.items())
 
 
 def _second_ring(variable: str) -> str:
@@ -243,12 +237,6 @@ class LaserLine:
     nanometres: float
 
 
-def _rows(engine: Engine, text: str, bindings: Mapping[str, Term]) -> Rows:
-    result = python_result(engine.run(Query(text, bindings)))
-    assert isinstance(result, Rows)
-    return result
-
-
 def _ask(engine: Engine, text: str, iri: str) -> bool:
     return bool(python_result(engine.run(Query(text, {"resource": URIRef(iri)}))))
 
@@ -305,7 +293,7 @@ def mentions(engine: Engine, iri: str) -> list[Mention]:
 
     If there are more than MOST_MENTIONS, one more than that is given.
     """
-    rows = _rows(engine, _ALSO_NAMED, {"resource": URIRef(iri)})
+    rows = select(engine, _ALSO_NAMED, {"resource": URIRef(iri)})
     return [
         Mention(
             str(row["property"]),
@@ -372,7 +360,7 @@ def _spellings(engine: Engine) -> list[_Spelling]:
     """Return the spellings of all names, of which an engine has the same for ever."""
     known = _SPELLINGS.get(engine)
     if known is None:
-        names = [(str(row["iri"]), str(row["name"])) for row in _rows(engine, _ALL_NAMES, {})]
+        names = [(str(row["iri"]), str(row["name"])) for row in select(engine, _ALL_NAMES)]
         known = _SPELLINGS[engine] = [
             _Spelling(iri, name, _folded(written))
             for iri, name in names
@@ -398,7 +386,7 @@ ORDER BY LCASE(STR(?name))
 
 def hierarchy(engine: Engine, iri: str) -> tuple[list[Named], list[Named]]:
     """Give the parents and the children of a concept, as stated, without what follows."""
-    rows = _rows(engine, _HIERARCHY, {"resource": URIRef(iri)})
+    rows = select(engine, _HIERARCHY, {"resource": URIRef(iri)})
     parents = [Named(str(row["parent"]), str(row["name"])) for row in rows if row["parent"]]
     children = [Named(str(row["child"]), str(row["name"])) for row in rows if row["child"]]
     return parents, children
@@ -417,7 +405,7 @@ def laser_lines(engine: Engine) -> list[LaserLine]:
     """Give the wavelengths at which energy sources emit, the shortest first."""
     return [
         LaserLine(str(row["laser"]), str(row["name"]), float(str(row["wavelength"])))
-        for row in _rows(engine, _LASER_LINES, {})
+        for row in select(engine, _LASER_LINES, {})
     ]
 
 
@@ -453,14 +441,14 @@ GROUP BY ?class ORDER BY DESC(?number) ?class
 
 def top_concepts(engine: Engine) -> Rows:
     """Give the classes that are below none of ours: iri, name, definition, number below."""
-    return _rows(engine, _TOP_CONCEPTS, {})
+    return select(engine, _TOP_CONCEPTS, {})
 
 
 def properties(engine: Engine) -> Rows:
     """Give the properties that the ontology declares: iri, name, definition."""
-    return _rows(engine, _PROPERTIES, {})
+    return select(engine, _PROPERTIES, {})
 
 
 def contents(engine: Engine, graph: str) -> Rows:
     """Give what a named graph describes: class, number of instances, and the first of them."""
-    return _rows(engine, _CONTENTS, {"graph": URIRef(graph)})
+    return select(engine, _CONTENTS, {"graph": URIRef(graph)})

@@ -1,4 +1,4 @@
-"""Answers as Python values, for notebooks and scripts."""
+"""Answers as Python values, for notebooks and scripts, and the queries that the library itself asks."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 
 from rdflib import XSD, Graph, URIRef
 
-from kg.engine import JSON, Answer, ResultKind
+from kg.engine import JSON, Answer, Engine, Query, ResultKind, Term
+from kg.namespaces import PREFIXES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -95,6 +97,28 @@ def python_result(answer: Answer) -> Rows | bool | Graph:
         for solution in content["results"]["bindings"]
     ]
     return Rows(columns, rows, answer.version)
+
+
+def select(engine: Engine, text: str, bindings: Mapping[str, Term] | None = None) -> Rows:
+    """Return the rows of a SELECT query.
+
+    Raises:
+        EngineError: it is not answered.
+    """
+    rows = python_result(engine.run(Query(text, bindings or {})))
+    assert isinstance(rows, Rows), "the query is a SELECT"
+    return rows
+
+
+def stored(name: str) -> str:
+    """Return a query that the library itself asks: the file `kg/queries/NAME.rq`, with all prefixes."""
+    text = (Path(__file__).parent / "queries" / f"{name}.rq").read_text(encoding="utf-8")
+    return prologue() + text
+
+
+def prologue() -> str:
+    """Return the declarations of all our prefixes, for the top of a query."""
+    return "".join(f"PREFIX {prefix}: <{iri}>\n" for prefix, iri in PREFIXES.items())
 
 
 def _value(term: Mapping[str, Any] | None) -> Value:

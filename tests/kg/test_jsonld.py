@@ -15,7 +15,7 @@ from pyoxigraph import RdfFormat, parse
 from rdflib import XSD, Literal, URIRef
 
 import kg
-from kg import jsonld, resources
+from kg import jsonld, resources, results
 from kg.engine import formats
 from kg.engine.bindings import canonical
 from kg.namespaces import BASE, DG, GRAPH, PREFIXES
@@ -41,7 +41,7 @@ def context() -> jsonld.Context:
 
 def rows(graph: kg.KnowledgeGraph, text: str) -> Rows:
     """Ask the graph for rows."""
-    found = graph.query(resources.prologue() + text)
+    found = graph.query(results.prologue() + text)
     assert isinstance(found, Rows)
     return found
 

@@ -16,7 +16,7 @@ from pyoxigraph import RdfFormat, parse, serialize
 from rdflib import RDF, RDFS, Graph, URIRef
 
 import kg
-from kg import resources
+from kg import resources, results
 from kg.edition import Edition
 from kg.engine import Answer, Format, Query, formats
 from kg.engine.data import DefaultGraph
@@ -44,7 +44,7 @@ def graph() -> kg.KnowledgeGraph:
 
 def rows(graph: kg.KnowledgeGraph, text: str) -> Rows:
     """Ask the graph for rows."""
-    found = graph.query(resources.prologue() + text)
+    found = graph.query(results.prologue() + text)
     assert isinstance(found, Rows)
     return found
 
