@@ -161,6 +161,7 @@ class Connection(asyncio.Protocol):
         """End."""
         self._handler.connections.discard(self)
         self._ended = True
+        del self._parser  # which holds this
         self._waiting.clear()
         self._writable.set()
         if self._answering:
@@ -320,6 +321,8 @@ class Connection(asyncio.Protocol):
         self._reading_since = None
         self._ended = not keeps
         self._waiting.append((environ, keeps))
+        # A connection may be idle for long, and there may be thousands: none keeps what it was sent.
+        self._environ, self._body, self._target = {}, [], b""
 
     def _refuse(self, error: RequestError) -> None:
         """Have the app tell what is wrong with a request that cannot be read to its end."""

@@ -209,6 +209,7 @@ class Gateway:
             return await asyncio.wrap_future(outcome)
         finally:
             self._busy -= 1
+            del outcome  # or an exception in it would hold this, and this the exception
 
     def _taken_up(self, outcome: Future[Said], answer: Callable[[], Said]) -> bool:
         """Have a thread find out what the outcome is, and tell whether one will."""
@@ -242,6 +243,7 @@ def _find_out(outcome: Future[Said], answer: Callable[[], Said]) -> None:
         outcome.set_result(_whole_if_small(answer))
     except BaseException as error:  # noqa: BLE001 - whoever waits gets it
         outcome.set_exception(error)
+        del outcome  # which the error would hold by its traceback
 
 
 def _whole_if_small(answer: Callable[[], Said]) -> Said:

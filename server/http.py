@@ -112,6 +112,7 @@ def init_app(app: Flask) -> None:
     app.before_request(_answer_options)
     app.before_request(_redirect)
     app.after_request(_finish)
+    app.teardown_request(_let_go)
 
 
 def digest(*parts: bytes | str) -> str:
@@ -232,9 +233,17 @@ def _begin() -> None:
 
 def _refuse() -> None:
     """Raise the error that the server found before it handed the request over."""
-    refusal = request.environ.get(REFUSAL)
-    if refusal is not None:
-        raise refusal
+    if REFUSAL in request.environ:
+        raise request.environ.pop(REFUSAL)  # held by nobody, see _let_go
+
+
+def _let_go(_: BaseException | None) -> None:
+    """Break the circle in which Flask leaves a request that no rule fits.
+
+    The exception leads by its traceback to the request, and the request to the exception. Garbage in
+    circles is collected seldom here, and each would hold a body and headers of any length till then.
+    """
+    request.routing_exception = None
 
 
 def query_names() -> tuple[str, ...]:
