@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,6 +47,7 @@ _KEYWORDS: Final = frozenset(
 )
 _LIKE_KEYWORD: Final = re.compile("@[A-Za-z]+")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
+_IRI: Final = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>"{}|^`\\]*')
 _NOWHERE: Final = "https://relative.invalid/"
 """What relative IRIs are read with where there is no base, so that they are found."""
 
@@ -225,9 +226,10 @@ def read(document: bytes, context: Context, base: str | None = None) -> bytes:
         raise JsonLdError("This is nested too deeply.") from error
     lost: list[str | None] = []
     processor = jsonld.JsonLdProcessor(on_property_dropped=lost.append)
-    options = {**context.options, "base": base or _NOWHERE, "format": "application/n-quads"}
+    options = {**context.options, "base": base or _NOWHERE}
     try:
-        nquads: str = processor.to_rdf(parsed, options)
+        expanded = processor.expand(parsed, options)
+        nquads: str = processor.to_rdf(expanded, {**options, "format": "application/n-quads"})
     except jsonld.JsonLdError as error:
         raise JsonLdError(_reason(error)) from error
     except RecursionError as error:
@@ -238,9 +240,17 @@ def read(document: bytes, context: Context, base: str | None = None) -> bytes:
     if unknown:
         said = ", ".join(unknown)
         raise JsonLdError(f"These keys are no terms of the context, and no IRIs: {said}")
+    for name, role in _names(expanded):
+        _refuse_no_iri(name, role, (base or _NOWHERE).rpartition("/")[0] + "/")
     lines = sorted(line for line in nquads.split("\n") if line)
     for line in lines:
-        _refuse_loss(line, (base or _NOWHERE).rpartition("/")[0] + "/")
+        if _SURROGATE.search(line):
+            raise JsonLdError("This holds half of a character.")
+        if TRIPLE.fullmatch(line) is None:
+            raise JsonLdError(
+                "This has named graphs, where triples of one graph are expected, or a malformed "
+                f"language tag: {line}"
+            )
     return "".join(f"{line}\n" for line in lines).encode()
 
 
@@ -263,27 +273,41 @@ def _no_number(text: str) -> Any:
     raise JsonLdError(f"{text} is no number in JSON.")
 
 
-def _refuse_loss(line: str, folder: str) -> None:
-    """Refuse a statement that does not say what its document says.
+def _names(value: Any) -> Iterator[tuple[str, str]]:
+    """Return what has to be an IRI in an expanded document, each with the key of its role."""
+    if isinstance(value, list):
+        for each in value:
+            yield from _names(each)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("@id", "@type"):
+                names = inner if isinstance(inner, list) else [inner]
+                yield from ((str(name), key) for name in names if not str(name).startswith("@"))
+            else:
+                yield from [] if key.startswith("@") else [(key, "")]
+                yield from _names(inner)
+
+
+def _refuse_no_iri(name: str, role: str, folder: str) -> None:
+    """Refuse a name with which PyLD would drop its statement, or make up another.
 
     Args:
-        line: the statement, as PyLD writes it.
+        name: an IRI, if all is well.
+        role: `@id`, `@type`, or nothing for a property.
         folder: what relative names become part of.
 
     Raises:
-        JsonLdError: it is in a named graph, is malformed, or a name in it is no IRI.
+        JsonLdError: it is none.
     """
-    if _SURROGATE.search(line):
-        raise JsonLdError("This holds half of a character.")
-    if TRIPLE.fullmatch(line) is None:
-        if re.search(r" (?:<[^>]*>|_:\S+) \.$", line):
-            raise JsonLdError("This has named graphs; triples of one graph are expected.")
-        raise JsonLdError(f"This is malformed, as by its language tag: {line}")
-    is_kind = f" <{_RDF}type> <{folder}" in line
-    if f"<{_NOWHERE}" in line or is_kind:
-        name = line.rpartition(f"<{folder}")[2].partition(">")[0]
-        what = "is no term of the context" if is_kind else "is relative to an unknown address"
-        raise JsonLdError(f"{name!r} {what}, and no IRI.")
+    if name.startswith("_:") and role:
+        return
+    written = name.removeprefix(folder)
+    if role == "@type" and written != name:
+        raise JsonLdError(f"The type {written!r} is no term of the context, and no IRI.")
+    if name.startswith(_NOWHERE):
+        raise JsonLdError(f"{written!r} is relative, and nothing says to what.")
+    if not _IRI.fullmatch(name):
+        raise JsonLdError(f"{written!r} is no IRI; encode what IRIs may not hold.")
 
 
 def _reason(error: BaseException) -> str:

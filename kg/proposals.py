@@ -184,12 +184,15 @@ def _proposal(
 
 
 def _generations(concept: str, parents: Mapping[str, Sequence[str]]) -> Iterator[Sequence[str]]:
-    """Give a concept, then what is directly above it, then what is above that, and so on."""
+    """Return a concept, then what is directly above it, then what is above that, each once."""
     generation: Sequence[str] = (concept,)
+    seen = {concept}
     while generation:
         yield generation
         above = (parent for each in generation for parent in parents.get(each, ()))
-        generation = tuple(dict.fromkeys(above))
+        # Without this there is no end where something is above itself, as other data may say.
+        generation = tuple(each for each in dict.fromkeys(above) if each not in seen)
+        seen.update(generation)
 
 
 def _search(generations: Sequence[Sequence[str]], matches: Mapping[str, Sequence[Match]]) -> Search:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -13,6 +14,12 @@ CONFLICT: Final = re.compile(r"(?:<{7}|={7}|\|{7}|>{7})(?: .*)?")
 
 UNREADABLE: Final = "\ufffd"
 """What stands for bytes that are not UTF-8."""
+
+UNSEEN: Final = re.compile(
+    "[\0-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+)
+"""What has no place in a text: control characters but tab and line feed, other ends of lines, and
+what turns the direction of writing; much software breaks texts there, or cannot show them."""
 
 _OTHER_ENCODINGS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
@@ -80,7 +87,7 @@ def read_text_file(path: Path) -> TextFile:
         remedy = "Save the file with line feeds only (LF, Unix line ends)."
         faults.append(Fault(len(line), detail, remedy))
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return TextFile(text, (*faults, *_conflicts(text)))
+    return TextFile(text, (*faults, *_conflicts(text), *_unseen(text)))
 
 
 def _encoding_faults(content: bytes) -> tuple[str, list[Fault]]:
@@ -101,6 +108,14 @@ def _encoding_faults(content: bytes) -> tuple[str, list[Fault]]:
         )
         faults.append(Fault(line, detail, "Save it as UTF-8."))
     return "utf-8", faults
+
+
+def _unseen(text: str) -> Iterator[Fault]:
+    """Find characters that have no place in a text."""
+    for match in UNSEEN.finditer(text):
+        line = text.count("\n", 0, match.start()) + 1
+        detail = f"The line holds the character U+{ord(match[0]):04X}, which is not seen."
+        yield Fault(line, detail, "Take it out.")
 
 
 def _conflicts(text: str) -> list[Fault]:

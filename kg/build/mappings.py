@@ -17,7 +17,7 @@ import yaml
 from rdflib import RDF, RDFS, SKOS, XSD, Literal, URIRef
 
 from kg.build.errors import BuildError, Problem
-from kg.build.tables import Triple
+from kg.build.terms import Triple, fault_of_term
 from kg.namespaces import DGD, GRAPH, PREFIXES
 
 TABLE: Final = "mappings/dermograph.sssom.tsv"
@@ -29,6 +29,32 @@ _PREDICATES: Final = {
     for name in ("exactMatch", "closeMatch", "broadMatch", "narrowMatch", "relatedMatch")
 }
 _NEEDED: Final = ("subject_id", "predicate_id", "object_id", "object_label", "object_source")
+_ENDS: Final = ("id", "label", "category", "type", "source", "source_version", "match_field")
+_COLUMNS: Final = frozenset(
+    [f"{end}_{name}" for end in ("subject", "object") for name in _ENDS]
+    + [f"{end}_preprocessing" for end in ("subject", "object")]
+    + [f"{role}_{name}" for role in ("author", "reviewer", "creator") for name in ("id", "label")]
+    + ["predicate_id", "predicate_label", "mapping_justification", "mapping_provider"]
+    + ["mapping_source", "mapping_tool", "mapping_tool_version", "mapping_date", "license"]
+    + ["publication_date", "confidence", "curation_rule", "curation_rule_text", "match_string"]
+    + ["similarity_score", "similarity_measure", "see_also", "issue_tracker_item", "other"]
+    + ["comment", "record_id"]
+)
+"""The columns of SSSOM that tell more of a mapping and leave what it says as it is, unlike
+`predicate_modifier` and `mapping_cardinality`."""
+
+_SLOTS: Final = frozenset(
+    [f"mapping_set_{name}" for name in ("id", "version", "title", "description", "source")]
+    + [f"{end}_{name}" for end in ("subject", "object") for name in ("source", "source_version")]
+    + ["curie_map", "creator_id", "creator_label", "license", "mapping_date", "publication_date"]
+    + ["mapping_provider", "mapping_tool", "mapping_tool_version", "see_also", "issue_tracker"]
+    + ["other", "comment", "sssom_version"]
+)
+"""The slots of the header that do the same; others would count for each row."""
+
+_NO_TERMS: Final = ("rdfs literal", "composed entity expression")
+"""What SSSOM maps beside terms."""
+
 _KINDS: Final = (URIRef(PREFIXES["dcat"] + "Dataset"), URIRef(PREFIXES["void"] + "Dataset"))
 _STANDARD: Final = URIRef("https://w3id.org/sssom/")
 
@@ -41,7 +67,7 @@ _TEXTS: Final = {
 _VALUES: Final[Mapping[str, tuple[str, str, Callable[[str], URIRef | Literal]]]] = {
     "creator_label": ("dcterms", "creator", Literal),
     "license": ("dcterms", "license", URIRef),
-    "mapping_date": ("dcterms", "issued", partial(Literal, datatype=XSD.date)),
+    "mapping_date": ("dcterms", "issued", partial(Literal, datatype=XSD.date, normalize=False)),
     "mapping_set_version": ("dcat", "version", Literal),
 }
 """The property for each other slot that is told, and how its values are written."""
@@ -114,7 +140,11 @@ def read_mappings(folder: Path) -> Mappings:
         return Mappings(TABLE, ())
     table = read_table(folder)
     rows = ((match.line, tuple(_triples(match))) for match in table.found)
-    return Mappings(TABLE, tuple(rows), tuple(_description(table)))
+    description = tuple(_description(table))
+    faults = [fault for triple in description if (fault := fault_of_term(triple[2]))]
+    if faults:
+        raise BuildError(Problem(TABLE, 1, "", fault, "Correct the header.") for fault in faults)
+    return Mappings(TABLE, tuple(rows), description)
 
 
 def read_table(folder: Path) -> MappingTable:
@@ -123,26 +153,49 @@ def read_table(folder: Path) -> MappingTable:
     Raises:
         BuildError: it is malformed, or uses a prefix or predicate that it may not.
     """
-    lines = (folder / TABLE).read_text(encoding="utf-8").splitlines()
-    header = [line[1:] for line in lines if line.startswith("#")]
-    metadata = _metadata(header)
-    columns = lines[len(header)].split("\t") if len(lines) > len(header) else []
-    missing = [name for name in _NEEDED if name not in columns]
-    if missing:
-        detail = f"The columns {', '.join(missing)} are missing."
-        raise BuildError([Problem(TABLE, len(header) + 1, "", detail, "Add them.")])
-    problems: list[Problem] = []
+    lines = (folder / TABLE).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    start = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    metadata = _metadata([line[1:] for line in lines[:start]])
+    columns = lines[start].split("\t") if len(lines) > start else []
+    problems = [Problem(TABLE, start + 1, "", *each) for each in _faults_of_columns(columns)]
+    if problems:
+        raise BuildError(problems)
     matches: list[Match] = []
-    for number, line in enumerate(lines[len(header) + 1 :], start=len(header) + 2):
-        cells = dict(zip(columns, line.split("\t"), strict=False))
+    for number, line in enumerate(lines[start + 1 :], start=start + 2):
         try:
-            matches.append(_match(number, cells, metadata["curie_map"]))
+            matches.append(_match(number, _cells(columns, line), metadata["curie_map"]))
         except ValueError as error:
             column, detail = error.args
             problems.append(Problem(TABLE, number, column, detail, "Correct the row."))
     if problems:
         raise BuildError(problems)
     return MappingTable(metadata, tuple(matches))
+
+
+def _faults_of_columns(columns: list[str]) -> Iterator[tuple[str, str]]:
+    """Say what is wrong with the columns, and what to do."""
+    missing = [name for name in _NEEDED if name not in columns]
+    if missing:
+        yield f"The columns {', '.join(missing)} are missing.", "Add them."
+    for name in sorted({name for name in columns if columns.count(name) > 1}):
+        yield f"The column {name} is given twice.", "Keep one."
+    for name in sorted(set(columns) - _COLUMNS):
+        detail = f"The column {name!r} is not read here, and may change what the rows say."
+        yield detail, "Correct its name, or take it out."
+
+
+def _cells(columns: list[str], line: str) -> Mapping[str, str]:
+    """Return the cells of a row by their columns.
+
+    Raises:
+        ValueError: with no column, and what is wrong.
+    """
+    cells = line.split("\t")
+    if line.startswith("#"):
+        raise ValueError("", "A line of the header, with # before it, stands among the rows.")
+    if len(cells) != len(columns):
+        raise ValueError("", f"The row has {len(cells)} cells instead of {len(columns)}.")
+    return dict(zip(columns, cells, strict=True))
 
 
 def _metadata(header: list[str]) -> Mapping[str, Any]:
@@ -152,6 +205,10 @@ def _metadata(header: list[str]) -> Mapping[str, Any]:
         raise BuildError([Problem(TABLE, 1, "", f"The header is not YAML: {error}", "")]) from error
     if not isinstance(metadata, dict) or not isinstance(metadata.get("curie_map"), dict):
         raise BuildError([Problem(TABLE, 1, "", "The header has no curie_map.", "Add it.")])
+    for slot in sorted(set(metadata) - _SLOTS):
+        line = next((n for n, each in enumerate(header, 1) if each.startswith(f"{slot}:")), 1)
+        detail = f"The slot {slot!r} is not read here, and may change what the rows say."
+        raise BuildError([Problem(TABLE, line, "", detail, "Correct its name, or take it out.")])
     return metadata
 
 
@@ -166,6 +223,9 @@ def _match(line: int, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> 
         raise ValueError("predicate_id", f"{predicate!r} is no SKOS mapping predicate.")
     if not cells.get("object_source"):
         raise ValueError("object_source", "The row does not say which ontology it is about.")
+    for column in ("subject_type", "object_type"):
+        if cells.get(column) in _NO_TERMS:
+            raise ValueError(column, f"A {cells[column]} is no term that has a mapping here.")
     in_vain = cells.get("object_id") == _NOT_FOUND
     target = None if in_vain else _iri("object_id", cells, prefixes)
     return Match(line, _iri("subject_id", cells, prefixes), predicate, target, cells)

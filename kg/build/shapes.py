@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import resources
 from typing import Final
 
 import shacl
@@ -11,7 +12,7 @@ from rdflib import RDF, SH, Literal, URIRef
 
 from kg.build.errors import Problem
 from kg.build.terms import Triple
-from kg.build.turtle import Document
+from kg.build.turtle import SKOLEM, Document
 from kg.engine import QueryError, QuerySyntaxError
 from kg.engine.bindings import canonical
 from kg.engine.inprocess import InProcessEngine
@@ -38,9 +39,11 @@ def problems_of_shapes(
     said: defaultdict[URIRef, list[Triple]] = defaultdict(list)
     for triple in (triple for document in documents for triple in document.triples):
         said[triple[0]].append(triple)
+    malformed = _malformed(said) if documents else {}
     for document in documents:
         for subject in sorted({triple[0] for triple in document.triples}):
-            for detail, remedy in _faults(said[subject], said):
+            faults = list(_faults(said[subject], said)) or malformed.get(subject, [])
+            for detail, remedy in faults:
                 yield Problem(document.file, document.line_of(subject), "", detail, remedy)
     if documents:
         targets = {triple[2] for each in said.values() for triple in each if triple[1] in _TARGETS}
@@ -53,11 +56,31 @@ def problems_of_shapes(
 _TARGETS: Final = (SH.targetClass,)
 
 
+def _malformed(said: _Statements) -> Mapping[URIRef, list[tuple[str, str]]]:
+    """Apply the shapes that the recommendation gives for shapes; say what is wrong with which."""
+    text = resources.files("pyshacl").joinpath("assets/shacl-shacl.ttl").read_text("utf-8")
+    triples = (triple for own in said.values() for triple in own)
+    found: dict[URIRef, list[tuple[str, str]]] = {}
+    for result in shacl.Shapes.from_turtle(text).validate_text(_lines(triples), "ntriples").results:
+        what = curie((result.path or "").strip("<>")) or "what it says of its path, or its kind"
+        rule = result.component.removesuffix("ConstraintComponent")
+        detail = f"The shape is malformed: {what} breaks {rule} in the shapes for shapes of SHACL."
+        found.setdefault(URIRef(result.focus_node.strip("<>")), [(detail, "Correct it.")])
+    return found
+
+
+def _lines(triples: Iterable[Triple]) -> str:
+    return "".join(f"{' '.join(canonical(term) for term in triple)} .\n" for triple in triples)
+
+
 def _faults(own: Sequence[Triple], said: _Statements) -> Iterator[tuple[str, str]]:
     """Say what is wrong with what is said of one subject, and what to do."""
     kinds = {value for _, predicate, value in own if predicate == RDF.type}
     if SH.PropertyShape in kinds and not _values(own, SH.path):
         yield "The property shape says no property.", "Name it with sh:path."
+    elif any(path.startswith(SKOLEM) for path in _values(own, SH.path)):
+        detail = "The path is no single property, which is lost where the shapes are published."
+        yield detail, "Write a nested shape (sh:node) or a query."
     elif kinds.intersection(_KINDS):
         try:
             shacl.Shapes.from_text(_alone(own, said), format="ntriples")
@@ -92,7 +115,7 @@ def _alone(own: Sequence[Triple], said: _Statements) -> str:
         target = triple[2]
         if isinstance(target, URIRef) and RDF.first in {each[1] for each in said.get(target, ())}:
             waiting += said[target]
-    return "".join(f"{' '.join(canonical(term) for term in triple)} .\n" for triple in triples)
+    return _lines(triples)
 
 
 def _values(own: Iterable[Triple], predicate: URIRef) -> list[URIRef | Literal]:

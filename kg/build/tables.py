@@ -23,7 +23,7 @@ from rdflib import XSD, Literal, URIRef
 from kg.build.errors import Problem, problems_of
 from kg.build.table_schemas import TableSchema, read_schemas
 from kg.build.terms import Triple, canonical_decimal, fault_of_term, term_of
-from kg.textfiles import CONFLICT, UNREADABLE, read_text_file
+from kg.textfiles import CONFLICT, UNREADABLE, UNSEEN, read_text_file
 
 __all__ = ["Row", "Table", "Triple", "canonical_decimal", "read_tables", "term_of"]
 
@@ -178,7 +178,7 @@ def _read_row(
         if cell != cell.strip():
             wrong(column, "The cell begins or ends with white space.", "Remove it.")
     row = _subject_of_row(schema, number, [cell.strip() for cell in cells])
-    if any(UNREADABLE in cell for cell in cells):
+    if any(UNREADABLE in cell or UNSEEN.search(cell) for cell in cells):
         return row  # the file is refused for it
     triples: list[Triple] = []
     columns: list[str] = []

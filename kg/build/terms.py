@@ -11,6 +11,7 @@ from kg.datatypes import is_ill_typed
 from kg.engine import BindingError
 from kg.engine.bindings import canonical
 from kg.namespaces import DG, DGD, DGF, PREFIXES, curie
+from kg.textfiles import UNSEEN
 
 Triple = tuple[URIRef, URIRef, URIRef | Literal]
 
@@ -47,6 +48,9 @@ def fault_of_term(term: URIRef | Literal) -> str | None:
         canonical(term)
     except BindingError as error:
         return str(error)
+    unseen = UNSEEN.search(str(term))
+    if unseen is not None:
+        return f"A text holds the character U+{ord(unseen[0]):04X}, which is not seen."
     return None
 
 

@@ -25,7 +25,8 @@ from kg.namespaces import BASE, PREFIXES, curie
 from kg.ntriples import graph_of
 from kg.textfiles import CONFLICT, read_text_file
 
-_SKOLEM: Final = BASE + ".well-known/genid/"
+SKOLEM: Final = BASE + ".well-known/genid/"
+"""How the IRIs begin that blank nodes get."""
 _NOWHERE: Final = "https://relative.invalid/"
 """What relative IRIs are read with, so that they are found."""
 
@@ -139,7 +140,7 @@ def _triples(name: str, text: str) -> Iterator[Triple]:
     def named(node: object) -> URIRef:
         # The labels are those of a file: the same one may stand for something else in another.
         label = hashlib.sha256(f"{name} {node}".encode()).hexdigest()[:32]
-        return URIRef(_SKOLEM + label) if isinstance(node, BNode) else URIRef(str(node))
+        return URIRef(SKOLEM + label) if isinstance(node, BNode) else URIRef(str(node))
 
     for subject, predicate, value in graph:
         yield (

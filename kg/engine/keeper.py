@@ -152,5 +152,6 @@ def _killed(status: int) -> EngineUnavailable:
     how = signal.Signals(-status).name if status < 0 else f"exit code {status}"
     return EngineUnavailable(
         f"The process that loads the data ended {_MOST_DEATHS} times, at last by {how}. "
-        "Most likely the data need more memory than there is."
+        "Most likely the data need more memory than there is, or something in them is nested "
+        "thousands of levels deep."
     )

@@ -24,6 +24,8 @@ _WHOLE: Final = (ONTOLOGY, DGD + "dataset")
 _IRI: Final = re.compile(r"https?://[^\s\"<>{}|,;()]*[^\s\"<>{}|,;().:]")
 _SHOWN: Final = 120
 """How many characters of a value are shown in a text."""
+_LISTED: Final = 100
+"""How many findings of a shape a text lists (a judgement: more are mended by a program)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +136,10 @@ class ValidationReport:
         """Tell a curator what was found, shape by shape, and what to do."""
         parts = ["\n".join(_group(list(group))) for _, group in groupby(self.findings, _heading)]
         if self.unchecked:
-            names = ", ".join(curie(iri) for iri in self.unchecked)
-            parts.append(f"Not checked, since no shape is for them: {names}")
+            names = ", ".join(curie(iri) for iri in self.unchecked[:_LISTED])
+            more = len(self.unchecked) - _LISTED
+            left = f" ... and {more} more" if more > 0 else ""
+            parts.append(f"Not checked, since no shape is for them: {names}{left}")
         return "\n\n".join([self._summary(), *parts]) + "\n"
 
     def _summary(self) -> str:
@@ -224,9 +228,11 @@ def _group(findings: list[Finding]) -> Iterator[str]:
     yield f"{curie(first.shape)} ({_counted(len(findings), first.severity.lower())})"
     if len({finding.message for finding in findings}) == 1:
         yield f"  {first.message}"
-        yield from (f"  - {_place(finding)}{_fault(finding)}" for finding in findings)
+        yield from (f"  - {_place(finding)}{_fault(finding)}" for finding in findings[:_LISTED])
     else:
-        yield from (f"  - {_place(finding)}: {finding.message}" for finding in findings)
+        yield from (f"  - {_place(finding)}: {finding.message}" for finding in findings[:_LISTED])
+    if len(findings) > _LISTED:
+        yield f"  ... and {len(findings) - _LISTED} more; --format json has all."
 
 
 def _place(finding: Finding) -> str:

@@ -256,14 +256,46 @@ def test_nothing_is_fetched_for_a_foreign_context(context: jsonld.Context) -> No
         b'{"@context": {"a": {"@id": 5}}, "a": 1}',
         b'"https://elsewhere.example/document"',
         b"[" * 100_000,
+        b'{"@id": "urn:a", "urn:b": NaN}',
+        b'{"@id": "urn:a", "urn:b": 1, "urn:b": 2}',
+        b'{"@id": "urn:a", "urn:b": "\\ud800"}',
+        b'{"@id": "urn:a", "sampleSiez": 3}',
+        b'{"@id": "urn:a", "@typ": "urn:b"}',
+        b'{"@id": "urn:a", "@type": "AdverseEventCliam"}',
+        b'{"@id": "claim/Z9999", "urn:b": 1}',
+        b'{"@context": "c.jsonld", "urn:b": 1}',
+        b'{"@context": {"a": {"@id": "urn:a", "@type": "@id"}}, "a": "no iri"}',
+        b'{"@id": "urn:a", "urn:b": {"@value": "x", "@language": "e n"}}',
+        b'{"@context": {"a": "urn:a"}, "a": [{"@list": [{"@type": null}]}], "@type": [null]}',
         b'{"@id": "urn:graph", "@graph": {"@id": "urn:a", "urn:b": "c"}, "urn:d": 1}',
     ],
-    ids=["empty", "cut", "bytes", "id", "term", "address", "depth", "named graph"],
+    ids=lambda document: ascii(document[-30:].decode(errors="replace")),
 )
 def test_what_is_no_jsonld_is_refused(document: bytes, context: jsonld.Context) -> None:
     """A document that is not JSON, or not JSON-LD, is an error that says so."""
     with pytest.raises(jsonld.JsonLdError, match=r"."):
         jsonld.read(document, context)
+
+
+def test_relative_names_are_resolved_against_the_address_of_the_document(
+    context: jsonld.Context,
+) -> None:
+    """As in Turtle; there is no made-up address."""
+    read = jsonld.read(b'{"@id": "b", "urn:p": {"@id": "../c"}}', context, "file:///x/y/a.jsonld")
+
+    assert read == b"<file:///x/y/b> <urn:p> <file:///x/c> .\n"
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1:1/kg", PUBLISHED[:-15]])
+def test_a_document_of_a_service_is_known_by_the_name_of_its_context(url: str) -> None:
+    """Of a service on this machine, and of one whose public URL is told."""
+    document = json.dumps(
+        {"@context": f"{url}/context.jsonld", "id": "urn:a", "identifier": "A"}
+    ).encode()
+
+    read = jsonld.read(document, jsonld.Context.published(PUBLISHED[:-15]))
+
+    assert read == f'<urn:a> <{PREFIXES["dcterms"]}identifier> "A" .\n'.encode()
 
 
 def properties_in_use(graph: kg.KnowledgeGraph) -> set[str]:

@@ -72,6 +72,11 @@ class TestTable:
             ("\tobject_source", "", 7, ""),
             ("#curie_map", "#map", 1, ""),
             ("#license: ", "#license: [", 1, ""),
+            ("#license: ", "#predicate_modifier: Not\n#license: ", 6, ""),
+            ("\tobject_source", "\tobject_source\tpredicate_modifier", 7, ""),
+            ("\tobject_source", "\tobject_source\tobject_label", 7, ""),
+            ("\tErythema", "\t\tErythema", 8, ""),
+            ("\tbioregistry:hp\n", "\tbioregistry:hp\n# a remark\n", 9, ""),
         ],
     )
     def test_a_malformed_one_is_refused_by_line_and_column(
@@ -86,6 +91,24 @@ class TestTable:
 
         (problem,) = refused.value.problems
         assert (problem.file, problem.line, problem.column) == (TABLE, line, column)
+
+    @pytest.mark.parametrize("character", ["\f", "\x85", "\u2028", "\u202e"])
+    def test_an_unseen_character_is_refused_where_it_stands(
+        self, ontology: Any, character: str
+    ) -> None:
+        """What much software takes for the end of a line splits no row, and is told."""
+        ontology.write(TABLE, _HEADER + _ROW.replace("\tErythema", f"\tEry{character}thema"))
+
+        (problem,) = ontology.problems()
+        assert (problem.file, problem.line) == (TABLE, 8)
+        assert f"U+{ord(character):04X}" in problem.detail
+
+    def test_what_a_literal_is_mapped_to_is_refused(self, folder: Folder) -> None:
+        """A subject that is a text is no term of ours."""
+        header = _HEADER.replace("\tobject_source", "\tobject_source\tsubject_type")
+
+        with pytest.raises(kg.BuildError, match="rdfs literal is no term"):
+            read_table(folder(header + _ROW.replace("hp\n", "hp\trdfs literal\n")))
 
     def test_a_term_of_ours_must_be_described(self, ontology: Any) -> None:
         """A mapping of what no file describes stops the build."""
@@ -161,6 +184,24 @@ class TestProposals:
         assert wider["MildErythema"] == ["HP:0010783"]
         assert wider["Swelling"] == ["HP:0000118"]
         assert found["MildErythema"].wider[0].through == f"{DG}Erythema"
+
+    def test_a_circle_of_classes_comes_to_an_end(self, folder: Folder) -> None:
+        """Other data may say that something is above itself."""
+        text = f"""
+            <{DG}Itch> <{PREFIXES["rdfs"]}subClassOf> <{DG}Rash> <{GRAPH}ontology> .
+            <{DG}Rash> <{PREFIXES["rdfs"]}subClassOf> <{DG}Itch> <{GRAPH}ontology> .
+            <{DG}Itch> <{PREFIXES["rdfs"]}subClassOf> <{DG}Outcome> <{GRAPH}inferred> .
+            <{DG}Outcome> <{PREFIXES["rdfs"]}label> "outcome" <{GRAPH}ontology> .
+            <{DG}Itch> <{PREFIXES["rdfs"]}label> "itch" <{GRAPH}ontology> .
+            <{DG}Itch> <{PREFIXES["skos"]}definition> "An itch." <{GRAPH}ontology> .
+            <{DG}Itch> <{PREFIXES["rdf"]}type> <{PREFIXES["owl"]}Class> <{GRAPH}ontology> .
+            <{DG}Rash> <{PREFIXES["rdf"]}type> <{PREFIXES["owl"]}Class> <{GRAPH}ontology> .
+        """
+        engine = InProcessEngine(text.encode(), version="0")
+
+        found = proposals(engine, read_table(folder(_HEADER + _ROW)))
+
+        assert [each.label for each in found] == ["itch"]
 
     def test_no_proposal_of_ours_has_an_equal(self, graph: kg.KnowledgeGraph) -> None:
         """Of the shipped concepts; and all have what a request for a new term needs."""

@@ -700,6 +700,51 @@ def test_what_is_no_turtle_never_conforms(
     assert caught.value.line == (0 if "RDF 1.1" in detail else 2)
 
 
+@pytest.mark.parametrize("text", ['{"@id": "b", "dg": 1}', '{"@id": "a b", "urn:p": 1}', "{"])
+def test_json_ld_that_cannot_be_read_is_named(text: str, tmp_path: Path) -> None:
+    """What would be lost, and what is malformed, is an error with the file."""
+    path = _written(tmp_path, "claim.jsonld", text)
+
+    with pytest.raises(ValidationInputError) as caught:
+        validate(path, accelerated=True)
+
+    assert caught.value.file == path
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1", "utf-8-sig"])
+def test_xml_is_read_in_any_encoding(encoding: str, tmp_path: Path) -> None:
+    """As XML declares it."""
+    data = Graph().parse(data=_CLAIM.replace('"abstract"', '"r\u00e9sum\u00e9"'), format="turtle")
+    xml = data.serialize(format="xml").replace('"utf-8"', f'"{encoding.removesuffix("-sig")}"')
+    path = tmp_path / "claim.rdf"
+    path.write_bytes(xml.encode(encoding))
+
+    shapes = Graph().parse(
+        data="""
+        @prefix dg: <https://w3id.org/dermograph/ontology/> .
+        @prefix sh: <http://www.w3.org/ns/shacl#> .
+        <urn:S> a sh:NodeShape ; sh:targetSubjectsOf dg:locator ; sh:property <urn:P> .
+        <urn:P> sh:path dg:locator ; sh:hasValue "r\u00e9sum\u00e9" .
+        """,
+        format="turtle",
+    )
+    report = validate(path, shapes=shapes, background=Graph(), accelerated=True)
+    assert (report.findings, report.checked) == ((), True)
+
+
+def test_a_long_report_says_how_much_it_leaves_out() -> None:
+    """A text lists the first findings of a shape; data have all."""
+    prologue, _, claim = _WITHOUT_LOCATOR.partition("\n\n")
+    text = prologue + "\n".join(claim.replace("B9001", f"B{n}") for n in range(9001, 9151))
+
+    report = _report(text, background=_CLASSES)
+
+    of_shape = [each for each in report.findings if each.shape == f"{DG}ClaimShape-locator"]
+    assert len(of_shape) == 150
+    assert report.as_text().count("dg:locator\n") == 100
+    assert "  ... and 50 more; --format json has all." in report.as_text()
+
+
 def test_blank_nodes_of_two_files_are_two(tmp_path: Path) -> None:
     """The same label in another file is another node."""
     text = f"<{_IRI}> <p:p> _:b . _:b <p:p> "

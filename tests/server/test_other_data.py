@@ -16,15 +16,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlencode, urljoin
+from urllib.request import Request, urlopen
 
 import pytest
 import rdflib
 from click.testing import CliRunner
-from rdflib import RDF, VOID, Namespace
+from rdflib import DCTERMS, RDF, VOID, Namespace
 
 import kg
+from kg.edition import Edition
 from kg.engine.data import DefaultGraph
+from kg.namespaces import DGD
 from kg.shipped import edition
+from kg.validate import validate
 from server import create_app
 from server.cli import main
 
@@ -267,3 +271,31 @@ def test_strict_is_for_queries_of_clients_only(graph: kg.KnowledgeGraph) -> None
     assert client.get("/sparql?query=ASK{GRAPH ?g {?s ?p ?o}}").get_json()["boolean"] is True
     assert client.get(canned).data == same.get(canned).data
     assert client.get("/ontology/CO2Laser.nt").data == same.get("/ontology/CO2Laser.nt").data
+
+
+def test_what_a_service_writes_is_validated_and_served(live_url: str, tmp_path: Path) -> None:
+    """A document of JSON-LD names the context by the URL of its service, which is known as ours."""
+    for name, media_type in (("claim.jsonld", "application/ld+json"), ("claim.ttl", "text/turtle")):
+        request = Request(f"{live_url}/id/claim/B0375", headers={"Accept": media_type})
+        with urlopen(request) as reply:
+            (tmp_path / name).write_bytes(reply.read())
+
+    of_json_ld, of_turtle = (
+        validate(tmp_path / name, accelerated=True) for name in ("claim.jsonld", "claim.ttl")
+    )
+    with serving("--data", "claim.jsonld", cwd=tmp_path) as site:
+        found = site.rows(f"SELECT ?id {{ <{DGD}claim/B0375> <{DCTERMS.identifier}> ?id }}")
+
+    assert of_json_ld.checked
+    assert {each.record + each.shape for each in of_json_ld.findings} == {
+        each.record + each.shape for each in of_turtle.findings
+    }
+    assert found == ["B0375"]
+
+
+@pytest.mark.parametrize("name", ["people.ttl", "people.nt", "people.trig", "people.nq"])
+def test_a_byte_order_mark_is_read_over(name: str, tmp_path: Path) -> None:
+    """Spreadsheets and editors of Windows begin files with one."""
+    (tmp_path / name).write_bytes(b"\xef\xbb\xbf<http://e/a> <http://e/b> <http://e/c> .\n")
+
+    assert Edition.of_files([tmp_path / name]).load().engine.contents.triples == 1
