@@ -21,8 +21,7 @@ a constant is not in the graph, a path that can have no length gives just that c
 Oxigraph nothing; so where it is not, that solution takes the place of the pattern.
 
 **Alternatives** (18.2.2.4 and 18.5: eval(Path(X, alt(P, Q), Y)) is a union, which keeps duplicates;
-a sequence is a join, which distributes over it). Oxigraph drops duplicates, so where they count, and
-outside of ``*``, ``+`` and ``?``, which drop them too, UNION is written, with variables in sequences.
+a sequence is a join of its steps). Oxigraph drops duplicates, so where they count, and outside of ``*``, ``+`` and ``?``, which drop them too, UNION is written, with variables in sequences.
 
 **BNODE(string)** (17.4.2.9: other than all blank nodes of the data and of other solutions). Oxigraph
 takes the string as the label, so a digest of it, and of a UUID of the solution, is put in its place.
@@ -33,8 +32,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, count, product
-from math import prod
+from itertools import chain, count
 from typing import Any, Final, NamedTuple, TypeAlias, TypeGuard
 
 from kg.engine.diagnosis import limitation
@@ -61,9 +59,6 @@ _IN_TRIPLES: Final = ("A", "TRUE", "FALSE")
 _BRACES: Final = ("{", "}")
 _OPERATORS: Final = ("|", "*", "?")
 _REIFYING: Final = ("<<", "<<(", "{|", "~")
-_MOST_BRANCHES: Final = 64
-"""Branches of UNION that one path becomes; a judgement, as people write two or three."""
-
 _MOST_CHARACTERS: Final = 1_000_000
 _DEEPEST: Final = 100
 
@@ -804,77 +799,70 @@ class _Rewriting:
         found = parser.found[block.begin : block.end]
         if not self._has_path(block) or any(each.text in _REIFYING for each in found):
             return ""
-        kept = []
-        beside = []
+        kept: list[str] = []
+        beside: list[str] = []
         for triple in _Flattening(parser, block, self._own_variable).triples():
-            branches = self._branches(triple, around, counted=counted)
-            if branches:
-                beside.append(" UNION ".join(branches))
-            else:
-                kept.append(f"{triple.subject} {_text(triple.path)} {triple.object} .")
+            triples, groups = self._joined(*triple, around, counted=counted)
+            kept += triples
+            beside += groups
         return f" {' '.join((*kept, *beside))}" if beside else ""
 
-    def _branches(self, triple: _Triple, around: _Around | None, *, counted: bool) -> list[str]:
-        """Write what a path is the union of; empty if Oxigraph reads it rightly as it is."""
-        if isinstance(triple.path, str):
-            return []
-        if counted and _ways(triple.path) > _MOST_BRANCHES:
-            raise self._limited(
-                triple.place,
-                f"The alternatives of this path are more than {_MOST_BRANCHES} paths, of which "
-                "duplicates would be lost.",
-                "Write SELECT DISTINCT if they do not matter, or split the path with variables.",
+    def _joined(
+        self, subject: str, path: _Path, object_: str, around: _Around | None, *, counted: bool
+    ) -> tuple[list[str], list[str]]:
+        """Write a triple pattern as triples and groups that are joined; without groups it is as before.
+
+        Variables stand between the steps of a sequence, as Oxigraph would name them at random, and
+        order branches of UNION by the names.
+        """
+        native = [f"{subject} {_text(path)} {object_} ."]
+        if isinstance(path, str):
+            return native, []
+        path = _straight(path)
+        constants = [each for each in (subject, object_) if each[0] not in "?$_[("]
+        empty = bool(constants) and _may_be_empty(path, between_constants=len(constants) > 1)
+        if not empty and not (counted and _has_alternatives(path)):
+            return native, []
+        operator, *parts = path
+        if operator not in "/|":
+            return self._repeated(subject, path, object_, constants[0], around)
+        ends = [self._own_variable() if each == "[]" else each for each in (subject, object_)]
+        if operator == "|":
+            branches = (
+                chain(*self._joined(ends[0], each, ends[1], around, counted=counted))
+                for each in parts
             )
-        paths = _expanded(triple.path) if counted else [triple.path]
-        without_length = [self._without_length(triple, path, around) for path in paths]
-        if len(paths) == 1 and not without_length[0][1]:
-            return []
-        branches = []
-        for path, (keeps, alone) in zip(paths, without_length, strict=True):
-            branches += [self._steps(triple, path)] * keeps + alone
-        return branches
+            return [], [" UNION ".join(f"{{ {' '.join(each)} }}" for each in branches)]
+        nodes = [ends[0], *(self._own_variable() for _ in parts[1:]), ends[1]]
+        steps = [
+            self._joined(*step, around, counted=counted)
+            for step in zip(nodes, parts, nodes[1:], strict=False)
+        ]
+        triples = [each for step, _ in steps for each in step]
+        groups = [each for _, step in steps for each in step]
+        return triples, groups or [f"{{ {' '.join(triples)} }}"]
 
-    def _steps(self, triple: _Triple, path: _Path) -> str:
-        """Write a path as a group, with variables between its steps.
-
-        Oxigraph would name them at random, and order branches of UNION by the names.
-        """
-        steps = path[1:] if path[0] == "/" else (path,)
-        between = [self._own_variable() for _ in steps[1:]]
-        nodes = [self._own_variable() if each == "[]" else each for each in triple[::2]]
-        subjects, objects = (nodes[0], *between), (*between, nodes[1])
-        triples = zip(subjects, map(_text, steps), objects, strict=True)
-        return f"{{ {' . '.join(map(' '.join, triples))} }}"
-
-    def _without_length(
-        self, triple: _Triple, path: _Path, around: _Around | None
-    ) -> tuple[bool, list[str]]:
-        """Write what a path from a constant gives if the graph does not have the constant.
-
-        Returns:
-            Whether the path is needed besides, and the groups, if there are any.
-        """
-        ends = (triple.subject, triple.object)
-        constants = [each for each in ends if each[0] not in "?$_[("]
-        others = [each for each in ends if each[0] in "?$[_"]
-        times = _times_empty(path, between_constants=len(constants) > 1)
-        if not times or not constants or len(constants) + len(others) < len(ends):
-            return True, []
-        term = constants[0]
+    def _repeated(
+        self, subject: str, path: _Path, object_: str, term: str, around: _Around | None
+    ) -> tuple[list[str], list[str]]:
+        """Write a path that may have no length from a constant, as ``_joined`` does."""
+        native = f"{subject} {_text(path)} {object_} ."
         one, two = next(self._fresh), next(self._fresh)
         occurs = f"{{ {one} {two} {term} }}"
         if term[0] == "<" or (term[0] not in _QUOTES and ":" in term):
             occurs += f" UNION {{ {term} {one} {two} }}"
         if around is None and self._holds(f"{self._prologue} ASK {{ {occurs} }}"):
-            return True, []
-        if len(constants) > 1:
-            solution = f"FILTER(SAMETERM({constants[0]}, {constants[1]}))"
-        else:
-            solution = f"VALUES {others[0]} {{ {term} }}" if others[0] != "[]" else ""
+            return [native], []
+        other = object_ if subject == term else subject
+        if other[0] == "(":  # a list is in the graph, if it is at all
+            return [native], []
+        solution = f"FILTER(SAMETERM({subject}, {object_}))"
+        if other[0] in "?$[_":
+            solution = "" if other == "[]" else f"VALUES {other} {{ {term} }}"
         if around is None:
-            return False, [f"{{ {solution} }}"] * times
+            return [], [f"{{ {solution} }}"]
         alone = f"{{{around.anchor} FILTER NOT EXISTS {{ {occurs} }} {solution} }}"
-        return True, [alone] * times
+        return [], [f"{{ {native} }} UNION {alone}"]
 
 
 _QUOTES: Final = ("'", '"')
@@ -902,7 +890,6 @@ class _Triple(NamedTuple):
     subject: str
     path: _Path
     object: str
-    place: int
 
 
 def _text(path: _Path) -> str:
@@ -916,48 +903,39 @@ def _text(path: _Path) -> str:
     return f"^({_text(parts[0])})" if operator == "^" else f"({_text(parts[0])}){operator}"
 
 
-def _ways(path: _Path) -> int:
-    """Count the paths that ``_expanded`` gives."""
+def _straight(path: _Path) -> _Path:
+    """Write a path so that nothing but steps is inverse, at its top."""
     operator, *parts = path
-    if operator == "/":
-        return prod(map(_ways, parts))
-    if operator == "|":
-        return sum(map(_ways, parts))
-    return _ways(parts[0]) if operator == "^" else 1
+    if operator != "^" or parts[0][0] == "=":
+        return path
+    inner, *parts = parts[0]
+    if inner == "^":
+        return _straight(parts[0])
+    inverse = [("^", each) for each in parts]
+    return (inner, *(reversed(inverse) if inner == "/" else inverse))
 
 
-def _expanded(path: _Path) -> list[_Path]:
-    """Give the paths without alternatives, except repeated ones, whose union a path is."""
+def _has_alternatives(path: _Path) -> bool:
+    """Tell whether a path has alternatives that are not repeated."""
     operator, *parts = path
-    if operator == "/":
-        return [("/", *each) for each in product(*map(_expanded, parts))]
-    if operator == "|":
-        return list(chain.from_iterable(map(_expanded, parts)))
-    return list(map(_inverse, _expanded(parts[0]))) if operator == "^" else [path]
+    return operator == "|" or (operator in "/^" and any(map(_has_alternatives, parts)))
 
 
-def _inverse(path: _Path) -> _Path:
-    operator, *parts = path
-    if operator == "/":
-        return ("/", *map(_inverse, reversed(parts)))
-    return parts[0] if operator == "^" else ("^", path)
-
-
-def _times_empty(path: _Path, *, between_constants: bool) -> int:
-    """Count the solutions without length that a path from a constant has, if the graph lacks that.
+def _may_be_empty(path: _Path, *, between_constants: bool) -> bool:
+    """Tell whether a path from a constant that the graph lacks may have a solution.
 
     The ends of the steps of a sequence are variables, which stand only for what is in the graph, so
-    a sequence has them only if each of its two steps has a constant.
+    a sequence has one only if each of its two steps has a constant.
     """
     operator, *parts = path
     if operator == "=":
-        return 0
+        return False
     if operator == "/":
-        both = between_constants and len(parts) == 2  # noqa: PLR2004 - see above
-        return prod(_times_empty(each, between_constants=False) for each in parts) * both
+        empty = (_may_be_empty(each, between_constants=False) for each in parts)
+        return between_constants and len(parts) == 2 and all(empty)  # noqa: PLR2004 - see above
     if operator in "|^":
-        return sum(_times_empty(each, between_constants=between_constants) for each in parts)
-    return 1 if operator in "*?" else min(1, _times_empty(parts[0], between_constants=False))
+        return any(_may_be_empty(each, between_constants=between_constants) for each in parts)
+    return operator in "*?" or _may_be_empty(parts[0], between_constants=False)
 
 
 class _Flattening:
@@ -999,10 +977,9 @@ class _Flattening:
         while self._place < self._end and not self._parser.is_text(self._place, ".", "]"):
             if self._accept(";"):
                 continue
-            place = self._place
             path = self._verb()
             while True:
-                self._triples.append(_Triple(subject, path, self._node(), place))
+                self._triples.append(_Triple(subject, path, self._node()))
                 if not self._accept(","):
                     break
 

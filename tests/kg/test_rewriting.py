@@ -178,7 +178,6 @@ def test_constructed_nodes_are_other_nodes_in_each_solution(engine: InProcessEng
         ("SELECT * { GRAPH ?g { SELECT ?s { ?s ?p ?o } LIMIT 1 } }", 46),
         ("SELECT * { GRAPH ?g { { SELECT ?s { ?s ?p ?o } ORDER BY ?s OFFSET 1 } } }", 60),
         ("SELECT * { GRAPH ?g { ?s ?p ?x MINUS { OPTIONAL { ?s <x:q> 1 } } } }", 32),
-        ("SELECT * { ?s " + "/".join(["(<x:a>|<x:b>)"] * 7) + " ?o }", 15),
     ],
 )
 def test_what_cannot_be_written_is_refused(engine: InProcessEngine, text: str, column: int) -> None:
