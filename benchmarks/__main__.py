@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from benchmarks import bombs, tables
+from benchmarks import bombs, documents, tables
 from benchmarks.comparison import Cell, Comparison, Effort
 from benchmarks.data import OWN, Data, prepare
 from benchmarks.fleet import Fleet, Setting
@@ -22,7 +22,7 @@ from benchmarks.servers import KINDS, OTHERS, Kind, install
 from benchmarks.tables import Footnotes, Footprint
 from benchmarks.workloads import ROW, WORKLOADS, Mix, Workload
 
-_PARTS: Final = ("workloads", "clients", "bombs")
+_PARTS: Final = ("workloads", "clients", "bombs", "documents")
 _CLIENTS: Final = (1, 2, 4, 8, 16, 32)
 _USUAL: Final = 8
 _BEGIN: Final = "<!-- printed by python -m benchmarks -->"
@@ -130,6 +130,9 @@ def _sections(
     lines += ["", "Start-up and memory:", "", *table]
     if "bombs" in options.parts and fleet.data.is_own:
         lines += ["", "Lookups under bombs:", "", *_bombed(fleet, kinds, options.bomb_seconds)]
+    if "documents" in options.parts and fleet.data.is_own:
+        table = _disturbed(fleet, kinds, options.bomb_seconds)
+        lines += ["", "Cached lookups while 10 clients ask for the largest documents:", "", *table]
     return lines
 
 
@@ -171,6 +174,20 @@ def _bombed(fleet: Fleet, kinds: Sequence[Kind], seconds: float) -> list[str]:
             outcomes[kind.name] = bombs.bomb(server, fleet.data, seconds)
         fleet.stop_all()
     return tables.bombs(outcomes, kinds)
+
+
+def _disturbed(fleet: Fleet, kinds: Sequence[Kind], seconds: float) -> list[str]:
+    """See how cached lookups of our service fare beside documents, which only it has."""
+    fleet.stop_all()
+    _say("documents")
+    fleet.start_all([kind for kind in kinds if kind.is_ours])
+    lines = [
+        line
+        for server in fleet
+        for line in tables.documents(documents.disturb(server, fleet.data, seconds))
+    ]
+    fleet.stop_all()
+    return lines
 
 
 def _listed(notes: Footnotes) -> list[str]:

@@ -29,7 +29,7 @@ _PATIENCE: Final = 5.0
 _PROBERS: Final = 16
 _WARM_UP: Final = 2.0
 _BOMB_PATIENCE: Final = 60.0
-_FIRST: Final = 10**12
+FIRST: Final = 10**12
 _BOMB: Final = "?query=" + quote(
     "SELECT (COUNT(*) AS ?n) WHERE { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i "
     "FILTER(?a != ?i && ?c != ?f) } #",
@@ -54,6 +54,11 @@ class Lookups:
     def answered(self) -> float:
         """The share that was answered in time."""
         return len(self.seconds) / self.due if self.due else 0.0
+
+    @property
+    def median(self) -> float:
+        """Seconds within which half of those were answered that were answered."""
+        return statistics.median(self.seconds) if self.seconds else float("inf")
 
     @property
     def p99(self) -> float:
@@ -92,12 +97,12 @@ def bomb(server: Server, data: Data, seconds: float) -> Outcome:
         data: what it serves.
         seconds: length of each of the two times.
     """
-    warm = _lookups(server, data, _WARM_UP, 0)
-    quiet = _lookups(server, data, seconds, warm.due)
+    warm = lookups(server, data, _WARM_UP, 0)
+    quiet = lookups(server, data, seconds, warm.due)
     ended: list[tuple[str, float]] = []
     with _bombing(server.url, ended):
         time.sleep(1)  # by when the bombs are under way
-        bombed = _lookups(server, data, seconds, warm.due + quiet.due)
+        bombed = lookups(server, data, seconds, warm.due + quiet.due)
         alive = _answers(server, data)
     times = [lasted for _, lasted in ended]
     ends = [end for end, _ in ended]
@@ -111,15 +116,25 @@ def bomb(server: Server, data: Data, seconds: float) -> Outcome:
     )
 
 
-def _lookups(server: Server, data: Data, seconds: float, first: int) -> Lookups:
-    """Put lookups at fixed times, on connections that are kept, and wait for the last of them."""
+def lookups(
+    server: Server, data: Data, seconds: float, first: int, *, repeated: int = 0
+) -> Lookups:
+    """Put lookups at fixed times, on connections that are kept, and wait for the last of them.
+
+    Args:
+        server: which is asked.
+        data: what it serves.
+        seconds: for how long.
+        first: the number of the first question; none with this number or a later one was put yet.
+        repeated: how many questions are put again and again; 0: none is put twice.
+    """
     stems = ROW.stems(data)
-    lookups = Lookups(due=int(seconds * _RATE))
+    found = Lookups(due=int(seconds * _RATE))
     began = time.perf_counter()
-    numbers = iter(range(lookups.due))
+    numbers = iter(range(found.due))
 
     def probe() -> None:
-        connection = _Connection(server.url)
+        connection = Connection(server.url)
         while True:
             number = next(numbers, None)
             if number is None:
@@ -127,16 +142,17 @@ def _lookups(server: Server, data: Data, seconds: float, first: int) -> Lookups:
             due = began + number / _RATE
             time.sleep(max(0.0, due - time.perf_counter()))
             late = time.perf_counter() - due
-            question = stems[number % len(stems)] + str(_FIRST + first + number)
+            put = number % repeated if repeated else number
+            question = stems[put % len(stems)] + str(FIRST + first + put)
             if late < _PATIENCE and connection.answers(question, _PATIENCE - late):
-                lookups.seconds.append(time.perf_counter() - due)
+                found.seconds.append(time.perf_counter() - due)
 
-    _in_threads(probe, _PROBERS)
-    return lookups
+    in_threads(probe, _PROBERS)
+    return found
 
 
-class _Connection:
-    """A connection that is made again after it has broken."""
+class Connection:
+    """A connection to an endpoint that is made again after it has broken."""
 
     def __init__(self, url: str) -> None:
         self._host, _, path = url.removeprefix("http://").partition("/")
@@ -179,12 +195,12 @@ class _Connection:
 def _bombing(url: str, ended: list[tuple[str, float]]) -> Iterator[None]:
     """Keep one bomb per core running, each different from all others, and note how they end."""
     stopped = threading.Event()
-    numbers = itertools.count(_FIRST)
+    numbers = itertools.count(FIRST)
 
     def send() -> None:
         while not stopped.is_set():
             began = time.perf_counter()
-            end = _end_of(_Connection(url), _BOMB + str(next(numbers)))
+            end = _end_of(Connection(url), _BOMB + str(next(numbers)))
             ended.append((end, time.perf_counter() - began))
             # A server that refuses at once is not to be flooded.
             stopped.wait(0.1)
@@ -198,7 +214,7 @@ def _bombing(url: str, ended: list[tuple[str, float]]) -> Iterator[None]:
         stopped.set()
 
 
-def _end_of(connection: _Connection, question: str) -> str:
+def _end_of(connection: Connection, question: str) -> str:
     try:
         status, _ = connection.get(question, _BOMB_PATIENCE)
     except TimeoutError:
@@ -210,13 +226,14 @@ def _end_of(connection: _Connection, question: str) -> str:
 
 def _answers(server: Server, data: Data) -> bool:
     try:
-        agreement.ask(server.url, ROW, ROW.stems(data)[0], _FIRST, _PATIENCE)
+        agreement.ask(server.url, ROW, ROW.stems(data)[0], FIRST, _PATIENCE)
     except NoAnswer:
         return False
     return True
 
 
-def _in_threads(work: Callable[[], None], count: int) -> None:
+def in_threads(work: Callable[[], None], count: int) -> None:
+    """Do something in a number of threads at a time, and wait for them."""
     threads = [threading.Thread(target=work, daemon=True) for _ in range(count)]
     for thread in threads:
         thread.start()

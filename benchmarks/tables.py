@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.bombs import Outcome
 from benchmarks.comparison import Cell
+from benchmarks.documents import Disturbance
 from benchmarks.servers import OURS, Kind
 from benchmarks.workloads import Mix
 
@@ -143,6 +144,25 @@ def _bomb_row(kind: Kind, outcome: Outcome) -> list[str]:
         ", ".join(outcome.ends),
         "yes" if outcome.alive else "no",
     ]
+
+
+def documents(found: Disturbance) -> list[str]:
+    """Write the table of cached lookups beside documents."""
+    header = ["cached lookups", "median, ms", "p99, ms", "answered"]
+    times = {
+        "by themselves": found.quiet,
+        "beside processes that compute": found.beside_computing,
+        f"beside {found.documents + found.refused} documents, {found.refused} refused": (
+            found.beside_documents
+        ),
+    }
+    return _table(
+        header,
+        [
+            [name, _milliseconds(each.median), _milliseconds(each.p99), f"{each.answered:.1%}"]
+            for name, each in times.items()
+        ],
+    )
 
 
 def _milliseconds(seconds: float) -> str:
