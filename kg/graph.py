@@ -26,9 +26,10 @@ class KnowledgeGraph:
         catalogue: the canned queries.
         release: the version of the ontology, for people; None: the data are not ours.
         nquads: the whole dataset, as N-Quads, or what gives it when it is wanted.
+        local: the same engine without SERVICE, if it carries out that.
 
     Attributes:
-        engine, catalogue, release: as given.
+        engine, catalogue, release, local: as given.
     """
 
     def __init__(
@@ -38,8 +39,10 @@ class KnowledgeGraph:
         catalogue: Catalogue,
         release: str | None,
         nquads: bytes | Callable[[], bytes],
+        local: Engine | None = None,
     ) -> None:
         self.engine = engine
+        self.local = local or engine
         self.catalogue = catalogue
         self.release = release
         self._nquads = nquads
@@ -85,6 +88,7 @@ class KnowledgeGraph:
             catalogue=self.catalogue,
             release=self.release,
             nquads=self._nquads,
+            local=self.engine,
         )
 
     def close(self) -> None:

@@ -1,8 +1,8 @@
 """Plain questions to the SPARQL endpoint, answered on the event loop as the app would in a thread.
 
 Handing a request to a thread and taking it through Flask takes many times as long as a short query.
-So what needs neither, and only that, is answered here: queries whose answer is not a page, of
-requests without conditions. All errors are left to the app.
+So what needs neither, and only that, is answered here: queries whose answer is not a page and that ask
+no other endpoint, of requests without conditions. All errors are left to the app.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from kg.engine import Answer, AsyncEngine, Query
+from kg.engine.tokens import service_offset
 from server import answers, http, sparql
 from server.errors import RequestError
 from server.parameters import Parameters
@@ -60,7 +61,7 @@ class Express:
     @classmethod
     def of(cls, service: Service) -> Express | None:
         """Give what answers the questions to a service; None: its engine is no ``AsyncEngine``."""
-        engine = service.graph.engine
+        engine = service.graph.local
         return cls(service, engine) if isinstance(engine, AsyncEngine) else None
 
     async def said(self, environ: WSGIEnvironment, question: Question) -> Said | None:
@@ -95,7 +96,7 @@ class Express:
             choice = answers.chosen_for(environ.get("HTTP_ACCEPT"), name)
         except RequestError:
             return None
-        if choice.has_page:
+        if choice.has_page or self._asks_others(question.text):
             return None
         query_id = http.query_id(environ.get("HTTP_X_QUERY_ID", ""))
         return _Plain(
@@ -105,6 +106,10 @@ class Express:
             query_id,
             began,
         )
+
+    def _asks_others(self, text: str) -> bool:
+        may = bool(self._service.settings.service_endpoints)
+        return may and service_offset(text) is not None
 
     def _said_of(self, plain: _Plain, answer: Answer, notes: http.Notes) -> Said:
         headers = http.headers_of_answer(

@@ -321,6 +321,19 @@ def test_a_client_that_closes_is_told_from_one_that_sends_no_more(
         service.wait_until_empty()
 
 
+def test_allowing_endpoints_changes_nothing_for_other_queries(
+    knowledge: Edition, engine: IsolatedEngine
+) -> None:
+    """What asks no endpoint is answered without the app; what does is left to it."""
+    allowed = {"SERVICE_ALLOWED": "https://endpoint.example/sparql"}
+    app = create_app(allowed, knowledge.over(engine))
+    express = Express.of(service_of(app))
+    service_clause = "SERVICE <https://endpoint.example/sparql> { ?s ?p ?o }"
+    with served(failing, express) as service:
+        for query, status in (("ASK { ?s ?p ?o }", 200), (f"ASK {{ {service_clause} }}", 500)):
+            assert get(service, "/sparql?" + urlencode({"query": query}))[0] == status
+
+
 # What takes long does not keep others waiting
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -389,6 +393,45 @@ def test_a_user_without_a_home_can_ask(tmp_path: Path) -> None:
 
     assert (asked.returncode, asked.stdout) == (0, "true\n")
     assert "no home" in asked.stderr
+
+
+@contextmanager
+def open_folder() -> Iterator[Path]:
+    """Give a new folder that every user may look into."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def test_threads_that_may_not_be_started_are_an_answer_too() -> None:
+    """Where few processes are allowed, what finds no thread is to be asked again later."""
+    if os.geteuid() or not shutil.which("setpriv"):
+        pytest.skip("only root can become another user")
+    # Query processes, loader and the two of the service, its threads, and few for requests.
+    allowed = 4 + 4 * len(os.sched_getaffinity(0)) + 10
+    user = f"--reuid={60_000 + os.getpid() % 5000}"
+    may_read = ["--inh-caps=-all,+dac_read_search", "--ambient-caps=+dac_read_search"]
+    bounded = [*may_read, "--bounding-set=-all,+dac_read_search", "prlimit", f"--nproc={allowed}"]
+    with (
+        open_folder() as data,
+        served(data, "setpriv", user, "--clear-groups", *bounded) as service,
+    ):
+
+        def ask(number: int) -> tuple[int, str | None, bool]:
+            connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
+            query = urlencode({"query": f"{ENDLESS} # {number}", "timeout": "2"})
+            with closing(connection):
+                connection.request("GET", f"/sparql?{query}", headers={"Accept": "text/html"})
+                response = connection.getresponse()
+                no_thread = b"than there is room for" in response.read()
+                return response.status, response.getheader("Retry-After"), no_thread
+
+        with ThreadPoolExecutor(40) as threads:
+            answers = list(threads.map(ask, range(40)))
+        assert service.ask(COUNT)[0] == 200
+
+    assert {answer[:2] for answer in answers} == {(503, "5")}
+    assert any(no_thread for _, _, no_thread in answers)
 
 
 def refused(folder: Path, *before: str, code: str = SERVE) -> subprocess.CompletedProcess[str]:
