@@ -16,97 +16,25 @@ from kg.build.errors import Problem
 from kg.build.json_files import JsonFile, read_json
 from kg.build.terms import term_of
 
+
+def _schema(name: str) -> dict[str, Any]:
+    """Return a JSON Schema of this folder."""
+    path = Path(__file__).with_name(f"{name}.schema.json")
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
+
+
 GROUP: Final = "tables.json"
 """The file that lists the tables, in the folder."""
 
-DATATYPES: Final = (
-    "anyURI", "boolean", "date", "decimal", "duration", "gYear", "integer", "string",
-)  # fmt: skip
+_OF_GROUPS: Final = _schema("table_group")
+_OF_SCHEMAS: Final = _schema("table_schema")
+
+DATATYPES: Final[tuple[str, ...]] = tuple(_OF_SCHEMAS["$defs"]["datatype"]["enum"])
 """The datatypes that a column can have."""
 
 _NAME: Final = r"\{\+?(\w+)\}"
 """A variable of a URI template, as far as they are used."""
-
-_PATH: Final = {"type": "string", "pattern": r"^[^./\\][^/\\]*(/[^./\\][^/\\]*)*$"}
-"""A file in the folder, or in a folder of it."""
-
-_OF_GROUPS: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["tables"],
-    "properties": {
-        "tables": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["url", "tableSchema"],
-                "properties": {"url": _PATH, "tableSchema": _PATH},
-            },
-        },
-    },
-}
-_OF_SCHEMAS: Final[dict[str, Any]] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["aboutUrl", "columns"],
-    "properties": {
-        "rdfs:comment": {"type": "string"},
-        "aboutUrl": {"type": "string"},
-        "primaryKey": {"type": "string"},
-        "foreignKeys": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["columnReference", "reference"],
-                "properties": {
-                    "columnReference": {"type": "string"},
-                    "reference": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["resource", "columnReference"],
-                        "properties": {
-                            "resource": {"type": "string"},
-                            "columnReference": {"type": "string"},
-                        },
-                    },
-                },
-            },
-        },
-        "columns": {
-            "type": "array",
-            "items": {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["name"],
-                "properties": {
-                    "name": {"type": "string"},
-                    "required": {"type": "boolean"},
-                    "datatype": {
-                        "if": {"type": "string"},
-                        "then": {"enum": [*DATATYPES]},
-                        "else": {
-                            "type": "object",
-                            "additionalProperties": False,
-                            "required": ["base", "format"],
-                            "properties": {
-                                "base": {"enum": [*DATATYPES]},
-                                "format": {"type": "string", "format": "regex"},
-                            },
-                        },
-                    },
-                    "separator": {"type": "string", "minLength": 1},
-                    "lang": {"type": "string"},
-                    "aboutUrl": {"type": "string"},
-                    "propertyUrl": {"type": "string"},
-                    "valueUrl": {"type": "string"},
-                    "virtual": {"type": "boolean"},
-                    "suppressOutput": {"type": "boolean"},
-                },
-            },
-        },
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
