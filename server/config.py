@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -33,71 +36,24 @@ class Setting(NamedTuple):
     """
 
     name: str
-    default: float | str | tuple[str, ...] | None
+    default: int | str | tuple[str, ...] | None
     kind: str
     help: str
 
 
-SETTINGS: Final = (
-    Setting(
-        "PUBLIC_URL",
-        None,
-        "url",
-        "Where clients reach the service, such as https://dermograph.example; "
-        "taken from the request if not set.",
-    ),
-    Setting("MAX_URL_BYTES", 60_000, "bytes", "The longest URL that is accepted (414)."),
-    Setting("MAX_BODY_BYTES", 1_000_000, "bytes", "The largest body that is accepted (413)."),
-    Setting("MAX_QUERY_BYTES", 250_000, "bytes", "The longest text of a query (413)."),
-    Setting(
-        "MAX_RESULT_BYTES", 100_000_000, "bytes", "The largest answer, document or page (403)."
-    ),
-    Setting("QUERY_SECONDS", 10, "seconds", "How long a query or document may take (503)."),
-    Setting("MAX_QUERY_SECONDS", 60, "seconds", "The longest time that a client may ask for."),
-    Setting(
-        "QUERY_MEMORY_BYTES",
-        1 << 30,
-        "bytes",
-        "Memory that a query may take beside the dataset (503).",
-    ),
-    Setting(
-        "ISOLATION",
-        "on",
-        "switch",
-        "Whether each query runs in a process that is stopped at its limits (on), or all run in "
-        "the process of the service, where no limit of time or memory holds (off).",
-    ),
-    Setting("QUERY_QUEUE", 64, "count", "How many queries may wait for others (503)."),
-    Setting(
-        "SERVICE_ALLOWED",
-        (),
-        "endpoints",
-        "SPARQL endpoints that queries may ask with SERVICE (403 for others).",
-    ),
-    Setting(
-        "SERVICE_PRIVATE_ALLOWED",
-        (),
-        "endpoints",
-        "Further ones, which may be on this machine or in a private network.",
-    ),
-    Setting("SERVICE_SECONDS", 10, "seconds", "How long the endpoints of a query may take (504)."),
-    Setting("SERVICE_BYTES", 5_000_000, "bytes", "How much they may give together (502)."),
-    Setting("WORKERS", 1, "count", "How many processes speak HTTP, each with a cache of its own."),
-    Setting("CACHE_BYTES", 64 * 1024 * 1024, "bytes", "Memory for answers that are asked again."),
-    Setting(
-        "ACCESS_LOG",
-        None,
-        "log",
-        "Where each request is told in a line of JSON: a file, or - for standard error.",
-    ),
-    Setting(
-        "SLOW_QUERY_SECONDS",
-        None,
-        "seconds",
-        "Queries that take so long are told in the same log, on standard error if there is none.",
-    ),
-    Setting("LOG_DEBUG", "off", "switch", "Whether the log has targets and queries as well."),
-)
+def _settings() -> tuple[Setting, ...]:
+    table = Path(__file__).with_suffix(".tsv").read_text(encoding="utf-8")
+    rows = csv.DictReader(io.StringIO(table), dialect="excel-tab", quoting=csv.QUOTE_NONE)
+    return tuple(Setting(row["name"], _default(row), row["kind"], row["help"]) for row in rows)
+
+
+def _default(row: Mapping[str, str]) -> int | str | tuple[str, ...] | None:
+    if row["default"].isdigit():
+        return int(row["default"])
+    return row["default"] or (() if row["kind"] == "endpoints" else None)
+
+
+SETTINGS: Final = _settings()
 """Every setting of the service."""
 
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
@@ -80,77 +81,17 @@ class Mentions:
 Grouped = list[tuple[Node, list[Any]]]
 """Things by the property that relates them, in the order of its name."""
 
-OUTSIDE_WORDS: Final = {
-    "bibo:doi": "DOI",
-    "bibo:editor": "editor",
-    "bibo:pmid": "PubMed identifier",
-    "dcterms:bibliographicCitation": "citation",
-    "dcterms:conformsTo": "conforms to",
-    "dcterms:created": "created",
-    "dcterms:creator": "authors",
-    "dcterms:description": "description",
-    "dcterms:identifier": "identifier",
-    "dcterms:isPartOf": "part of",
-    "dcterms:isReplacedBy": "replaced by",
-    "dcterms:isVersionOf": "version of",
-    "dcterms:issued": "issued",
-    "dcterms:license": "licence",
-    "dcterms:modified": "modified",
-    "dcterms:publisher": "publisher",
-    "dcterms:references": "sources of the assessment",
-    "dcterms:source": "page read",
-    "dcterms:title": "title",
-    "owl:deprecated": "withdrawn",
-    "owl:disjointWith": "disjoint with",
-    "owl:inverseOf": "inverse of",
-    "owl:versionIRI": "version IRI",
-    "owl:versionInfo": "version",
-    "prov:wasDerivedFrom": "source",
-    "rdf:object": "object",
-    "rdf:predicate": "predicate",
-    "rdf:subject": "subject",
-    "rdf:type": "kind",
-    "rdfs:label": "label",
-    "rdfs:seeAlso": "see also",
-    "rdfs:subClassOf": "kind of",
-    "rdfs:subPropertyOf": "special case of",
-    "schema:domainIncludes": "speaks of",
-    "schema:rangeIncludes": "has values that are",
-    "skos:altLabel": "synonym",
-    "skos:broadMatch": "narrower than",
-    "skos:broader": "kind of",
-    "skos:closeMatch": "nearly the same as",
-    "skos:definition": "definition",
-    "skos:exactMatch": "same as",
-    "skos:example": "example",
-    "skos:inScheme": "list",
-    "skos:narrowMatch": "wider than",
-    "skos:note": "note of the curators",
-    "skos:notation": "notation",
-    "skos:relatedMatch": "related to",
-    "skos:scopeNote": "scope note",
-    "vann:preferredNamespacePrefix": "prefix",
-    "vann:preferredNamespaceUri": "namespace",
-}
+
+def _words(direction: str) -> dict[str, str]:
+    lines = Path(__file__).with_name("words.tsv").read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines[1:]]
+    return {name: words for name, there, words in rows if there == direction}
+
+
+OUTSIDE_WORDS: Final = _words("forward")
 """Words for properties of other vocabularies, which the graph does not label."""
 
-_BACKLINK_WORDS: Final = {
-    "dg:subject": "Claims about it",
-    "dg:object": "Claims that name it",
-    "dg:supportedBy": "Statements that it supports",
-    "dg:correctedBy": "Statements that it corrects",
-    "dg:disagreeingClaim": "Disagreements",
-    "dg:opposedClaim": "Disagreements, on the other side",
-    "dg:gapAbout": "Gaps in the evidence",
-    "dg:computedBy": "Claims that it computes",
-    "dg:computedFrom": "Claims that are computed from it",
-    "dg:medium": "Spectra",
-    "dg:spectrum": "Points",
-    "dg:standardTerm": "Statements that mean it",
-    "prov:wasDerivedFrom": "What rests on it",
-    "rdf:subject": "What is derived about it",
-    "skos:inScheme": "Members",
-}
+_BACKLINK_WORDS: Final = _words("backward")
 
 _MAPPINGS: Final = (
     *("skos:exactMatch", "skos:closeMatch", "skos:broadMatch", "skos:narrowMatch"),
