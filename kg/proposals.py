@@ -9,56 +9,8 @@ from enum import StrEnum
 from typing import Final
 
 from kg.build.mappings import MappingTable, Match
-from kg.engine import Engine, Query
-from kg.namespaces import DG, GRAPH
-from kg.results import Row, Rows, python_result
-
-_PREFIXES: Final = """
-PREFIX dg: <https://w3id.org/dermograph/ontology/>
-PREFIX owl: <http://www.w3.org/2002/07/owl#>
-PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
-PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
-"""
-
-_CONCEPTS: Final = """
-SELECT DISTINCT ?concept ?label ?definition ?kind WHERE {
-  VALUES ?top {
-    dg:Procedure dg:EnergySource dg:GainMedium dg:DeviceComponent dg:Chromophore
-    dg:AnatomicalEntity dg:Biomolecule dg:TissueEffect dg:TissueProperty dg:Indication
-    dg:AdverseEvent dg:Contraindication dg:CareMeasure dg:Outcome dg:PatientCharacteristic
-    dg:Activity dg:TreatmentParameter dg:InvestigationMethod
-  }
-  ?top rdfs:label ?kind .
-  ?concept rdfs:subClassOf ?top ; rdfs:label ?label ; skos:definition ?definition .
-  FILTER NOT EXISTS { ?concept owl:deprecated true }
-}
-"""
-"""The concepts of the field.
-
-Left out are records; trade names of devices, which public ontologies do not list; and the
-parameters of observations, which serve to write down our claims.
-"""
-
-_PARENTS: Final = f"""
-SELECT ?concept ?parent WHERE {{
-  GRAPH <{GRAPH}ontology> {{ ?concept rdfs:subClassOf ?parent . ?parent a owl:Class }}
-}}
-"""
-
-_SYNONYMS: Final = """
-SELECT ?concept ?synonym WHERE { ?concept a owl:Class ; skos:altLabel|dg:layTerm ?synonym }
-ORDER BY ?synonym
-"""
-
-_CLAIMS: Final = f"""
-SELECT ?concept (COUNT(DISTINCT ?claim) AS ?claims) WHERE {{
-  GRAPH <{GRAPH}claims> {{
-    {{ ?claim dg:predicate ?predicate ; ?slot ?concept }}
-    UNION {{ ?claim dg:setting ?setting . ?setting dg:parameter ?concept }}
-  }}
-  FILTER (STRSTARTS(STR(?concept), "{DG}"))
-}} GROUP BY ?concept
-"""
+from kg.engine import Engine
+from kg.results import Row, Rows, select, stored
 
 
 class Search(StrEnum):
@@ -123,22 +75,19 @@ def proposals(engine: Engine, table: MappingTable) -> list[Proposal]:
         table: the mappings of the concepts.
     """
     matches = _by_subject(table.matches)
-    parents = _grouped(_rows(engine, _PARENTS), "parent")
-    synonyms = _grouped(_rows(engine, _SYNONYMS), "synonym")
-    claims = {str(row["concept"]): int(str(row["claims"])) for row in _rows(engine, _CLAIMS)}
+    parents = _grouped(select(engine, stored("parents")), "parent")
+    synonyms = _grouped(select(engine, stored("synonyms")), "synonym")
+    claims = {
+        str(row["concept"]): int(str(row["claims"]))
+        for row in select(engine, stored("claims-by-concept"))
+    }
     found = [
         _proposal(row, matches, parents, synonyms, claims)
-        for row in _rows(engine, _CONCEPTS)
+        for row in select(engine, stored("concepts-of-the-field"))
         if not any(_is_equal(match) for match in matches.get(str(row["concept"]), ()))
     ]
     places = list(Search)
     return sorted(found, key=lambda each: (places.index(each.search), -each.claims, each.label))
-
-
-def _rows(engine: Engine, text: str) -> Rows:
-    rows = python_result(engine.run(Query(_PREFIXES + text)))
-    assert isinstance(rows, Rows)
-    return rows
 
 
 def _grouped(rows: Rows, column: str) -> Mapping[str, Sequence[str]]:

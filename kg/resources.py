@@ -6,8 +6,9 @@ The description of a resource is a graph of three rings. It is the same in every
 2. What it points to, such as the settings of a claim, and the records that speak of it: claims
    about it, gaps in the evidence on it, derivations of its plain edges and the claims behind them,
    the points of a spectrum, direct subclasses, the members of a scheme, what was taken from a
-   source or computed from it. Of these the triples whose property is in SUMMARY.
-3. What the summaries point to: kind and name, and of a source how to find it (NAMES).
+   source or computed from it. Of these the triples whose property is listed in
+   kg/queries/rings.json, but for its backlinks.
+3. What the summaries point to: kind and name, and of a source how to find it.
 
 So every statement about a concept comes with its source, and the size depends on how much is
 known of one thing, never on the size of the graph.
@@ -15,6 +16,7 @@ known of one thing, never on the size of the graph.
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -27,156 +29,40 @@ from kg.engine import Query, ResultKind
 from kg.engine.formats import JSON
 from kg.namespaces import BASE, DG, GRAPH, ONTOLOGY, PREFIXES
 from kg.nodes import Node, Surroundings
-from kg.results import Rows, prologue, python_result, select
+from kg.results import Rows, python_result, select, stored, stored_text
 
 if TYPE_CHECKING:
     from kg.engine import Answer, Engine, Format
 
-NAMES: Final = (
-    "rdf:type",
-    "rdfs:label",
-    "dcterms:title",
-    "dcterms:issued",
-    "bibo:doi",
-    "bibo:pmid",
-)
-"""What tells of a thing what it is and what it is called."""
-
-LINKS: Final = (
-    "dg:subject",
-    "dg:predicate",
-    "dg:object",
-    "dg:polarity",
-    "dg:confidence",
-    "dg:assessment",
-    "dg:disagreeingClaim",
-    "dg:opposedClaim",
-    "dg:parameter",
-    "dg:pointOrigin",
-    "dg:rule",
-    "prov:wasDerivedFrom",
-    "rdf:subject",
-    "rdf:predicate",
-    "rdf:object",
-)
-"""Properties of a record whose values the third ring names."""
-
-SUMMARY: Final = (
-    *NAMES,
-    *LINKS,
-    "dg:objectText",
-    "dg:value",
-    "dg:minimum",
-    "dg:maximum",
-    "dg:unitCode",
-    "dg:reportedFigure",
-    "dg:gapStatement",
-    "dg:locator",
-    "dg:wording",
-    "dg:topic",
-    "dg:likelyReason",
-    "dg:circumstances",
-    "dg:wavelengthInNanometre",
-    "dg:absorptionCoefficientPerCentimetre",
-    "dg:reducedScatteringCoefficientPerCentimetre",
-    "dg:creatorText",
-    "dcterms:bibliographicCitation",
-)
-"""What the second ring tells of a record."""
-
-BACKLINKS: Final = (
-    "dg:subject",
-    "dg:object",
-    "dg:standardTerm",
-    "dg:supportedBy",
-    "dg:correctedBy",
-    "dg:disagreeingClaim",
-    "dg:opposedClaim",
-    "dg:gapAbout",
-    "dg:computedBy",
-    "dg:computedFrom",
-    "dg:medium",
-    "dg:spectrum",
-    "prov:wasDerivedFrom",
-    "rdf:subject",
-    "skos:inScheme",
-)
-"""Properties by which records speak of a resource."""
+_LISTS: Final = {
+    name: ", ".join(properties)
+    for name, properties in json.loads(stored_text("rings.json")).items()
+}
+"""Properties, by what they are to a description: those that tell of a thing what it is and what it
+is called (names), those of a record whose values the third ring names (links), what else the second
+ring tells of a record (others), and those by which records speak of a resource (backlinks)."""
 
 
 def _second_ring(variable: str) -> str:
     """Give the pattern for what ?resource points to and the records that speak of it."""
     return f"""
       {{ ?resource ?link {variable} . FILTER (isIRI({variable}) && ?link != rdf:type) }}
-      UNION {{ {variable} ?back ?resource . FILTER (?back IN ({", ".join(BACKLINKS)})) }}
+      UNION {{ {variable} ?back ?resource . FILTER (?back IN ({_LISTS["backlinks"]})) }}
       UNION {{ ?derivation rdf:subject ?resource ; prov:wasDerivedFrom {variable} }}
       UNION {{ GRAPH <{GRAPH}ontology> {{ {variable} rdfs:subClassOf ?resource }} }}"""
 
 
-DESCRIPTION: Final = f"""{prologue()}
-CONSTRUCT {{ ?subject ?property ?value }}
-WHERE {{
-  SELECT DISTINCT ?subject ?property ?value WHERE {{
-    {{ BIND (?resource AS ?subject) ?subject ?property ?value }}
-    UNION {{
-      BIND (?resource AS ?value)
-      {{ ?subject ?property ?value . FILTER (?property IN ({", ".join(BACKLINKS)})) }}
-      UNION {{
-        GRAPH <{GRAPH}ontology> {{ ?subject rdfs:subClassOf ?value }}
-        BIND (rdfs:subClassOf AS ?property)
-      }}
-    }}
-    UNION {{
-      {{ {_second_ring("?subject")} }}
-      ?subject ?property ?value
-      FILTER (?property IN ({", ".join(SUMMARY)}))
-    }}
-    UNION {{
-      {{ {_second_ring("?near")} }}
-      ?near ?via ?subject .
-      FILTER (?via IN ({", ".join(LINKS)}))
-      ?subject ?property ?value
-      FILTER (?property IN ({", ".join(NAMES)}))
-    }}
-  }}
-  ORDER BY (?subject != ?resource) ?subject ?property ?value
-}}
-"""
-"""The query for the description of ?resource."""
+_PARTS: Final = {
+    **_LISTS,
+    "second_ring_as_subject": _second_ring("?subject"),
+    "second_ring_as_near": _second_ring("?near"),
+}
 
 GRAPH_CONTENT: Final = "CONSTRUCT { ?s ?p ?o } WHERE { GRAPH ?graph { ?s ?p ?o } }"
 """The query for the triples of the named graph ?graph."""
 
-SURROUNDINGS: Final = f"""{prologue()}
-SELECT DISTINCT ?subject ?property ?value WHERE {{
-  {{ BIND (?resource AS ?subject) ?subject ?property ?value }}
-  UNION {{
-    {{ {_second_ring("?subject")} }}
-    ?subject ?property ?value
-  }}
-  UNION {{
-    {{ {_second_ring("?near")} }} UNION {{ BIND (?resource AS ?near) }}
-    {{ ?near ?via ?subject }} UNION {{ ?near ?subject ?anything }}
-    ?subject ?property ?value
-    FILTER (?property IN ({", ".join(NAMES)}, skos:definition))
-  }}
-}}
-"""
-"""The query for all that a page about ?resource tells: the rings in full, with every name."""
-
 MOST_MENTIONS: Final = 200
 """How many records that name a resource are listed."""
-
-_ALSO_NAMED: Final = f"""{prologue()}
-SELECT ?property (SAMPLE(?propertyLabel) AS ?propertyName) ?record (SAMPLE(?label) AS ?name)
-WHERE {{
-  ?record ?property ?resource .
-  FILTER (?property NOT IN ({", ".join(BACKLINKS)}, rdfs:subClassOf, owl:disjointWith, rdf:object))
-  OPTIONAL {{ ?property rdfs:label ?propertyLabel }}
-  OPTIONAL {{ ?record rdfs:label|dcterms:title ?label }}
-}}
-GROUP BY ?property ?record ORDER BY ?property ?record LIMIT {MOST_MENTIONS + 1}
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,14 +164,15 @@ def describe(engine: Engine, found: Found, written: Format, max_bytes: int | Non
     if found.graph is not None:
         text, bindings = GRAPH_CONTENT, {"graph": URIRef(found.graph)}
     else:
-        text, bindings = DESCRIPTION, {"resource": URIRef(found.iri)}
+        text, bindings = stored("description", **_PARTS), {"resource": URIRef(found.iri)}
     return engine.run(Query(text, bindings, formats=formats, max_bytes=max_bytes))
 
 
 def look_up(engine: Engine, iri: str) -> Node:
     """Give a resource as a node that can be read together with its surroundings."""
-    query = Query(SURROUNDINGS, {"resource": URIRef(iri)}, formats={ResultKind.SOLUTIONS: JSON})
-    return Surroundings.read(engine.run(query).body).node(iri)
+    text, bindings = stored("surroundings", **_PARTS), {"resource": URIRef(iri)}
+    answer = engine.run(Query(text, bindings, formats={ResultKind.SOLUTIONS: JSON}))
+    return Surroundings.read(answer.body).node(iri)
 
 
 def mentions(engine: Engine, iri: str) -> list[Mention]:
@@ -293,7 +180,8 @@ def mentions(engine: Engine, iri: str) -> list[Mention]:
 
     If there are more than MOST_MENTIONS, one more than that is given.
     """
-    rows = select(engine, _ALSO_NAMED, {"resource": URIRef(iri)})
+    text = stored("mentions", backlinks=_LISTS["backlinks"], most=str(MOST_MENTIONS + 1))
+    rows = select(engine, text, {"resource": URIRef(iri)})
     return [
         Mention(
             str(row["property"]),
@@ -305,18 +193,7 @@ def mentions(engine: Engine, iri: str) -> list[Mention]:
     ]
 
 
-_MOST_NAMES: Final = 50_000
 _LONGEST_NAME: Final = 200
-
-
-_ALL_NAMES: Final = f"""{prologue()}
-SELECT ?iri ?name WHERE {{
-  ?iri rdfs:label|dcterms:title ?name .
-  FILTER (STRSTARTS(STR(?iri), "{BASE}"))
-  FILTER NOT EXISTS {{ ?iri a dg:Derivation }}
-}}
-ORDER BY ?iri LIMIT {_MOST_NAMES}
-"""
 
 
 def similar(engine: Engine, iri: str, limit: int = 5) -> list[Named]:
@@ -360,7 +237,7 @@ def _spellings(engine: Engine) -> list[_Spelling]:
     """Return the spellings of all names, of which an engine has the same for ever."""
     known = _SPELLINGS.get(engine)
     if known is None:
-        names = [(str(row["iri"]), str(row["name"])) for row in select(engine, _ALL_NAMES)]
+        names = [(str(row["iri"]), str(row["name"])) for row in select(engine, stored("all-names"))]
         known = _SPELLINGS[engine] = [
             _Spelling(iri, name, _folded(written))
             for iri, name in names
@@ -374,81 +251,32 @@ def _folded(name: str) -> str:
     return re.sub(r"[\W_]+", "", name.casefold())
 
 
-_HIERARCHY: Final = f"""{prologue()}
-SELECT DISTINCT ?parent ?child ?name WHERE {{
-  {{ GRAPH <{GRAPH}ontology> {{ ?resource rdfs:subClassOf ?parent }} ?parent rdfs:label ?name }}
-  UNION
-  {{ GRAPH <{GRAPH}ontology> {{ ?child rdfs:subClassOf ?resource }} ?child rdfs:label ?name }}
-}}
-ORDER BY LCASE(STR(?name))
-"""
-
-
 def hierarchy(engine: Engine, iri: str) -> tuple[list[Named], list[Named]]:
     """Give the parents and the children of a concept, as stated, without what follows."""
-    rows = select(engine, _HIERARCHY, {"resource": URIRef(iri)})
+    rows = select(engine, stored("hierarchy"), {"resource": URIRef(iri)})
     parents = [Named(str(row["parent"]), str(row["name"])) for row in rows if row["parent"]]
     children = [Named(str(row["child"]), str(row["name"])) for row in rows if row["child"]]
     return parents, children
-
-
-_LASER_LINES: Final = f"""{prologue()}
-SELECT ?laser ?name ?wavelength WHERE {{
-  ?laser dg:emitsWavelengthInNanometre ?wavelength ; rdfs:label ?name .
-  FILTER (?wavelength > 0)
-}}
-ORDER BY ?wavelength LCASE(STR(?name))
-"""
 
 
 def laser_lines(engine: Engine) -> list[LaserLine]:
     """Give the wavelengths at which energy sources emit, the shortest first."""
     return [
         LaserLine(str(row["laser"]), str(row["name"]), float(str(row["wavelength"])))
-        for row in select(engine, _LASER_LINES, {})
+        for row in select(engine, stored("laser-lines"))
     ]
-
-
-_TOP_CONCEPTS: Final = f"""{prologue()}
-SELECT ?iri (SAMPLE(?label) AS ?name) (SAMPLE(?words) AS ?definition) (COUNT(?below) AS ?number)
-WHERE {{
-  ?iri a owl:Class ; rdfs:label ?label ; skos:definition ?words .
-  FILTER (STRSTARTS(STR(?iri), "{DG}"))
-  FILTER NOT EXISTS {{
-    GRAPH <{GRAPH}ontology> {{ ?iri rdfs:subClassOf ?wider }}
-    FILTER (STRSTARTS(STR(?wider), "{DG}"))
-  }}
-  OPTIONAL {{ ?below rdfs:subClassOf ?iri }}
-}}
-GROUP BY ?iri ORDER BY ?name
-"""
-
-_PROPERTIES: Final = f"""{prologue()}
-SELECT ?iri (SAMPLE(?label) AS ?name) (SAMPLE(?words) AS ?definition) WHERE {{
-  VALUES ?kind {{ owl:ObjectProperty owl:DatatypeProperty owl:AnnotationProperty }}
-  ?iri a ?kind ; rdfs:label ?label .
-  OPTIONAL {{ ?iri skos:definition ?words }}
-}}
-GROUP BY ?iri ORDER BY ?name
-"""
-
-_CONTENTS: Final = """
-SELECT ?class (COUNT(DISTINCT ?iri) AS ?number) (MIN(STR(?iri)) AS ?example)
-WHERE { GRAPH ?graph { ?iri a ?class } FILTER (isIRI(?iri) && isIRI(?class)) }
-GROUP BY ?class ORDER BY DESC(?number) ?class
-"""
 
 
 def top_concepts(engine: Engine) -> Rows:
     """Give the classes that are below none of ours: iri, name, definition, number below."""
-    return select(engine, _TOP_CONCEPTS, {})
+    return select(engine, stored("top-concepts"))
 
 
 def properties(engine: Engine) -> Rows:
     """Give the properties that the ontology declares: iri, name, definition."""
-    return select(engine, _PROPERTIES, {})
+    return select(engine, stored("properties"))
 
 
 def contents(engine: Engine, graph: str) -> Rows:
     """Give what a named graph describes: class, number of instances, and the first of them."""
-    return select(engine, _CONTENTS, {"graph": URIRef(graph)})
+    return select(engine, stored("contents"), {"graph": URIRef(graph)})

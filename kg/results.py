@@ -6,7 +6,9 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
+from string import Template
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 
 from rdflib import XSD, Graph, URIRef
@@ -110,10 +112,20 @@ def select(engine: Engine, text: str, bindings: Mapping[str, Term] | None = None
     return rows
 
 
-def stored(name: str) -> str:
-    """Return a query that the library itself asks: the file `kg/queries/NAME.rq`, with all prefixes."""
-    text = (Path(__file__).parent / "queries" / f"{name}.rq").read_text(encoding="utf-8")
-    return prologue() + text
+def stored(name: str, **parts: str) -> str:
+    """Return a query that the library itself asks: `kg/queries/NAME.rq`, with all our prefixes.
+
+    Args:
+        name: the query.
+        parts: what is put for each `$word` of the file.
+    """
+    return prologue() + Template(stored_text(f"{name}.rq")).substitute(parts)
+
+
+@cache
+def stored_text(file: str) -> str:
+    """Return a file of `kg/queries/`."""
+    return (Path(__file__).parent / "queries" / file).read_text(encoding="utf-8")
 
 
 def prologue() -> str:
