@@ -73,9 +73,7 @@ class Gateway:
         self._cache = cache
         self._observer = observer
         self._operating = Operating(
-            engine,
-            lambda environ: _whole_if_small(partial(cache.passed_on, environ)),
-            self._refresh,
+            engine, lambda environ: _whole_if_small(partial(cache.passed_on, environ))
         )
         self._express = express
         self._threads = threads
@@ -87,15 +85,15 @@ class Gateway:
 
     def answer(self, environ: WSGIEnvironment, connection: Connection) -> None:
         """Answer a request; see ``connection.Handler``."""
-        began = time.perf_counter()
+        notes = environ[NOTES] = Notes(time.perf_counter())
         self._cache.mount(environ)
         recalled = None if REFUSAL in environ else self._cache.recalled(environ)
         if recalled is not None:
             # Before it is sent: whoever has it and asks another process finds it counted.
-            self._observer.recalled(environ, recalled, time.perf_counter() - began)
+            notes.cache = "hit"
+            self._observer.answered(environ, recalled, sum(map(len, recalled.body)), gone=False)
             connection.send(recalled)
             return
-        environ[NOTES] = Notes(began)
         token = self._running[connection] = CancelToken()
         task = asyncio.get_running_loop().create_task(self._answer(environ, connection, token))
         self._tasks.add(task)  # the event loop holds it no longer than it has to do with it
@@ -114,10 +112,7 @@ class Gateway:
             now = time.monotonic()
             for connection in list(self.connections):
                 connection.end_if_overdue(now)
-            self._refresh()
-
-    def _refresh(self) -> None:
-        self._observer.refresh(len(self.connections), self._cache)
+            self._observer.refresh(len(self.connections), self._cache)
 
     async def finish(self) -> None:
         """Return when what is being answered has been answered and sent."""

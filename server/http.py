@@ -57,16 +57,12 @@ class Notes:
             "none" (it does not see to such requests).
         text: of the query that it puts to the engine.
         timings: how long parts of the work took, in seconds, as in Server-Timing.
-        form: of the query.
-        took: for how many seconds the query waited and ran.
     """
 
     began: float
     cache: str = "none"
     text: str | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
-    form: str = ""
-    took: float = 0.0
 
 
 _ALLOWED_HEADERS: Final = (

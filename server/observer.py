@@ -1,37 +1,33 @@
 """What an operator sees of requests: they are counted, and told in a log if that is wanted.
 
 It is called on the event loop at the end of each request, so it has to be quick; see ``metrics``
-for where it counts, ``log`` for who writes.
+for how what it counts lies in memory, ``log`` for who writes.
 """
 
 from __future__ import annotations
 
 import json
+import mmap
+import os
 import re
+import sys
 import time
 from bisect import bisect_left
-from collections.abc import Callable
+from collections.abc import Iterator
 from functools import lru_cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from prometheus_client.exposition import generate_latest
+from prometheus_client.metrics_core import InfoMetricFamily, Metric
+from prometheus_client.registry import Collector
 
+import kg
 from kg.engine import ActiveEngine
 from kg.engine.tokens import first_word
+from server import metrics
 from server.http import NOTES, Notes
 from server.log import STANDARD_ERROR, Log
-from server.metrics import (
-    ANSWER_ROUTE,
-    BOUNDS,
-    COLUMNS,
-    HITS,
-    LABELS,
-    OTHER,
-    ROUTES,
-    SUM,
-    Tally,
-)
-from server.wsgi import OK
+from server.metrics import COLUMNS, LABELS, OTHER
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -47,11 +43,21 @@ _FORM_WITHIN: Final = 20_000
 _SHOWN: Final = 500
 """Characters of a query and of a target that are logged, if they are."""
 
+_LONGEST: Final = 200
+"""Characters of a path of which its kind is made, and which are logged."""
+
+# What the addresses of this service are made of; anything else may be what somebody asks.
+_PLAIN: Final = re.compile(r"[A-Za-z0-9/._~:-]*")
+
 _STOPPED: Final = ("/queries-running", "DELETE", "204")
+_BYTES: Final = COLUMNS["http_response_bytes",]
 
 
-class Observer:
+class Observer(Collector):
     """Counts and logs the requests of one process; processes forked later share what is counted.
+
+    Each process that speaks HTTP adds to a row of its own, so that nothing is locked; the sum of the
+    rows is told, whichever process is asked. What is counted elsewhere is filled in then.
 
     Args:
         graph: what is served.
@@ -60,47 +66,23 @@ class Observer:
 
     def __init__(self, graph: KnowledgeGraph, settings: Settings) -> None:
         self._engine = graph.engine if isinstance(graph.engine, ActiveEngine) else None
+        self._data_version = graph.version
         self._settings = settings
-        self._tally = Tally(graph, settings.workers)
-        self._shows_all = settings.log_debug == "on"
+        self._numbers = memoryview(mmap.mmap(-1, settings.workers * metrics.ROW_BYTES)).cast("d")
+        self._main = os.getpid()
         self._log: Log | None = None
-        self._add: Callable[[str], None] | None = None
-        self._seen: dict[tuple[str, ...], float] = {}
-        self._until = 0.0
-        self._stamp = ""
+        self._seen: dict[str, float] = {}
 
     def begin(self, row: int) -> None:
-        """Begin in a process that speaks HTTP, on its event loop; no other has the row."""
-        self._row = self._tally.begun(row)
+        """Begin in a process that speaks HTTP, where another with the same row may have ended."""
+        self._row = self._rows()[row]
         if self._settings.access_log or self._settings.slow_query_seconds:
             self._log = Log(self._settings.access_log or STANDARD_ERROR)
-            self._add = self._log.add if self._settings.access_log else None
 
-    async def end(self, seconds: float) -> None:
+    def end(self, seconds: float) -> None:
         """Have the log written, within some time."""
         if self._log is not None:
-            await self._log.end(seconds)
-
-    def recalled(self, environ: WSGIEnvironment, said: Said, seconds: float) -> None:
-        """Take note of a request whose answer was in the cache; see ``answered``."""
-        if environ["REQUEST_METHOD"] != "GET" or said.status is not OK or self._shows_all:
-            notes = Notes(time.perf_counter() - seconds, "hit")
-            self.answered({**environ, NOTES: notes}, said, sum(map(len, said.body)), gone=False)
-            return
-        path = environ["PATH_INFO"]
-        place = _place_before(path) if len(path) <= _LONGEST else _place_of(path)
-        (body,) = said.body
-        row, sent = self._row, len(body)
-        row[place.hits + (seconds > BOUNDS[0] and bisect_left(BOUNDS, seconds))] += 1
-        row[place.hits + SUM] += seconds
-        row[_BYTES] += sent
-        if self._add is not None:
-            # The same as in ``_tell``, put together in a third of the time.
-            stamp = self._stamp if time.time() < self._until else self._time()
-            self._add(
-                f'{{"time":"{stamp}","event":"request","id":"{said.headers[-2][1]}"{place.told_of_hit}'
-                f'{sent},"seconds":{seconds:.6f},"cache":"hit"}}\n'
-            )
+            self._log.end(seconds)
 
     def answered(self, environ: WSGIEnvironment, said: Said, sent: int, *, gone: bool) -> None:
         """Take note of a request that has been answered.
@@ -113,143 +95,147 @@ class Observer:
         """
         notes: Notes = environ[NOTES]
         seconds = time.perf_counter() - notes.began
-        place = _place_of(environ["PATH_INFO"])
-        method, status = environ["REQUEST_METHOD"], "499" if gone else said.status[:3]
-        column = COLUMNS.get(("http_requests", place.route, method, status))
-        if column is None:
-            method = method if method in LABELS["method"] else OTHER
-            status = status if status in LABELS["status"] else OTHER
-            column = COLUMNS["http_requests", place.route, method, status]
-        self._row[column] += 1
-        self._observe(("http_request_duration_seconds", place.route), seconds)
+        status = "499" if gone else said.status[:3]
+        path = environ["PATH_INFO"]
+        kind = _kind_of(path[:_LONGEST], environ["REQUEST_METHOD"], status, notes.cache)
+        for column in kind.counted:
+            self._row[column] += 1
         self._row[_BYTES] += sent
-        self._row[COLUMNS["cache_requests", notes.cache]] += 1
-        if notes.text is not None:
-            self._of_query(notes, seconds)
-        if (place.route, method, status) == _STOPPED:
-            self._row[COLUMNS["queries_killed", "stopped"]] += 1
-        if self._log is not None:
-            told = f'"method":"{method}",{place.told},"status":{status},"bytes":{sent},'
-            self._tell(environ, notes, f'{told}"seconds":{seconds:.6f}', said.headers)
+        self._observe(kind.duration, seconds)
+        told, is_slow = ("", False) if notes.text is None else self._of_query(notes, seconds)
+        if self._log is None or not (is_slow or self._settings.access_log):
+            return
+        if self._settings.log_debug == "on":
+            query = environ["QUERY_STRING"]
+            target = f"{path}?{query}" if query else path
+            for name, text in (("target", target), ("query", notes.text)):
+                told += "" if text is None else f',"{name}":{json.dumps(text[:_SHOWN])}'
+        now = time.time()
+        stamp = f'{{"time":"{_second(int(now))}.{int(now % 1 * 1000):03d}Z","event":"'
+        rest = (
+            f'","id":"{_query_id(said.headers)}",{kind.told},'
+            f'"bytes":{sent},"seconds":{seconds:.6f}{told}}}\n'
+        )
+        if self._settings.access_log:
+            self._log.add(f"{stamp}request{rest}")
+        if is_slow:
+            self._log.add(f"{stamp}slow-query{rest}")
 
     def abandoned(self) -> None:
         """Take note that a query was stopped as its client had gone."""
         self._row[COLUMNS["queries_killed", "client_gone"]] += 1
 
     def refresh(self, connections: int, cache: Cache) -> None:
-        """Take note of what is counted elsewhere, so that other processes can tell it.
+        """Take note of what else this process knows, so that others can tell it.
 
         Args:
             connections: how many are open.
             cache: the cache of this process.
         """
+        activity = self._engine.activity() if self._engine else {}
         row = self._row
         row[COLUMNS["http_connections",]] = connections
         row[COLUMNS["cache_entries",]] = cache.entries
         row[COLUMNS["cache_bytes",]] = cache.size
-        self._follow("cache_evictions", cache.evictions)
-        if self._log is not None:
-            self._follow("log_lines_dropped", self._log.dropped)
+        row[COLUMNS["queries_waiting",]] = activity.get("waiting", 0)
+        counters = {
+            "cache_evictions": cache.evictions,
+            "log_lines_dropped": self._log.dropped if self._log else 0,
+            "queries_refused": activity.get("refused", 0),
+        }
+        for name, value in counters.items():  # which began anew with this process, unlike the row
+            row[COLUMNS[name,]] += value - self._seen.get(name, 0)
+        self._seen = counters
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what all processes have counted; see ``Collector.collect``."""
+        totals = [sum(cells) for cells in zip(*self._rows(), strict=True)]
         if self._engine is not None:
             activity = self._engine.activity()
-            row[COLUMNS["queries_waiting",]] = activity["waiting"]
-            self._follow("queries_refused", activity["refused"])
+            waiting = COLUMNS["queries_waiting",]  # where each process has put what waits or runs
+            totals[waiting] = max(0, totals[waiting] - activity["running"])
+            totals[COLUMNS["queries_running",]] = activity["running"]
+            totals[COLUMNS["loader_restarts",]] = max(0, activity["loaders"] - 1)
+            for reason in set(LABELS["reason"]) & activity.keys():
+                totals[COLUMNS["queries_killed", reason]] = activity[reason]
+        for kind, resident in metrics.processes(self._main):
+            totals[COLUMNS["processes", kind]] += 1
+            totals[COLUMNS["process_resident_memory_bytes", kind]] += resident
+        yield from metrics.families(totals)
+        versions = {
+            "version": kg.__version__,
+            "dataset_version": self._data_version,
+            "python_version": sys.version.split()[0],
+            "engine_version": version("pyoxigraph"),
+        }
+        yield InfoMetricFamily("dermograph_build", "Always 1; what runs.", versions)
 
-    def metrics(self) -> bytes:
-        """Return what all processes have counted, in the text format of Prometheus."""
-        return generate_latest(self._tally)
+    def _rows(self) -> list[memoryview[float]]:
+        starts = range(0, len(self._numbers), metrics.WIDTH)
+        return [self._numbers[start : start + metrics.WIDTH] for start in starts]
 
-    def _follow(self, name: str, value: float) -> None:
-        """Add to a counter what something that is counted elsewhere has grown by."""
-        self._row[COLUMNS[name,]] += value - self._seen.get((name,), 0)
-        self._seen[name,] = value
+    def _observe(self, start: int, seconds: float) -> None:
+        self._row[start + bisect_left(metrics.BOUNDS, seconds)] += 1
+        self._row[start + metrics.SUM] += seconds
 
-    def _of_query(self, notes: Notes, seconds: float) -> None:
-        assert notes.text is not None
-        word = first_word(notes.text[:_FORM_WITHIN], *LABELS["form"][:-1])
-        notes.form = word.text.upper() if word else OTHER
-        waited, took = notes.timings.get("queue"), notes.timings.get("run")
-        notes.took = seconds if waited is None or took is None else waited + took
-        self._observe(("query_duration_seconds", notes.form), notes.took)
+    def _of_query(self, notes: Notes, seconds: float) -> tuple[str, bool]:
+        """Count a query; return what the log says of it, and whether it was slow."""
+        word = first_word((notes.text or "")[:_FORM_WITHIN], *LABELS["form"][:-1])
+        form = word.text.upper() if word else OTHER
+        told = f',"form":"{form}"'
+        waited, ran = notes.timings.get("queue"), notes.timings.get("run")
+        took = seconds
         if waited is not None:
-            self._observe(("query_queue_seconds",), waited)
-
-    def _observe(self, histogram: tuple[str, ...], seconds: float) -> None:
-        start = COLUMNS[histogram]
-        self._row[start + bisect_left(BOUNDS, seconds)] += 1
-        self._row[start + SUM] += seconds
-
-    def _tell(self, environ: WSGIEnvironment, notes: Notes, told: str, headers: Headers) -> None:
-        """Have the log say of a request what is to be said of it."""
-        assert self._log is not None
-        events = ["request"] if self._settings.access_log else []
+            self._observe(COLUMNS["query_queue_seconds",], waited)
+            told += f',"queue_seconds":{waited:.6f}'
+            if ran is not None:
+                took = waited + ran
+                told += f',"run_seconds":{ran:.6f}'
+        self._observe(COLUMNS["query_duration_seconds", form], took)
         slowest = self._settings.slow_query_seconds
-        if slowest is not None and notes.form and notes.took >= slowest:
-            events.append("slow-query")
-        rest = f'"cache":"{notes.cache}"'
-        if notes.form:
-            rest += f',"form":"{notes.form}"'
-            for name in ("queue", "run"):
-                if name in notes.timings:
-                    rest += f',"{name}_seconds":{notes.timings[name]:.6f}'
-        if self._shows_all:
-            rest += _shown("target", _target_of(environ)) + _shown("query", notes.text)
-        query_id = next((value for name, value in headers if name == "X-Query-Id"), "")
-        for event in events:
-            self._log.add(
-                f'{{"time":"{self._time()}","event":"{event}","id":"{query_id}",{told},{rest}}}\n'
-            )
-
-    def _time(self) -> str:
-        thousandths = int(time.time() * 1000)
-        self._until = (thousandths + 1) / 1000
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(thousandths // 1000))
-        self._stamp = f"{stamp}.{thousandths % 1000:03d}Z"
-        return self._stamp
+        return told, slowest is not None and took >= slowest
 
 
-_BYTES: Final = COLUMNS["http_response_bytes",]
-_LONGEST: Final = 200
-"""Characters of a path, of which the first are logged, up to which it is remembered."""
-
-# What the addresses of this service are made of; anything else may be what somebody asks.
-_PLAIN: Final = re.compile(rf"[A-Za-z0-9/._~:-]{{0,{_LONGEST}}}")
-
-
-class _Place(NamedTuple):
-    """What a path comes to.
+class _Kind(NamedTuple):
+    """What requests have in common that are alike to those who operate the service.
 
     Attributes:
-        route: its name.
-        hits: where in a row those are counted that are found in the cache.
+        counted: where in a row each is counted.
+        duration: where its histogram begins.
         told: what the log says of it; nothing in it has to be escaped.
-        told_of_hit: the same of a GET that is answered 200, up to the number of bytes.
     """
 
-    route: str
-    hits: int
+    counted: tuple[int, ...]
+    duration: int
     told: str
-    told_of_hit: str
 
 
-def _place_of(path: str) -> _Place:
+@lru_cache(maxsize=256)
+def _kind_of(path: str, method: str, status: str, cache: str) -> _Kind:
     first, _, rest = path.partition("/")
-    route = OTHER if first else ROUTES.get(rest.partition("/")[0], OTHER)
+    route = OTHER if first else metrics.ROUTES.get(rest.partition("/")[0], OTHER)
     if route == "/queries" and path.endswith("/answer"):
-        route = ANSWER_ROUTE
+        route = metrics.ANSWER_ROUTE
     plain = _PLAIN.match(path) if route != OTHER else None
-    told = f'"route":"{route}","path":"{plain[0] if plain else ""}"'
-    of_hit = f',"method":"GET",{told},"status":200,"bytes":'
-    return _Place(route, COLUMNS[HITS, route], told, of_hit)
+    method = method if method in LABELS["method"] else OTHER
+    told = (
+        f'"method":"{method}","route":"{route}","path":"{plain[0] if plain else ""}",'
+        f'"status":{status},"cache":"{cache}"'
+    )
+    status = status if status in LABELS["status"] else OTHER
+    counted = [COLUMNS["http_requests", route, method, status], COLUMNS["cache_requests", cache]]
+    if (route, method, status) == _STOPPED:
+        counted.append(COLUMNS["queries_killed", "stopped"])
+    return _Kind(tuple(counted), COLUMNS["http_request_duration_seconds", route], told)
 
 
-_place_before = lru_cache(maxsize=256)(_place_of)
+@lru_cache(maxsize=1)
+def _second(second: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
-def _target_of(environ: WSGIEnvironment) -> str:
-    query = environ["QUERY_STRING"]
-    return f"{environ['PATH_INFO']}?{query}" if query else str(environ["PATH_INFO"])
-
-
-def _shown(name: str, text: str | None) -> str:
-    return "" if text is None else f',"{name}":{json.dumps(text[:_SHOWN])}'
+def _query_id(headers: Headers) -> str:
+    for name, value in reversed(headers):
+        if name == "X-Query-Id":
+            return value
+    return ""

@@ -166,7 +166,7 @@ async def _accept(
     with suppress(TimeoutError):
         async with asyncio.timeout(_STOP_SECONDS):
             await gateway.finish()
-    await service.observer.end(_LOG_SECONDS)
+    service.observer.end(_LOG_SECONDS)
     os._exit(0)  # threads whose queries still run do not hold it up
 
 

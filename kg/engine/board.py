@@ -85,11 +85,8 @@ class Death(NamedTuple):
     cause: Cause
 
 
-_EVENTS: Final = (
-    *("loaders", "started"),
-    *("timeout", "memory", "crowded", "shortage", "asked", "worn", "other"),
-)
-"""What the loader counts: loaders and query processes that were started, and why the latter ended."""
+_EVENTS: Final = ("loaders", "timeout", "memory", "crowded", "shortage", "asked", "worn", "other")
+"""What the loader counts: loaders that were started, and query processes that ended, by reason."""
 
 _BY_SIGNAL: Final = {
     0: "worn",
@@ -111,7 +108,7 @@ class Board:
 
     def __init__(self, slots: int, descriptor: int | None = None) -> None:
         end = -(-slots * _SLOT_BYTES // _NUMBER_BYTES) * _NUMBER_BYTES
-        self._ring = end + (2 * slots + len(_EVENTS)) * _NUMBER_BYTES
+        self._ring = end + len(_EVENTS) * _NUMBER_BYTES
         size = self._ring + _COUNT.size + _DEATHS * _DEATH.size
         if descriptor is None:
             descriptor = os.memfd_create("board", 0)
@@ -119,8 +116,7 @@ class Board:
         self.slots = slots
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, size)
-        # Of each slot the jobs that were begun and the seconds that they took, then the events.
-        self._numbers = memoryview(self._memory)[end : self._ring].cast("d")
+        self._events = memoryview(self._memory)[end : self._ring].cast("d")
         self._me = (0, 0)
         self.after_fork()
 
@@ -131,13 +127,13 @@ class Board:
 
     def close(self) -> None:
         """Let go of the shared memory; other processes keep it as long as they need it."""
-        self._numbers.release()
+        self._events.release()
         self._memory.close()
         os.close(self.descriptor)
 
     def clear(self) -> None:
         """Forget what processes were about that are no more; a new loader begins with this."""
-        self.count("loaders")
+        self._count("loaders")
         for slot in range(self.slots):
             self.end(slot)
             self.set_active(slot, active=False)
@@ -155,13 +151,12 @@ class Board:
         running = Running(time.monotonic(), *self._me, number, digests)
         with self._locks[slot]:
             self._set_running(slot, running)
-            self._numbers[2 * slot] += 1
         return running.began
 
     def end(self, slot: int) -> None:
         """Note that the slot is idle again."""
         with self._locks[slot]:
-            self._set_idle(slot)
+            self._set_running(slot, Running())
 
     def is_active(self, slot: int) -> bool:
         """Tell whether the process of a slot has one of the places for short queries."""
@@ -225,27 +220,16 @@ class Board:
                     _DEATH.pack_into(self._memory, place, number, ended_by, cause)
                     _COUNT.pack_into(self._memory, self._ring, count + 1)
             is_killed = killed == number != 0
-            event = Cause(cause).name.lower() if is_killed else _BY_SIGNAL.get(ended_by, "other")
-            self.count(event)
+            self._count(
+                Cause(cause).name.lower() if is_killed else _BY_SIGNAL.get(ended_by, "other")
+            )
             # Only now, so that whoever finds that a job does not run finds what became of it.
-            self._set_idle(slot)
-
-    def count(self, event: str) -> None:
-        """Count one of the events that are the loader's to count."""
-        self._numbers[2 * self.slots + _EVENTS.index(event)] += 1
+            self._set_running(slot, Running())
 
     def activity(self) -> dict[str, float]:
-        """Return how many jobs run and were begun, the seconds that they took, and the events."""
-        running = [each.began for each in map(self._running, range(self.slots)) if each.began]
-        now = time.monotonic()
-        numbers = self._numbers.tolist()
-        done, events = numbers[: 2 * self.slots], numbers[2 * self.slots :]
-        return {
-            "running": len(running),
-            "begun": sum(done[::2]),
-            "seconds": sum(done[1::2]) + sum(now - began for began in running),
-            **dict(zip(_EVENTS, events, strict=True)),
-        }
+        """Return how many jobs are running, and how many events of each kind there were."""
+        running = sum(self._running(slot).began > 0 for slot in range(self.slots))
+        return {"running": running, **dict(zip(_EVENTS, self._events, strict=True))}
 
     def began(self, number: int) -> float | None:
         """Give when a job began that is running; None: it is not."""
@@ -275,11 +259,8 @@ class Board:
         _RUNNING.pack_into(self._memory, start + _RECORDS + other * _RUNNING.size, *running)
         self._memory[start] = other  # one byte, so that it counts or does not
 
-    def _set_idle(self, slot: int) -> None:
-        began = self._running(slot).began
-        if began:
-            self._numbers[2 * slot + 1] += time.monotonic() - began
-        self._set_running(slot, Running())
+    def _count(self, event: str) -> None:
+        self._events[_EVENTS.index(event)] += 1
 
     def _last_kill(self, slot: int) -> int:
         return slot * _SLOT_BYTES + _LAST_KILL

@@ -136,7 +136,6 @@ class _QueryProcesses:
             if pid == 0:
                 self._answer_jobs(slot)
             self._slots[pid] = slot
-            self._board.count("started")
         self._failed = False
 
     def reap(self) -> None:

@@ -298,27 +298,22 @@ def test_what_ended_queries_is_told(tmp_path: Path) -> None:
             until(lambda: running.ask("/queries-running/mine", "DELETE").status == 204)
             assert reply.result().status == 503
         told("stopped")
-        begun = running.value("queries_begun_total")
+        until(lambda: running.value("queries_running") == 0)
         connection = http.client.HTTPConnection(HOST, running.port)
         connection.request("GET", "/sparql?query=" + quote(ENDLESS + "##"))
-        until(lambda: running.value("queries_begun_total") > begun)
+        until(lambda: running.value("queries_running") == 1)
         connection.close()
         told("client_gone")
         until(lambda: running.value("queries_running") == 0)
-        samples = running.samples()
-
-    plain = {name: value for (name, labels), value in samples.items() if not labels}
-    assert plain["query_processes_started_total"] >= plain["query_processes_ended_total"] >= 3
-    assert plain["queries_run_seconds_total"] > 1
 
 
 def test_the_largest_part_of_what_runs_is_told(service: Running) -> None:
-    """Versions, and of each kind of process the memory, the processor time and the descriptors."""
+    """Versions, and of each kind of process how many there are and what memory they take."""
     samples = service.samples()
     versions = next(dict(labels) for name, labels in samples if name == "build_info")
 
     assert versions["dataset_version"] == service.ask("/health").headers["Dataset-Version"]
-    for name in ("process_resident_memory_bytes", "process_open_fds", "process_cpu_seconds_total"):
+    for name in ("process_resident_memory_bytes", "processes"):
         for process in ("main", "http", "loader"):
             assert samples[name, frozenset({("process", process)})] > 0
 
@@ -425,7 +420,7 @@ def test_every_metric_is_documented() -> None:
     page = (root / "docs" / "deploying.md").read_text(encoding="utf-8")
     table = (root / "server" / "metrics.tsv").read_text(encoding="utf-8").splitlines()[1:]
 
-    assert len(table) > 20
+    assert len(table) > 15
     for name, kind, labels, told in (line.split("\t") for line in table):
         shown = name + ("_total" if kind == "counter" else "")
         assert f"| `{shown}` | {kind} | {labels.replace(',', ', ')} | {told} |" in page
