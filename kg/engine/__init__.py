@@ -1,57 +1,8 @@
 """Asking SPARQL questions: the interface, and the engines behind it."""
 
-from kg.engine.errors import (
-    BindingError,
-    DataError,
-    EngineError,
-    EngineLimitation,
-    EngineUnavailable,
-    ErrorInText,
-    FederationRefused,
-    FormatNotAvailable,
-    FunctionMisused,
-    MemoryLimitExceeded,
-    Overloaded,
-    QueryError,
-    QueryStopped,
-    QuerySyntaxError,
-    QueryTimeout,
-    ResultTooLarge,
-    ServiceFailed,
-    ServiceTimedOut,
-    UnsupportedFunction,
-    UpdateNotAllowed,
-)
-from kg.engine.formats import (
-    CSV,
-    DEFAULT_FORMATS,
-    FORMATS,
-    JSON,
-    JSONLD,
-    NQUADS,
-    NTRIPLES,
-    RDFXML,
-    TRIG,
-    TSV,
-    TURTLE,
-    XML,
-    Format,
-    ResultKind,
-    formats_for,
-)
-from kg.engine.interface import (
-    ActiveEngine,
-    Answer,
-    AsyncEngine,
-    Engine,
-    ExtensionFunction,
-    Query,
-    Task,
-    TaskEngine,
-    TaskResult,
-    TaskRunner,
-    Term,
-)
+from kg.engine.errors import *
+from kg.engine.formats import *
+from kg.engine.interface import *
 
 __all__ = [
     "CSV",

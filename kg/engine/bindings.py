@@ -17,7 +17,7 @@ from rdflib import XSD, Literal, URIRef
 
 from kg.engine.errors import BindingError
 from kg.engine.interface import Term
-from kg.engine.tokens import Token, TokenKind, tokens
+from kg.engine.tokens import TRIVIA, Token, TokenKind, tokens
 
 _NOT_IN_IRI = re.compile(r"[\x00-\x20<>\"{}|^`\\\ud800-\udfff]")
 _NOT_IN_LITERAL = re.compile(r"[\x00\ud800-\udfff]")
@@ -27,15 +27,7 @@ _MISPLACED = re.compile(
 )
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ESCAPES = str.maketrans(
-    {
-        "\\": "\\\\",
-        '"': '\\"',
-        "\n": "\\n",
-        "\r": "\\r",
-        "\t": "\\t",
-        "\b": "\\b",
-        "\f": "\\f",
-    }
+    {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 )
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*\Z")
 
@@ -102,8 +94,7 @@ def bind(text: str, bindings: Mapping[str, Term]) -> str:
         return text
     terms = {name: canonical(term) for name, term in bindings.items()}
     everything = list(tokens(text))
-    kinds = (TokenKind.SPACE, TokenKind.COMMENT)
-    meaningful = [token for token in everything if token.kind not in kinds]
+    meaningful = [token for token in everything if token.kind not in TRIVIA]
     present = {token.text[1:] for token in meaningful if token.kind is TokenKind.VARIABLE}
     absent = sorted(set(terms) - present)
     if absent:
@@ -120,17 +111,11 @@ _CLAUSE_ENDS = ("WHERE", "FROM", "HAVING", "ORDER", "LIMIT", "OFFSET", "VALUES")
 
 @dataclass(frozen=True, slots=True)
 class _Position:
-    """Where in a query a walk over its tokens is.
+    """Where in a query a walk over its tokens is."""
 
-    Attributes:
-        clause: the keywords of the clause, or empty inside a pattern.
-        depth: how many parentheses are open since the clause began.
-        selected: the bound variables that this SELECT clause and those around it name.
-    """
-
-    clause: str = ""
-    depth: int = 0
-    selected: frozenset[str] = frozenset()
+    clause: str = ""  # its keywords; none inside a pattern
+    depth: int = 0  # of parentheses since the clause began
+    selected: frozenset[str] = frozenset()  # bound variables that this SELECT and those around name
 
     def after(self, token: Token, before: Token | None) -> _Position:
         """Give the position after a token that is neither brace nor variable."""

@@ -16,7 +16,8 @@ import signal
 import struct
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -118,12 +119,11 @@ class Board:
         self._memory = mmap.mmap(descriptor, size)
         self._events = memoryview(self._memory)[end : self._ring].cast("d")
         self._me = (0, 0)
-        self.after_fork()
+        self._threads = threading.RLock()
 
     def after_fork(self) -> None:
-        """Make the locks anew, as another thread may have held one; the last is for deaths."""
-        lock = threading.RLock()
-        self._locks = [_Lock(self.descriptor, place, lock) for place in range(self.slots + 1)]
+        """Make the lock anew, as another thread may have held it."""
+        self._threads = threading.RLock()
 
     def close(self) -> None:
         """Let go of the shared memory; other processes keep it as long as they need it."""
@@ -149,13 +149,13 @@ class Board:
             self._me = pid, kernel.start_of(pid)
         digests = b"".join([_digest(name) for name in list(names)[:_MOST_NAMES]])
         running = Running(time.monotonic(), *self._me, number, digests)
-        with self._locks[slot]:
+        with self._locked(slot):
             self._set_running(slot, running)
         return running.began
 
     def end(self, slot: int) -> None:
         """Note that the slot is idle again."""
-        with self._locks[slot]:
+        with self._locked(slot):
             self._set_running(slot, Running())
 
     def is_active(self, slot: int) -> bool:
@@ -168,7 +168,7 @@ class Board:
 
     def running(self, slot: int) -> Running:
         """Return what the process of a slot is about."""
-        with self._locks[slot]:
+        with self._locked(slot):
             return self._running(slot)
 
     def kill(self, slot: int, cause: Cause, name: str | None = None, number: int = 0) -> bool:
@@ -183,7 +183,7 @@ class Board:
         Returns:
             Whether it did.
         """
-        with self._locks[slot]:
+        with self._locked(slot):
             running = self._running(slot)
             if not running.began or number not in (0, running.number):
                 return False
@@ -191,29 +191,26 @@ class Board:
                 return False
             if _KILLED.unpack_from(self._memory, self._last_kill(slot))[0] == running.number:
                 return False  # it is dying already
-            try:
+            with suppress(ProcessLookupError):
                 process = os.pidfd_open(running.pid)
-            except ProcessLookupError:
-                return False
-            try:
-                # If the loader died, the process did, and another may have its identifier.
-                if kernel.start_of(running.pid) != running.started:
-                    return False
-                _KILLED.pack_into(self._memory, self._last_kill(slot), running.number, cause)
-                signal.pidfd_send_signal(process, signal.SIGKILL)
-            except ProcessLookupError:
-                return False
-            finally:
-                os.close(process)
-            return True
+                try:
+                    # If the loader died, the process did, and another may have its identifier.
+                    if kernel.start_of(running.pid) == running.started:
+                        place = self._last_kill(slot)
+                        _KILLED.pack_into(self._memory, place, running.number, cause)
+                        signal.pidfd_send_signal(process, signal.SIGKILL)
+                        return True
+                finally:
+                    os.close(process)
+            return False
 
     def died(self, slot: int, ended_by: int) -> None:
         """Note that the process of a slot ended by a signal; 0: by none."""
-        with self._locks[slot]:
+        with self._locked(slot):
             number = self._running(slot).number
             killed, cause = _KILLED.unpack_from(self._memory, self._last_kill(slot))
             if number:
-                with self._locks[self.slots]:
+                with self._locked(self.slots):
                     (count,) = _COUNT.unpack_from(self._memory, self._ring)
                     place = self._ring + _COUNT.size + count % _DEATHS * _DEATH.size
                     cause = cause if killed == number else Cause.NONE
@@ -241,12 +238,22 @@ class Board:
 
     def death(self, number: int) -> Death | None:
         """Return how the process of a job ended; None: as far as is known it did not."""
-        with self._locks[self.slots]:
+        with self._locked(self.slots):
             deaths = self._memory[self._ring + _COUNT.size :]
         for dead, ended_by, cause in _DEATH.iter_unpack(deaths):
             if dead == number:
                 return Death(ended_by, Cause(cause))
         return None
+
+    @contextmanager
+    def _locked(self, slot: int) -> Iterator[None]:
+        """Keep other threads and processes from a slot; that behind the last is for deaths."""
+        with self._threads:  # which are one to the kernel
+            fcntl.lockf(self.descriptor, fcntl.LOCK_EX, 1, slot)
+            try:
+                yield
+            finally:
+                fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, slot)
 
     def _running(self, slot: int) -> Running:
         start = slot * _SLOT_BYTES
@@ -264,31 +271,6 @@ class Board:
 
     def _last_kill(self, slot: int) -> int:
         return slot * _SLOT_BYTES + _LAST_KILL
-
-
-class _Lock:
-    """Keeps other threads and processes from a part of a file.
-
-    Args:
-        descriptor: of the file.
-        place: of the byte in it that stands for the part.
-        threads: keeps threads of this process apart, which are one to the kernel.
-    """
-
-    __slots__ = ("_descriptor", "_place", "_threads")
-
-    def __init__(self, descriptor: int, place: int, threads: threading.RLock) -> None:
-        self._descriptor = descriptor
-        self._place = place
-        self._threads = threads
-
-    def __enter__(self) -> None:
-        self._threads.acquire()
-        fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, self._place)
-
-    def __exit__(self, *error: object) -> None:
-        fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, self._place)
-        self._threads.release()
 
 
 def _digest(name: str) -> bytes:

@@ -14,6 +14,7 @@ from kg.engine.diagnosis import at_offset
 from kg.engine.errors import BindingError, QueryError, ServiceFailed
 from kg.engine.outbound import too_large
 from kg.engine.tokens import (
+    TRIVIA,
     Token,
     TokenKind,
     inconspicuous,
@@ -114,7 +115,7 @@ def with_graph_for_service(text: str) -> str:
         replaced = token.text.isascii() and token.is_word("SILENT" if after_service else "SERVICE")
         instead = "" if after_service else "GRAPH"
         written.append(instead.ljust(len(token.text)) if replaced else token.text)
-        if token.kind not in (TokenKind.SPACE, TokenKind.COMMENT):
+        if token.kind not in TRIVIA:
             after_service = replaced and not after_service
     return "".join(written)
 
@@ -196,15 +197,16 @@ def _cell(endpoint: str, solution: Mapping[str, Any], name: str) -> str:
     if name not in solution:
         return "UNDEF"
     try:
-        return _term(solution[name])
-    except _NotPortable:
+        written = _term(solution[name])
+    except BindingError as error:
+        raise malformed(endpoint) from error
+    if written is None:
         raise QueryError(
             f"The endpoint <{endpoint}> gives a blank node or a triple for ?{name}, which cannot "
             f"stand in another query. Have ?{name} left out by a SELECT inside the SERVICE, or its "
             f"blank nodes by FILTER(!ISBLANK(?{name}))."
-        ) from None
-    except BindingError as error:
-        raise malformed(endpoint) from error
+        )
+    return written
 
 
 _LITERALS: Final = ("literal", "typed-literal")
@@ -213,21 +215,17 @@ _LITERALS: Final = ("literal", "typed-literal")
 _NO_TERM: Final = "This is no RDF term."
 
 
-class _NotPortable(Exception):
-    """A term means nothing outside the answer that it stands in."""
-
-
-def _term(term: Any) -> str:
-    """Write a term of SPARQL JSON in SPARQL.
+def _term(term: Any) -> str | None:
+    """Write a term of SPARQL JSON in SPARQL; None: it means nothing outside its answer.
 
     Raises:
-        BindingError: it is none.
+        BindingError: it is no term.
     """
     if not isinstance(term, dict):
         raise BindingError(_NO_TERM)
     kind, value = term.get("type"), term.get("value")
     if kind in ("bnode", "triple") or "its:dir" in term:
-        raise _NotPortable
+        return None
     language, datatype = term.get("xml:lang") or "", term.get("datatype")
     if not (isinstance(value, str) and isinstance(language, str)):
         raise BindingError(_NO_TERM)

@@ -22,11 +22,7 @@ from kg.engine.errors import DataError
 from kg.engine.formats import JSONLD, NQUADS, NTRIPLES, RDFXML, TRIG, TURTLE, Format
 
 SUFFIXES: Final[Mapping[str, Format]] = {
-    ".ttl": TURTLE,
-    ".trig": TRIG,
-    ".nt": NTRIPLES,
-    ".nq": NQUADS,
-    ".rdf": RDFXML,
+    **{f".{each.suffix}": each for each in (TURTLE, TRIG, NTRIPLES, NQUADS, RDFXML)},
     ".owl": RDFXML,
     ".xml": RDFXML,
     ".jsonld": JSONLD,
@@ -245,7 +241,9 @@ def _look(source: Source) -> tuple[str, bool, bool]:
     has_blank = source.format not in _LINES
     check = _well_formed(source) if source.format == RDFXML else None
     with source.opened() as file:
-        for piece in _pieces(file, whole_lines=source.format in (*_LINES, *_TERSE)):
+        while piece := file.read(_PIECE):
+            if source.format in (*_LINES, *_TERSE):  # what has no line break in it keeps together
+                piece += file.readline()
             digest.update(piece)
             has_blank = has_blank or _BLANK_NODE in piece
             if source.format in _TERSE:
@@ -255,12 +253,6 @@ def _look(source: Source) -> tuple[str, bool, bool]:
     if check:
         check(b"")
     return digest.hexdigest(), has_relative, has_blank
-
-
-def _pieces(file: IO[bytes], *, whole_lines: bool) -> Iterator[bytes]:
-    """Read a file to its end; whole lines keep together what has no line break in it."""
-    while piece := file.read(_PIECE):
-        yield piece + file.readline() if whole_lines else piece
 
 
 def _well_formed(source: Source) -> Callable[[bytes], None]:

@@ -9,125 +9,20 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from itertools import pairwise
+from pathlib import Path
 from typing import Final
 
-from kg.engine.errors import EngineLimitation, QuerySyntaxError
+from kg.engine.errors import EngineLimitation, FederationRefused, QuerySyntaxError
 from kg.engine.tokens import Token, TokenKind, significant
 
-_KEYWORDS = frozenset(
-    [
-        "BASE",
-        "PREFIX",
-        "VERSION",
-        "SELECT",
-        "DISTINCT",
-        "REDUCED",
-        "AS",
-        "CONSTRUCT",
-        "WHERE",
-        "DESCRIBE",
-        "ASK",
-        "FROM",
-        "NAMED",
-        "GROUP",
-        "BY",
-        "HAVING",
-        "ORDER",
-        "ASC",
-        "DESC",
-        "LIMIT",
-        "OFFSET",
-        "VALUES",
-        "UNDEF",
-        "OPTIONAL",
-        "GRAPH",
-        "SERVICE",
-        "SILENT",
-        "BIND",
-        "MINUS",
-        "UNION",
-        "FILTER",
-        "LATERAL",
-        "NOT",
-        "IN",
-        "EXISTS",
-        "A",
-        "TRUE",
-        "FALSE",
-        "COUNT",
-        "SUM",
-        "MIN",
-        "MAX",
-        "AVG",
-        "SAMPLE",
-        "GROUP_CONCAT",
-        "SEPARATOR",
-        "STR",
-        "LANG",
-        "LANGMATCHES",
-        "LANGDIR",
-        "DATATYPE",
-        "BOUND",
-        "IRI",
-        "URI",
-        "BNODE",
-        "RAND",
-        "ABS",
-        "CEIL",
-        "FLOOR",
-        "ROUND",
-        "CONCAT",
-        "STRLEN",
-        "UCASE",
-        "LCASE",
-        "ENCODE_FOR_URI",
-        "CONTAINS",
-        "STRSTARTS",
-        "STRENDS",
-        "STRBEFORE",
-        "STRAFTER",
-        "YEAR",
-        "MONTH",
-        "DAY",
-        "HOURS",
-        "MINUTES",
-        "SECONDS",
-        "TIMEZONE",
-        "TZ",
-        "NOW",
-        "UUID",
-        "STRUUID",
-        "MD5",
-        "SHA1",
-        "SHA256",
-        "SHA384",
-        "SHA512",
-        "COALESCE",
-        "IF",
-        "STRLANG",
-        "STRLANGDIR",
-        "STRDT",
-        "SAMETERM",
-        "ISIRI",
-        "ISURI",
-        "ISBLANK",
-        "ISLITERAL",
-        "ISNUMERIC",
-        "HASLANG",
-        "HASLANGDIR",
-        "ISTRIPLE",
-        "TRIPLE",
-        "SUBJECT",
-        "PREDICATE",
-        "OBJECT",
-        "REGEX",
-        "SUBSTR",
-        "REPLACE",
-        "ADJUST",
-    ]
+_KEYWORDS: Final = frozenset(
+    Path(__file__).with_name("keywords.txt").read_text(encoding="ascii").split()
 )
+"""What is a word of SPARQL: keywords, and names of functions."""
+
 _PAIRS = {")": "(", "]": "[", "}": "{"}
 _POSITION = re.compile(r"error at (\d+):(\d+): expected (?:one of )?(.*)", re.DOTALL)
 
@@ -144,17 +39,13 @@ def diagnose(text: str, message: str, known_prefixes: Mapping[str, str]) -> Quer
         known_prefixes: prefix names and namespaces to suggest for undeclared prefixes.
     """
     found = significant(text)
-    checks: tuple[Callable[[], Finding | None], ...] = (
-        lambda: _empty(found),
-        lambda: _invalid(found),
-        lambda: _undeclared(found, known_prefixes),
-        lambda: _misspelt(found),
-        lambda: _doubled_equals(found),
-        lambda: _capital_boolean(found),
-        lambda: _unbalanced(found),
-    )
-    for check in checks:
-        finding = check()
+    if not found:
+        hint = "Begin with SELECT, ASK, CONSTRUCT or DESCRIBE."
+        return at_offset(text, "The query is empty.", 0, hint)
+    undeclared = partial(_undeclared, known=known_prefixes)
+    spelling = (_misspelt, _doubled_equals, _capital_boolean)
+    for check in (_invalid, undeclared, *spelling, _unbalanced):
+        finding = check(found)
         if finding is not None:
             return at_offset(text, *finding)
     position = _POSITION.search(message)
@@ -175,6 +66,12 @@ def limitation(text: str, detail: str, offset: int, hint: str) -> EngineLimitati
     """Make the refusal of what is at an offset of the text, counted from 0."""
     at = at_offset(text, detail, offset)
     return EngineLimitation(detail, line=at.line, column=at.column, excerpt=at.excerpt, hint=hint)
+
+
+def service_refused(text: str, offset: int, detail: str) -> FederationRefused:
+    """Make the refusal of the SERVICE at an offset of the text, counted from 0."""
+    at = at_offset(text, detail, offset)
+    return FederationRefused(f"SERVICE at {at}")
 
 
 _MANY: Final = 500
@@ -216,12 +113,6 @@ def _at(text: str, detail: str, line: int, column: int, hint: str | None) -> Que
     window = shown[first : column + 40]
     excerpt = f"{window}\n{' ' * (column - 1 - first)}^"
     return QuerySyntaxError(detail, line=line, column=column, excerpt=excerpt, hint=hint)
-
-
-def _empty(found: list[Token]) -> Finding | None:
-    if found:
-        return None
-    return "The query is empty.", 0, "Begin with SELECT, ASK, CONSTRUCT or DESCRIBE."
 
 
 def _invalid(found: list[Token]) -> Finding | None:
@@ -271,7 +162,7 @@ def _capital_boolean(found: list[Token]) -> Finding | None:
     return None
 
 
-def _unbalanced(found: Iterable[Token]) -> Finding | None:
+def _unbalanced(found: list[Token]) -> Finding | None:
     still_open: list[Token] = []
     for token in found:
         if token.kind is not TokenKind.PUNCTUATION:

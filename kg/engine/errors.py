@@ -24,7 +24,8 @@ EngineError
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copyreg
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
 
 class EngineError(Exception):
     """Anything that goes wrong between a question and its answer."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes with its message and attributes, without being told them anew."""
+        return copyreg.__newobj__, (type(self), *self.args), self.__dict__  # type: ignore[attr-defined]
 
 
 class QueryError(EngineError):

@@ -26,8 +26,7 @@ from kg.engine.clauses import (
     question,
     with_graph_for_service,
 )
-from kg.engine.data import Contents
-from kg.engine.diagnosis import at_offset
+from kg.engine.diagnosis import at_offset, service_refused
 from kg.engine.errors import (
     FederationRefused,
     Overloaded,
@@ -36,7 +35,7 @@ from kg.engine.errors import (
     ServiceFailed,
     UnsupportedFunction,
 )
-from kg.engine.interface import Answer, Engine, Query, Task, TaskEngine, TaskResult
+from kg.engine.interface import Answer, Engine, Query, Wrapper
 from kg.engine.outbound import Budget, Endpoint, fetch
 from kg.engine.stopping import Ask, Asks
 from kg.engine.tokens import Token, TokenKind, service_offset
@@ -85,32 +84,20 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """What an endpoint is to be asked.
-
-    Attributes:
-        clause: what for.
-        endpoint: who.
-        text: the query.
-        variables: those that may have values in its solutions.
-    """
+    """What an endpoint is to be asked."""
 
     clause: Clause
     endpoint: Endpoint
     text: str
-    variables: frozenset[str]
+    variables: frozenset[str]  # that may have values in its solutions
 
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """How to answer a query.
+    """How to answer a query."""
 
-    Attributes:
-        query: the query, its bindings bound.
-        requests: what to ask first, in the order of the text.
-    """
-
-    query: Query
-    requests: Sequence[_Request]
+    query: Query  # its bindings bound
+    requests: Sequence[_Request]  # what to ask first, in the order of the text
 
     def carried_out(self, groups: Iterable[str]) -> Query:
         """Give the query with groups in the place of the SERVICE clauses."""
@@ -121,7 +108,7 @@ class _Plan:
         return replace(self.query, text="".join((*written, text[place:])))
 
 
-class FederatedEngine:
+class FederatedEngine(Wrapper):
     """An engine that answers what SERVICE asks of allowed endpoints, and has another do the rest.
 
     The engine may be used from many threads, and from processes forked after it was made.
@@ -135,26 +122,11 @@ class FederatedEngine:
     """
 
     def __init__(self, engine: Engine, policy: Policy) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._policy = policy
         self._endpoints = policy.endpoints()
         self._places = threading.BoundedSemaphore(policy.at_once)
         self._asks = Asks()
-
-    @property
-    def version(self) -> str:
-        """The version of the data."""
-        return self._engine.version
-
-    @property
-    def contents(self) -> Contents:
-        """How much the engine behind holds."""
-        return self._engine.contents
-
-    @property
-    def isolated(self) -> bool:
-        """Whether the limits of queries hold; see ``Engine.isolated``."""
-        return self._engine.isolated
 
     def check(self, text: str) -> None:
         """Parse a query and see whether its SERVICE clauses are allowed; see ``Engine.check``."""
@@ -170,10 +142,6 @@ class FederatedEngine:
         """
         waiting = self._asks.stop(name)
         return self._engine.stop(name) or waiting
-
-    def close(self) -> None:
-        """Close the engine behind."""
-        self._engine.close()
 
     def run(self, query: Query) -> Answer:
         """Answer a query; see ``Engine.run``.
@@ -194,20 +162,12 @@ class FederatedEngine:
         seconds = time.perf_counter() - began - answer.waited
         return replace(answer, repeatable=False, seconds=seconds)
 
-    def call(self, task: Task) -> TaskResult | None:
-        """Have a task done by the engine behind this one, if it can; see ``TaskEngine.call``."""
-        return self._engine.call(task) if isinstance(self._engine, TaskEngine) else None
-
     def _federates(self, text: str) -> bool:
         """Tell whether a query is for this engine rather than for the one behind."""
         return bool(self._endpoints) and service_offset(text) is not None
 
     def _planned(self, query: Query) -> _Plan:
-        """Find out whom to ask what, asking nobody.
-
-        Raises:
-            QueryError: the query is not legal, or not allowed.
-        """
+        """Find out whom to ask what, asking nobody; refuse what is not legal, or not allowed."""
         most = self._policy.max_text
         if len(query.text) > most:
             raise FederationRefused(f"A query with SERVICE may have {most:,} characters here.")
@@ -245,8 +205,7 @@ class FederatedEngine:
     def _refuse_unless_read(self, query: Query, keyword: Token) -> None:
         """Refuse a keyword that the parser of the engine takes for a part of a string.
 
-        Raises:
-            QuerySyntaxError: the query is legal with anything in the place of the keyword.
+        The query is then legal with anything in the place of the keyword.
         """
         text, place = query.text, keyword.offset
         broken = text[:place] + "`" * len(keyword.text) + text[place + len(keyword.text) :]
@@ -261,14 +220,15 @@ class FederatedEngine:
         most = self._policy.max_clauses
         if len(clauses) > most:
             detail = f"this service carries out no more than {most} of them in a query."
-            raise _refused(query.text, clauses[most].keyword, detail)
+            raise service_refused(query.text, clauses[most].keyword.offset, detail)
         for clause in clauses:
             target = clause.target
             if clause.nested is not None:
-                raise _refused(query.text, clause.nested, "it is within another, so not passed on.")
+                detail = "it is within another, so not passed on."
+                raise service_refused(query.text, clause.nested.offset, detail)
             if target.kind is TokenKind.VARIABLE and target.text[1:] not in query.bindings:
                 detail = f"{target.text} names no endpoint, which only an IRI does here."
-                raise _refused(query.text, clause.keyword, detail)
+                raise service_refused(query.text, clause.keyword.offset, detail)
 
     def _iris(self, query: Query, declarations: str, targets: Sequence[str]) -> list[str]:
         """Give the IRIs that targets stand for, as the engine resolves them."""
@@ -284,11 +244,8 @@ class FederatedEngine:
         endpoint = self._endpoints.get(iri)
         if endpoint is None:
             known = ", ".join(f"<{each}>" for each in self._endpoints)
-            raise _refused(
-                text,
-                keyword,
-                f"<{iri[:_SHOWN]}> is not an endpoint that is asked here; {known} is.",
-            )
+            detail = f"<{iri[:_SHOWN]}> is not an endpoint that is asked here; {known} is."
+            raise service_refused(text, keyword.offset, detail)
         return endpoint
 
     def _request(
@@ -348,19 +305,10 @@ class FederatedEngine:
 
 
 def _left(query: Query, began: float) -> float | None:
-    """Give the time that is left of what a query asks for; None if it asks for none.
-
-    Raises:
-        QueryTimeout: there is none left.
-    """
+    """Give the time that is left of what a query asks for; None if it asks for none."""
     if query.seconds is None:
         return None
     left = query.seconds - (time.perf_counter() - began)
     if left <= 0:
         raise QueryTimeout(query.seconds)
     return left
-
-
-def _refused(text: str, keyword: Token, detail: str) -> FederationRefused:
-    where = at_offset(text, "", keyword.offset)
-    return FederationRefused(f"SERVICE at line {where.line}, column {where.column}: {detail}")

@@ -22,12 +22,11 @@ from rdflib import XSD, Literal, URIRef
 from kg.engine import formats, rewriting
 from kg.engine.bindings import bind
 from kg.engine.data import Contents, Data, DefaultGraph
-from kg.engine.diagnosis import at_offset, diagnose
+from kg.engine.diagnosis import diagnose, service_refused
 from kg.engine.errors import (
     BindingError,
     EngineError,
     EngineLimitation,
-    FederationRefused,
     FormatNotAvailable,
     QuerySyntaxError,
     UnsupportedFunction,
@@ -49,11 +48,9 @@ from kg.engine.wellformed import DoubtfulNames, NotInXml, XmlSpool, in_rdfxml
 
 __all__ = ["InProcessEngine", "nquads_of", "ntriples_of"]
 
-_RESULT_FORMATS = {
-    formats.JSON: ox.QueryResultsFormat.JSON,
-    formats.XML: ox.QueryResultsFormat.XML,
-    formats.CSV: ox.QueryResultsFormat.CSV,
-    formats.TSV: ox.QueryResultsFormat.TSV,
+_RESULT_FORMATS: Final = {
+    each: ox.QueryResultsFormat.from_media_type(each.media_type)
+    for each in formats_for(ResultKind.SOLUTIONS)
 }
 
 _NOT_IN_IT: Final = ("does not support RDF 1.2", "reserved syntax term")
@@ -62,7 +59,6 @@ _NOT_IN_IT: Final = ("does not support RDF 1.2", "reserved syntax term")
 _Results = ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples
 _OxTerm: TypeAlias = ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple
 _Functions: TypeAlias = dict[ox.NamedNode, Callable[..., _OxTerm | None]]
-
 
 _REMEMBERED = 256
 """How many texts are remembered as legal; those of canned queries and resources come often."""
@@ -100,14 +96,10 @@ class InProcessEngine:
         self._parsed_lock = threading.Lock()
         self._parsed: dict[tuple[str, str | None], None] = {}
         self._store = DatasetStore(Data.of(data), version, expected)
+        self.version: Final = self._store.version
         self._prefixes = dict(prefixes or {})
         self._functions: dict[str, ExtensionFunction] = {}
         self._functions.update(functions(self) if callable(functions) else functions or {})
-
-    @property
-    def version(self) -> str:
-        """The version of the data."""
-        return self._store.version
 
     @property
     def contents(self) -> Contents:
@@ -291,11 +283,7 @@ class InProcessEngine:
     def _refuse_federation(self, text: str) -> None:
         offset = service_offset(text)
         if offset is not None:
-            where = at_offset(text, "", offset)
-            raise FederationRefused(
-                f"SERVICE at line {where.line}, column {where.column}: "
-                "this engine asks no remote endpoint."
-            )
+            raise service_refused(text, offset, "this engine asks no remote endpoint.")
 
 
 def nquads_of(data: Data) -> bytes:

@@ -22,7 +22,6 @@ None is SPARQL's error: the expression has no value and leaves its variable unbo
 such as ``FunctionMisused``, fails the whole query.
 """
 
-
 FunctionsOf: TypeAlias = "Callable[[Engine], Mapping[str, ExtensionFunction]]"
 """Gives the functions that queries of an engine can call, by their IRIs."""
 
@@ -129,11 +128,9 @@ class TaskRunner(Protocol):
 
     def prepare(self) -> None:
         """Import what tasks need, and do what else can be done without an engine."""
-        ...
 
     def open(self, engine: Engine) -> None:
         """Take the engine that tasks ask; it is in this process."""
-        ...
 
     def run(self, subject: Any) -> TaskResult:
         """Do a task.
@@ -141,7 +138,6 @@ class TaskRunner(Protocol):
         Raises:
             EngineError: whoever called for the task gets it.
         """
-        ...
 
 
 class Engine(Protocol):
@@ -150,7 +146,6 @@ class Engine(Protocol):
     @property
     def version(self) -> str:
         """The version of the data, changing exactly when the data changes."""
-        ...
 
     @property
     def contents(self) -> Contents:
@@ -159,12 +154,10 @@ class Engine(Protocol):
         Raises:
             EngineError: that cannot be found out.
         """
-        ...
 
     @property
     def isolated(self) -> bool:
         """Whether each query runs in a process of its own, in which its limits hold."""
-        ...
 
     def check(self, text: str) -> None:
         """Parse a query without answering it.
@@ -172,7 +165,6 @@ class Engine(Protocol):
         Raises:
             QueryError: where ``run`` would refuse it for its text.
         """
-        ...
 
     def stop(self, name: str) -> bool:
         """Stop the queries that go by a name; those who wait for them get ``QueryStopped``.
@@ -180,11 +172,9 @@ class Engine(Protocol):
         Returns:
             Whether there was any.
         """
-        ...
 
     def close(self) -> None:
         """Let go of processes and connections, if there are any."""
-        ...
 
     def run(self, query: Query) -> Answer:
         """Answer a query wholly, or raise.
@@ -193,7 +183,6 @@ class Engine(Protocol):
             QueryError: the query cannot be answered as it is asked.
             EngineUnavailable: the engine could not finish.
         """
-        ...
 
 
 @runtime_checkable
@@ -202,7 +191,6 @@ class AsyncEngine(Engine, Protocol):
 
     async def answer(self, query: Query) -> Answer:
         """Answer a query like ``run``, while the event loop sees to other things."""
-        ...
 
 
 @runtime_checkable
@@ -217,7 +205,6 @@ class ActiveEngine(Engine, Protocol):
         ``other``. Of this process the queries that are ``waiting`` or running, and those
         ``refused`` as there was no room or nobody free.
         """
-        ...
 
 
 @runtime_checkable
@@ -233,4 +220,41 @@ class TaskEngine(Engine, Protocol):
         Raises:
             EngineError: as ``Engine.run``, and what the runner of tasks raises.
         """
-        ...
+
+
+class Wrapper:
+    """An engine before another, which answers queries in its own way and leaves the rest to that.
+
+    Args:
+        engine: the one behind.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.isolated = engine.isolated
+
+    @property
+    def version(self) -> str:
+        """The version of the data."""
+        return self._engine.version
+
+    @property
+    def contents(self) -> Contents:
+        """How much the engine holds."""
+        return self._engine.contents
+
+    def check(self, text: str) -> None:
+        """Parse a query; see ``Engine.check``."""
+        self._engine.check(text)
+
+    def stop(self, name: str) -> bool:
+        """Stop queries; see ``Engine.stop``."""
+        return self._engine.stop(name)
+
+    def close(self) -> None:
+        """Close the engine; see ``Engine.close``."""
+        self._engine.close()
+
+    def call(self, task: Task) -> TaskResult | None:
+        """Have a task done by the engine, if it can; see ``TaskEngine.call``."""
+        return self._engine.call(task) if isinstance(self._engine, TaskEngine) else None

@@ -19,28 +19,20 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeAlias, TypeVar
 from weakref import WeakSet
 
 from kg.engine import kernel, wire
 from kg.engine.board import Board, Cause
 from kg.engine.data import Contents, Data
 from kg.engine.diagnosis import faster_form
-from kg.engine.errors import (
-    EngineUnavailable,
-    MemoryLimitExceeded,
-    Overloaded,
-    QueryTimeout,
-)
-from kg.engine.exchange import Exchange
-from kg.engine.held import Held
+from kg.engine.errors import EngineUnavailable, MemoryLimitExceeded, Overloaded, QueryTimeout
 from kg.engine.interface import Answer, FunctionsOf, Query, Task, TaskResult, TaskRunner
-from kg.engine.keeper import Keeper
-from kg.engine.loading import Loading
-from kg.engine.spool import Content, SpooledFile, bytes_in_files
+from kg.engine.keeper import Held, Keeper, Loading
+from kg.engine.spool import SpooledFile, bytes_in_files
 from kg.engine.stopping import Ask, Asks, stopped
 
 _MARGIN: Final = 0.2
@@ -66,6 +58,8 @@ _ATTEMPTS: Final = 5
 
 One that is being killed may still take a job, so as many attempts may be lost at a time.
 """
+
+_Result = TypeVar("_Result", Answer, TaskResult)
 
 _CLOSED: Final = "The engine is closed."
 _KILLED: Final = "The query process was stopped."
@@ -138,7 +132,7 @@ class IsolatedEngine:
         self._version = version
         self._does_tasks = tasks is not None
         self._lock = threading.Lock()
-        self._pending: set[Exchange] = set()
+        self._pending: set[wire.Exchange] = set()
         self._closed = False
         self._users = 0
         self._loaded: wire.Loaded | None = None
@@ -150,6 +144,7 @@ class IsolatedEngine:
         self._owner = os.getpid()
         self._asks = Asks()
         self._refused = 0
+        reserve = self.limits.reserve
         setup = wire.Setup(
             parent=self._owner,
             jobs=self._queue_end.fileno(),
@@ -160,7 +155,7 @@ class IsolatedEngine:
             prefixes=dict(prefixes or {}),
             functions=functions,
             memory=self.limits.memory,
-            reserve=_reserve(self.limits),
+            reserve=kernel.memory_in_all() // 20 if reserve is None else reserve,
             active=min(cores, self.processes),
             tasks=tasks,
         )
@@ -191,7 +186,7 @@ class IsolatedEngine:
 
     def check(self, text: str) -> None:
         """Parse a query without answering it; see ``Engine.check``."""
-        self._ask(Query(text), only_check=True)
+        _run(self._ask(Query(text), _ready, only_check=True))
 
     def run(self, query: Query) -> Answer:
         """Answer a query; see ``Engine.run``.
@@ -201,7 +196,7 @@ class IsolatedEngine:
             MemoryLimitExceeded: it took more memory than it may.
             Overloaded: too many queries are waiting, or it waited too long.
         """
-        return self._answer_in(self._ask(query))
+        return self._held_result(_run(self._ask(query, _ready)), Answer)
 
     def call(self, task: Task) -> TaskResult | None:
         """Have a task done in a query process; see ``TaskEngine.call``.
@@ -211,25 +206,11 @@ class IsolatedEngine:
         """
         if not self._does_tasks:
             return None
-        result = self._ask(task).answer
-        assert isinstance(result, TaskResult), "tasks have results"
-        self._refuse_if_held(result.content)
-        return result
+        return self._held_result(_run(self._ask(task, _ready)), TaskResult)
 
     async def answer(self, query: Query) -> Answer:
         """Answer a query like ``run``, while the event loop sees to other things."""
-        for _ in range(_ATTEMPTS):
-            with self._asking(query) as exchange:
-                if not (exchange.fits and exchange.put(self._jobs)):
-                    await self._put_soon(exchange)
-                message = await self._awaited(exchange)
-                if message is not None:
-                    return self._answer_in(exchange.done(message))
-                deadline = time.monotonic() + _CAUSE_PATIENCE
-                while not self._never_began(exchange, deadline):  # noqa: ASYNC110
-                    # The loader has nobody to tell, whichever of the processes asked.
-                    await asyncio.sleep(_LOOK_SECONDS)
-        raise EngineUnavailable(_KILLED)
+        return self._held_result(await self._ask(query, _ready_soon), Answer)
 
     def stop(self, name: str) -> bool:
         """Stop the queries of a name, whichever of the forked processes asked them."""
@@ -281,20 +262,24 @@ class IsolatedEngine:
             self._board.close()
             self._held.close()
 
-    def _ask(self, work: Query | Task, *, only_check: bool = False) -> wire.Done:
+    async def _ask(
+        self, work: Query | Task, ready: _Ready, *, only_check: bool = False
+    ) -> wire.Done:
+        """Have something done; it waits for nothing but by ``ready``."""
         for _ in range(_ATTEMPTS):
             with self._asking(work, only_check=only_check) as exchange:
-                self._put(exchange)
-                message = self._waited_for(exchange)
+                await self._put(exchange, ready)
+                message = await self._outcome(exchange, ready)
                 if message is not None:
                     return exchange.done(message)
                 deadline = time.monotonic() + _CAUSE_PATIENCE
                 while not self._never_began(exchange, deadline):
-                    time.sleep(_LOOK_SECONDS)
+                    # The loader has nobody to tell, whichever of the processes asked.
+                    await ready(None, 0, _LOOK_SECONDS)
         raise EngineUnavailable(_KILLED)
 
     @contextmanager
-    def _asking(self, work: Query | Task, *, only_check: bool = False) -> Iterator[Exchange]:
+    def _asking(self, work: Query | Task, *, only_check: bool = False) -> Iterator[wire.Exchange]:
         """Give what a query or task is asked by, if there is room for it."""
         seconds = min(work.seconds or self.limits.seconds, self.limits.most_seconds)
         number = os.getpid() << 32 | next(self._numbers)
@@ -320,92 +305,48 @@ class IsolatedEngine:
                 raise
             raise Overloaded("The service has as many files and connections as it may.") from error
 
-    def _admitted(self, job: wire.Job, ask: Ask) -> Exchange:
+    def _admitted(self, job: wire.Job, ask: Ask) -> wire.Exchange:
         with self._lock:
             if self._closed:
                 raise EngineUnavailable(_CLOSED)
             if len(self._pending) >= self.processes + self.limits.waiting:
                 raise Overloaded(f"More than {self.limits.waiting} queries are waiting.")
-            exchange = Exchange(job, ask)
+            exchange = wire.Exchange(job, ask)
             self._pending.add(exchange)
             self._users += 1
         return exchange
 
-    def _put(self, exchange: Exchange) -> None:
-        """Put a job into the queue, as soon as there is room."""
+    async def _put(self, exchange: wire.Exchange, ready: _Ready) -> None:
+        """Put a job into the queue, as soon as there is room, and send on what does not fit."""
         deadline = time.monotonic() + self.limits.patience
-        room = select.poll()
-        room.register(self._jobs, select.POLLOUT)
         while not exchange.put(self._jobs):
             left = deadline - time.monotonic()
-            if left <= 0 or not room.poll(left * 1000):
+            if left <= 0 or not await ready(self._jobs, select.POLLOUT, left):
                 raise Overloaded("The queue of queries is full.")
-        if exchange.fits:
-            return
-        exchange.connection.settimeout(self.limits.patience)
-        try:
-            exchange.follow()
-        except TimeoutError:
-            raise self._nobody_free() from None
+        while not exchange.follow():
+            left = deadline - time.monotonic()
+            if left <= 0 or not await ready(exchange.connection, select.POLLOUT, left):
+                raise self._nobody_free()
 
-    async def _put_soon(self, exchange: Exchange) -> None:
-        """Put a job into the queue like ``_put``, while the event loop sees to other things."""
-        refusal = Overloaded("The queue of queries is full.")
-        try:
-            async with asyncio.timeout(self.limits.patience):
-                while not exchange.put(self._jobs):
-                    await _writable(self._jobs)
-                refusal = self._nobody_free()
-                if not exchange.fits:
-                    await exchange.follow_soon()
-        except TimeoutError:
-            raise refusal from None
-
-    def _waited_for(self, exchange: Exchange) -> wire.Message | None:
+    async def _outcome(self, exchange: wire.Exchange, ready: _Ready) -> wire.Message | None:
         """Wait for what comes of a job; None: its process died."""
         left: float | None = self.limits.patience
         while True:
-            exchange.connection.settimeout(left or 0)
             try:
                 message = exchange.receive()
-            except (TimeoutError, BlockingIOError):
+            except BlockingIOError:
                 if left is None:
                     raise self._nobody_free() from None
-                left = self._time_left(exchange)
+                if not await ready(exchange.connection, select.POLLIN, left):
+                    left = self._time_left(exchange)
             except EOFError:
                 return None
             else:
                 if message is not None:
                     return message
 
-    async def _awaited(self, exchange: Exchange) -> wire.Message | None:
-        """Wait like ``_waited_for``, while the event loop sees to other things."""
-        exchange.connection.setblocking(False)
-        loop = asyncio.get_running_loop()
-        left: float | None = self.limits.patience
-        while left is not None:
-            outcome: asyncio.Future[wire.Message | None] = loop.create_future()
-            loop.add_reader(exchange.connection, _receive, exchange, outcome)
-            late = loop.call_later(left, _time_out, outcome)
-            try:
-                return await outcome
-            except TimeoutError:
-                left = self._time_left(exchange)
-            finally:
-                late.cancel()
-                loop.remove_reader(exchange.connection)
-        outcome = loop.create_future()
-        _receive(exchange, outcome)
-        if not outcome.done():
-            raise self._nobody_free()
-        return outcome.result()
-
-    def _time_left(self, exchange: Exchange) -> float | None:
-        """Return for how many seconds an answer may still come; None: it is there, or never comes.
-
-        Raises:
-            QueryTimeout: it is overdue.
-        """
+    def _time_left(self, exchange: wire.Exchange) -> float | None:
+        """Return for how many seconds an answer may still come; None: it is there, or never comes."""
         began = self._board.began(exchange.job.number)
         if began is None:  # it was not begun, or has just been answered
             return None
@@ -417,15 +358,10 @@ class IsolatedEngine:
     def _nobody_free(self) -> Overloaded:
         return Overloaded(f"No query process was free within {self.limits.patience:g} seconds.")
 
-    def _never_began(self, exchange: Exchange, deadline: float) -> bool:
+    def _never_began(self, exchange: wire.Exchange, deadline: float) -> bool:
         """Tell whether a job was never begun whose process died; False: its end is not known yet.
 
-        Args:
-            exchange: the question.
-            deadline: until when its end may remain unknown.
-
-        Raises:
-            EngineUnavailable: it was begun, and this is why it ended.
+        If it was begun, raise why it ended; that may remain unknown until a deadline.
         """
         if self._closed:
             raise EngineUnavailable(_CLOSED)
@@ -438,7 +374,7 @@ class IsolatedEngine:
         elif (death := self._board.death(job.number)) is not None:
             exchange.begun = True
             if death.cause is not Cause.NONE:
-                reason = _CAUSES[death.cause]
+                reason = _REASONS[death.cause]
                 raise reason()
             if death.signal == signal.SIGALRM:
                 raise _timeout(job)
@@ -448,20 +384,19 @@ class IsolatedEngine:
             raise EngineUnavailable(_KILLED)
         return True
 
-    def _answer_in(self, done: wire.Done) -> Answer:
-        assert isinstance(done.answer, Answer), "the query was not only parsed"
-        self._refuse_if_held(done.answer.content)
-        return done.answer
-
-    def _refuse_if_held(self, content: Content) -> None:
-        if isinstance(content, SpooledFile):
+    def _held_result(self, done: wire.Done, kind: type[_Result]) -> _Result:
+        """Return what came of a job, unless there is no memory left for answers in files."""
+        result = done.answer
+        assert isinstance(result, kind), "each kind of work has its own results"
+        if isinstance(result.content, SpooledFile):
             limit = self.limits.spooled
             most = kernel.memory_in_all() // 4 if limit is None else limit
             held = bytes_in_files()
-            if held > most and held > len(content):  # a single one may be larger
+            if held > most and held > len(result.content):  # a single one may be larger
                 raise Overloaded(
                     "Large answers that are being sent take the memory there is for them."
                 )
+        return result
 
 
 _ENGINES: Final[WeakSet[IsolatedEngine]] = WeakSet()
@@ -475,51 +410,54 @@ def _begin_anew() -> None:
 os.register_at_fork(after_in_child=_begin_anew)
 
 
-async def _writable(connection: socket.socket) -> None:
-    """Return when a connection may be written to."""
+_Ready: TypeAlias = Callable[[socket.socket | None, int, float], Awaitable[bool]]
+"""Waits until one of the events of poll(2) is there, or a time has passed; tells which it was."""
+
+
+async def _ready(connection: socket.socket | None, event: int, seconds: float) -> bool:
+    """Wait with the whole thread."""
+    poll = select.poll()
+    if connection is not None:
+        poll.register(connection, event)
+    return bool(poll.poll(seconds * 1000))
+
+
+async def _ready_soon(connection: socket.socket | None, event: int, seconds: float) -> bool:
+    """Wait while the event loop sees to other things."""
+    if connection is None:
+        await asyncio.sleep(seconds)
+        return False
     loop = asyncio.get_running_loop()
-    writable: asyncio.Future[None] = loop.create_future()
-    # A descriptor of its own, as a loop tells only one of each.
-    with connection.dup() as own:
-        loop.add_writer(own, _set, writable)
-        try:
-            await writable
-        finally:
-            loop.remove_writer(own)
-
-
-def _receive(exchange: Exchange, outcome: asyncio.Future[wire.Message | None]) -> None:
-    """Receive what there is of a message, now that there is something."""
-    while not outcome.done():
-        try:
-            message = exchange.receive()
-        except BlockingIOError:
-            return
-        except EOFError:
-            outcome.set_result(None)
-        except OSError as error:
-            outcome.set_exception(error)
+    ready: asyncio.Future[bool] = loop.create_future()
+    with ExitStack() as after:
+        after.callback(loop.call_later(seconds, _settle, ready, False).cancel)
+        if event == select.POLLIN:
+            loop.add_reader(connection, _settle, ready, True)
+            after.callback(loop.remove_reader, connection)
         else:
-            if message is not None:
-                outcome.set_result(message)
+            own = after.enter_context(connection.dup())  # as a loop tells only one of each
+            loop.add_writer(own, _settle, ready, True)
+            after.callback(loop.remove_writer, own)
+        return await ready
 
 
-def _set(done: asyncio.Future[None]) -> None:
-    if not done.done():
-        done.set_result(None)
+def _settle(ready: asyncio.Future[bool], is_ready: bool) -> None:  # noqa: FBT001 - a callback
+    if not ready.done():
+        ready.set_result(is_ready)
 
 
-def _time_out(outcome: asyncio.Future[wire.Message | None]) -> None:
-    if not outcome.done():
-        outcome.set_exception(TimeoutError())
+def _run(asked: Coroutine[Any, Any, wire.Done]) -> wire.Done:
+    """Run what waits with the whole thread, which therefore never gives way."""
+    try:
+        asked.send(None)
+    except StopIteration as end:
+        done: wire.Done = end.value
+        return done
+    raise AssertionError("it waits by _ready only")
 
 
 def _as_far_as_allowed(processes: int) -> int:
-    """Return how many query processes to start: fewer than wanted where few may be started.
-
-    Raises:
-        EngineUnavailable: hardly any may be, or too few files may be open.
-    """
+    """Return how many query processes to start: fewer than wanted where few may be started."""
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY != files < _FEWEST_FILES:
         raise EngineUnavailable(
@@ -536,25 +474,17 @@ def _as_far_as_allowed(processes: int) -> int:
     return min(processes, left // 4)  # the rest is for threads of the processes that ask
 
 
-def _reserve(limits: Limits) -> int:
-    return kernel.memory_in_all() // 20 if limits.reserve is None else limits.reserve
-
-
 def _timeout(job: wire.Job) -> QueryTimeout:
     hint = faster_form(job.work.text) if isinstance(job.work, Query) else None
     return QueryTimeout(job.seconds, hint)
 
 
-def _shortage() -> Overloaded:
-    return Overloaded("Memory ran short, and this query had taken the most of it.")
-
-
-def _crowded() -> Overloaded:
-    return Overloaded("Too many long queries run at once, so this one was stopped.")
-
-
-_CAUSES: Final[Mapping[Cause, Callable[[], EngineUnavailable]]] = {
+_REASONS: Final[Mapping[Cause, Callable[[], EngineUnavailable]]] = {
     Cause.ASKED: stopped,
-    Cause.CROWDED: _crowded,
-    Cause.SHORTAGE: _shortage,
+    Cause.CROWDED: lambda: Overloaded(
+        "Too many long queries run at once, so this one was stopped."
+    ),
+    Cause.SHORTAGE: lambda: Overloaded(
+        "Memory ran short, and this query had taken the most of it."
+    ),
 }

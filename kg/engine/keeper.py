@@ -1,8 +1,14 @@
-"""Keeping the loader of an isolated engine running: starting it, hearing of it, starting it again."""
+"""Keeping the loader of an isolated engine running: starting it, hearing of it, starting it again.
+
+What it loads is held open, and whether it is loaded told to all processes that ask it.
+"""
 
 from __future__ import annotations
 
 import logging
+import math
+import mmap
+import os
 import pickle
 import signal
 import socket
@@ -11,13 +17,14 @@ import sys
 import threading
 import time
 from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
 from kg.engine import wire
-from kg.engine.errors import EngineError, EngineUnavailable
-from kg.engine.loading import Loading
+from kg.engine.data import Data, Source
+from kg.engine.errors import DataError, EngineError, EngineUnavailable, Overloaded
 
 _RESTART_PAUSE: Final = 0.5
 """Seconds between starts of a loader that ends sooner than this."""
@@ -31,6 +38,70 @@ _MOST_DEATHS: Final = 3
 _LOG = logging.getLogger(__name__)
 
 
+class Held:
+    """Data whose sources are open files of this process and of those that inherit them.
+
+    Args:
+        data: the data; bytes are put into memory that other processes can share.
+
+    Attributes:
+        data: the same, its sources as paths that lead to the open files.
+        descriptors: of the open files.
+
+    Raises:
+        DataError: a file cannot be opened.
+    """
+
+    def __init__(self, data: Data) -> None:
+        with ExitStack() as files:
+            self.descriptors: Final = tuple(_opened(source, files) for source in data.sources)
+            self._files: Final = files.pop_all()
+        sources = (
+            replace(source, content=Path(f"/proc/self/fd/{descriptor}"))
+            for source, descriptor in zip(data.sources, self.descriptors, strict=True)
+        )
+        self.data: Final = replace(data, sources=tuple(sources))
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self._files.close()
+
+
+class Loading:
+    """The state of loading, in memory that forked processes share."""
+
+    def __init__(self) -> None:
+        # When the data are expected to be loaded; 0: they are. Written at once, not byte by byte.
+        self._expected = memoryview(mmap.mmap(-1, 8)).cast("d")
+        self._began = 0.0
+        self._took = 0.0
+
+    def begin(self) -> None:
+        """Note that loading begins; it is expected to take as long as the last time."""
+        self._began = time.monotonic()
+        self.expect(self._took)
+
+    def end(self) -> None:
+        """Note that the data are loaded."""
+        self._took = time.monotonic() - self._began
+        self._expected[0] = 0.0
+
+    def expect(self, seconds: float) -> None:
+        """Note that the data will not be loaded before some time has passed."""
+        self._expected[0] = time.monotonic() + seconds
+
+    def refuse_if_longer_than(self, patience: float) -> None:
+        """Raise if it is not worth waiting for the data.
+
+        Raises:
+            Overloaded: loading is expected to take longer than somebody's patience.
+        """
+        expected = self._expected[0]
+        left = expected - time.monotonic() if expected else 0.0
+        if left > patience:
+            raise Overloaded("The data are being loaded again.", math.ceil(left))
+
+
 class Keeper:
     """Runs a loader in a process of its own, and runs it again whenever it ends.
 
@@ -40,12 +111,7 @@ class Keeper:
         loading: is told when the data are loaded and when they are not.
     """
 
-    def __init__(
-        self,
-        setup: wire.Setup,
-        descriptors: tuple[int, ...],
-        loading: Loading,
-    ) -> None:
+    def __init__(self, setup: wire.Setup, descriptors: tuple[int, ...], loading: Loading) -> None:
         self._setup = setup
         self._descriptors = descriptors
         self._loading = loading
@@ -128,9 +194,7 @@ class Keeper:
                 message = wire.receive(mine)
             except EOFError:
                 return loader, None
-        if isinstance(message, wire.Failed):
-            return loader, message.exception()
-        assert isinstance(message, wire.Loaded)
+        assert isinstance(message, wire.Loaded | EngineError)
         return loader, message
 
     def _started(self, report: int) -> subprocess.Popen[bytes]:
@@ -155,3 +219,19 @@ def _killed(status: int) -> EngineUnavailable:
         "Most likely the data need more memory than there is, or something in them is nested "
         "thousands of levels deep."
     )
+
+
+def _opened(source: Source, files: ExitStack) -> int:
+    if isinstance(source.content, Path):
+        try:
+            descriptor = os.open(source.content, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            detail = f"It cannot be read: {error.strerror}."
+            raise DataError(detail, source=source.name) from error
+        files.callback(os.close, descriptor)
+        return descriptor
+    descriptor = os.memfd_create("data", os.MFD_CLOEXEC)
+    files.callback(os.close, descriptor)
+    with os.fdopen(descriptor, "wb", closefd=False) as file:
+        file.write(source.content)
+    return descriptor

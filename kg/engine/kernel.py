@@ -28,7 +28,6 @@ _MINOR_FAULTS = 7
 _START = 19
 """Which fields of /proc/PID/stat after the name have them, see proc(5)."""
 
-
 _SYSTEM_CALLS = {
     "x86_64": (0xC000003E, (41,)),
     "aarch64": (0xC00000B7, (198,)),
@@ -135,7 +134,7 @@ class Growth:
     def __init__(self) -> None:
         self._descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
         self._began_with = address_space()
-        self._faults = _faults()
+        self._faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
     def bytes(self) -> int:
         """Give by how many bytes the address space has grown since this was made."""
@@ -146,11 +145,8 @@ class Growth:
 
         Oxigraph counts references within its data, so that reading them writes to them.
         """
-        return (_faults() - self._faults) * _PAGE_BYTES
-
-
-def _faults() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt - self._faults
+        return faults * _PAGE_BYTES
 
 
 def taken_by(process: int) -> int:
@@ -160,8 +156,7 @@ def taken_by(process: int) -> int:
     """
     taken = 0
     with suppress(OSError):
-        stat = Path(f"/proc/{process}/stat").read_bytes()
-        taken = int(stat[stat.rindex(b")") + 2 :].split()[_MINOR_FAULTS]) * _PAGE_BYTES
+        taken = _stat(process, _MINOR_FAULTS) * _PAGE_BYTES
         for path in Path(f"/proc/{process}/fd").iterdir():
             with suppress(FileNotFoundError):  # it was closed meanwhile
                 file = path.stat()
@@ -172,10 +167,14 @@ def taken_by(process: int) -> int:
 def start_of(process: int) -> int:
     """Return when a process was started, in ticks since the machine was; -1 if it has ended."""
     try:
-        stat = Path(f"/proc/{process}/stat").read_bytes()
+        return _stat(process, _START)
     except OSError:
         return -1
-    return int(stat[stat.rindex(b")") + 2 :].split()[_START])
+
+
+def _stat(process: int, field: int) -> int:
+    stat = Path(f"/proc/{process}/stat").read_bytes()
+    return int(stat[stat.rindex(b")") + 2 :].split()[field])
 
 
 def memory_left() -> int:
@@ -222,11 +221,7 @@ def _allowed(controller: str, allowance: Callable[[Path, cgroups.Read], int | No
 @cache
 def _limited_groups(controller: str) -> tuple[Path, ...]:
     """Return the folders of the groups that limit something, to look at no others time and again."""
-    limits = {
-        "memory": cgroups.memory_limit,
-        "cpu": cgroups.cores,
-        "pids": cgroups.processes_left,
-    }
+    limits = {"memory": cgroups.memory_limit, "cpu": cgroups.cores, "pids": cgroups.processes_left}
     found = cgroups.folders(_text(Path("/proc/self/cgroup")), _text(Path("/proc/self/mountinfo")))
     groups = found.get(controller, ())
     return tuple(each for each in groups if limits[controller](each, _text) is not None)

@@ -24,6 +24,7 @@ import termios
 import threading
 import time
 import traceback
+from dataclasses import dataclass
 from typing import Final, Never
 
 from kg.engine import kernel, policy, wire
@@ -90,7 +91,7 @@ def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
         )
         wire.send(report, wire.Loaded(engine.version, engine.contents))
     except EngineError as error:
-        wire.send(report, wire.Failed.of(error))
+        wire.send(report, error)
         sys.exit(1)
     preparing.join()
     return engine
@@ -102,14 +103,7 @@ def _unread(descriptor: int) -> int:
 
 
 class _QueryProcesses:
-    """The query processes of a loader, each with a slot.
-
-    Args:
-        engine: answers.
-        setup: what the loader has to know.
-        jobs: the queue of jobs.
-        board: where is noted what each is about.
-    """
+    """The query processes of a loader, each with a slot."""
 
     def __init__(
         self, engine: InProcessEngine, setup: Setup, jobs: socket.socket, board: Board
@@ -173,11 +167,8 @@ class _QueryProcesses:
         try:
             kernel.die_with_parent(self._loader)
             kernel.die_first()
-            process = _QueryProcess(
-                *(self._engine, self._jobs, self._board, slot, self._places),
-                tasks=self._setup.tasks,
-            )
-            process.answer_jobs(self._setup.memory)
+            told = (self._engine, self._jobs, self._board, slot, self._places, self._setup.tasks)
+            _QueryProcess(*told).answer_jobs(self._setup.memory)
         except BaseException:
             traceback.print_exc()
             raise
@@ -186,12 +177,7 @@ class _QueryProcesses:
 
 
 class _Places:
-    """The places for processes that take up queries: bytes in a pipe, of which each takes one.
-
-    Args:
-        number: how many there are.
-        board: where is noted who has one.
-    """
+    """The places for processes that take up queries: bytes in a pipe, of which each takes one."""
 
     def __init__(self, number: int, board: Board) -> None:
         self._board = board
@@ -212,12 +198,7 @@ class _Places:
             os.write(self._giving, bytes(1))
 
     def pass_on(self, ages: list[float], *, waited_for: bool) -> None:
-        """Give to others the places of queries that are not short, if there are others.
-
-        Args:
-            ages: of the queries, by slot.
-            waited_for: whether there are others.
-        """
+        """Give to others the places of queries that are not short, if there are others."""
         holding = [self._board.is_active(slot) for slot in range(len(ages))]
         free = _unread(self._taking)
         self._allotment, moves = policy.allot(
@@ -230,68 +211,48 @@ class _Places:
         os.write(self._giving, bytes(moves.added))
 
 
+@dataclass(frozen=True, slots=True)
 class _QueryProcess:
-    """A query process: answers one job after the other until it is worn.
+    """A query process: answers one job after the other until it is worn."""
 
-    Args:
-        engine: answers queries.
-        jobs: the queue of jobs.
-        board: where is noted what it is about.
-        slot: its place on the board.
-        places: what it needs one of to take up a job.
-        tasks: does tasks, if there are any.
-    """
-
-    def __init__(
-        self,
-        engine: InProcessEngine,
-        jobs: socket.socket,
-        board: Board,
-        slot: int,
-        places: _Places,
-        *,
-        tasks: TaskRunner | None,
-    ) -> None:
-        self._engine = engine
-        self._tasks = tasks
-        self._jobs = jobs
-        self._board = board
-        self._slot = slot
-        self._places = places
+    engine: InProcessEngine
+    jobs: socket.socket
+    board: Board
+    slot: int
+    places: _Places
+    tasks: TaskRunner | None
 
     def answer_jobs(self, memory: int) -> None:
-        """Answer jobs.
-
-        Args:
-            memory: how many bytes the process may grow by.
-        """
-        queue = wire.Queue(self._jobs)
+        """Answer jobs, growing by no more than some bytes of memory."""
         growth = kernel.Growth()
         # Whatever it is here: the service may be started with any, and be given another as a whole.
         niceness = os.getpriority(os.PRIO_PROCESS, 0)
         kernel.limit_memory(memory)
         while not self._is_worn(growth, niceness):
-            self._places.take(self._slot)
-            told, connection = queue.take()
+            self.places.take(self.slot)
+            told, connection = wire.take(self.jobs)
             with connection:
                 self._answer_over(connection, told)
 
     def _is_worn(self, growth: kernel.Growth, niceness: int) -> bool:
         """Tell whether a fresh process should take over: this one is too large, or must give way.
 
-        Args:
-            growth: how much it has grown.
-            niceness: that it began with; only who is privileged could have it back.
+        Only who is privileged could have back the niceness that it began with.
         """
         if growth.bytes() > _WORN or os.getpriority(os.PRIO_PROCESS, 0) > niceness:
             return True
-        if growth.copied() <= _COPIED or self._board.is_active(self._slot):
+        if growth.copied() <= _COPIED or self.board.is_active(self.slot):
             return False
         return kernel.memory_left() < kernel.memory_in_all() // 2
 
-    def _answer_over(self, connection: socket.socket, told: memoryview) -> None:
+    def _answer_over(self, connection: socket.socket, told: bytes) -> None:
         try:
-            job = _followed(connection) if wire.follows(told) else wire.unpacked(told)
+            if wire.follows(told):
+                connection.settimeout(_REQUEST_PATIENCE)
+                job = wire.receive(connection)
+                connection.settimeout(None)
+            else:
+                job = wire.unpacked(told)
             assert isinstance(job, wire.Job)
             self._answer(job, connection)
         except (EOFError, TimeoutError, ConnectionError):
@@ -299,13 +260,13 @@ class _QueryProcess:
         except MemoryError:
             os.abort()  # as the engine's own allocations do
         finally:
-            self._board.end(self._slot)
+            self.board.end(self.slot)
 
     def _answer(self, job: wire.Job, connection: socket.socket) -> None:
         """Answer a job under its limits, if anybody still waits for it."""
         if not kernel.connected(connection):
             return
-        began = self._board.begin(self._slot, job.number, job.work.names)
+        began = self.board.begin(self.slot, job.number, job.work.names)
         kernel.limit_time(job.seconds)
         kernel.die_with_connection(connection)
         message = self._outcome(job, began)
@@ -317,22 +278,14 @@ class _QueryProcess:
         work = job.work
         try:
             if isinstance(work, Task):
-                assert self._tasks is not None, "an engine without a runner is asked for no task"
-                return wire.Done(self._tasks.run(work.subject), began)
+                assert self.tasks is not None, "an engine without a runner is asked for no task"
+                return wire.Done(self.tasks.run(work.subject), began)
             if job.only_check:
-                self._engine.check(work.text)
+                self.engine.check(work.text)
                 return wire.Done(None, began)
-            return wire.Done(self._engine.run(work), began)
+            return wire.Done(self.engine.run(work), began)
         except EngineError as error:
-            return wire.Failed.of(error)
-
-
-def _followed(connection: socket.socket) -> wire.Message:
-    """Receive a job that was too large for the queue."""
-    connection.settimeout(_REQUEST_PATIENCE)
-    job = wire.receive(connection)
-    connection.settimeout(None)
-    return job
+            return error
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ _ENDPOINT: Final = re.compile(
     r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?"
     r"(?P<path>(?:[/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~\[\]-]*)?)"
 )
+_TOO_LARGE: Final = "gives more than endpoints may give here"
 _PORTS: Final = {"http": 80, "https": 443}
 _LAST_PORT: Final = 65_535
 
@@ -122,15 +123,11 @@ class Budget:
         """Use up bytes.
 
         Raises:
-            TooManyBytesError: there are less.
+            _Refusal: there are less.
         """
         self._bytes_left -= count
         if self._bytes_left < 0:
-            raise TooManyBytesError
-
-
-class TooManyBytesError(Exception):
-    """More bytes came than there is room for."""
+            raise _Refusal(_TOO_LARGE)
 
 
 def fetch(endpoint: Endpoint, query: str, budget: Budget, *, agent: str, ask: Ask) -> bytes:
@@ -159,8 +156,6 @@ def fetch(endpoint: Endpoint, query: str, budget: Budget, *, agent: str, ask: As
         raise ServiceTimedOut(endpoint.iri, budget.seconds) from error
     except _Refusal as error:
         raise ServiceFailed(endpoint.iri, str(error)) from error
-    except TooManyBytesError as error:
-        raise too_large(endpoint.iri) from error
     except (OSError, http.client.HTTPException, ValueError) as error:
         ask.refuse_if_stopped()
         raise ServiceFailed(endpoint.iri, f"cannot be asked: {_reason(error)}") from error
@@ -168,11 +163,11 @@ def fetch(endpoint: Endpoint, query: str, budget: Budget, *, agent: str, ask: As
 
 def too_large(iri: str) -> ServiceFailed:
     """Make the error for an endpoint that gives more than there is room for."""
-    return ServiceFailed(iri, "gives more than endpoints may give here")
+    return ServiceFailed(iri, _TOO_LARGE)
 
 
 class _Refusal(Exception):
-    """The endpoint answers, but not the question; the message goes on from its name."""
+    """The endpoint answers, but not as it may; the message goes on from its name."""
 
 
 def _reason(error: Exception) -> str:
@@ -188,9 +183,7 @@ def _reason(error: Exception) -> str:
 def _places(endpoint: Endpoint, budget: Budget) -> list[_Place]:
     """Resolve the host of an endpoint, and check all of its addresses.
 
-    Raises:
-        FederationRefused: one of them is not public, and the endpoint may not be private.
-        OSError: the host is unknown; ValueError: it is no legal name.
+    An OSError tells that the host is unknown, a ValueError that it is no legal name.
     """
     places = _resolved(endpoint, budget)
     addresses = [ipaddress.ip_address(str(where[0]).partition("%")[0]) for _, where in places]
@@ -296,8 +289,8 @@ def _request(endpoint: Endpoint, query: str, agent: str) -> bytes:
 
 
 def _body(connection: socket.socket, budget: Budget) -> bytes:
-    source = _Source(connection, budget)
-    response = http.client.HTTPResponse(source, method="POST")  # type: ignore[arg-type]
+    source: Any = _Source(connection, budget)
+    response = http.client.HTTPResponse(source, method="POST")
     response.begin()
     status = response.status
     if 300 <= status < 400:  # noqa: PLR2004 - the class of redirections
@@ -312,25 +305,16 @@ def _body(connection: socket.socket, budget: Budget) -> bytes:
     return body
 
 
-class _Source:
-    """A connection as HTTPResponse takes it: something to make a file of."""
+class _Source(io.RawIOBase):
+    """What a connection gives, as far as the budget goes; HTTPResponse takes it for a socket."""
 
     def __init__(self, connection: socket.socket, budget: Budget) -> None:
         self._connection = connection
         self._budget = budget
 
-    def makefile(self, mode: str) -> io.BufferedReader:
-        """Give the file to read from; the mode is `rb`."""
-        assert mode == "rb"
-        return io.BufferedReader(_Reader(self._connection, self._budget))
-
-
-class _Reader(io.RawIOBase):
-    """What a connection gives, as far as the budget goes."""
-
-    def __init__(self, connection: socket.socket, budget: Budget) -> None:
-        self._connection = connection
-        self._budget = budget
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        """Give the file to read from."""
+        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         """Tell that this can be read."""

@@ -41,16 +41,14 @@ class SpooledFile:
         """Give the number of bytes."""
         return os.fstat(self.descriptor).st_size
 
-    def __iter__(self) -> Iterator[bytes]:
-        """Give the content piece by piece, as the body of a response is taken."""
-        return self.pieces()
-
     def pieces(self) -> Iterator[bytes]:
         """Give the content piece by piece."""
         offset = 0
         while piece := os.pread(self.descriptor, _PIECE, offset):
             yield piece
             offset += len(piece)
+
+    __iter__ = pieces  # as the body of a response is taken
 
 
 _OPEN: Final[WeakSet[SpooledFile]] = WeakSet()
@@ -90,12 +88,10 @@ class Spool:
         self._size += len(piece)
         if self._limit is not None and self._size > self._limit:
             raise ResultTooLarge(self._limit)
-        if self._file is None:
-            self._pieces.append(bytes(piece))
-            if self._size > _IN_MEMORY:
-                self._move_to_file()
-        else:
-            _write(self._file.descriptor, piece)
+        try:
+            self._keep(piece)
+        except OSError as error:
+            raise EngineUnavailable("There is no room for the answer.") from error
         return len(piece)
 
     def flush(self) -> None:
@@ -105,31 +101,26 @@ class Spool:
         """Give what was written."""
         return b"".join(self._pieces) if self._file is None else self._file
 
-    def _move_to_file(self) -> None:
-        self._file = SpooledFile(_unnamed_file())
-        _write(self._file.descriptor, b"".join(self._pieces))
-        self._pieces.clear()
+    def _keep(self, piece: bytes) -> None:
+        if self._file is not None:
+            _write(self._file.descriptor, piece)
+            return
+        self._pieces.append(bytes(piece))
+        if self._size > _IN_MEMORY:
+            self._file = SpooledFile(_unnamed_file())
+            _write(self._file.descriptor, b"".join(self._pieces))
+            self._pieces.clear()
 
 
 def _unnamed_file() -> int:
     """Open a file in memory where the kernel has those, so that no folder has to be writable."""
-    try:
-        if hasattr(os, "memfd_create"):
-            return os.memfd_create("answer", os.MFD_CLOEXEC)
-        with tempfile.TemporaryFile(buffering=0) as file:
-            return os.dup(file.fileno())
-    except OSError as error:
-        raise _no_room() from error
+    if hasattr(os, "memfd_create"):
+        return os.memfd_create("answer", os.MFD_CLOEXEC)
+    with tempfile.TemporaryFile(buffering=0) as file:
+        return os.dup(file.fileno())
 
 
 def _write(descriptor: int, piece: bytes) -> None:
     view = memoryview(piece)
-    try:
-        while view:
-            view = view[os.write(descriptor, view) :]
-    except OSError as error:
-        raise _no_room() from error
-
-
-def _no_room() -> EngineUnavailable:
-    return EngineUnavailable("There is no room for the answer.")
+    while view:
+        view = view[os.write(descriptor, view) :]

@@ -105,11 +105,11 @@ _CURRENT: ContextVar[CancelToken | None] = ContextVar("cancel_token", default=No
 
 
 class Asks:
-    """The questions of one process that are on their way, by the names of their queries."""
+    """The questions of one process that are on their way, each with the names of its query."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_name: dict[str, set[Ask]] = {}
+        self._names: dict[Ask, frozenset[str]] = {}
 
     @contextmanager
     def known_as(self, names: Iterable[str]) -> Iterator[Ask]:
@@ -120,24 +120,19 @@ class Asks:
         """
         ask = Ask()
         token = _CURRENT.get()
-        different = frozenset(names)
         with self._lock:
-            for name in different:
-                self._by_name.setdefault(name, set()).add(ask)
+            self._names[ask] = frozenset(names)
         try:
             with token.over(ask) if token else nullcontext():
                 yield ask
         finally:
             with self._lock:
-                for name in different:
-                    self._by_name[name].discard(ask)
-                    if not self._by_name[name]:
-                        del self._by_name[name]
+                del self._names[ask]
 
     def stop(self, name: str) -> bool:
         """Stop the questions of a name, and tell whether there were any."""
         with self._lock:
-            asks = list(self._by_name.get(name, ()))
+            asks = [ask for ask, names in self._names.items() if name in names]
         for ask in asks:
             ask.stop()
         return bool(asks)

@@ -11,19 +11,14 @@ from typing import Any, Final, NamedTuple
 
 import pyoxigraph as ox
 
-from kg.engine import formats
 from kg.engine.data import Contents, Data, DefaultGraph, Source
 from kg.engine.errors import BindingError, DataError
+from kg.engine.formats import ResultKind, formats_for
 from kg.engine.interface import Query
 from kg.engine.tokens import Token, significant, without_hidden_service
 
 RDF_FORMATS: Final = {
-    formats.TURTLE: ox.RdfFormat.TURTLE,
-    formats.NTRIPLES: ox.RdfFormat.N_TRIPLES,
-    formats.NQUADS: ox.RdfFormat.N_QUADS,
-    formats.TRIG: ox.RdfFormat.TRIG,
-    formats.RDFXML: ox.RdfFormat.RDF_XML,
-    formats.JSONLD: ox.RdfFormat.JSON_LD,
+    each: ox.RdfFormat.from_media_type(each.media_type) for each in formats_for(ResultKind.GRAPH)
 }
 """What Oxigraph calls the formats of graphs."""
 
@@ -44,12 +39,7 @@ SELECT ?graph (COUNT(*) AS ?number) WHERE { GRAPH ?graph { ?s ?p ?o } } GROUP BY
 
 
 class View(NamedTuple):
-    """What a query sees.
-
-    Attributes:
-        store: the store to ask.
-        arguments: what to tell it of the dataset.
-    """
+    """What a query sees: the store to ask, and what to tell it of the dataset."""
 
     store: ox.Store
     arguments: dict[str, Any]
@@ -104,9 +94,7 @@ class DatasetStore:
         if len(self._store) > _MOST_HELD_TWICE:
             return None
         store = ox.Store()
-        store.bulk_extend(
-            ox.Quad(quad.subject, quad.predicate, quad.object) for quad in self._store
-        )
+        store.bulk_extend(_without_graph(self._store))
         return store
 
     @cached_property
@@ -171,13 +159,15 @@ class DatasetStore:
         """Give a store of its own to graphs that may share triples."""
         store = ox.Store()
         for graph in default:
-            triples = self._store.quads_for_pattern(None, None, None, graph)
-            store.bulk_extend(
-                ox.Quad(each.subject, each.predicate, each.object) for each in triples
-            )
+            quads = self._store.quads_for_pattern(None, None, None, graph)
+            store.bulk_extend(_without_graph(quads))
         for graph in named:
             store.bulk_extend(self._store.quads_for_pattern(None, None, None, graph))
         return View(store, {"default_graph": ox.DefaultGraph(), "named_graphs": named})
+
+
+def _without_graph(quads: Iterable[ox.Quad]) -> Iterator[ox.Quad]:
+    return (ox.Quad(each.subject, each.predicate, each.object) for each in quads)
 
 
 def _may_ask_for_graphs(text: str) -> bool:
@@ -197,18 +187,10 @@ def _load(store: ox.Store, source: Source, numbers: Iterator[int] | None) -> Non
 
 @contextmanager
 def _parsable(source: Source) -> Iterator[dict[str, Any]]:
-    """Open a source for a parser, and say what that finds wrong.
-
-    Raises:
-        DataError: it cannot be read or does not parse.
-    """
+    """Open a source for a parser, and say what that finds wrong."""
     with source.opened() as file:
         try:
-            yield {
-                "input": file,
-                "format": RDF_FORMATS[source.format],
-                "base_iri": source.base_iri,
-            }
+            yield {"input": file, "format": RDF_FORMATS[source.format], "base_iri": source.base_iri}
         except SyntaxError as error:
             raise _data_error(source, error) from error
 

@@ -94,9 +94,8 @@ _TERMINALS = re.compile(
     re.DOTALL,
 )
 
-
 _KINDS: Final = {kind.value: kind for kind in TokenKind}
-_SKIPPED: Final = (TokenKind.SPACE.value, TokenKind.COMMENT.value)
+TRIVIA: Final = (TokenKind.SPACE, TokenKind.COMMENT)
 
 
 def tokens(text: str) -> Iterator[Token]:
@@ -111,11 +110,7 @@ def tokens(text: str) -> Iterator[Token]:
 
 def significant(text: str) -> list[Token]:
     """Split a query into tokens, leaving out space and comments."""
-    return [
-        Token(_KINDS[match.lastgroup or ""], match.group(), match.start())
-        for match in _TERMINALS.finditer(text)
-        if match.lastgroup not in _SKIPPED
-    ]
+    return [token for token in tokens(text) if token.kind not in TRIVIA]
 
 
 VOLATILE = ("NOW", "RAND", "UUID", "STRUUID", "BNODE")
@@ -195,7 +190,6 @@ def _order_varies(text: str) -> bool:
 
 _NAMED_AT_RANDOM: Final = ("[", "/")
 
-
 _MAKING_NODES: Final = ("[", "(", "<<", "{|", "~")
 
 
@@ -235,7 +229,6 @@ def is_update(text: str) -> bool:
 
 
 _SERVICE = re.compile("(s)(e)(rvice)", re.IGNORECASE)
-
 
 _SOUGHT = re.compile(
     # What it may begin with is looked at first, which takes a fourth of the time.
@@ -282,7 +275,7 @@ def _rewritten(text: str, rewrite: Callable[[Token, Mapping[str, str]], str]) ->
     for token in tokens(text):
         declares = before is not None and before.is_word("PREFIX")
         written.append(token.text if declares else rewrite(token, namespaces))
-        if token.kind not in (TokenKind.SPACE, TokenKind.COMMENT):
+        if token.kind not in TRIVIA:
             before = token
     return "".join(written)
 
@@ -297,8 +290,7 @@ def _without_service(token: Token, namespaces: Mapping[str, str]) -> str:
     if token.kind is TokenKind.COMMENT:
         return _SERVICE.sub(r"\1-\3", token.text)
     return _SERVICE.sub(
-        lambda found: f"{found[1]}\\u{ord(found[2]):04x}{found[3]}",
-        _spelled_out(token, namespaces),
+        lambda found: f"{found[1]}\\u{ord(found[2]):04x}{found[3]}", _spelled_out(token, namespaces)
     )
 
 

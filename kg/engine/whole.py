@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from weakref import WeakKeyDictionary, ref
 
-from kg.engine.data import Contents, DefaultGraph
-from kg.engine.interface import Answer, Engine, Query
+from kg.engine.data import DefaultGraph
+from kg.engine.interface import Answer, Engine, Query, Wrapper
 from kg.engine.tokens import has_dataset_clause
 
 
@@ -26,39 +26,12 @@ def whole(engine: Engine) -> Engine:
     return found
 
 
-class _Whole:
+class _Whole(Wrapper):
     """An engine before another, which names all graphs in queries that name none."""
 
     def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._graphs = tuple(engine.contents.graphs)
-
-    @property
-    def version(self) -> str:
-        """The version of the data."""
-        return self._engine.version
-
-    @property
-    def contents(self) -> Contents:
-        """How much the engine holds."""
-        return self._engine.contents
-
-    @property
-    def isolated(self) -> bool:
-        """Whether the limits of queries hold; see ``Engine.isolated``."""
-        return self._engine.isolated
-
-    def check(self, text: str) -> None:
-        """Parse a query; see ``Engine.check``."""
-        self._engine.check(text)
-
-    def stop(self, name: str) -> bool:
-        """Stop queries; see ``Engine.stop``."""
-        return self._engine.stop(name)
-
-    def close(self) -> None:
-        """Close the engine; see ``Engine.close``."""
-        self._engine.close()
 
     def run(self, query: Query) -> Answer:
         """Answer a query; see ``Engine.run``."""

@@ -10,34 +10,32 @@ import os
 import pickle
 import socket
 import struct
-import sys
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from kg.engine.data import Contents, Data
-from kg.engine.errors import EngineError
-from kg.engine.formats import Format, ResultKind, named
+from kg.engine.errors import EngineError, QueryStopped
+from kg.engine.formats import ResultKind, named
 from kg.engine.interface import Answer, FunctionsOf, Query, Task, TaskResult, TaskRunner
 from kg.engine.spool import Content, SpooledFile
+from kg.engine.stopping import Ask
 
 _LENGTHS: Final = struct.Struct("=IQ")
 """Of a message without content, and of the content, if that is in memory."""
 
-MOST_AT_ONCE: Final = 60_000
-"""Bytes of a job that goes through the queue; of a larger one the queue has only TO_FOLLOW."""
+_MOST_AT_ONCE: Final = 60_000
+"""Bytes of a job that goes through the queue; of a larger one the queue has only _TO_FOLLOW."""
 
-TO_FOLLOW: Final = b"."
+_TO_FOLLOW: Final = b"."
 
 _FIRST_PIECE: Final = 4096
 """Bytes that are received at first, which is all of most messages; much more takes time to allocate."""
 
 _IN_MESSAGE: Final = 64 << 10
 """Bytes of content up to which it is part of a message."""
-
-_ROOM: Final = socket.CMSG_SPACE(4)
-"""Bytes of ancillary data that hold a file descriptor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,32 +105,18 @@ class Job:
         query, job = self.work, (self.only_check, self.seconds, self.number)
         if isinstance(query, Task):
             return Job, (query, *job)
-        formats = _names(tuple(map(query.formats.get, ResultKind)))
+        formats = [each and each.name for each in map(query.formats.get, ResultKind)]
         asked = (query.text, query.bindings, query.default_graphs, query.named_graphs)
         rest = (query.base_iri, None, query.max_bytes, query.names)
         return _job, (asked, formats, rest, job)
 
 
 def _job(
-    asked: tuple[Any, ...],
-    formats: tuple[str | None, ...],
-    rest: tuple[Any, ...],
-    job: tuple[Any, ...],
+    asked: tuple[Any, ...], names: list[str | None], rest: tuple[Any, ...], job: tuple[Any, ...]
 ) -> Job:
-    arguments = (*asked, _formats(formats), *rest)
+    formats = {kind: name and named(name) for kind, name in zip(ResultKind, names, strict=True)}
+    arguments = (*asked, formats, *rest)
     return Job(Query(*arguments), *job)
-
-
-@lru_cache(maxsize=256)
-def _names(formats: tuple[Format | None, ...]) -> tuple[str | None, ...]:
-    return tuple(each.name if each else None for each in formats)
-
-
-@lru_cache(maxsize=256)
-def _formats(names: tuple[str | None, ...]) -> Mapping[ResultKind, Format | None]:
-    return {
-        kind: named(name) if name else None for kind, name in zip(ResultKind, names, strict=True)
-    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,92 +131,37 @@ class Done:
     answer: Answer | TaskResult | None
     began: float
 
-    def told(self) -> _Told:
-        """Give it in few pieces, without the content of the answer."""
+    def told(self) -> tuple[Any, ...]:
+        """Return what travels of it beside the content of the answer, in few pieces."""
         answer = self.answer
-        if answer is None:
-            return _Told(self.began)
-        if isinstance(answer, TaskResult):
-            return _Told(self.began, about=answer.about)
-        kind, name = answer.kind.value, answer.format.name
-        return _Told(self.began, kind, name, answer.version, answer.repeatable, answer.seconds)
-
-
-class _Told(NamedTuple):
-    """What travels of a job that was done, beside the content of the answer."""
-
-    began: float
-    kind: str = ""
-    format: str = ""
-    version: str = ""
-    repeatable: bool = True
-    seconds: float = 0.0
-    about: Any = None
-
-    def done(self, content: Content, asked: float) -> Done:
-        """Give what was done.
-
-        Args:
-            content: of the answer.
-            asked: when the job was put, on the monotonic clock.
-        """
-        if self.about is not None:
-            return Done(TaskResult(content, self.about, self.began - asked), self.began)
-        if not self.kind:
-            return Done(None, self.began)
-        return Done(
-            Answer(
-                ResultKind(self.kind),
-                named(self.format),
-                content,
-                self.version,
-                self.repeatable,
-                self.seconds,
-                self.began - asked,
-            ),
-            self.began,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """A job ended with an exception, taken apart so that any exception can travel.
-
-    Attributes:
-        kind: its class.
-        arguments: its arguments.
-        state: its attributes.
-    """
-
-    kind: type[EngineError]
-    arguments: tuple[Any, ...]
-    state: dict[str, Any]
+        if isinstance(answer, Answer):
+            told = (answer.version, answer.repeatable, answer.seconds)
+            return self.began, None, answer.kind.value, answer.format.name, *told
+        return self.began, answer and answer.about
 
     @classmethod
-    def of(cls, error: EngineError) -> Failed:
-        """Take an exception apart."""
-        return cls(type(error), error.args, error.__dict__)
+    def of(cls, content: Content, asked: float, began: float, about: Any, *told: Any) -> Done:
+        """Put it together again, given when the job was put, and what ``told`` gave."""
+        if about is not None:
+            return cls(TaskResult(content, about, began - asked), began)
+        if not told:
+            return cls(None, began)
+        kind, name, version, repeatable, seconds = told
+        about_it = (version, repeatable, seconds, began - asked)
+        return cls(Answer(ResultKind(kind), named(name), content, *about_it), began)
 
-    def exception(self) -> EngineError:
-        """Put the exception together again."""
-        error = self.kind.__new__(self.kind)
-        error.args = self.arguments
-        error.__dict__.update(self.state)
-        return error
 
-
-def follows(told: memoryview) -> bool:
+def follows(told: bytes) -> bool:
     """Tell whether the queue has no more of a job than that it follows over the connection."""
-    return len(told) == len(TO_FOLLOW)
+    return len(told) == len(_TO_FOLLOW)
 
 
-Ancillary = list[tuple[int, int, bytes]]
-Message = Loaded | Job | Done | Failed
+Message = Loaded | Job | Done | EngineError
 
 
 def packed(message: Message) -> bytes:
     """Give a message as it travels, without the content of an answer."""
-    told = tuple(message.told()) if isinstance(message, Done) else message
+    told = message.told() if isinstance(message, Done) else message
     return pickle.dumps(told, protocol=pickle.HIGHEST_PROTOCOL)
 
 
@@ -246,41 +175,25 @@ def unpacked(message: bytes | memoryview, content: Content = b"", asked: float =
     """
     unpickled: Any = pickle.loads(message)  # noqa: S301 - see above
     if isinstance(unpickled, tuple):
-        return _Told(*unpickled).done(content, asked)
+        return Done.of(content, asked, *unpickled)
     told: Message = unpickled
     return told
 
 
-def framed(message: Job) -> bytes:
-    """Return a job as it travels by itself, over a connection."""
-    told = packed(message)
-    return _LENGTHS.pack(len(told), 0) + told
-
-
 def send(connection: socket.socket, message: Message) -> None:
     """Send a message wholly, the content of an answer with it; a file is handed over, not copied."""
-    content: bytes = b""
-    descriptors = []
+    content: Content = b""
     if isinstance(message, Done) and message.answer is not None:
-        if isinstance(message.answer.content, SpooledFile):
-            descriptors = [message.answer.content.descriptor]
-        else:
-            content = message.answer.content
+        content = message.answer.content
     told = packed(message)
+    if isinstance(content, SpooledFile):
+        socket.send_fds(connection, [_LENGTHS.pack(len(told), 0), told], [content.descriptor])
+        return
     head = _LENGTHS.pack(len(told), len(content)) + told
-    if descriptors:
-        socket.send_fds(connection, [head], descriptors)
-    elif len(content) <= _IN_MESSAGE:
+    if len(content) <= _IN_MESSAGE:
         connection.sendall(head + content)
-    else:
-        _send_beside(connection, head, content)
-
-
-def _send_beside(connection: socket.socket, head: bytes, content: bytes) -> None:
-    """Send a message whose content is in memory that is handed over.
-
-    Sent through the connection, it would have to be taken out before its end fits in.
-    """
+        return
+    # Sent through the connection, it would have to be taken out before its end fits in.
     with os.fdopen(os.memfd_create("answer", os.MFD_CLOEXEC), "wb") as memory:
         memory.write(content)
         memory.flush()
@@ -296,11 +209,10 @@ class Incoming:
     """
 
     def __init__(self, connection: socket.socket, asked: float = 0.0) -> None:
-        self._connection = connection
+        self.connection: Final = connection
         self._asked = asked
         self._received = bytearray()
-        self._filled = 0
-        self._total = 0
+        self._missing = _FIRST_PIECE
         self._descriptors: list[int] = []
 
     def receive(self) -> Message | None:
@@ -313,36 +225,23 @@ class Incoming:
             OSError: this process may have no more files open, so the content is lost.
         """
         try:
-            if self._total:
-                view = memoryview(self._received)[self._filled :]
-                count = self._connection.recv_into(view)
-                self._filled += count
-            else:
-                count = self._begin()
+            piece, files, flags, _ = socket.recv_fds(self.connection, self._missing, 1)
         except ConnectionError as error:
             raise EOFError from error
-        if not count:
+        if not piece:
             raise EOFError
-        return self._message() if self._total and self._filled == self._total else None
-
-    def _begin(self) -> int:
-        piece, ancillary, flags, _ = self._connection.recvmsg(_FIRST_PIECE, _ROOM)
         if flags & socket.MSG_CTRUNC:  # otherwise the answer would be taken for an empty one
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        self._descriptors += descriptors_in(ancillary)
         self._received += piece
-        self._filled = len(self._received)
-        if self._filled >= _LENGTHS.size:
-            told, content = _LENGTHS.unpack_from(self._received)
-            beside = bool(self._descriptors)
-            self._total = _LENGTHS.size + told + (0 if beside else content)
-            self._received.extend(bytes(self._total - self._filled))
-        return len(piece)
-
-    def _message(self) -> Message:
+        self._descriptors += files
+        if len(self._received) < _LENGTHS.size:
+            return None
         told, length = _LENGTHS.unpack_from(self._received)
-        received = memoryview(self._received)
         end = _LENGTHS.size + told
+        self._missing = end + (0 if self._descriptors else length) - len(self._received)
+        if self._missing:
+            return None
+        received = memoryview(self._received)
         content: Content = bytes(received[end:])
         if self._descriptors:
             content = SpooledFile(self._descriptors[0])
@@ -351,29 +250,94 @@ class Incoming:
         return unpacked(received[_LENGTHS.size : end], content, self._asked)
 
 
-def descriptors_in(ancillary: Ancillary) -> list[int]:
-    """Give the descriptors of the files that are handed over in ancillary data."""
-    return [int.from_bytes(data, sys.byteorder) for _, _, data in ancillary]
-
-
-class Queue:
-    """The end of the queue of jobs where they are taken out.
+class Exchange(Incoming):
+    """A job, and the connection over which its outcome comes.
 
     Args:
-        jobs: the socket.
+        job: the job.
+        ask: by which it can be stopped.
+
+    Attributes:
+        begun: whether it was seen that the job has begun.
+
+    Raises:
+        QueryStopped: it was stopped already.
     """
 
-    def __init__(self, jobs: socket.socket) -> None:
-        self._jobs = jobs
-        self._buffer = bytearray(MOST_AT_ONCE)
+    def __init__(self, job: Job, ask: Ask) -> None:
+        self.job: Final = job
+        self.ask: Final = ask
+        self.begun = False
+        mine, self._theirs = socket.socketpair()
+        super().__init__(mine, time.monotonic())
+        self.connection.setblocking(False)
+        told = packed(job)
+        fits = len(told) <= _MOST_AT_ONCE
+        self._told = told if fits else _TO_FOLLOW
+        self._rest = memoryview(b"" if fits else _LENGTHS.pack(len(told), 0) + told)
+        try:
+            ask.over(self.connection)
+        except QueryStopped:
+            self.close()
+            raise
 
-    def take(self) -> tuple[memoryview, socket.socket]:
-        """Wait for a job; give what the queue has of it, and the connection to whoever asks."""
-        while True:
-            length, ancillary, _, _ = self._jobs.recvmsg_into([self._buffer], _ROOM)
-            for descriptor in descriptors_in(ancillary):
-                connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor)
-                return memoryview(self._buffer)[:length], connection
+    def close(self) -> None:
+        """Close the connection, which ends the job if it is not done."""
+        self.ask.forget()
+        self.drop()
+
+    def drop(self) -> None:
+        """Close the connection in a process that was forked meanwhile; it is open where it was."""
+        self.connection.close()
+        self._theirs.close()
+
+    def interrupt(self) -> None:
+        """End the connection, as whoever waits for it notices."""
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def put(self, jobs: socket.socket) -> bool:
+        """Put the job into the queue of jobs, unless that is full; tell whether it is there.
+
+        Raises:
+            QueryStopped: it was stopped meanwhile.
+        """
+        try:
+            socket.send_fds(jobs, [self._told], [self._theirs.fileno()])
+        except BlockingIOError:
+            self.ask.refuse_if_stopped()
+            return False
+        self._theirs.close()
+        return True
+
+    def follow(self) -> bool:
+        """Send on what did not fit, as far as there is room; tell whether all of it is sent."""
+        # If whoever took it has died, there will be no outcome, as is seen then.
+        with suppress(ConnectionError):
+            while self._rest:
+                try:
+                    self._rest = self._rest[self.connection.send(self._rest) :]
+                except BlockingIOError:
+                    return False
+        return True
+
+    def done(self, message: Message) -> Done:
+        """Give the outcome that a message tells.
+
+        Raises:
+            EngineError: the message tells of it.
+        """
+        if isinstance(message, EngineError):
+            raise message
+        assert isinstance(message, Done)
+        return message
+
+
+def take(jobs: socket.socket) -> tuple[bytes, socket.socket]:
+    """Wait for a job; give what the queue has of it, and the connection to whoever asks."""
+    while True:
+        told, descriptors, _, _ = socket.recv_fds(jobs, _MOST_AT_ONCE, 1)
+        for descriptor in descriptors:
+            return told, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor)
 
 
 def receive(connection: socket.socket) -> Message:
