@@ -391,7 +391,7 @@ class _Parser:
 
     def before_group(self, place: int) -> int:
         """Give the place of the brace that follows dataset clauses and WHERE."""
-        while not self.is_text(place, "{"):
+        while self.found[place].text != "{":  # past the end this raises an IndexError
             place += 1
         return place
 
