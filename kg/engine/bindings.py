@@ -125,14 +125,6 @@ class _Position:
             return replace(self, clause=f"{before.text.upper()} BY", depth=0)
         return replace(self, depth=self.depth + {"(": 1, ")": -1}.get(token.text, 0))
 
-    def inside(self) -> _Position:
-        """Give the position after an opening brace."""
-        return _Position(selected=self.selected)
-
-    def resumed(self) -> _Position:
-        """Give the position after the brace that closes what was opened here."""
-        return replace(self, clause="") if self.clause == "VALUES" else self
-
 
 def _replacements(
     meaningful: list[Token], terms: Mapping[str, str], present: set[str]
@@ -145,9 +137,10 @@ def _replacements(
         before = meaningful[place - 1] if place else None
         if token.text == "{":
             around.append(here)
-            here = here.inside()
+            here = _Position(selected=here.selected)
         elif token.text == "}":
-            here = around.pop().resumed() if around else _Position()
+            here = around.pop() if around else _Position()
+            here = replace(here, clause="") if here.clause == "VALUES" else here
         elif token.kind is not TokenKind.VARIABLE:
             here = here.after(token, before)
         elif (name := token.text[1:]) in terms:

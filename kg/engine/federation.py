@@ -268,20 +268,17 @@ class FederatedEngine(Wrapper):
             groups: list[str] = []
             for request in plan.requests:
                 room = self._policy.max_bytes - sum(len(group) for group in groups)
-                groups.append(self._group(request, budget, room, ask))
+                iri, agent = request.endpoint.iri, self._policy.agent
+                try:
+                    body = fetch(request.endpoint, request.text, budget, agent=agent, ask=ask)
+                    groups.append(inline_data(iri, body, request.variables, room))
+                except ServiceFailed:
+                    if not request.clause.silent:
+                        raise
+                    groups.append(_NOTHING)
             return groups
         finally:
             self._places.release()
-
-    def _group(self, request: _Request, budget: Budget, room: int, ask: Ask) -> str:
-        endpoint = request.endpoint
-        try:
-            body = fetch(endpoint, request.text, budget, agent=self._policy.agent, ask=ask)
-            return inline_data(endpoint.iri, body, request.variables, room)
-        except ServiceFailed:
-            if request.clause.silent:
-                return _NOTHING
-            raise
 
     def _answer(self, plan: _Plan, groups: Sequence[str], seconds: float | None) -> Answer:
         try:

@@ -31,7 +31,7 @@ from kg.engine.data import Contents, Data
 from kg.engine.diagnosis import faster_form
 from kg.engine.errors import EngineUnavailable, MemoryLimitExceeded, Overloaded, QueryTimeout
 from kg.engine.interface import Answer, FunctionsOf, Query, Task, TaskResult, TaskRunner
-from kg.engine.keeper import Held, Keeper, Loading
+from kg.engine.keeper import Held, Keeper
 from kg.engine.spool import SpooledFile, bytes_in_files
 from kg.engine.stopping import Ask, Asks, stopped
 
@@ -140,7 +140,6 @@ class IsolatedEngine:
         self._jobs.setblocking(False)
         self._numbers = itertools.count(1)
         self._board = Board(self.processes)
-        self._loading = Loading()
         self._owner = os.getpid()
         self._asks = Asks()
         self._refused = 0
@@ -160,7 +159,7 @@ class IsolatedEngine:
             tasks=tasks,
         )
         inherited = (setup.jobs, setup.board, *self._held.descriptors)
-        self._keeper = Keeper(setup, inherited, self._loading)
+        self._keeper = Keeper(setup, inherited)
         _ENGINES.add(self)
 
     @property
@@ -284,7 +283,7 @@ class IsolatedEngine:
         seconds = min(work.seconds or self.limits.seconds, self.limits.most_seconds)
         number = os.getpid() << 32 | next(self._numbers)
         try:
-            self._loading.refuse_if_longer_than(self.limits.patience)
+            self._keeper.refuse_if_longer_than(self.limits.patience)
             with self._asks.known_as(work.names) as ask:
                 exchange = self._admitted(wire.Job(work, only_check, seconds, number), ask)
                 try:

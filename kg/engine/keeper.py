@@ -67,54 +67,20 @@ class Held:
         self._files.close()
 
 
-class Loading:
-    """The state of loading, in memory that forked processes share."""
-
-    def __init__(self) -> None:
-        # When the data are expected to be loaded; 0: they are. Written at once, not byte by byte.
-        self._expected = memoryview(mmap.mmap(-1, 8)).cast("d")
-        self._began = 0.0
-        self._took = 0.0
-
-    def begin(self) -> None:
-        """Note that loading begins; it is expected to take as long as the last time."""
-        self._began = time.monotonic()
-        self.expect(self._took)
-
-    def end(self) -> None:
-        """Note that the data are loaded."""
-        self._took = time.monotonic() - self._began
-        self._expected[0] = 0.0
-
-    def expect(self, seconds: float) -> None:
-        """Note that the data will not be loaded before some time has passed."""
-        self._expected[0] = time.monotonic() + seconds
-
-    def refuse_if_longer_than(self, patience: float) -> None:
-        """Raise if it is not worth waiting for the data.
-
-        Raises:
-            Overloaded: loading is expected to take longer than somebody's patience.
-        """
-        expected = self._expected[0]
-        left = expected - time.monotonic() if expected else 0.0
-        if left > patience:
-            raise Overloaded("The data are being loaded again.", math.ceil(left))
-
-
 class Keeper:
     """Runs a loader in a process of its own, and runs it again whenever it ends.
 
     Args:
         setup: what a loader has to know, except what is known only when it starts.
         descriptors: what a loader inherits.
-        loading: is told when the data are loaded and when they are not.
     """
 
-    def __init__(self, setup: wire.Setup, descriptors: tuple[int, ...], loading: Loading) -> None:
+    def __init__(self, setup: wire.Setup, descriptors: tuple[int, ...]) -> None:
         self._setup = setup
         self._descriptors = descriptors
-        self._loading = loading
+        # When the data are expected to be loaded; 0: they are. Written at once, not byte by byte,
+        # and in memory that forked processes share.
+        self._loaded_at = memoryview(mmap.mmap(-1, 8)).cast("d")
         self._closing = threading.Event()
         self._expected: str | None = None
         self._first: Future[wire.Loaded] = Future()
@@ -131,6 +97,17 @@ class Keeper:
         """
         return self._first.result()
 
+    def refuse_if_longer_than(self, patience: float) -> None:
+        """Raise if it is not worth waiting for the data, in any of the forked processes.
+
+        Raises:
+            Overloaded: loading is expected to take longer than somebody's patience.
+        """
+        expected = self._loaded_at[0]
+        left = expected - time.monotonic() if expected else 0.0
+        if left > patience:
+            raise Overloaded("The data are being loaded again.", math.ceil(left))
+
     def close(self, reason: EngineUnavailable) -> None:
         """End the loader, and all that it started.
 
@@ -145,13 +122,15 @@ class Keeper:
 
     def _keep(self) -> None:
         deaths = 0
+        took = 0.0
         while not self._closing.is_set() and not self._failed():
             began = time.monotonic()
-            self._loading.begin()
+            self._loaded_at[0] = began + took  # as long as the last time
             loader, message = self._load()
             if isinstance(message, wire.Loaded):
                 deaths = 0
-                self._loading.end()
+                took = time.monotonic() - began
+                self._loaded_at[0] = 0.0
                 self._expected = message.version
                 with suppress(InvalidStateError):  # it was loaded before, or this was closed
                     self._first.set_result(message)
@@ -179,7 +158,7 @@ class Keeper:
 
     def _pause(self, seconds: float) -> None:
         if not self._failed():
-            self._loading.expect(seconds)
+            self._loaded_at[0] = time.monotonic() + seconds
             self._closing.wait(seconds)
 
     def _load(self) -> tuple[subprocess.Popen[bytes], wire.Loaded | EngineError | None]:

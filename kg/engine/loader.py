@@ -247,7 +247,7 @@ class _QueryProcess:
 
     def _answer_over(self, connection: socket.socket, told: bytes) -> None:
         try:
-            if wire.follows(told):
+            if told == wire.TO_FOLLOW:
                 connection.settimeout(_REQUEST_PATIENCE)
                 job = wire.receive(connection)
                 connection.settimeout(None)

@@ -27,9 +27,9 @@ _LENGTHS: Final = struct.Struct("=IQ")
 """Of a message without content, and of the content, if that is in memory."""
 
 _MOST_AT_ONCE: Final = 60_000
-"""Bytes of a job that goes through the queue; of a larger one the queue has only _TO_FOLLOW."""
+"""Bytes of a job that goes through the queue; of a larger one the queue has only TO_FOLLOW."""
 
-_TO_FOLLOW: Final = b"."
+TO_FOLLOW: Final = b"."
 
 _FIRST_PIECE: Final = 4096
 """Bytes that are received at first, which is all of most messages; much more takes time to allocate."""
@@ -151,11 +151,6 @@ class Done:
         return cls(Answer(ResultKind(kind), named(name), content, *about_it), began)
 
 
-def follows(told: bytes) -> bool:
-    """Tell whether the queue has no more of a job than that it follows over the connection."""
-    return len(told) == len(_TO_FOLLOW)
-
-
 Message = Loaded | Job | Done | EngineError
 
 
@@ -273,7 +268,7 @@ class Exchange(Incoming):
         self.connection.setblocking(False)
         told = packed(job)
         fits = len(told) <= _MOST_AT_ONCE
-        self._told = told if fits else _TO_FOLLOW
+        self._told = told if fits else TO_FOLLOW
         self._rest = memoryview(b"" if fits else _LENGTHS.pack(len(told), 0) + told)
         try:
             ask.over(self.connection)
