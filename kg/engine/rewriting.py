@@ -354,7 +354,7 @@ class _Parser:
         return self.closing(opening) + 1
 
     def _end_of_constraint(self, place: int) -> int:
-        while not self.is_text(place, "(", "{"):
+        while self.found[place].text not in ("(", "{"):  # as in before_group
             place += 1
         return self.closing(place) + 1
 
