@@ -7,15 +7,14 @@ variable as `?procedure`: so a reader, and the check for undeclared parameters, 
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-from rdflib import XSD, Literal, URIRef
+from rdflib import RDFS, XSD, Literal, URIRef
 
 from kg.engine import Engine, Query, QueryError, QuerySyntaxError, Term
 from kg.engine.bindings import bind
@@ -23,11 +22,6 @@ from kg.engine.tokens import Token, TokenKind, tokens
 from kg.headers import Header, HeaderError, read_header
 from kg.namespaces import DG, curie, expand
 from kg.results import python_result, select
-
-HEADER_SCHEMA: Final[dict[str, Any]] = json.loads(
-    Path(__file__).with_suffix(".schema.json").read_text(encoding="utf-8")
-)
-"""JSON Schema of the header of a canned query."""
 
 
 class CatalogueError(Exception):
@@ -105,11 +99,10 @@ class Parameter:
                 self.name, f"{text!r} is not accepted.", f"Give one of {', '.join(self.values)}."
             )
         try:
-            return _TERMS[self.type](text)
+            return _TYPES[self.type].term(text)
         except (ValueError, KeyError) as error:
-            raise ParameterError(
-                self.name, f"{text!r} is not {_ARTICLES[self.type]}.", _HINTS[self.type]
-            ) from error
+            kind = _TYPES[self.type]
+            raise ParameterError(self.name, f"{text!r} is not {kind.words}.", kind.hint) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,11 +213,8 @@ def read_queries(folder: Path, engine: Engine | None = None) -> dict[str, Canned
     return {path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))}
 
 
-_IS_BELOW: Final = "ASK { $term <http://www.w3.org/2000/01/rdf-schema#subClassOf>* $class }"
-_BELOW: Final = """
-PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
-SELECT DISTINCT ?term { ?term rdfs:subClassOf* $class } ORDER BY ?term
-"""
+_IS_BELOW: Final = f"ASK {{ $term <{RDFS.subClassOf}>* $class }}"
+_BELOW: Final = f"SELECT DISTINCT ?term {{ ?term <{RDFS.subClassOf}>* $class }} ORDER BY ?term"
 _OCCURS: Final = "ASK { { $term ?p ?o } UNION { ?s $term ?o } UNION { ?s ?p $term } }"
 
 
@@ -256,7 +246,7 @@ def _read(path: Path, engine: Engine | None) -> CannedQuery:
     if not re.fullmatch(r"[a-z][a-z0-9-]*", path.stem):
         raise CatalogueError(f"{path}: name the file in lower-case words joined by hyphens.")
     try:
-        header = read_header(path, None if engine is None else HEADER_SCHEMA)
+        header = read_header(path, None if engine is None else "query")
     except HeaderError as error:
         raise CatalogueError(str(error)) from error
     parameters = tuple(
@@ -269,7 +259,7 @@ def _read(path: Path, engine: Engine | None) -> CannedQuery:
         text=header.text,
         parameters=parameters,
         examples=tuple(
-            {name: _as_text(value) for name, value in example.items()}
+            {name: as_text(value) for name, value in example.items()}
             for example in header.values.get("examples", ())
         ),
     )
@@ -287,8 +277,8 @@ def _parameter(header: Header, index: int) -> Parameter:
         name=given["name"],
         type=given["type"],
         class_iri=_class_iri(header, index),
-        values=tuple(_as_text(value) for value in given.get("values", ())),
-        default=None if default is None else _as_text(default),
+        values=tuple(as_text(value) for value in given.get("values", ())),
+        default=None if default is None else as_text(default),
         required=given.get("required", False),
         description=given["description"],
     )
@@ -357,14 +347,15 @@ def _check_examples(header: Header, query: CannedQuery) -> None:
 
 
 def _sample(parameter: Parameter) -> Term:
-    return parameter.term((*parameter.values, _SAMPLES[parameter.type])[0])
+    return parameter.term((*parameter.values, _TYPES[parameter.type].sample)[0])
 
 
 def _error(header: Header, line: int, detail: str) -> CatalogueError:
     return CatalogueError(f"{header.path}, line {line}: {detail}")
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Return a value of a parameter as text."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -391,35 +382,37 @@ def _date(text: str) -> Literal:
     return Literal(date.fromisoformat(text).isoformat(), datatype=XSD.date)
 
 
-_TERMS: Final[dict[str, Callable[[str], Term]]] = {
-    "iri": _iri,
-    "string": Literal,
-    "integer": _typed(r"[+-]?\d+", XSD.integer),
-    "decimal": _typed(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", XSD.decimal),
-    "boolean": _typed(r"true|false", XSD.boolean),
-    "date": _date,
-}
-_ARTICLES: Final = {
-    "iri": "an IRI",
-    "string": "a text",
-    "integer": "a whole number",
-    "decimal": "a decimal number",
-    "boolean": "true or false",
-    "date": "a date",
-}
-_HINTS: Final = {
-    "iri": f"Write it whole, or short as in {curie(DG + 'Erythema')} or Erythema.",
-    "string": None,
-    "integer": "Write digits only, for example 12.",
-    "decimal": "Write it with a point, for example 0.5.",
-    "boolean": "Write true or false.",
-    "date": "Write it as YYYY-MM-DD.",
-}
-_SAMPLES: Final = {
-    "iri": "dg:Procedure",
-    "string": "text",
-    "integer": "1",
-    "decimal": "1.5",
-    "boolean": "true",
-    "date": "2026-01-01",
+class _Type(NamedTuple):
+    """A type of parameters: how its values are read, what it is called, what to do, and a value."""
+
+    term: Callable[[str], Term]
+    words: str
+    hint: str | None
+    sample: str
+
+
+_TYPES: Final = {
+    "iri": _Type(
+        _iri,
+        "an IRI",
+        f"Write it whole, or short as in {curie(DG + 'Erythema')} or Erythema.",
+        "dg:Procedure",
+    ),
+    "string": _Type(Literal, "a text", None, "text"),
+    "integer": _Type(
+        _typed(r"[+-]?\d+", XSD.integer),
+        "a whole number",
+        "Write digits only, for example 12.",
+        "1",
+    ),
+    "decimal": _Type(
+        _typed(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", XSD.decimal),
+        "a decimal number",
+        "Write it with a point, for example 0.5.",
+        "1.5",
+    ),
+    "boolean": _Type(
+        _typed(r"true|false", XSD.boolean), "true or false", "Write true or false.", "true"
+    ),
+    "date": _Type(_date, "a date", "Write it as YYYY-MM-DD.", "2026-01-01"),
 }

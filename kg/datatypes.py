@@ -36,6 +36,9 @@ _RANGES: Final[Mapping[str, tuple[int | None, int | None]]] = {
 }  # fmt: skip
 """The least and the greatest value of each type of integers."""
 
+INTEGERS: Final = tuple(_RANGES)
+"""The names of the types of integers."""
+
 _FORMS: Final = {
     name: re.compile(pattern, re.ASCII)
     for name, pattern in {

@@ -20,6 +20,7 @@ from typing import Any, Final, TypeAlias
 from rdflib import XSD, Literal, URIRef
 
 from kg import physics
+from kg.datatypes import INTEGERS
 from kg.engine import Engine, ExtensionFunction, FunctionMisused, Term
 from kg.namespaces import DGD, DGF
 from kg.physics import Quantity, UnitError
@@ -177,14 +178,7 @@ def _quantity(number: Term, unit: Term) -> Quantity:
     return Quantity(_number(number), code)
 
 
-_NUMERIC: Final = frozenset(
-    XSD[name]
-    for name in (
-        *("decimal", "integer", "double", "float", "long", "int", "short", "byte"),
-        *("nonNegativeInteger", "positiveInteger", "nonPositiveInteger", "negativeInteger"),
-        *("unsignedLong", "unsignedInt", "unsignedShort", "unsignedByte"),
-    )
-)
+_NUMERIC: Final = frozenset(XSD[name] for name in (*INTEGERS, "decimal", "double", "float"))
 
 _Parameter: TypeAlias = tuple[int, Callable[..., Any]]
 """How many arguments of a call make one argument of the computation, and how they are read."""

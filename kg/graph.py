@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from rdflib import Dataset, Graph
 
-from kg.catalogue import Catalogue
+from kg.catalogue import Catalogue, as_text
 from kg.engine import Engine, Query, Term
 from kg.engine.whole import whole
 from kg.results import Rows, python_result
@@ -115,7 +115,7 @@ class KnowledgeGraph:
             kg.catalogue.ParameterError: a parameter is unknown, missing or unfit.
         """
         if text in self.catalogue:
-            given = {name: _as_text(value) for name, value in parameters.items()}
+            given = {name: as_text(value) for name, value in parameters.items()}
             bound = self.catalogue.bindings(text, given)
             return python_result(self.whole.run(Query(self.catalogue[text].text, bound)))
         if parameters or re.fullmatch(r"[a-z][a-z0-9-]*", text):
@@ -127,7 +127,3 @@ class KnowledgeGraph:
         dataset = Dataset(default_union=True)
         dataset.parse(data=self.nquads, format="nquads")
         return dataset
-
-
-def _as_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,12 +55,13 @@ class Header:
         return _node_at(self._root, keys).start_mark.line + 1
 
 
-def read_header(path: Path, schema: Mapping[str, Any] | None) -> Header:
+def read_header(path: Path, schema: str | None) -> Header:
     """Read the header of an .rq file.
 
     Args:
         path: the file, UTF-8.
-        schema: a JSON Schema (2020-12) for the header; None: it is known to fit.
+        schema: what the header must fit: the JSON Schema (2020-12) kg/SCHEMA.schema.json; None: it
+            is known to fit.
 
     Raises:
         HeaderError: the file is no sound text, has no header, or its header is no YAML or does
@@ -75,12 +77,11 @@ def read_header(path: Path, schema: Mapping[str, Any] | None) -> Header:
     return Header(path, values, file.text, node)
 
 
-def _check(
-    path: Path, node: yaml.MappingNode, values: Mapping[str, Any], schema: Mapping[str, Any]
-) -> None:
+def _check(path: Path, node: yaml.MappingNode, values: Mapping[str, Any], schema: str) -> None:
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - checked headers do not need it
 
-    for violation in Draft202012Validator(schema).iter_errors(values):
+    content = json.loads(Path(__file__).with_name(f"{schema}.schema.json").read_bytes())
+    for violation in Draft202012Validator(content).iter_errors(values):
         raise _error(path, node, violation)
 
 

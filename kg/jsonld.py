@@ -23,10 +23,11 @@ from typing import Any, Final
 from pyld import jsonld
 
 from kg.engine.data import KnownContext
-from kg.namespaces import BASE
+from kg.namespaces import ABSOLUTE_IRI, BASE, NOWHERE
 from kg.ntriples import TRIPLE, unescaped
+from kg.textfiles import ONTOLOGY_FOLDER
 
-_FILE: Final = Path(__file__).resolve().parents[1] / "ontology" / "context.jsonld"
+_FILE: Final = ONTOLOGY_FOLDER / "context.jsonld"
 
 _RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _XSD: Final = "http://www.w3.org/2001/XMLSchema#"
@@ -37,20 +38,10 @@ _NATIVE: Final = {
 """For datatypes that JSON has too, the lexical forms that read back as they were."""
 
 
-_KEYWORDS: Final = frozenset(
-    f"@{name}"
-    for name in (
-        *("base", "container", "context", "default", "direction", "graph", "id", "import"),
-        *("included", "index", "json", "language", "list", "nest", "none", "prefix"),
-        *("propagate", "protected", "reverse", "set", "type", "value", "version", "vocab"),
-    )
-)
+_OF_FRAMES: Final = ("@embed", "@explicit", "@first", "@omitDefault", "@preserve", "@requireAll")
+_KEYWORDS: Final = {*jsonld.KEYWORDS, "@prefix"}.difference(_OF_FRAMES)
 _LIKE_KEYWORD: Final = re.compile("@[A-Za-z]+")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_IRI: Final = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>"{}|^`\\]*')
-_NOWHERE: Final = "https://relative.invalid/"
-"""What relative IRIs are read with where there is no base, so that they are found."""
-
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _LOCAL: Final = (
     r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/[\w./~-]*)?/context\.jsonld"
 )
@@ -226,7 +217,7 @@ def read(document: bytes, context: Context, base: str | None = None) -> bytes:
         raise JsonLdError("This is nested too deeply.") from error
     lost: list[str | None] = []
     processor = jsonld.JsonLdProcessor(on_property_dropped=lost.append)
-    options = {**context.options, "base": base or _NOWHERE}
+    options = {**context.options, "base": base or NOWHERE}
     try:
         expanded = processor.expand(parsed, options)
         nquads: str = processor.to_rdf(expanded, {**options, "format": "application/n-quads"})
@@ -241,10 +232,10 @@ def read(document: bytes, context: Context, base: str | None = None) -> bytes:
         said = ", ".join(unknown)
         raise JsonLdError(f"These keys are no terms of the context, and no IRIs: {said}")
     for name, role in _names(expanded):
-        _refuse_no_iri(name, role, (base or _NOWHERE).rpartition("/")[0] + "/")
+        _refuse_no_iri(name, role, (base or NOWHERE).rpartition("/")[0] + "/")
     lines = sorted(line for line in nquads.split("\n") if line)
     for line in lines:
-        if _SURROGATE.search(line):
+        if SURROGATE.search(line):
             raise JsonLdError("This holds half of a character.")
         if TRIPLE.fullmatch(line) is None:
             raise JsonLdError(
@@ -304,9 +295,9 @@ def _refuse_no_iri(name: str, role: str, folder: str) -> None:
     written = name.removeprefix(folder)
     if role == "@type" and written != name:
         raise JsonLdError(f"The type {written!r} is no term of the context, and no IRI.")
-    if name.startswith(_NOWHERE):
+    if name.startswith(NOWHERE):
         raise JsonLdError(f"{written!r} is relative, and nothing says to what.")
-    if not _IRI.fullmatch(name):
+    if not ABSOLUTE_IRI.fullmatch(name):
         raise JsonLdError(f"{written!r} is no IRI; encode what IRIs may not hold.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 BASE: Final = "https://w3id.org/dermograph/"
@@ -10,6 +11,10 @@ DG: Final = BASE + "ontology/"
 DGD: Final = BASE + "id/"
 GRAPH: Final = BASE + "graph/"
 DGF: Final = BASE + "function/"
+
+ABSOLUTE_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]*")
+NOWHERE: Final = "https://relative.invalid/"
+"""What relative IRIs are read with where there is no base, so that they are found."""
 
 PREFIXES: Final[dict[str, str]] = {
     "bibo": "http://purl.org/ontology/bibo/",

@@ -35,23 +35,16 @@ class Dimension(Enum):
         return self.name.lower().replace("_", " ")
 
 
+_POWERS: Final = {
+    Dimension.LENGTH: {"nm": -9, "um": -6, "mm": -3, "cm": -2, "m": 0},
+    Dimension.RECIPROCAL_LENGTH: {"m-1": 0, "cm-1": 2, "mm-1": 3},
+    Dimension.TIME: {"ps": -12, "ns": -9, "us": -6, "ms": -3, "s": 0},
+    Dimension.DIFFUSIVITY: {"m2/s": 0, "cm2/s": -4, "mm2/s": -6},
+}
 UNITS: Final = {
-    "nm": (Dimension.LENGTH, -9),
-    "um": (Dimension.LENGTH, -6),
-    "mm": (Dimension.LENGTH, -3),
-    "cm": (Dimension.LENGTH, -2),
-    "m": (Dimension.LENGTH, 0),
-    "m-1": (Dimension.RECIPROCAL_LENGTH, 0),
-    "cm-1": (Dimension.RECIPROCAL_LENGTH, 2),
-    "mm-1": (Dimension.RECIPROCAL_LENGTH, 3),
-    "ps": (Dimension.TIME, -12),
-    "ns": (Dimension.TIME, -9),
-    "us": (Dimension.TIME, -6),
-    "ms": (Dimension.TIME, -3),
-    "s": (Dimension.TIME, 0),
-    "m2/s": (Dimension.DIFFUSIVITY, 0),
-    "cm2/s": (Dimension.DIFFUSIVITY, -4),
-    "mm2/s": (Dimension.DIFFUSIVITY, -6),
+    unit: (dimension, power)
+    for dimension, units in _POWERS.items()
+    for unit, power in units.items()
 }
 """For each unit what it measures, and the power of ten that makes it the SI unit."""
 

@@ -11,16 +11,7 @@ from kg.catalogue import CannedQuery, CatalogueError
 from kg.engine import Engine
 from kg.engine.tokens import Token, TokenKind, significant
 from kg.namespaces import BASE, curie
-from kg.results import select
-
-_UNKNOWN = """
-SELECT ?term WHERE {{
-  VALUES ?term {{ {terms} }}
-  FILTER NOT EXISTS {{ ?term ?p1 ?o1 }}
-  FILTER NOT EXISTS {{ ?s2 ?term ?o2 }}
-  FILTER NOT EXISTS {{ ?s3 ?p3 ?term }}
-}}
-"""
+from kg.results import select, stored
 
 
 def refuse_unknown_terms(queries: Mapping[str, CannedQuery], engine: Engine) -> None:
@@ -35,7 +26,7 @@ def refuse_unknown_terms(queries: Mapping[str, CannedQuery], engine: Engine) -> 
     """
     named = {query.name: list(_terms(query)) for query in queries.values()}
     ours = sorted({iri for terms in named.values() for iri, _ in terms if iri.startswith(BASE)})
-    asked = _UNKNOWN.format(terms=" ".join(f"<{each}>" for each in ours))
+    asked = stored("unknown-terms", terms=" ".join(f"<{each}>" for each in ours))
     unknown = {str(row["term"]) for row in select(engine, asked)}
     lines = [
         f"queries/{name}.rq, line {line}: {curie(iri)} is unknown. Correct it."

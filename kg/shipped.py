@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 import platformdirs
 
+from kg import textfiles
 from kg.catalogue import CannedQuery, read_queries
 from kg.edition import Edition
 from kg.engine.data import Data, DefaultGraph, Source
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
     from io import BufferedReader
 
 _ROOT: Final = Path(__file__).resolve().parent.parent
-ONTOLOGY_FOLDER: Final = _ROOT / "ontology"
-"""The files that the knowledge is built from."""
+ONTOLOGY_FOLDER: Final = textfiles.ONTOLOGY_FOLDER
 QUERIES_FOLDER: Final = _ROOT / "queries"
 """The canned queries."""
 _READY_FOLDER: Final = _ROOT / "kg" / "ready"
@@ -183,7 +183,7 @@ def _name(key: str, nquads: bytes) -> str:
 def _sources_digest() -> str:
     """Give a digest of all files that a build depends on: knowledge, queries, and what builds."""
     digest = hashlib.sha256()
-    beside = ("queries/*.rq", "**/*.schema.json")  # what those modules read
+    beside = ("queries/*.rq", "**/*.json")  # what those modules read
     names = (*(f"{name}.py" for name in BUILDING_MODULES), *beside)
     code = (path for name in names for path in sorted((_ROOT / "kg").glob(name)))
     for path in (*knowledge_files(ONTOLOGY_FOLDER), *knowledge_files(QUERIES_FOLDER), *code):

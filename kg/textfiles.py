@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+ONTOLOGY_FOLDER: Final = Path(__file__).resolve().parents[1] / "ontology"
+"""The files that the knowledge is built from."""
+
 CONFLICT: Final = re.compile(r"(?:<{7}|={7}|\|{7}|>{7})(?: .*)?")
 """A line that version control leaves where two versions of a file could not be joined."""
 

@@ -7,6 +7,7 @@ with `sssom:NoTermFound` says where a term was looked for in vain, and gives no 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,7 +19,7 @@ from rdflib import RDF, RDFS, SKOS, XSD, Literal, URIRef
 
 from kg.build.errors import BuildError, Problem
 from kg.build.terms import Triple, fault_of_term
-from kg.namespaces import DGD, GRAPH, PREFIXES
+from kg.namespaces import DGD, GRAPH, expand
 
 TABLE: Final = "mappings/dermograph.sssom.tsv"
 """The published table, in the ontology folder."""
@@ -29,48 +30,27 @@ _PREDICATES: Final = {
     for name in ("exactMatch", "closeMatch", "broadMatch", "narrowMatch", "relatedMatch")
 }
 _NEEDED: Final = ("subject_id", "predicate_id", "object_id", "object_label", "object_source")
-_ENDS: Final = ("id", "label", "category", "type", "source", "source_version", "match_field")
-_COLUMNS: Final = frozenset(
-    [f"{end}_{name}" for end in ("subject", "object") for name in _ENDS]
-    + [f"{end}_preprocessing" for end in ("subject", "object")]
-    + [f"{role}_{name}" for role in ("author", "reviewer", "creator") for name in ("id", "label")]
-    + ["predicate_id", "predicate_label", "mapping_justification", "mapping_provider"]
-    + ["mapping_source", "mapping_tool", "mapping_tool_version", "mapping_date", "license"]
-    + ["publication_date", "confidence", "curation_rule", "curation_rule_text", "match_string"]
-    + ["similarity_score", "similarity_measure", "see_also", "issue_tracker_item", "other"]
-    + ["comment", "record_id"]
-)
+_READ: Final = json.loads(Path(__file__).with_name("sssom.json").read_bytes())
 """The columns of SSSOM that tell more of a mapping and leave what it says as it is, unlike
-`predicate_modifier` and `mapping_cardinality`."""
-
-_SLOTS: Final = frozenset(
-    [f"mapping_set_{name}" for name in ("id", "version", "title", "description", "source")]
-    + [f"{end}_{name}" for end in ("subject", "object") for name in ("source", "source_version")]
-    + ["curie_map", "creator_id", "creator_label", "license", "mapping_date", "publication_date"]
-    + ["mapping_provider", "mapping_tool", "mapping_tool_version", "see_also", "issue_tracker"]
-    + ["other", "comment", "sssom_version"]
-)
-"""The slots of the header that do the same; others would count for each row."""
+`predicate_modifier` and `mapping_cardinality`; and the slots of the header that do the same, while
+others would count for each row."""
 
 _NO_TERMS: Final = ("rdfs literal", "composed entity expression")
 """What SSSOM maps beside terms."""
 
-_KINDS: Final = (URIRef(PREFIXES["dcat"] + "Dataset"), URIRef(PREFIXES["void"] + "Dataset"))
+_KINDS: Final = (URIRef(expand("dcat:Dataset")), URIRef(expand("void:Dataset")))
 _STANDARD: Final = URIRef("https://w3id.org/sssom/")
 
-_TEXTS: Final = {
-    "mapping_set_title": ("rdfs", "label"),
-    "mapping_set_description": ("dcterms", "description"),
+_TEXT: Final = partial(Literal, lang="en")
+_VALUES: Final[Mapping[str, tuple[str, Callable[[str], URIRef | Literal]]]] = {
+    "mapping_set_title": ("rdfs:label", _TEXT),
+    "mapping_set_description": ("dcterms:description", _TEXT),
+    "creator_label": ("dcterms:creator", Literal),
+    "license": ("dcterms:license", URIRef),
+    "mapping_date": ("dcterms:issued", partial(Literal, datatype=XSD.date, normalize=False)),
+    "mapping_set_version": ("dcat:version", Literal),
 }
-"""The property for each slot of the header that holds prose."""
-
-_VALUES: Final[Mapping[str, tuple[str, str, Callable[[str], URIRef | Literal]]]] = {
-    "creator_label": ("dcterms", "creator", Literal),
-    "license": ("dcterms", "license", URIRef),
-    "mapping_date": ("dcterms", "issued", partial(Literal, datatype=XSD.date, normalize=False)),
-    "mapping_set_version": ("dcat", "version", Literal),
-}
-"""The property for each other slot that is told, and how its values are written."""
+"""The property for each slot of the header that is told, and how its values are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +159,7 @@ def _faults_of_columns(columns: list[str]) -> Iterator[tuple[str, str]]:
         yield f"The columns {', '.join(missing)} are missing.", "Add them."
     for name in sorted({name for name in columns if columns.count(name) > 1}):
         yield f"The column {name} is given twice.", "Keep one."
-    for name in sorted(set(columns) - _COLUMNS):
+    for name in sorted(set(columns).difference(_READ["columns"])):
         detail = f"The column {name!r} is not read here, and may change what the rows say."
         yield detail, "Correct its name, or take it out."
 
@@ -205,7 +185,7 @@ def _metadata(header: list[str]) -> Mapping[str, Any]:
         raise BuildError([Problem(TABLE, 1, "", f"The header is not YAML: {error}", "")]) from error
     if not isinstance(metadata, dict) or not isinstance(metadata.get("curie_map"), dict):
         raise BuildError([Problem(TABLE, 1, "", "The header has no curie_map.", "Add it.")])
-    for slot in sorted(set(metadata) - _SLOTS):
+    for slot in sorted(set(metadata).difference(_READ["slots"])):
         line = next((n for n, each in enumerate(header, 1) if each.startswith(f"{slot}:")), 1)
         detail = f"The slot {slot!r} is not read here, and may change what the rows say."
         raise BuildError([Problem(TABLE, line, "", detail, "Correct its name, or take it out.")])
@@ -253,16 +233,12 @@ def _description(table: MappingTable) -> Iterator[Triple]:
     mapping_set = URIRef(known["mapping_set_id"])
     for kind in _KINDS:
         yield mapping_set, RDF.type, kind
-    yield mapping_set, URIRef(PREFIXES["dcterms"] + "conformsTo"), _STANDARD
-    for slot, (prefix, name) in _TEXTS.items():
-        if slot in known:
-            text = Literal(known[slot], lang="en")
-            yield mapping_set, URIRef(PREFIXES[prefix] + name), text
-    for slot, (prefix, name, make) in _VALUES.items():
+    yield mapping_set, URIRef(expand("dcterms:conformsTo")), _STANDARD
+    for slot, (name, make) in _VALUES.items():
         values = known.get(slot, [])
         for value in values if isinstance(values, list) else [values]:
-            yield mapping_set, URIRef(PREFIXES[prefix] + name), make(value)
+            yield mapping_set, URIRef(expand(name)), make(value)
     number = Literal(len(table.found), datatype=XSD.integer)
-    yield mapping_set, URIRef(PREFIXES["void"] + "triples"), number
+    yield mapping_set, URIRef(expand("void:triples")), number
     yield mapping_set, RDFS.seeAlso, URIRef(GRAPH + "mappings")
     yield URIRef(DGD + "dataset"), RDFS.seeAlso, mapping_set

@@ -8,7 +8,6 @@ and the claims, are made from that.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,24 +18,14 @@ from typing import Final
 from rdflib import RDF, RDFS, Literal, URIRef
 
 from kg.build.errors import BuildError, Problem
+from kg.build.query_files import read_query_file, rows_of
 from kg.build.terms import Triple
-from kg.engine import EngineError, Query, QuerySyntaxError, ResultKind
 from kg.engine.bindings import canonical
 from kg.engine.inprocess import InProcessEngine
-from kg.headers import HeaderError, read_header
 from kg.namespaces import DG, DGD, PREFIXES, curie
 
 _DERIVED_FROM: Final = URIRef(PREFIXES["prov"] + "wasDerivedFrom")
 _DEFINITION: Final = URIRef(PREFIXES["skos"] + "definition")
-_HEADER_SCHEMA: Final = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["title", "description"],
-    "properties": {
-        "title": {"type": "string", "minLength": 1},
-        "description": {"type": "string", "minLength": 1},
-    },
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,34 +62,18 @@ def read_rules(folder: Path, problems: list[Problem]) -> list[Rule]:
         problems: takes what is wrong: names of files, headers, queries that do not parse.
     """
     rules = []
-    engine = InProcessEngine(b"", version="empty")
     for path in sorted((folder / "rules").glob("*.rq")):
         name = path.relative_to(folder).as_posix()
         if not _NAME.fullmatch(path.stem):
             remedy = "Name the file in lower-case words joined by hyphens."
             problems.append(Problem(name, 0, "", "This name of a file makes no IRI.", remedy))
             continue
-        try:
-            header = read_header(path, _HEADER_SCHEMA)
-        except HeaderError as error:
-            problems.append(Problem(name, error.line, "", error.detail, "Mend the header."))
-            continue
-        title, description = header.values["title"], header.values["description"]
-        iri = URIRef(f"{DGD}rule/{path.stem}")
-        rule = Rule(iri, name, title, description.strip(), header.text)
-        try:
-            engine.check(rule.text)
-        except EngineError as error:
-            problems.append(_problem(rule, error))
-        else:
-            rules.append(rule)
+        header = read_query_file(path, name, "rule", problems)
+        if header is not None:
+            title, description = header.values["title"], header.values["description"].strip()
+            iri = URIRef(f"{DGD}rule/{path.stem}")
+            rules.append(Rule(iri, name, title, description, header.text))
     return rules
-
-
-def _problem(rule: Rule, error: EngineError) -> Problem:
-    if isinstance(error, QuerySyntaxError):
-        return Problem(rule.file, error.line, "", error.detail, error.hint or "Mend the query.")
-    return Problem(rule.file, 0, "", str(error), "Mend the query.")
 
 
 _NAME: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
@@ -160,18 +133,13 @@ def _line(triple: Triple) -> str:
 
 def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, set[URIRef]]:
     """Give the statements that a rule concludes, each with the claims that it follows from."""
-    try:
-        answer = engine.run(Query(rule.text))
-    except EngineError as error:
-        raise BuildError([_problem(rule, error)]) from error
-    content = json.loads(answer.body) if answer.kind is ResultKind.SOLUTIONS else {"head": {}}
-    columns = content["head"].get("vars", ())
+    columns, rows = rows_of(rule.file, rule.text, engine)
     if not set(_COLUMNS) <= set(columns) <= {*_COLUMNS, "claim"}:
         detail = f"The rule gives {' '.join(columns) or 'no rows'}."
         remedy = "Select ?subject ?predicate ?object and, where claims are the reason, ?claim."
         raise BuildError([Problem(rule.file, 0, "", detail, remedy)])
     reasons: dict[Triple, set[URIRef]] = defaultdict(set)
-    for row in content["results"]["bindings"]:
+    for row in rows:
         if not _is_statement(row):
             shown = " ".join(row[name]["value"] if name in row else "nothing" for name in _COLUMNS)
             detail = f"The rule concludes {shown}."

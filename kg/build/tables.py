@@ -27,29 +27,26 @@ from kg.textfiles import CONFLICT, UNREADABLE, UNSEEN, read_text_file
 
 __all__ = ["Row", "Table", "Triple", "canonical_decimal", "read_tables", "term_of"]
 
-_PATTERNS: Final = {
-    "string": re.compile(r".+", re.DOTALL),
-    "integer": re.compile(r"[+-]?\d+", re.ASCII),
-    "decimal": re.compile(r"[+-]?(?:\d+(?:\.\d+)?|\.\d+)", re.ASCII),
-    "boolean": re.compile(r"true|false"),
-    "date": re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII),
-    "gYear": re.compile(r"\d{4}", re.ASCII),
-    "duration": re.compile(
-        r"P(?=.)(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?=.)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?",
-        re.ASCII,
+_FORMS: Final = {
+    "string": (r"(?s:.+)", "Write some text."),
+    "integer": (r"[+-]?[0-9]+", "Write digits only."),
+    "decimal": (
+        r"[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)",
+        "Write digits with a point, without unit or spaces.",
     ),
-    "anyURI": re.compile(r"\S+"),
+    "boolean": (r"true|false", "Write true or false."),
+    "date": (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "Write YYYY-MM-DD."),
+    "gYear": (r"[0-9]{4}", "Write four digits."),
+    "duration": (
+        r"(?a:P(?=.)(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?=.)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?)",
+        "Write an ISO 8601 duration such as P6M or PT30M.",
+    ),
+    "anyURI": (
+        r"\S+",
+        "Write a prefixed name such as dg:Erythema, or a whole address (https://...).",
+    ),
 }
-_REMEDIES: Final = {
-    "string": "Write some text.",
-    "integer": "Write digits only.",
-    "decimal": "Write digits with a point, without unit or spaces.",
-    "boolean": "Write true or false.",
-    "date": "Write YYYY-MM-DD.",
-    "gYear": "Write four digits.",
-    "duration": "Write an ISO 8601 duration such as P6M or PT30M.",
-    "anyURI": "Write a prefixed name such as dg:Erythema, or a whole address (https://...).",
-}
+"""For each datatype the form of its values, and what to do about one that has it not."""
 _MOST_DIGITS: Final = re.compile(r"[+-]?\d{0,18}(?:\.\d{0,18})?", re.ASCII)
 """The numbers that the engine computes with; it would take longer ones for text."""
 
@@ -234,7 +231,7 @@ def _value(column: Mapping[str, Any], cells: Mapping[str, str]) -> URIRef | Lite
         try:
             return term_of(_filled(column["valueUrl"], cells))
         except ValueError as error:
-            raise ValueError(str(error), _REMEDIES["anyURI"]) from error
+            raise ValueError(str(error), _FORMS["anyURI"][1]) from error
     if "lang" in column:
         return Literal(text, lang=column["lang"])
     if base == "string":
@@ -254,8 +251,9 @@ def _check_value(text: str, column: Mapping[str, Any], base: str, pattern: str |
     is_name = "valueUrl" in column and "://" not in text
     if is_name and (found := re.search(r"[\s,;|]+", text)):
         raise ValueError(f"{text!r} is no single name: it has {found[0]!r}.", _separation(column))
-    if not _PATTERNS[base].fullmatch(text):
-        raise ValueError(f"{text!r} is not of the type {base}.", _REMEDIES[base])
+    form, remedy = _FORMS[base]
+    if not re.fullmatch(form, text):
+        raise ValueError(f"{text!r} is not of the type {base}.", remedy)
     if base in ("decimal", "integer") and not _MOST_DIGITS.fullmatch(text):
         raise ValueError("The number has too many digits.", "Give at most 18 on each side.")
     if pattern is not None and not re.fullmatch(pattern, text, re.ASCII):

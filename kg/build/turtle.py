@@ -21,14 +21,12 @@ from kg.engine.data import Source
 from kg.engine.errors import DataError
 from kg.engine.formats import TURTLE
 from kg.engine.inprocess import ntriples_of
-from kg.namespaces import BASE, PREFIXES, curie
+from kg.namespaces import BASE, NOWHERE, PREFIXES, curie
 from kg.ntriples import graph_of
 from kg.textfiles import CONFLICT, read_text_file
 
 SKOLEM: Final = BASE + ".well-known/genid/"
 """How the IRIs begin that blank nodes get."""
-_NOWHERE: Final = "https://relative.invalid/"
-"""What relative IRIs are read with, so that they are found."""
 
 _PREFIX: Final = re.compile(r"\s*@?prefix\s+([\w-]*):\s*<([^>]*)>", re.IGNORECASE)
 _VOCABULARIES: Final[tuple[type[DefinedNamespace], ...]] = (
@@ -62,14 +60,14 @@ class Document:
             subject: what is described.
             term: what is named there.
         """
-        name = subject.removeprefix(_NOWHERE)
+        name = subject.removeprefix(NOWHERE)
         start = self.lines.get(name, 0)
         if not start or not isinstance(term, URIRef | Literal):
             return start
         end = min((line for line in self.lines.values() if line > start), default=None)
         is_text = isinstance(term, Literal)
         written = (
-            (f'"{term}"', term) if is_text else (curie(term), f"<{term.removeprefix(_NOWHERE)}>")
+            (f'"{term}"', term) if is_text else (curie(term), f"<{term.removeprefix(NOWHERE)}>")
         )
         pattern = "|".join(rf"(?<![\w:-]){re.escape(each)}(?![\w/-])" for each in written)
         lines = self.text.split("\n")[start - 1 : None if end is None else end - 1]
@@ -114,8 +112,8 @@ def _fault(term: URIRef | Literal) -> str | None:
     """Say what is wrong with a term of a Turtle file, or give None."""
     if not isinstance(term, URIRef):
         return fault_of_term(term)
-    if term.startswith(_NOWHERE):
-        return f"An IRI is relative: {term.removeprefix(_NOWHERE)}."
+    if term.startswith(NOWHERE):
+        return f"An IRI is relative: {term.removeprefix(NOWHERE)}."
     for vocabulary in _VOCABULARIES:
         if term.startswith(str(vocabulary)) and term not in vocabulary:
             local = term.removeprefix(str(vocabulary))
@@ -132,7 +130,7 @@ def _triples(name: str, text: str) -> Iterator[Triple]:
         DataError: it is no Turtle.
         ValueError: it has what RDF 1.1 has not.
     """
-    source = Source(text.encode(), TURTLE, name, base_iri=_NOWHERE)
+    source = Source(text.encode(), TURTLE, name, base_iri=NOWHERE)
     graph = graph_of(ntriples_of(source, itertools.count()))
     if any(isinstance(term, BNode) for triple in graph for term in triple):
         graph = to_canonical_graph(graph)

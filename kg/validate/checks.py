@@ -2,36 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
+from rdflib.term import Node
 
 from kg.build.errors import BuildError, Problem
+from kg.build.query_files import read_query_file, rows_of
 from kg.datatypes import is_ill_typed
-from kg.engine import EngineError, Query, QuerySyntaxError, ResultKind
 from kg.engine.inprocess import InProcessEngine
-from kg.headers import HeaderError, read_header
 from kg.namespaces import DGD, GRAPH, curie
 from kg.ntriples import graph_of, unescaped
-from kg.validate.shapes import ONTOLOGY_FOLDER
+from kg.textfiles import ONTOLOGY_FOLDER
 
 _OFFENDER: Final = "offender"
-_HEADER: Final = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": ["title", "severity", "remedy"],
-    "properties": {
-        "title": {"type": "string", "pattern": "^[A-Z].*[^.]$"},
-        "severity": {"enum": ["Violation", "Warning", "Info"]},
-        "remedy": {"type": "string", "pattern": "^[A-Z](.|\n)*\\.\n?$"},
-    },
-}
+
+_Result: TypeAlias = Mapping[Node, Node]
+"""What is said of a result: properties in the vocabulary of SHACL, and their values."""
 
 
 class CheckError(BuildError):
@@ -78,34 +70,18 @@ def read_checks(folder: Path = ONTOLOGY_FOLDER / "checks") -> tuple[Check, ...]:
         CheckError: headers are malformed, or queries do not parse; names all of them.
     """
     problems: list[Problem] = []
-    checks = [_read(path, problems) for path in sorted(folder.glob("*.rq"))]
+    checks = []
+    for path in sorted(folder.glob("*.rq")):
+        header = read_query_file(path, f"checks/{path.name}", "check", problems)
+        if header is not None:
+            values = header.values
+            remedy = " ".join(values["remedy"].split())
+            checks.append(
+                Check(path.stem, values["title"], values["severity"], remedy, header.text)
+            )
     if problems:
         raise CheckError(problems)
-    return tuple(check for check in checks if check is not None)
-
-
-def _read(path: Path, problems: list[Problem]) -> Check | None:
-    """Read a check; None if it is malformed, which is added to the problems."""
-    try:
-        header = read_header(path, _HEADER)
-    except HeaderError as error:
-        file = f"checks/{path.name}"
-        problems.append(Problem(file, error.line, "", error.detail, "Mend the header."))
-        return None
-    values = header.values
-    remedy = " ".join(values["remedy"].split())
-    check = Check(path.stem, values["title"], values["severity"], remedy, header.text)
-    try:
-        InProcessEngine(b"", version="empty").check(check.text)
-    except EngineError as error:
-        problems.append(_problem(check, error))
-    return check
-
-
-def _problem(check: Check, error: EngineError) -> Problem:
-    if isinstance(error, QuerySyntaxError):
-        return Problem(check.file, error.line, "", error.detail, error.hint or "Mend the query.")
-    return Problem(check.file, 0, "", str(error), "Mend the query.")
+    return tuple(checks)
 
 
 def findings(ntriples: str, checks: Iterable[Check]) -> Graph:
@@ -122,16 +98,9 @@ def findings(ntriples: str, checks: Iterable[Check]) -> Graph:
     Raises:
         CheckError: a check is no SELECT query of the form described above.
     """
-    graph, report = Graph(), BNode()
     named = ntriples.replace(" .\n", f" <{GRAPH}data> .\n").encode()
     engine = InProcessEngine(named, version="under validation")
-    for check in checks:
-        for row in _rows(check, engine):
-            result = BNode()
-            graph.add((report, SH.result, result))
-            for triple in _described(result, check, row):
-                graph.add(triple)
-    return graph
+    return _report(_result(check, row) for check in checks for row in _rows(check, engine))
 
 
 def ill_typed(ntriples: str, judged: Graph) -> Graph:
@@ -144,7 +113,6 @@ def ill_typed(ntriples: str, judged: Graph) -> Graph:
     Returns:
         Results in the vocabulary of SHACL.
     """
-    graph, report = Graph(), BNode()
     told = {
         (judged.value(result, SH.focusNode), judged.value(result, SH.value))
         for result in judged.subjects(SH.sourceConstraintComponent, SH.DatatypeConstraintComponent)
@@ -155,21 +123,21 @@ def ill_typed(ntriples: str, judged: Graph) -> Graph:
         if (match := _TYPED.search(line))
         and is_ill_typed(unescaped(match["text"]), unescaped(match["datatype"]))
     )
-    for subject, path, value in graph_of(faulty):
-        if (subject, value) not in told:
-            result = BNode()
-            assert isinstance(value, Literal)
-            detail = f"{str(value)!r} is not of the type {curie(str(value.datatype))}: correct it."
-            graph.add((report, SH.result, result))
-            graph.add((result, RDF.type, SH.ValidationResult))
-            graph.add((result, SH.focusNode, subject))
-            graph.add((result, SH.resultPath, path))
-            graph.add((result, SH.value, value))
-            graph.add((result, SH.resultSeverity, SH.Violation))
-            graph.add((result, SH.sourceShape, URIRef(f"{DGD}check/ill-typed")))
-            graph.add((result, SH.sourceConstraintComponent, SH.DatatypeConstraintComponent))
-            graph.add((result, SH.resultMessage, Literal(detail, lang="en")))
-    return graph
+    return _report(
+        {
+            SH.focusNode: subject,
+            SH.resultPath: path,
+            SH.value: value,
+            SH.resultSeverity: SH.Violation,
+            SH.sourceShape: URIRef(f"{DGD}check/ill-typed"),
+            SH.sourceConstraintComponent: SH.DatatypeConstraintComponent,
+            SH.resultMessage: _message(
+                f"{str(value)!r} is not of the type {curie(value.datatype)}: correct it."
+            ),
+        }
+        for subject, path, value in graph_of(faulty)
+        if (subject, value) not in told and isinstance(value, Literal) and value.datatype
+    )
 
 
 _TYPED: Final = re.compile(
@@ -179,14 +147,12 @@ _TYPED: Final = re.compile(
 
 def _rows(check: Check, engine: InProcessEngine) -> list[Mapping[str, Any]]:
     try:
-        answer = engine.run(Query(check.text))
-    except EngineError as error:
-        raise CheckError([_problem(check, error)]) from error
-    content = json.loads(answer.body) if answer.kind is ResultKind.SOLUTIONS else {"head": {}}
-    if _OFFENDER not in content["head"].get("vars", ()):
+        columns, rows = rows_of(check.file, check.text, engine)
+    except BuildError as error:
+        raise CheckError(error.problems) from error
+    if _OFFENDER not in columns:
         detail, remedy = f"The check does not select ?{_OFFENDER}.", "Select what has to be mended."
         raise CheckError([Problem(check.file, 0, "", detail, remedy)])
-    rows: list[Mapping[str, Any]] = content["results"]["bindings"]
     if any(row.get(_OFFENDER, {}).get("type") != "uri" for row in rows):
         detail = f"The check finds a ?{_OFFENDER} that is no IRI."
         remedy = "Select the record that has to be mended."
@@ -194,14 +160,29 @@ def _rows(check: Check, engine: InProcessEngine) -> list[Mapping[str, Any]]:
     return rows
 
 
-def _described(
-    result: BNode, check: Check, row: Mapping[str, Any]
-) -> Iterator[tuple[BNode, URIRef, URIRef | Literal]]:
+def _result(check: Check, row: Mapping[str, Any]) -> _Result:
     others = [f"{name} {term['value']}" for name, term in row.items() if name != _OFFENDER]
     details = f" ({', '.join(others)})" if others else ""
-    yield result, RDF.type, SH.ValidationResult
-    yield result, SH.focusNode, URIRef(row[_OFFENDER]["value"])
-    yield result, SH.resultSeverity, SH[check.severity]
-    yield result, SH.sourceShape, check.iri
-    yield result, SH.sourceConstraintComponent, SH.SPARQLConstraintComponent
-    yield result, SH.resultMessage, Literal(f"{check.title}{details}. {check.remedy}", lang="en")
+    return {
+        SH.focusNode: URIRef(row[_OFFENDER]["value"]),
+        SH.resultSeverity: SH[check.severity],
+        SH.sourceShape: check.iri,
+        SH.sourceConstraintComponent: SH.SPARQLConstraintComponent,
+        SH.resultMessage: _message(f"{check.title}{details}. {check.remedy}"),
+    }
+
+
+def _message(text: str) -> Literal:
+    return Literal(text, lang="en")
+
+
+def _report(results: Iterable[_Result]) -> Graph:
+    """Return a `sh:ValidationReport` with results."""
+    graph, report = Graph(), BNode()
+    for said in results:
+        result = BNode()
+        graph.add((report, SH.result, result))
+        graph.add((result, RDF.type, SH.ValidationResult))
+        for predicate, value in said.items():
+            graph.add((result, predicate, value))
+    return graph

@@ -18,7 +18,7 @@ from kg.engine.data import Source
 from kg.engine.errors import DataError
 from kg.engine.formats import JSONLD, NQUADS, NTRIPLES
 from kg.engine.inprocess import ntriples_of
-from kg.namespaces import GRAPH
+from kg.namespaces import ABSOLUTE_IRI, GRAPH
 from kg.ntriples import graph_of
 
 Data = Graph | bytes | Path | Sequence[Path]
@@ -26,8 +26,6 @@ Data = Graph | bytes | Path | Sequence[Path]
 
 _SHAPES: Final = GRAPH + "shapes"
 
-_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]*")
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _PREFIX: Final = re.compile(r"\s*@?prefix\s+([\w.-]*):\s*<([^>\s]*)>", re.IGNORECASE)
 _SHOWN: Final = 60
 """How many characters of a faulty text are shown."""
@@ -122,11 +120,11 @@ def _ntriples(graph: Graph) -> str:
 
 def _refuse_if_unwritable(term: Node) -> None:
     """Refuse what RDF does not allow and rdflib does: such IRIs, and halves of characters."""
-    if isinstance(term, URIRef) and not _IRI.fullmatch(term):
+    if isinstance(term, URIRef) and not ABSOLUTE_IRI.fullmatch(term):
         detail = f"{str(term)!r} is not an absolute IRI."
         remedy = "Correct it, and encode what IRIs may not hold."
         raise ValidationInputError(None, 0, detail, remedy)
-    if _SURROGATE.search(str(term)):
+    if jsonld.SURROGATE.search(str(term)):
         detail = f"{str(term)[:_SHOWN]!r} holds half of a character."
         raise ValidationInputError(None, 0, detail, "Write the whole character.")
 

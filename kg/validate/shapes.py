@@ -19,9 +19,7 @@ from kg.engine.errors import DataError
 from kg.engine.inprocess import ntriples_of
 from kg.namespaces import DG, DGD, ONTOLOGY
 from kg.ntriples import graph_of
-
-ONTOLOGY_FOLDER: Final = Path(__file__).resolve().parents[2] / "ontology"
-"""The ontology that is shipped."""
+from kg.textfiles import ONTOLOGY_FOLDER
 
 _BACKGROUND: Final = ("dermograph.ttl", "schemes.ttl", "concepts/*.ttl", "functions.ttl")
 """The Turtle files of the ontology that hold knowledge."""
