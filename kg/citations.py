@@ -254,11 +254,7 @@ _TEX: Final = str.maketrans(
         # Not \{ and \}, which BibTeX counts as braces.
         "{": r"\textbraceleft{}",
         "}": r"\textbraceright{}",
-        "$": r"\$",
-        "&": r"\&",
-        "%": r"\%",
-        "#": r"\#",
-        "_": r"\_",
+        **{character: f"\\{character}" for character in "$&%#_"},
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
     }

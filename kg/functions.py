@@ -82,91 +82,64 @@ def extension_functions(spectra: Mapping[str, Spectrum]) -> dict[str, ExtensionF
         spectra: the spectra that they can read, by IRI.
     """
 
-    def absorption_at(iri: str, wavelength: Quantity) -> float:
-        return physics.read_spectrum(_known(spectra, iri).absorption, wavelength).value
-
-    def scattering_at(iri: str, wavelength: Quantity) -> float:
-        return physics.read_spectrum(_known(spectra, iri).scattering, wavelength).value
+    def spectrum(iri: str) -> Spectrum:
+        if iri not in spectra:
+            raise ValueError(f"{iri} is no spectrum.")
+        return spectra[iri]
 
     def is_interpolated(iri: str, wavelength: Quantity) -> bool:
-        spectrum = _known(spectra, iri)
-        reading = physics.read_spectrum(spectrum.absorption, wavelength)
-        return reading.interpolated or wavelength.to("nm").value in spectrum.interpolated
+        reading = physics.read_spectrum(spectrum(iri).absorption, wavelength)
+        return reading.interpolated or wavelength.to("nm").value in spectrum(iri).interpolated
 
     table: Mapping[str, tuple[tuple[_Parameter, ...], Callable[..., float | bool]]] = {
-        "absorptionDepth": ((_QUANTITY, _UNIT), _absorption_depth),
+        "absorptionDepth": (
+            (_QUANTITY, _UNIT),
+            lambda absorption, unit: physics.absorption_depth(absorption).to(unit).value,
+        ),
         "effectivePenetrationDepth": (
             (_NUMBER, _NUMBER, _UNIT, _UNIT),
-            _effective_penetration_depth,
+            lambda absorption, scattering, unit, wanted: (
+                physics.effective_penetration_depth(
+                    Quantity(absorption, unit), Quantity(scattering, unit)
+                )
+                .to(wanted)
+                .value
+            ),
         ),
         "absorptionRatio": ((_QUANTITY, _QUANTITY), physics.absorption_ratio),
         "thermalRelaxationTime": (
             (_QUANTITY, _NUMBER, _QUANTITY, _UNIT),
-            _thermal_relaxation_time,
+            lambda size, factor, diffusivity, unit: (
+                physics.thermal_relaxation_time(size, factor, diffusivity).to(unit).value
+            ),
         ),
-        "absorptionAt": ((_IRI, _QUANTITY), absorption_at),
-        "reducedScatteringAt": ((_IRI, _QUANTITY), scattering_at),
+        "absorptionAt": (
+            (_IRI, _QUANTITY),
+            lambda iri, at: physics.read_spectrum(spectrum(iri).absorption, at).value,
+        ),
+        "reducedScatteringAt": (
+            (_IRI, _QUANTITY),
+            lambda iri, at: physics.read_spectrum(spectrum(iri).scattering, at).value,
+        ),
         "isInterpolated": ((_IRI, _QUANTITY), is_interpolated),
-        "convert": ((_QUANTITY, _UNIT), _convert),
+        "convert": ((_QUANTITY, _UNIT), lambda quantity, unit: quantity.to(unit).value),
     }
     return {DGF + name: _function(DGF + name, *row) for name, row in table.items()}
 
 
-def _known(spectra: Mapping[str, Spectrum], iri: str) -> Spectrum:
-    if iri not in spectra:
-        raise ValueError(f"{iri} is no spectrum.")
-    return spectra[iri]
-
-
-def _absorption_depth(absorption: Quantity, unit: str) -> float:
-    return physics.absorption_depth(absorption).to(unit).value
-
-
-def _effective_penetration_depth(
-    absorption: float, scattering: float, unit: str, wanted: str
-) -> float:
-    pair = Quantity(absorption, unit), Quantity(scattering, unit)
-    return physics.effective_penetration_depth(*pair).to(wanted).value
-
-
-def _thermal_relaxation_time(
-    size: Quantity, factor: float, diffusivity: Quantity, unit: str
-) -> float:
-    return physics.thermal_relaxation_time(size, factor, diffusivity).to(unit).value
-
-
-def _convert(quantity: Quantity, unit: str) -> float:
-    return quantity.to(unit).value
-
-
 def _number(number: Term) -> float:
-    """Read a number.
-
-    Raises:
-        ValueError: it is none.
-    """
     if not isinstance(number, Literal) or number.datatype not in _NUMERIC:
         raise ValueError(f"{number} is no number.")
     return float(number)
 
 
 def _unit(unit: Term) -> str:
-    """Read a unit.
-
-    Raises:
-        UnitError: it is none.
-    """
     if not isinstance(unit, Literal) or unit.datatype not in (None, XSD.string) or unit.language:
         raise UnitError(f"{unit} is no unit: give a UCUM code as a string, such as 'um'.")
     return Quantity(0.0, str(unit)).unit
 
 
 def _iri(iri: Term) -> str:
-    """Read an IRI.
-
-    Raises:
-        ValueError: it is none.
-    """
     if not isinstance(iri, URIRef):
         raise ValueError(f"{iri} is no IRI.")  # noqa: TRY004 - a value without an answer
     return str(iri)
@@ -181,7 +154,8 @@ def _quantity(number: Term, unit: Term) -> Quantity:
 _NUMERIC: Final = frozenset(XSD[name] for name in (*INTEGERS, "decimal", "double", "float"))
 
 _Parameter: TypeAlias = tuple[int, Callable[..., Any]]
-"""How many arguments of a call make one argument of the computation, and how they are read."""
+"""How many arguments of a call make one argument of the computation, and how they are read: what is
+no unit is a UnitError, what else does not fit is a ValueError."""
 
 _NUMBER: Final[_Parameter] = (1, _number)
 _UNIT: Final[_Parameter] = (1, _unit)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -71,7 +72,8 @@ def read_header(path: Path, schema: str | None) -> Header:
     for fault in file.faults:
         raise HeaderError(path, max(1, fault.line), f"{fault.detail} {fault.remedy}")
     node = _parse(path, _header_lines(path, file.text))
-    values = _values(path, node)
+    with _reading_yaml(path):
+        values: Mapping[str, Any] = yaml.SafeLoader("").construct_document(node)
     if schema is not None:
         _check(path, node, values, schema)
     return Header(path, values, file.text, node)
@@ -108,21 +110,20 @@ def _line_of_key(root: yaml.MappingNode, keys: Sequence[str | int], name: str) -
     return int(key.start_mark.line) + 1
 
 
-def _values(path: Path, node: yaml.MappingNode) -> Mapping[str, Any]:
-    """Take the values out of YAML.
-
-    Raises:
-        HeaderError: one has a form that is not taken, such as a date that does not exist.
-    """
+@contextmanager
+def _reading_yaml(path: Path) -> Iterator[None]:
+    """Raise a HeaderError for what is no YAML, or has a form that is not taken."""
     try:
-        values: Mapping[str, Any] = yaml.SafeLoader("").construct_document(node)
+        yield
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise HeaderError(path, line, f"The header is not YAML: {error.problem}.") from error
-    except (ValueError, TypeError) as error:
+    except yaml.YAMLError as error:
+        detail = "The header is not YAML: it has a character that YAML does not allow."
+        raise HeaderError(path, 1, detail) from error
+    except (ValueError, TypeError) as error:  # such as for a date that does not exist
         detail = f"A value of the header cannot be read: {error}. Put it in quotation marks."
         raise HeaderError(path, 1, detail) from error
-    return values
 
 
 def _header_lines(path: Path, text: str) -> str:
@@ -141,14 +142,8 @@ def _header_lines(path: Path, text: str) -> str:
 
 
 def _parse(path: Path, header: str) -> yaml.MappingNode:
-    try:
+    with _reading_yaml(path):
         node = yaml.compose(header, Loader=yaml.SafeLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise HeaderError(path, line, f"The header is not YAML: {error.problem}.") from error
-    except yaml.YAMLError as error:
-        detail = "The header is not YAML: it has a character that YAML does not allow."
-        raise HeaderError(path, 1, detail) from error
     if not isinstance(node, yaml.MappingNode):
         raise HeaderError(path, 1, "The header is not a list of `key: value` lines.")
     _refuse_repeated_keys(path, node)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Final
 
 BASE: Final = "https://w3id.org/dermograph/"
@@ -16,26 +18,9 @@ ABSOLUTE_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\
 NOWHERE: Final = "https://relative.invalid/"
 """What relative IRIs are read with where there is no base, so that they are found."""
 
-PREFIXES: Final[dict[str, str]] = {
-    "bibo": "http://purl.org/ontology/bibo/",
-    "dcat": "http://www.w3.org/ns/dcat#",
-    "dcterms": "http://purl.org/dc/terms/",
-    "dg": DG,
-    "dgd": DGD,
-    "dgf": DGF,
-    "obo": "http://purl.obolibrary.org/obo/",
-    "owl": "http://www.w3.org/2002/07/owl#",
-    "prov": "http://www.w3.org/ns/prov#",
-    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
-    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
-    "schema": "https://schema.org/",
-    "sh": "http://www.w3.org/ns/shacl#",
-    "skos": "http://www.w3.org/2004/02/skos/core#",
-    "unit": "http://qudt.org/vocab/unit/",
-    "vann": "http://purl.org/vocab/vann/",
-    "void": "http://rdfs.org/ns/void#",
-    "xsd": "http://www.w3.org/2001/XMLSchema#",
-}
+PREFIXES: Final[dict[str, str]] = json.loads(
+    Path(__file__).with_name("prefixes.json").read_text(encoding="utf-8")
+)
 """Prefix to namespace, in the order that people look them up."""
 
 

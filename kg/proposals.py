@@ -74,7 +74,9 @@ def proposals(engine: Engine, table: MappingTable) -> list[Proposal]:
         engine: the graph with the concepts and the claims.
         table: the mappings of the concepts.
     """
-    matches = _by_subject(table.matches)
+    matches: defaultdict[str, list[Match]] = defaultdict(list)
+    for match in table.matches:
+        matches[str(match.subject)].append(match)
     parents = _grouped(select(engine, stored("parents")), "parent")
     synonyms = _grouped(select(engine, stored("synonyms")), "synonym")
     claims = {
@@ -96,13 +98,6 @@ def _grouped(rows: Rows, column: str) -> Mapping[str, Sequence[str]]:
     for row in rows:
         groups[str(row["concept"])][str(row[column])] = None
     return {concept: tuple(values) for concept, values in groups.items()}
-
-
-def _by_subject(matches: Iterable[Match]) -> Mapping[str, Sequence[Match]]:
-    groups: defaultdict[str, list[Match]] = defaultdict(list)
-    for match in matches:
-        groups[str(match.subject)].append(match)
-    return groups
 
 
 def _is_equal(match: Match) -> bool:
@@ -192,12 +187,12 @@ def as_tsv(found: Iterable[Proposal]) -> str:
     return "".join("\t".join(cells) + "\n" for cells in lines)
 
 
+_OF_WIDER: Final = ("short", "label", "ontology", "through")
+
+
 def _cells(each: Proposal) -> tuple[str, ...]:
     return (
         *(each.concept, each.label, each.definition, "|".join(each.synonyms), each.kind),
         *(str(each.claims), each.search.value, "|".join(each.searched)),
-        "|".join(term.short for term in each.wider),
-        "|".join(term.label for term in each.wider),
-        "|".join(term.ontology for term in each.wider),
-        "|".join(term.through for term in each.wider),
+        *("|".join(getattr(term, name) for term in each.wider) for name in _OF_WIDER),
     )

@@ -14,7 +14,7 @@ from rdflib import OWL, RDFS, Literal, URIRef
 
 from kg.build import description, figures, rules
 from kg.build.context import CONTEXT, problems_of_context
-from kg.build.errors import BuildError, Problem, problems_of
+from kg.build.errors import BuildError, Problem
 from kg.build.mappings import TABLE as MAPPING_TABLE
 from kg.build.mappings import Mappings, read_mappings
 from kg.build.references import References
@@ -27,7 +27,7 @@ from kg.build.turtle import Document, read_document
 from kg.engine.bindings import canonical, canonical_iri
 from kg.namespaces import GRAPH, ONTOLOGY, PREFIXES
 from kg.remarks import without_remarks_of_rdflib
-from kg.textfiles import knowledge_files, read_text_file
+from kg.textfiles import knowledge_files
 
 __all__ = ["Build", "BuildError", "Problem", "build"]
 
@@ -151,7 +151,11 @@ def _read(folder: Path, progress: Progress) -> _Files:
     progress("reading tables")
     tables = read_tables(folder, problems)
     inference = rules.read_rules(folder, problems)
-    mappings = _read_mappings(folder, problems)
+    try:
+        mappings = read_mappings(folder)
+    except BuildError as error:
+        problems += error.problems
+        mappings = Mappings(MAPPING_TABLE, ())
     if not tables or not documents[0].text:
         raise BuildError(problems)  # without either, all would be unknown
     references = References(documents, tables, inference)
@@ -177,21 +181,6 @@ def _turtle_files(folder: Path) -> Iterator[tuple[Path, str]]:
     for pattern, graph in _TURTLE.items():
         for path in sorted(folder.glob(pattern)):
             yield path, graph
-
-
-def _read_mappings(folder: Path, problems: list[Problem]) -> Mappings:
-    """Read the mapping table; one that is malformed has no rows."""
-    nothing = Mappings(MAPPING_TABLE, ())
-    if not (folder / MAPPING_TABLE).exists():
-        return nothing
-    found = problems_of(MAPPING_TABLE, read_text_file(folder / MAPPING_TABLE).faults)
-    if not found:
-        try:
-            return read_mappings(folder)
-        except BuildError as error:
-            found += error.problems
-    problems += found
-    return nothing
 
 
 def _unread(folder: Path, tables: Iterable[Table]) -> Iterator[Problem]:

@@ -17,9 +17,10 @@ from typing import Any, Final
 import yaml
 from rdflib import RDF, RDFS, SKOS, XSD, Literal, URIRef
 
-from kg.build.errors import BuildError, Problem
+from kg.build.errors import BuildError, Problem, problems_of
 from kg.build.terms import Triple, fault_of_term
 from kg.namespaces import DGD, GRAPH, expand
+from kg.textfiles import read_text_file
 
 TABLE: Final = "mappings/dermograph.sssom.tsv"
 """The published table, in the ontology folder."""
@@ -114,10 +115,13 @@ def read_mappings(folder: Path) -> Mappings:
     """Read what the mapping table of a folder says; a folder without one has no mappings.
 
     Raises:
-        BuildError: as ``read_table``.
+        BuildError: as ``read_table``, or it is no sound text.
     """
     if not (folder / TABLE).exists():
         return Mappings(TABLE, ())
+    unfit = problems_of(TABLE, read_text_file(folder / TABLE).faults)
+    if unfit:
+        raise BuildError(unfit)
     table = read_table(folder)
     rows = ((match.line, tuple(_triples(match))) for match in table.found)
     description = tuple(_description(table))

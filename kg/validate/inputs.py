@@ -142,36 +142,27 @@ def _read_file(path: Path, context: jsonld.Context, numbers: Iterator[int]) -> M
         raise ValidationInputError(
             path, 0, error.detail, error.hint or "Check the path."
         ) from error
-    if source.format == JSONLD:
-        ntriples = _triples_of_jsonld(path, content, source.base_iri, context, numbers)
-    else:
-        ntriples = _parsed(replace(source, content=content, compressed=False), path, numbers)
+    ntriples = _parsed(replace(source, content=content, compressed=False), path, numbers, context)
     if not ntriples:
         raise ValidationInputError(path, 0, "It holds no statement.", "Check that it is RDF.")
     return Material(ntriples, _origins(path, content.decode(errors="replace"), ntriples))
 
 
-def _triples_of_jsonld(
-    path: Path,
-    content: bytes,
-    base_iri: str | None,
-    context: jsonld.Context,
-    numbers: Iterator[int],
+def _parsed(
+    source: Source, path: Path | None, numbers: Iterator[int], context: jsonld.Context | None = None
 ) -> str:
-    """Read JSON-LD without fetching a context; the published one is known."""
+    """Read a source; JSON-LD without fetching a context, of which the one given is known."""
     try:
-        return ntriples_of(Source(jsonld.read(content, context, base_iri), NTRIPLES), numbers)
+        if context is None or source.format != JSONLD:
+            return ntriples_of(source, numbers, but=(_SHAPES,))
+        assert isinstance(source.content, bytes), "it has been read"
+        triples = jsonld.read(source.content, context, source.base_iri)
+        return ntriples_of(Source(triples, NTRIPLES), numbers)
     except jsonld.JsonLdError as error:
         raise _unparsable(path, 0, str(error)) from error
-    except DataError as error:  # whose line is that of the triples
-        raise _unparsable(path, 0, error.detail) from error
-
-
-def _parsed(source: Source, path: Path | None, numbers: Iterator[int]) -> str:
-    try:
-        return ntriples_of(source, numbers, but=(_SHAPES,))
-    except DataError as error:
-        raise _unparsable(path, error.line or 0, error.detail) from error
+    except DataError as error:  # of JSON-LD, the line would be that of the triples
+        line = 0 if source.format == JSONLD else error.line or 0
+        raise _unparsable(path, line, error.detail) from error
 
 
 def _unparsable(path: Path | None, line: int, reason: str) -> ValidationInputError:

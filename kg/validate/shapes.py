@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import itertools
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
@@ -96,10 +97,8 @@ def _joined(paths: Iterable[Path]) -> Graph:
 
 def _rows(table: Path) -> Iterator[dict[str, str]]:
     """Give the rows of a table, each by the names of its columns."""
-    header, *lines = (
-        line.split("\t") for line in table.read_text(encoding="utf-8").split("\n") if line
-    )
-    return (dict(zip(header, line, strict=False)) for line in lines)
+    with table.open(encoding="utf-8", newline="") as file:
+        yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
 
 
 def aimed_at(
