@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
+from server.data import rows
 from server.log import STANDARD_ERROR, opened
 
 ENVIRONMENT_PREFIX: Final = "DERMOGRAPH_"
@@ -42,9 +40,8 @@ class Setting(NamedTuple):
 
 
 def _settings() -> tuple[Setting, ...]:
-    table = Path(__file__).with_suffix(".tsv").read_text(encoding="utf-8")
-    rows = csv.DictReader(io.StringIO(table), dialect="excel-tab", quoting=csv.QUOTE_NONE)
-    return tuple(Setting(row["name"], _default(row), row["kind"], row["help"]) for row in rows)
+    table = rows("config")
+    return tuple(Setting(row["name"], _default(row), row["kind"], row["help"]) for row in table)
 
 
 def _default(row: Mapping[str, str]) -> int | str | tuple[str, ...] | None:

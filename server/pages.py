@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +18,7 @@ from flask import request
 from kg import resources
 from kg.namespaces import BASE, DG, curie
 from kg.nodes import Node, Value
+from server.data import rows
 from server.plots import plot
 
 if TYPE_CHECKING:
@@ -83,9 +85,7 @@ Grouped = list[tuple[Node, list[Any]]]
 
 
 def _words(direction: str) -> dict[str, str]:
-    lines = Path(__file__).with_name("words.tsv").read_text(encoding="utf-8").splitlines()
-    rows = [line.split("\t") for line in lines[1:]]
-    return {name: words for name, there, words in rows if there == direction}
+    return {row["property"]: row["words"] for row in rows("words") if row["direction"] == direction}
 
 
 OUTSIDE_WORDS: Final = _words("forward")
@@ -93,48 +93,8 @@ OUTSIDE_WORDS: Final = _words("forward")
 
 _BACKLINK_WORDS: Final = _words("backward")
 
-_MAPPINGS: Final = (
-    *("skos:exactMatch", "skos:closeMatch", "skos:broadMatch", "skos:narrowMatch"),
-    "skos:relatedMatch",
-)
-"""How a concept relates to those of other ontologies, the closest first."""
-
-_SHOWN_OF_CONCEPT: Final = frozenset(
-    (
-        *_MAPPINGS,
-        *("rdf:type", "rdfs:label", "rdfs:subClassOf", "skos:definition", "skos:altLabel"),
-        *("dg:layTerm", "dg:abbreviation", "obo:IAO_0000119", "owl:deprecated"),
-        *("dcterms:isReplacedBy", "skos:scopeNote"),
-    )
-)
-_SHOWN_OF_CLAIM: Final = frozenset(
-    (
-        *("rdfs:label", "prov:wasDerivedFrom", "dg:locator", "dcterms:identifier"),
-        *("dg:confidence", "dg:setting"),
-    )
-)
-_SHOWN_OF_RECORD: Final = frozenset(("rdfs:label", "dcterms:title", "skos:definition"))
-_SHOWN_OF_SPECTRUM: Final = frozenset(("rdfs:label", "dcterms:identifier", "rdf:type"))
-_SLOTS: Final = (
-    *("rdf:type", "dg:wording", "dg:subject", "dg:predicate", "dg:object", "dg:objectText"),
-    *("dg:polarity", "dg:assessment", "dg:correction", "dg:assessmentNote", "dg:standardTerm"),
-    *("dg:standardTermText", "dg:supportedBy", "dg:correctedBy", "dcterms:references"),
-    *("dg:value", "dg:minimum", "dg:maximum", "dg:bounds", "dg:statistic", "dg:unit"),
-    *("dg:unitCode", "dg:reportedFigure", "dg:eventCount", "dg:sampleSize"),
-    *("dg:reportedPercentage", "dg:unitOfAnalysis", "dg:proportion", "dg:proportionLower"),
-    *("dg:proportionUpper", "dg:frequencyBand", "dg:condition", "dg:laser", "dg:technique"),
-    *("dg:bodySite", "dg:skinType", "dg:comparator", "dg:outcomeMeasure", "dg:strength"),
-    *("dg:phase", "dg:followUp", "dg:specimen", "dg:sex", "dg:ageMinimumInYears"),
-    *("dg:ageMaximumInYears", "dg:ancestry", "dg:circumstances", "dg:computedBy"),
-    *("dg:computedFrom", "dg:evidence", "dg:subjectArea", "skos:note"),
-)
-"""The slots of a claim in the order that people read them; others follow."""
-
-_SIDES: Final = (
-    *("rdf:type", "dg:topic", "dg:position", "dg:disagreeingClaim"),
-    *("dg:opposedPosition", "dg:opposedClaim", "dg:likelyReason"),
-)
-"""What is said of a disagreement, one side after the other."""
+_SHOWN: Final = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+"""Lists of properties, and the words for units."""
 
 
 def local_path(iri: str) -> str:
@@ -181,7 +141,7 @@ def _concept(engine: Engine, node: Node) -> Page:
         "meant_by": node.back("dg:standardTerm"),
         "gaps": node.back("dg:gapAbout"),
         "mappings": [(words_of(property_), values) for property_, values in _mappings(node)],
-        "facts": _stated(node, _facts(node, _SHOWN_OF_CONCEPT)),
+        "facts": _stated(node, _facts(node, _SHOWN["shown_of_concept"])),
         "spectra": node.back("dg:medium"),
         "mentions": _mentions(engine, node),
         "structured": structured_data(node),
@@ -192,7 +152,7 @@ def _concept(engine: Engine, node: Node) -> Page:
 def _claim(_engine: Engine, node: Node) -> Page:
     derived = [each for each in node.back("prov:wasDerivedFrom") if each["dg:rule"]]
     content = {
-        "slots": _facts(node, _SHOWN_OF_CLAIM, first=_SLOTS),
+        "slots": _facts(node, _SHOWN["shown_of_claim"], first=_SHOWN["slots"]),
         "settings": node.nodes("dg:setting"),
         "disagreements": [*node.back("dg:disagreeingClaim"), *node.back("dg:opposedClaim")],
         "derivations": derived,
@@ -221,7 +181,7 @@ def _spectrum(engine: Engine, node: Node) -> Page:
         if name in coefficients
     ]
     content = {
-        "facts": _facts(node, _SHOWN_OF_SPECTRUM),
+        "facts": _facts(node, _SHOWN["shown_of_spectrum"]),
         "points": points,
         "coefficients": [(name, _COEFFICIENTS[name]) for name in coefficients],
         "lasers": _lasers_at(points, lines),
@@ -237,7 +197,7 @@ def _curve(points: Iterable[Node], name: str) -> list[tuple[float, float]]:
 
 def _record(engine: Engine, node: Node) -> Page:
     content = {
-        "facts": _facts(node, _SHOWN_OF_RECORD, first=_SIDES),
+        "facts": _facts(node, _SHOWN["shown_of_record"], first=_SHOWN["sides"]),
         "backlinks": [
             (words, node.back(name)) for name, words in _BACKLINK_WORDS.items() if node.back(name)
         ],
@@ -249,7 +209,7 @@ def _record(engine: Engine, node: Node) -> Page:
 def _ontology(engine: Engine, found: Found) -> Page:
     node = resources.look_up(engine, found.iri)
     content = {
-        "facts": _facts(node, _SHOWN_OF_RECORD | {"rdf:type", "dcterms:description"}),
+        "facts": _facts(node, [*_SHOWN["shown_of_record"], "rdf:type", "dcterms:description"]),
         "concepts": resources.top_concepts(engine),
         "properties": resources.properties(engine),
     }
@@ -277,7 +237,7 @@ _KINDS: Final[tuple[tuple[Callable[[Node], bool], Callable[[Engine, Node], Page]
 
 
 def _facts(
-    node: Node, without: Collection[str], first: tuple[str, ...] = ()
+    node: Node, without: Collection[str], first: Sequence[str] = ()
 ) -> list[tuple[Node, list[Value]]]:
     """Give properties and values, except those that the page shows elsewhere."""
     places = {name: place for place, name in enumerate(first)}
@@ -288,7 +248,7 @@ def _facts(
 
 def _mappings(node: Node) -> list[tuple[Node, list[Value]]]:
     known = {curie(each.iri): each for each in node.properties()}
-    return [(known[name], node[name]) for name in _MAPPINGS if name in known]
+    return [(known[name], node[name]) for name in _SHOWN["mappings"] if name in known]
 
 
 def _derivations(node: Node) -> list[Node]:
@@ -390,40 +350,6 @@ def _lasers_at(points: list[Node], lines: Iterable[LaserLine]) -> dict[str, list
     return dict(found)
 
 
-_UNITS: Final = {
-    "Cel": "°C",
-    "cm-1": "1/cm",
-    "g/L": "g/l",
-    "kJ/cm3": "kJ/cm³",
-    "kW/cm2": "kW/cm²",
-    "m2/s": "m²/s",
-    "ug/J": "µg/J",
-    "um.cm2/J": "µm·cm²/J",
-    "/mm2": "1/mm²",
-    "um": "µm",
-    "us": "µs",
-    "uJ": "µJ",
-    "cm2": "cm²",
-    "J/cm2": "J/cm²",
-    "W/cm2": "W/cm²",
-    "mm2": "mm²",
-    "/cm": "1/cm",
-    "/cm2": "1/cm²",
-    "/d": "a day",
-    "a": "years",
-    "mo": "months",
-    "wk": "weeks",
-    "d": "days",
-    "h": "h",
-    "min": "min",
-    "1": "",
-    "{score}": "points",
-    "{year}": "",
-    "{session}": "sessions",
-}
-"""Units as people write them, where UCUM writes otherwise."""
-
-
 def figure(claim: Node) -> str:
     """Give the number of a claim or setting with its unit: `32 to 36 %`; empty if there is none."""
     low, high = claim.text("dg:minimum"), claim.text("dg:maximum")
@@ -439,7 +365,7 @@ def figure(claim: Node) -> str:
     if value is not None and bounds:
         bounds = f"({bounds}{', ' + kind if kind else ''})"
     code = claim.text("dg:unitCode") or ""
-    parts = (value, bounds, _UNITS.get(code, code.strip("{}")))
+    parts = (value, bounds, _SHOWN["units"].get(code, code.strip("{}")))
     return " ".join(part for part in parts if part)
 
 
@@ -463,20 +389,12 @@ def percent(share: Literal | None) -> str:
     return f"{Decimal(shown).normalize():f}\u00a0%"
 
 
-_QUALIFIERS: Final = (
-    *("dg:condition", "dg:laser", "dg:technique", "dg:bodySite", "dg:skinType"),
-    *("dg:comparator", "dg:outcomeMeasure", "dg:strength", "dg:phase", "dg:followUp"),
-    *("dg:specimen", "dg:sex", "dg:ageMinimumInYears", "dg:ageMaximumInYears", "dg:ancestry"),
-    *("dg:setting", "dg:circumstances"),
-)
-
-
 def qualifiers(claim: Node) -> list[tuple[Node, list[Value]]]:
     """Give the qualifiers of a claim: what it is limited to."""
     return [
         (each, claim.values_of(each))
         for each in claim.properties()
-        if curie(each.iri) in _QUALIFIERS
+        if curie(each.iri) in _SHOWN["qualifiers"]
     ]
 
 

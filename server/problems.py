@@ -7,42 +7,21 @@ an address of this service, `/problems/SLUG`, where the problem is explained.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from flask import Blueprint, Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from kg.catalogue import ParameterError, UnknownQueryError
-from kg.engine import (
-    BindingError,
-    EngineError,
-    EngineLimitation,
-    EngineUnavailable,
-    FederationRefused,
-    FormatNotAvailable,
-    FunctionMisused,
-    MemoryLimitExceeded,
-    Overloaded,
-    QueryError,
-    QueryStopped,
-    QuerySyntaxError,
-    QueryTimeout,
-    ResultTooLarge,
-    ServiceFailed,
-    ServiceTimedOut,
-    UnsupportedFunction,
-    UpdateNotAllowed,
-)
+from kg.engine import EngineError, FormatNotAvailable, QueryStopped
 from kg.jsonld import NotInJsonLd
-from server import errors, http
+from server import http
+from server.data import rows
 from server.errors import MalformedHeader, RequestError, UnknownResource
 from server.negotiation import (
     HTML,
@@ -77,56 +56,15 @@ class ProblemType(NamedTuple):
     explanation: str
 
 
-def _problem_types() -> dict[str, ProblemType]:
-    table = Path(__file__).with_suffix(".tsv").read_text(encoding="utf-8")
-    rows = csv.DictReader(io.StringIO(table), dialect="excel-tab", quoting=csv.QUOTE_NONE)
-    return {
-        row["slug"]: ProblemType(row["slug"], int(row["status"]), row["title"], row["explanation"])
-        for row in rows
-    }
+_ROWS: Final = rows("problems")
 
-
-PROBLEM_TYPES: Final = _problem_types()
+PROBLEM_TYPES: Final = {
+    row["slug"]: ProblemType(row["slug"], int(row["status"]), row["title"], row["explanation"])
+    for row in _ROWS
+}
 """Every type of problem by its slug."""
 
-_SLUGS: Final[Mapping[type[Exception], str]] = {
-    errors.MalformedHeader: "malformed-header",
-    errors.MalformedRequest: "malformed-request",
-    errors.UnknownMethod: "unknown-method",
-    errors.ParameterRefused: "bad-parameter",
-    errors.ReadOnly: "read-only",
-    errors.NotAcceptable: "not-acceptable",
-    errors.UnsupportedMediaType: "unsupported-media-type",
-    errors.UrlTooLong: "url-too-long",
-    errors.BodyTooLarge: "body-too-large",
-    errors.QueryTooLong: "query-too-long",
-    errors.HeadTooLarge: "head-too-large",
-    errors.RequestStalled: "request-timeout",
-    errors.NotRunning: "not-found",
-    errors.NotReady: "not-ready",
-    errors.UnknownResource: "not-found",
-    QuerySyntaxError: "syntax-error",
-    EngineLimitation: "engine-limitation",
-    UpdateNotAllowed: "update-as-query",
-    BindingError: "unbindable-value",
-    UnsupportedFunction: "unsupported-function",
-    FunctionMisused: "misused-function",
-    FederationRefused: "federation-refused",
-    FormatNotAvailable: "not-acceptable",
-    NotInJsonLd: "not-acceptable",
-    ResultTooLarge: "result-too-large",
-    QueryError: "query-refused",
-    QueryTimeout: "query-timeout",
-    MemoryLimitExceeded: "memory-limit",
-    QueryStopped: "query-stopped",
-    Overloaded: "overloaded",
-    ServiceFailed: "service-failed",
-    ServiceTimedOut: "service-timeout",
-    EngineUnavailable: "overloaded",
-    EngineError: "engine-failure",
-    ParameterError: "bad-parameter",
-    UnknownQueryError: "not-found",
-}
+_SLUGS: Final = {name: row["slug"] for row in _ROWS for name in row["exceptions"].split()}
 """The type of problem that each exception is; a class that is not listed is what its base is."""
 
 _HTTP_SLUGS: Final = {
@@ -190,7 +128,7 @@ def problem_of(error: Exception) -> Problem:
     """Describe an exception as a problem."""
     if isinstance(error, HTTPException):
         return _http_problem(error)
-    slug = next(_SLUGS[each] for each in type(error).__mro__ if each in _SLUGS)
+    slug = next(_SLUGS[each.__name__] for each in type(error).__mro__ if each.__name__ in _SLUGS)
     row = PROBLEM_TYPES[slug]
     headers = dict(error.headers) if isinstance(error, RequestError) else {}
     if isinstance(error, QueryStopped):
