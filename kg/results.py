@@ -101,13 +101,18 @@ def python_result(answer: Answer) -> Rows | bool | Graph:
     return Rows(columns, rows, answer.version)
 
 
-def select(engine: Engine, text: str, bindings: Mapping[str, Term] | None = None) -> Rows:
-    """Return the rows of a SELECT query.
+def select(
+    engine: Engine,
+    text: str,
+    bindings: Mapping[str, Term] | None = None,
+    seconds: float | None = None,
+) -> Rows:
+    """Return the rows of a SELECT query; the time that it may take as in ``Query``.
 
     Raises:
         EngineError: it is not answered.
     """
-    rows = python_result(engine.run(Query(text, bindings or {})))
+    rows = python_result(engine.run(Query(text, bindings or {}, seconds=seconds)))
     assert isinstance(rows, Rows), "the query is a SELECT"
     return rows
 

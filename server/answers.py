@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
@@ -16,7 +16,7 @@ from kg.engine.bindings import canonical
 from kg.namespaces import BASE
 from server import delegation, http
 from server.errors import ParameterRefused
-from server.negotiation import HTML, RESULTS, Representation, best, named
+from server.negotiation import HTML, RESULTS, Representation, best, choose, named
 from server.parameters import Parameters
 from server.service import Service
 from server.tables import Table, table_of
@@ -55,10 +55,10 @@ class Choice:
 
     def __init__(self, by_kind: Mapping[ResultKind, Representation | None]) -> None:
         self._by_kind = by_kind
-        chosen = [by_kind[kind] for kind in ResultKind]
+        all_chosen = [by_kind[kind] for kind in ResultKind]
         self.formats: Final = {kind: _carrier(kind, by_kind[kind]) for kind in ResultKind}
-        self.has_page: Final = HTML in chosen
-        self.names: Final = repr([offer.name if offer else "" for offer in chosen])
+        self.has_page: Final = HTML in all_chosen
+        self.names: Final = repr([offer.name if offer else "" for offer in all_chosen])
 
     def of(self, kind: ResultKind) -> Representation:
         """Give the representation of a kind of result that the engine has written."""
@@ -111,6 +111,18 @@ def format_named(parameters: Parameters, offers: Collection[Representation]) -> 
             )
         names += values
     return names[0] if names else None
+
+
+def chosen(parameters: Parameters, offers: Sequence[Representation]) -> Representation:
+    """Return the offer that the request at hand asks for by name, or else prefers.
+
+    Raises:
+        ParameterRefused: as ``format_named``.
+        NotAcceptable, MalformedHeader: as ``choose``.
+    """
+    name = format_named(parameters, offers)
+    by_name = named(name, offers) if name else None
+    return by_name or choose(request.headers.get("Accept"), offers)
 
 
 def _meant(

@@ -20,8 +20,8 @@ from kg.shipped import ONTOLOGY_FOLDER
 from server import answers, http, pages, resources
 from server.delegation import delegated
 from server.errors import ParameterRefused, UnknownResource
-from server.negotiation import HTML, RDF, TSV, Representation, choose, named
-from server.parameters import of_url
+from server.negotiation import HTML, RDF, TSV, Representation
+from server.parameters import Parameters, of_url
 from server.service import current_service, public_url
 
 blueprint = Blueprint("mappings", __name__)
@@ -73,14 +73,14 @@ class Row(NamedTuple):
 @delegated
 def table() -> Response:
     """Give the table of mappings."""
-    return _document(_chosen(OFFERS), negotiated=True)
+    return _document(answers.chosen(_parameters(), OFFERS), negotiated=True)
 
 
 @blueprint.get("/id/mappings")
 @delegated
 def mapping_set() -> Response:
     """Give what is known of the table, or the table itself, at the path of its IRI."""
-    chosen = _chosen(_RESOURCE_OFFERS)
+    chosen = answers.chosen(_parameters(), _RESOURCE_OFFERS)
     return _described("mappings") if chosen in RDF else _document(chosen, negotiated=True)
 
 
@@ -91,7 +91,7 @@ def mapping_set_as(suffix: str) -> Response:
     fixed = _BY_SUFFIX.get(suffix)
     if fixed is None:
         return _described(f"mappings.{suffix}")
-    if _named(_RESOURCE_OFFERS):
+    if answers.format_named(_parameters(), _RESOURCE_OFFERS):
         raise ParameterRefused("format", "The suffix of the URL names the format already.")
     return _document(fixed, negotiated=False)
 
@@ -100,27 +100,18 @@ def mapping_set_as(suffix: str) -> Response:
 @delegated
 def terms_to_propose() -> Response:
     """Give the concepts that no public ontology is known to have."""
-    chosen = _chosen((TSV, HTML))
+    chosen = answers.chosen(_parameters(), (TSV, HTML))
     found = proposals(current_service().graph.engine, _table())
     if chosen == HTML:
         return http.reply(_proposals_page(found), HTML)
     return http.reply(as_tsv(found), TSV)
 
 
-def _named(offers: tuple[Representation, ...]) -> Representation | None:
-    """Give the offer that the parameters ask for by name, or None.
-
-    Raises:
-        ParameterRefused: the name is unknown, or there are other parameters.
-    """
+def _parameters() -> Parameters:
+    """Return the parameters of the request, which may only name a format."""
     parameters = of_url(request)
     parameters.refuse_others(answers.FORMAT_PARAMETERS)
-    name = answers.format_named(parameters, offers)
-    return named(name, offers) if name else None
-
-
-def _chosen(offers: tuple[Representation, ...]) -> Representation:
-    return _named(offers) or choose(request.headers.get("Accept"), offers)
+    return parameters
 
 
 def _described(name: str) -> Response:

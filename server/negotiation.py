@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from kg.engine import Format, ResultKind, formats
+from server.data import rows
 from server.errors import MalformedHeader, NotAcceptable
 
 
@@ -40,6 +41,7 @@ class Representation:
         stand_ins: media types for which it is given when nothing suits them better.
         names: other short names that clients use for it.
         format: the engine's format that it is written in, or None for pages and problems.
+        w3c_name: what https://www.w3.org/ns/formats/ calls that format.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Representation:
     stand_ins: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     format: Format | None = None
+    w3c_name: str = ""
 
     @property
     def content_type(self) -> str:
@@ -63,94 +66,38 @@ class Representation:
         return (self.name, self.suffix, *self.names, self.media_type, *self.aliases)
 
 
-_UTF8 = (("charset", "utf-8"),)
 _XHTML = "application/xhtml+xml"
-_JSON_ALIASES = ("application/json", "text/json", "text/javascript", "application/javascript")
-_XML_ALIASES = ("application/xml", "text/xml")
 
 
-def _written(
-    written: Format,
-    *,
-    parameters: tuple[tuple[str, str], ...] = (),
-    aliases: tuple[str, ...] = (),
-    stand_ins: tuple[str, ...] = (),
-    names: tuple[str, ...] = (),
-) -> Representation:
+def _pair(parameter: str) -> tuple[str, str]:
+    name, _, value = parameter.partition("=")
+    return name, value
+
+
+def _represented(row: Mapping[str, str]) -> Representation:
+    written = formats.named(row["name"]) if row["w3c_name"] else None
     return Representation(
-        name=written.name,
-        label=written.label,
-        media_type=written.media_type,
-        suffix=written.suffix,
-        parameters=parameters,
-        aliases=aliases,
-        stand_ins=stand_ins,
-        names=names,
+        name=row["name"],
+        label=written.label if written else row["label"],
+        media_type=written.media_type if written else row["media_type"],
+        suffix=written.suffix if written else row["suffix"],
+        parameters=tuple(map(_pair, row["parameters"].split())),
+        aliases=tuple(row["aliases"].split()),
+        stand_ins=tuple(row["stand_ins"].split()),
+        names=tuple(row["names"].split()),
         format=written,
+        w3c_name=row["w3c_name"],
     )
 
 
-JSON: Final = _written(formats.JSON, aliases=_JSON_ALIASES)
-XML: Final = _written(formats.XML, aliases=_XML_ALIASES)
-CSV: Final = _written(formats.CSV, parameters=(*_UTF8, ("header", "present")))
-TSV: Final = _written(formats.TSV, parameters=_UTF8)
-TURTLE: Final = _written(
-    formats.TURTLE,
-    parameters=_UTF8,
-    aliases=("application/turtle", "application/x-turtle", "text/n3"),
-    names=("n3",),
-)
-NTRIPLES: Final = _written(
-    formats.NTRIPLES, stand_ins=("text/plain",), names=("n-triples", "ntriple")
-)
-NQUADS: Final = _written(formats.NQUADS, names=("n-quads",))
-TRIG: Final = _written(formats.TRIG)
-RDFXML: Final = _written(formats.RDFXML, aliases=_XML_ALIASES, names=("rdf+xml", "rdf-xml", "xml"))
-JSONLD: Final = _written(
-    formats.JSONLD, aliases=("application/json", "text/json"), names=("json-ld", "json")
-)
-HTML: Final = Representation("html", "HTML", "text/html", "html", parameters=_UTF8, names=(_XHTML,))
-PLAIN_JSON: Final = Representation(
-    "json", "JSON", "application/json", "json", aliases=("text/json",)
-)
-SPARQL: Final = Representation(
-    "sparql", "SPARQL", "application/sparql-query", "rq", _UTF8, stand_ins=("text/plain",)
-)
-PROBLEM: Final = Representation(
-    "problem",
-    "problem document",
-    "application/problem+json",
-    "json",
-    aliases=("application/json", "text/json", "application/ld+json"),
-)
-PLAIN_TEXT: Final = Representation("text", "plain text", "text/plain", "txt", parameters=_UTF8)
-
-CSL_JSON: Final = Representation(
-    "csl-json",
-    "CSL-JSON",
-    "application/vnd.citationstyles.csl+json",
-    "csl.json",
-    aliases=("application/json", "text/json"),
-    names=("json",),
-)
-BIBTEX: Final = Representation(
-    "bibtex",
-    "BibTeX",
-    "application/x-bibtex",
-    "bib",
-    _UTF8,
-    aliases=("text/x-bibtex",),
-    stand_ins=("text/plain",),
-)
-
-REPRESENTATIONS: Final = (
-    *(JSON, XML, CSV, TSV),
-    *(TURTLE, NTRIPLES, JSONLD, RDFXML, TRIG, NQUADS),
-    *(HTML, PLAIN_JSON, SPARQL, CSL_JSON, BIBTEX, PROBLEM, PLAIN_TEXT),
-)
+REPRESENTATIONS: Final = tuple(map(_represented, rows("negotiation")))
 """Every representation that the service gives."""
 
-RDF: Final = (TURTLE, NTRIPLES, JSONLD, RDFXML, TRIG, NQUADS)
+JSON, XML, CSV, TSV = REPRESENTATIONS[:4]
+TURTLE, NTRIPLES, JSONLD, RDFXML, TRIG, NQUADS = REPRESENTATIONS[4:10]
+HTML, PLAIN_JSON, SPARQL, CSL_JSON, BIBTEX, PROBLEM, PLAIN_TEXT = REPRESENTATIONS[10:]
+
+RDF: Final = REPRESENTATIONS[4:10]
 """What a graph is offered as, the default first."""
 
 RESULTS: Final[Mapping[ResultKind, tuple[Representation, ...]]] = {

@@ -15,14 +15,15 @@ from rdflib import RDF as RDF_TERMS
 from rdflib import RDFS, SDO, SH, Literal, URIRef
 
 from kg.catalogue import CannedQuery, Catalogue, Parameter, ParameterError
-from kg.engine import Engine, Query, Term
+from kg.engine import Engine, Term
 from kg.engine.tokens import significant
 from kg.namespaces import DG, curie
+from kg.results import select, stored
 from server import answers, http, rdf
 from server.answers import FORMAT_PARAMETERS, Question
 from server.delegation import delegated
 from server.errors import ParameterRefused
-from server.negotiation import HTML, PLAIN_JSON, RDF, SPARQL, Representation, choose, named
+from server.negotiation import HTML, PLAIN_JSON, RDF, SPARQL, Representation
 from server.parameters import Parameters, of_url
 from server.problems import Problem, generic_page
 from server.rdf import Triple
@@ -39,12 +40,6 @@ _FORMS: Final = {
     "CONSTRUCT": (SH.SPARQLConstructExecutable, SH.construct),
     "DESCRIBE": (SH.SPARQLExecutable, SDO.text),
 }
-_BELOW: Final = """
-PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
-SELECT DISTINCT ?concept ?label WHERE {
-  ?concept rdfs:subClassOf* ?class ; rdfs:label ?label .
-}
-ORDER BY (?concept != ?class) LCASE(STR(?label)) ?concept"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +61,7 @@ class Choice:
 def catalogue() -> Response:
     """List the canned queries."""
     queries = current_service().graph.catalogue
-    chosen = _chosen(_CATALOGUE)
+    chosen = answers.chosen(of_url(request), _CATALOGUE)
     if chosen == HTML:
         return http.reply(render_template("queries.html", queries=queries.values()), HTML)
     if chosen == PLAIN_JSON:
@@ -78,9 +73,10 @@ def catalogue() -> Response:
 def query(name: str) -> Response:
     """Say what a canned query answers, and offer a form for its parameters."""
     found = current_service().graph.catalogue[name]
-    chosen = _chosen(_QUERY)
+    parameters = of_url(request)
+    chosen = answers.chosen(parameters, _QUERY)
     writers: Mapping[Representation, Callable[[], str]] = {
-        HTML: lambda: _query_page(found, _given(of_url(request))),
+        HTML: lambda: _query_page(found, _given(parameters)),
         SPARQL: lambda: found.text,
         PLAIN_JSON: lambda: _document(_description(found)),
     }
@@ -102,12 +98,6 @@ def answer(name: str) -> Response:
     return answers.respond(
         service, question, choice, lambda table: _answer_page(found, values, table)
     )
-
-
-def _chosen(offers: tuple[Representation, ...]) -> Representation:
-    name = answers.format_named(of_url(request), offers)
-    by_name = named(name, offers) if name else None
-    return by_name or choose(request.headers.get("Accept"), offers)
 
 
 def _given(parameters: Parameters) -> dict[str, str]:
@@ -198,11 +188,9 @@ def choices(service: Service) -> Mapping[str, Sequence[Choice]]:
 
 
 def _below(engine: Engine, class_iri: str) -> Sequence[Choice]:
-    below = Query(
-        _BELOW, {"class": URIRef(class_iri)}, seconds=inf
-    )  # it is asked once, at the start
-    rows = json.loads(engine.run(below).body)["results"]["bindings"]
-    return [_concept(row["concept"]["value"], row["label"]["value"]) for row in rows]
+    below = {"class": URIRef(class_iri)}
+    found = select(engine, stored("concepts-below"), below, seconds=inf)  # asked once, at the start
+    return [_concept(str(row["concept"]), str(row["label"])) for row in found]
 
 
 def _choices(parameter: Parameter) -> Sequence[Choice]:

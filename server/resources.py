@@ -26,7 +26,7 @@ from kg.shipped import ONTOLOGY_FOLDER
 from server import answers, http, pages
 from server.delegation import delegated
 from server.errors import ParameterRefused, UnknownResource
-from server.negotiation import HTML, JSONLD, RDF, Representation, choose, named, parse_accept
+from server.negotiation import HTML, JSONLD, RDF, Representation, parse_accept
 from server.parameters import of_url
 from server.problems import Problem
 from server.service import Service, current_service, public_url
@@ -132,13 +132,11 @@ def _chosen(address: Address) -> Representation:
     """
     parameters = of_url(request)
     parameters.refuse_others(answers.FORMAT_PARAMETERS)
-    name = answers.format_named(parameters, OFFERS)
-    if address.fixed is not None:
-        if name:
-            raise ParameterRefused("format", "The suffix of the URL names the format already.")
-        return address.fixed
-    by_name = named(name, OFFERS) if name else None
-    return by_name or choose(request.headers.get("Accept"), OFFERS)
+    if address.fixed is None:
+        return answers.chosen(parameters, OFFERS)
+    if answers.format_named(parameters, OFFERS):
+        raise ParameterRefused("format", "The suffix of the URL names the format already.")
+    return address.fixed
 
 
 def _written(

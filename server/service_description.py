@@ -6,8 +6,7 @@ https://www.w3.org/TR/void/, with the prefixes as `sh:declare`, where query edit
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from math import inf
 from typing import TYPE_CHECKING, Final
@@ -15,9 +14,9 @@ from urllib.parse import quote
 
 from rdflib import DCTERMS, RDF, RDFS, SH, SKOS, VOID, XSD, Literal, Namespace, URIRef
 
-from kg.engine import Query
 from kg.engine.data import DefaultGraph
 from kg.namespaces import BASE, COMMON_PREFIXES, DGD, GRAPH, PREFIXES
+from kg.results import Rows, select, stored
 from server import rdf
 from server.negotiation import JSONLD, REPRESENTATIONS, Representation
 from server.rdf import Triple
@@ -31,21 +30,6 @@ _DCAT: Final = Namespace("http://www.w3.org/ns/dcat#")
 _LICENCE: Final = URIRef("https://creativecommons.org/licenses/by/4.0/")
 _OWN_DATASET: Final = URIRef(DGD + "dataset")
 
-# The names that https://www.w3.org/ns/formats/ gives to formats.
-_FORMAT_NAMES: Final = {
-    "json": "SPARQL_Results_JSON",
-    "xml": "SPARQL_Results_XML",
-    "csv": "SPARQL_Results_CSV",
-    "tsv": "SPARQL_Results_TSV",
-    "turtle": "Turtle",
-    "ntriples": "N-Triples",
-    "nquads": "N-Quads",
-    "trig": "TriG",
-    "rdfxml": "RDF_XML",
-    "jsonld": "JSON-LD",
-}
-
-
 _MOST_GRAPHS: Final = 1000
 """How many named graphs are described."""
 
@@ -55,31 +39,13 @@ _DEFAULT_GRAPHS: Final = {
 }
 
 
-_FUNCTIONS: Final = """
-PREFIX dcterms: <http://purl.org/dc/terms/>
-PREFIX dg: <https://w3id.org/dermograph/ontology/>
-PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
-PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
-
-SELECT ?function ?label ?comment ?cites ?source ?example WHERE {
-  ?function a dg:ExtensionFunction ; rdfs:label ?label ; skos:definition ?comment .
-  OPTIONAL { VALUES ?cites { dcterms:source dcterms:references } ?function ?cites ?source }
-  OPTIONAL { ?function skos:example ?example }
-}
-"""
-
-
-def functions(service: Service) -> Sequence[Mapping[str, str]]:
+def functions(service: Service) -> Rows:
     """Return what the data tell of extension functions, to be described with the service.
 
     Raises:
         EngineError: the engine did not answer.
     """
-    document = json.loads(service.graph.whole.run(Query(_FUNCTIONS, seconds=inf)).body)
-    return [
-        {name: term["value"] for name, term in row.items()}
-        for row in document["results"]["bindings"]
-    ]
+    return select(service.graph.whole, stored("extension-functions"), seconds=inf)
 
 
 def write(service: Service, url: str, representation: Representation) -> bytes:
@@ -124,7 +90,7 @@ def _about_service(service: Service, endpoint: URIRef) -> Iterator[Triple]:
     yield endpoint, _SD.defaultDataset, _dataset(service, endpoint)
     for representation in REPRESENTATIONS:
         if representation.format is not None:
-            yield endpoint, _SD.resultFormat, _FORMATS[_FORMAT_NAMES[representation.name]]
+            yield endpoint, _SD.resultFormat, _FORMATS[representation.w3c_name]
     yield endpoint, DCTERMS.title, Literal("Dermograph SPARQL endpoint", lang="en")
     yield endpoint, DCTERMS.description, Literal(limits(service), lang="en")
     if service.graph.is_own:
@@ -136,17 +102,17 @@ def _dataset(service: Service, endpoint: URIRef) -> URIRef:
     return _OWN_DATASET if service.graph.is_own else URIRef(f"{endpoint}#dataset")
 
 
-def _about_functions(rows: Sequence[Mapping[str, str]], endpoint: URIRef) -> Iterator[Triple]:
+def _about_functions(rows: Rows, endpoint: URIRef) -> Iterator[Triple]:
     for row in rows:
-        function = URIRef(row["function"])
+        function = URIRef(str(row["function"]))
         yield endpoint, _SD.extensionFunction, function
         yield function, RDF.type, _SD.Function
-        yield function, RDFS.label, Literal(row["label"], lang="en")
-        yield function, RDFS.comment, Literal(row["comment"], lang="en")
-        if "source" in row:
-            yield function, URIRef(row["cites"]), URIRef(row["source"])
-        if "example" in row:
-            yield function, SKOS.example, Literal(row["example"])
+        yield function, RDFS.label, Literal(str(row["label"]), lang="en")
+        yield function, RDFS.comment, Literal(str(row["comment"]), lang="en")
+        if row["source"] is not None:
+            yield function, URIRef(str(row["cites"])), URIRef(str(row["source"]))
+        if row["example"] is not None:
+            yield function, SKOS.example, Literal(str(row["example"]))
 
 
 def limits(service: Service) -> str:

@@ -13,7 +13,7 @@ from kg.namespaces import DGD
 from server import answers, http, pages
 from server.delegation import delegated
 from server.errors import ParameterRefused
-from server.negotiation import BIBTEX, CSL_JSON, HTML, Representation, choose, named
+from server.negotiation import BIBTEX, CSL_JSON, HTML, Representation
 from server.parameters import of_url
 from server.service import current_service
 
@@ -29,9 +29,7 @@ def sources() -> Response:
     """Give all sources, or those whose keys are given."""
     parameters = of_url(request)
     parameters.refuse_others((*answers.FORMAT_PARAMETERS, "key"))
-    name = answers.format_named(parameters, OFFERS)
-    by_name = named(name, OFFERS) if name else None
-    chosen = by_name or choose(request.headers.get("Accept"), OFFERS)
+    chosen = answers.chosen(parameters, OFFERS)
     records = citations.citations(current_service().graph.whole)
     shown = _records(records, parameters.all("key"))
     writers: Mapping[Representation, Callable[[], str]] = {

@@ -25,7 +25,7 @@ from server.errors import (
     ReadOnly,
     UnsupportedMediaType,
 )
-from server.negotiation import HTML, RDF, Representation, choose, named
+from server.negotiation import HTML, RDF
 from server.parameters import Parameters, body_of, not_utf8, of_form, of_url
 from server.problems import Problem
 from server.service import Service, current_service, public_url
@@ -233,16 +233,10 @@ def _graphs(parameters: Parameters, name: str, other: str) -> tuple[str, ...] | 
 
 
 def _description(service: Service, parameters: Parameters) -> Response:
-    name = answers.format_named(parameters, _DESCRIPTIONS)
-    chosen = _chosen(name)
+    chosen = answers.chosen(parameters, _DESCRIPTIONS)
     if chosen == HTML:
         return http.reply(_page(service, _examples(service)[0][1]), HTML)
     return http.reply(service_description.write(service, public_url(), chosen), chosen)
-
-
-def _chosen(name: str | None) -> Representation:
-    by_name = named(name, _DESCRIPTIONS) if name else None
-    return by_name or choose(request.headers.get("Accept"), _DESCRIPTIONS)
 
 
 def _examples(service: Service) -> tuple[tuple[str, str], ...]:
