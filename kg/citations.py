@@ -8,6 +8,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from kg.engine import Engine
@@ -33,15 +34,10 @@ class _Kind:
 
 
 _KINDS: Final = {
-    "journal-article": _Kind("article-journal", "article", "journal"),
-    "conference-paper": _Kind("paper-conference", "inproceedings", "booktitle"),
-    "book-chapter": _Kind("chapter", "incollection", "booktitle"),
-    "web-page": _Kind("webpage", "misc"),
-    "report": _Kind("report", "techreport", "institution", csl_container="publisher"),
-    "masters-thesis": _Kind("thesis", "mastersthesis", bibtex_publisher="school"),
-    "data-set": _Kind("dataset", "misc", csl_container="publisher"),
-    "software": _Kind("software", "misc", csl_container="publisher"),
-    "document": _Kind("document", "misc", csl_container="publisher"),
+    name: _Kind(**kind)
+    for name, kind in json.loads(
+        Path(__file__).with_name("document-types.json").read_bytes()
+    ).items()
 }
 """How a document is cited by its type.
 

@@ -74,18 +74,15 @@ class Node:
 
     def __getitem__(self, name: str) -> list[Node | Literal]:
         """Give the values of a property: things by their names, then literals by their text."""
-        return self._values(_expand(name))
+        return self.values_of(self.around.node(_expand(name)))
 
     def values_of(self, property_: Node) -> list[Node | Literal]:
         """Give the values of a property that is known as a node, of whatever vocabulary."""
-        return self._values(property_.iri)
-
-    def _values(self, iri: str) -> list[Node | Literal]:
-        values = self.around.forward.get(self.iri, {}).get(iri, [])
-        return sorted((self._reached(value) for value in values), key=_order)
-
-    def _reached(self, value: URIRef | Literal) -> Node | Literal:
-        return Node(str(value), self.around) if isinstance(value, URIRef) else value
+        values = self.around.forward.get(self.iri, {}).get(property_.iri, [])
+        reached = (
+            self.around.node(str(value)) if isinstance(value, URIRef) else value for value in values
+        )
+        return sorted(reached, key=_order)
 
     def nodes(self, name: str) -> list[Node]:
         """Give the values of a property that are things, by their names."""
