@@ -9,94 +9,14 @@ from decimal import Decimal
 from itertools import combinations
 from typing import Final, TypeAlias
 
-from kg.engine import Engine, Query
+from kg.engine import Engine
 from kg.namespaces import DG, DGD
-from kg.results import Rows, python_result
+from kg.results import select, stored
 
 _NEGATED: Final = DGD + "polarity/negated"
 _UNSPECIFIED: Final = DGD + "strength/unspecified"
 _IN_SI: Final = ("siValue", "siMinimum", "siMaximum")
 _AS_STATED: Final = ("value", "minimum", "maximum")
-
-_CLAIMS: Final = """
-PREFIX dg: <https://w3id.org/dermograph/ontology/>
-PREFIX prov: <http://www.w3.org/ns/prov#>
-PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>
-
-SELECT ?claim ?label ?subject ?predicate ?polarity ?source ?strength ?unit
-WHERE {
-  ?claim dg:subject ?subject ; dg:predicate ?predicate ; dg:polarity ?polarity ;
-         prov:wasDerivedFrom ?source ; rdfs:label ?label .
-  OPTIONAL { ?claim dg:strength ?strength }
-  OPTIONAL { ?claim dg:unitCode ?unit }
-  FILTER NOT EXISTS { ?claim a dg:FoundingTextStatement }
-}
-"""
-
-_FIGURES: Final = """
-PREFIX dg: <https://w3id.org/dermograph/ontology/>
-
-SELECT ?claim ?kind ?number
-WHERE {
-  VALUES ?kind {
-    dg:siValue dg:siMinimum dg:siMaximum dg:value dg:minimum dg:maximum
-    dg:proportionLower dg:proportionUpper dg:reportedPercentage
-  }
-  ?claim dg:predicate ?predicate ; ?kind ?number .
-}
-"""
-
-_KINDS: Final = """
-PREFIX dg: <https://w3id.org/dermograph/ontology/>
-PREFIX skos: <http://www.w3.org/2004/02/skos/core#>
-
-SELECT ?code ?kind
-WHERE { ?unit skos:notation ?code ; dg:factorToSI ?factor ; dg:quantityKind ?kind }
-"""
-
-_QUALIFIERS: Final = """
-PREFIX dg: <https://w3id.org/dermograph/ontology/>
-
-SELECT ?claim ?qualifier ?value
-WHERE {
-  VALUES ?qualifier {
-    dg:object dg:condition dg:laser dg:technique dg:bodySite dg:skinType dg:comparator
-    dg:outcomeMeasure dg:phase dg:specimen dg:sex dg:ageMinimumInYears dg:ageMaximumInYears
-    dg:ancestry dg:followUp dg:statistic dg:unitOfAnalysis
-  }
-  ?claim dg:predicate ?predicate ; ?qualifier ?value .
-}
-"""
-
-_WORDINGS: Final = """
-PREFIX dg: <https://w3id.org/dermograph/ontology/>
-
-SELECT ?claim ?wording
-WHERE {
-  ?claim dg:predicate ?predicate ; dg:objectText ?wording .
-  FILTER NOT EXISTS { ?claim dg:object ?object }
-}
-"""
-
-_SETTINGS: Final = """
-PREFIX dg: <https://w3id.org/dermograph/ontology/>
-
-SELECT ?claim ?parameter ?kind ?value
-WHERE {
-  ?claim dg:setting ?setting .
-  ?setting dg:parameter ?parameter .
-  OPTIONAL {
-    VALUES ?kind { dg:siValue dg:siMinimum dg:siMaximum dg:reportedFigure }
-    ?setting ?kind ?value .
-  }
-}
-"""
-
-_JUDGED: Final = """
-PREFIX dg: <https://w3id.org/dermograph/ontology/>
-
-SELECT ?disagreement ?claim WHERE { ?disagreement dg:disagreeingClaim|dg:opposedClaim ?claim }
-"""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -203,7 +123,7 @@ def _claims_by_condition(engine: Engine) -> Mapping[tuple[object, ...], list[_Cl
     conditions, wordings = _conditions(engine), _wordings(engine)
     figures, kinds = _figures(engine), _kinds_of_units(engine)
     groups: dict[tuple[object, ...], list[_Claim]] = defaultdict(list)
-    for row in _rows(engine, _CLAIMS):
+    for row in select(engine, stored("claims-statements")):
         iri, unit = str(row["claim"]), row["unit"]
         claim = _Claim(
             iri=iri,
@@ -255,7 +175,7 @@ def _share(figures: Mapping[str, Sequence[Decimal]]) -> _Interval | None:
 def _figures(engine: Engine) -> Mapping[str, Mapping[str, Sequence[Decimal]]]:
     """Give the figures of each claim by the names of their properties."""
     figures: dict[str, dict[str, list[Decimal]]] = defaultdict(lambda: defaultdict(list))
-    for row in _rows(engine, _FIGURES):
+    for row in select(engine, stored("claims-figures")):
         if isinstance(number := row["number"], Decimal | int):
             kind = str(row["kind"]).removeprefix(DG)
             figures[str(row["claim"])][kind].append(Decimal(number))
@@ -265,7 +185,7 @@ def _figures(engine: Engine) -> Mapping[str, Mapping[str, Sequence[Decimal]]]:
 def _wordings(engine: Engine) -> Mapping[str, set[object]]:
     """Give what stands in words for the object of each claim."""
     wordings: dict[str, set[object]] = defaultdict(set)
-    for row in _rows(engine, _WORDINGS):
+    for row in select(engine, stored("claims-wordings")):
         wordings[str(row["claim"])].add(row["wording"])
     return wordings
 
@@ -273,7 +193,7 @@ def _wordings(engine: Engine) -> Mapping[str, set[object]]:
 def _kinds_of_units(engine: Engine) -> Mapping[object, set[object]]:
     """Give the kinds of quantity of each unit that has a factor, by its code."""
     kinds: dict[object, set[object]] = defaultdict(set)
-    for row in _rows(engine, _KINDS):
+    for row in select(engine, stored("claims-unit-kinds")):
         kinds[row["code"]].add(row["kind"])
     return kinds
 
@@ -281,9 +201,9 @@ def _kinds_of_units(engine: Engine) -> Mapping[object, set[object]]:
 def _conditions(engine: Engine) -> Mapping[str, set[tuple[object, ...]]]:
     """Give all qualifiers and settings of each claim."""
     conditions: dict[str, set[tuple[object, ...]]] = defaultdict(set)
-    for row in _rows(engine, _QUALIFIERS):
+    for row in select(engine, stored("claims-qualifiers")):
         conditions[str(row["claim"])].add((row["qualifier"], row["value"]))
-    for row in _rows(engine, _SETTINGS):
+    for row in select(engine, stored("claims-settings")):
         conditions[str(row["claim"])].add((row["parameter"], row["kind"], row["value"]))
     return conditions
 
@@ -291,12 +211,6 @@ def _conditions(engine: Engine) -> Mapping[str, set[tuple[object, ...]]]:
 def _judged(engine: Engine) -> set[frozenset[str]]:
     """Give the pairs of claims that stand in one recorded disagreement."""
     members: dict[str, set[str]] = defaultdict(set)
-    for row in _rows(engine, _JUDGED):
+    for row in select(engine, stored("claims-disagreements")):
         members[str(row["disagreement"])].add(str(row["claim"]))
     return {frozenset(pair) for claims in members.values() for pair in combinations(claims, 2)}
-
-
-def _rows(engine: Engine, text: str) -> Rows:
-    rows = python_result(engine.run(Query(text)))
-    assert isinstance(rows, Rows)
-    return rows
