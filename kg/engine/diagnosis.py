@@ -70,8 +70,7 @@ def limitation(text: str, detail: str, offset: int, hint: str) -> EngineLimitati
 
 def service_refused(text: str, offset: int, detail: str) -> FederationRefused:
     """Make the refusal of the SERVICE at an offset of the text, counted from 0."""
-    at = at_offset(text, detail, offset)
-    return FederationRefused(f"SERVICE at {at}")
+    return FederationRefused(f"SERVICE at {at_offset(text, detail, offset)}")
 
 
 _MANY: Final = 500

@@ -205,8 +205,7 @@ def _opened(source: Source, files: ExitStack) -> int:
         try:
             descriptor = os.open(source.content, os.O_RDONLY | os.O_CLOEXEC)
         except OSError as error:
-            detail = f"It cannot be read: {error.strerror}."
-            raise DataError(detail, source=source.name) from error
+            raise DataError(f"It cannot be read: {error.strerror}.", source=source.name) from error
         files.callback(os.close, descriptor)
         return descriptor
     descriptor = os.memfd_create("data", os.MFD_CLOEXEC)

@@ -102,14 +102,14 @@ class Spool:
         return b"".join(self._pieces) if self._file is None else self._file
 
     def _keep(self, piece: bytes) -> None:
-        if self._file is not None:
-            _write(self._file.descriptor, piece)
-            return
         self._pieces.append(bytes(piece))
-        if self._size > _IN_MEMORY:
+        if self._file is None and self._size > _IN_MEMORY:
             self._file = SpooledFile(_unnamed_file())
-            _write(self._file.descriptor, b"".join(self._pieces))
+        if self._file is not None:
+            view = memoryview(b"".join(self._pieces))
             self._pieces.clear()
+            while view:
+                view = view[os.write(self._file.descriptor, view) :]
 
 
 def _unnamed_file() -> int:
@@ -118,9 +118,3 @@ def _unnamed_file() -> int:
         return os.memfd_create("answer", os.MFD_CLOEXEC)
     with tempfile.TemporaryFile(buffering=0) as file:
         return os.dup(file.fileno())
-
-
-def _write(descriptor: int, piece: bytes) -> None:
-    view = memoryview(piece)
-    while view:
-        view = view[os.write(descriptor, view) :]
