@@ -60,8 +60,11 @@ _Results = ox.QuerySolutions | ox.QueryBoolean | ox.QueryTriples
 _OxTerm: TypeAlias = ox.NamedNode | ox.BlankNode | ox.Literal | ox.Triple
 _Functions: TypeAlias = dict[ox.NamedNode, Callable[..., _OxTerm | None]]
 
+_Key: TypeAlias = tuple[str, str | None, *tuple[tuple[str, ...] | None, ...]]
+"""A text, a base IRI, and graphs."""
+
 _REMEMBERED = 256
-"""How many texts are remembered as legal; those of canned queries and resources come often."""
+"""How many texts are remembered as legal, and as written anew; those of canned queries and resources come often."""
 
 _REMEMBERED_LENGTH = 20_000
 
@@ -93,8 +96,9 @@ class InProcessEngine:
         prefixes: Mapping[str, str] | None = None,
         functions: Mapping[str, ExtensionFunction] | FunctionsOf | None = None,
     ) -> None:
-        self._parsed_lock = threading.Lock()
-        self._parsed: dict[tuple[str, str | None], None] = {}
+        self._memory_lock = threading.Lock()
+        self._parsed: dict[_Key, str] = {}
+        self._written: dict[_Key, str] = {}
         self._store = DatasetStore(Data.of(data), version, expected)
         self.version: Final = self._store.version
         self._prefixes = dict(prefixes or {})
@@ -173,6 +177,9 @@ class InProcessEngine:
         """Write a text with its values bound so that Oxigraph answers it rightly."""
         if not rewriting.concerns(text):
             return text
+        key = (text, query.base_iri, query.default_graphs, query.named_graphs)
+        if key in self._written:
+            return self._written[key]
 
         def evaluated(part: str, store: ox.Store, dataset: Mapping[str, object]) -> Any:
             return store.query(
@@ -182,23 +189,24 @@ class InProcessEngine:
                 **dataset,  # type: ignore[arg-type]
             )
 
-        def holds(question: str) -> bool:
-            return bool(evaluated(question, view.store, view.arguments))
+        def ask(question: str) -> Any:
+            return evaluated(question, view.store, view.arguments)
 
         def columns(part: str) -> list[str]:
             return [each.value for each in evaluated(part, ox.Store(), {}).variables]
 
         try:
-            written = rewriting.rewritten(text, holds, columns)
+            written = rewriting.rewritten(text, ask, columns)
         except EngineLimitation:
             # Places refer to the text that the caller wrote, and what is no SPARQL is told first.
             self._parse_once(query.text, query.base_iri)
-            rewriting.rewritten(query.text, holds, columns)
+            rewriting.rewritten(query.text, ask, columns)
             raise
         except SyntaxError:
             return text  # which will be told of the text itself
         if written != text:
             self._parse_once(query.text, query.base_iri)
+        self._remember(self._written, key, written)
         return written
 
     def _parse_once(self, text: str, base_iri: str | None) -> None:
@@ -206,11 +214,15 @@ class InProcessEngine:
         if (text, base_iri) in self._parsed:
             return
         self._evaluate(ox.Store(), text, {}, base_iri, self._callable([]))
-        with self._parsed_lock:
-            if len(text) <= _REMEMBERED_LENGTH:
-                self._parsed[text, base_iri] = None
-            if len(self._parsed) > _REMEMBERED:
-                del self._parsed[next(iter(self._parsed))]
+        self._remember(self._parsed, (text, base_iri), "")
+
+    def _remember(self, memory: dict[_Key, str], key: _Key, written: str) -> None:
+        """Remember what was found of a text, and no more than may be of others."""
+        with self._memory_lock:
+            if len(key[0]) + len(written) <= _REMEMBERED_LENGTH:
+                memory[key] = written
+            if len(memory) > _REMEMBERED:
+                del memory[next(iter(memory))]
 
     def _callable(self, failures: list[Exception]) -> _Functions:
         """Give the functions as Oxigraph calls them; the first failure of one is noted."""

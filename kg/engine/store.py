@@ -15,7 +15,7 @@ from kg.engine.data import Contents, Data, DefaultGraph, Source
 from kg.engine.errors import BindingError, DataError
 from kg.engine.formats import ResultKind, formats_for
 from kg.engine.interface import Query
-from kg.engine.tokens import Token, significant, without_hidden_service
+from kg.engine.tokens import FORMS, Token, significant, without_hidden_service
 
 RDF_FORMATS: Final = {
     each: ox.RdfFormat.from_media_type(each.media_type) for each in formats_for(ResultKind.GRAPH)
@@ -291,7 +291,7 @@ def _once(iris: Iterable[str]) -> list[ox.NamedNode]:
 def _clauses(text: str, base_iri: str | None) -> _Graphs:
     """Give the default and the named graphs that FROM and FROM NAMED name."""
     found = significant(text)
-    form = next(token for token in found if token.is_word(*_FORMS))
+    form = next(token for token in found if token.is_word(*FORMS))
     prologue = text[: form.offset]
     graphs: dict[bool, list[str]] = {False: [], True: []}
     for word, second, third in zip(found, found[1:], found[2:], strict=False):
@@ -299,9 +299,6 @@ def _clauses(text: str, base_iri: str | None) -> _Graphs:
             is_named = second.is_word("NAMED")
             graphs[is_named].append(_iri(third if is_named else second, prologue, base_iri))
     return _once(graphs[False]), _once(graphs[True])
-
-
-_FORMS: Final = ("SELECT", "CONSTRUCT", "DESCRIBE", "ASK")
 
 
 def _iri(token: Token, prologue: str, base_iri: str | None) -> str:

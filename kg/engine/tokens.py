@@ -9,7 +9,7 @@ The terminals follow https://www.w3.org/TR/sparql11-query/#sparqlGrammar.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 from itertools import pairwise
@@ -111,6 +111,25 @@ def tokens(text: str) -> Iterator[Token]:
 def significant(text: str) -> list[Token]:
     """Split a query into tokens, leaving out space and comments."""
     return [token for token in tokens(text) if token.kind not in TRIVIA]
+
+
+FORMS: Final = ("SELECT", "CONSTRUCT", "DESCRIBE", "ASK")
+_CLOSING: Final = {"(": ")", "{": "}"}
+
+
+def closing(found: Sequence[Token], place: int) -> int:
+    """Return the place of the bracket that closes the one at a place, of its kind only.
+
+    Raises:
+        IndexError: there is none.
+    """
+    opening = found[place].text
+    steps = {opening: 1, _CLOSING[opening]: -1}
+    depth = 1
+    while depth:
+        place += 1
+        depth += steps.get(found[place].text, 0)
+    return place
 
 
 VOLATILE = ("NOW", "RAND", "UUID", "STRUUID", "BNODE")
