@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from rdflib import XSD, Literal, URIRef
 
@@ -106,24 +105,7 @@ def bind(text: str, bindings: Mapping[str, Term]) -> str:
     return "".join(replaced.get(token.offset, token.text) for token in everything)
 
 
-_CLAUSE_ENDS = ("WHERE", "FROM", "HAVING", "ORDER", "LIMIT", "OFFSET", "VALUES")
-
-
-@dataclass(frozen=True, slots=True)
-class _Position:
-    """Where in a query a walk over its tokens is."""
-
-    clause: str = ""  # its keywords; none inside a pattern
-    depth: int = 0  # of parentheses since the clause began
-    selected: frozenset[str] = frozenset()  # bound variables that this SELECT and those around name
-
-    def after(self, token: Token, before: Token | None) -> _Position:
-        """Give the position after a token that is neither brace nor variable."""
-        if token.is_word("SELECT", *_CLAUSE_ENDS):
-            return replace(self, clause=token.text.upper(), depth=0)
-        if token.is_word("BY") and before is not None:
-            return replace(self, clause=f"{before.text.upper()} BY", depth=0)
-        return replace(self, depth=self.depth + {"(": 1, ")": -1}.get(token.text, 0))
+_CLAUSES = ("SELECT", "WHERE", "FROM", "HAVING", "ORDER", "LIMIT", "OFFSET", "VALUES")
 
 
 def _replacements(
@@ -131,44 +113,45 @@ def _replacements(
 ) -> list[tuple[Token, str]]:
     """Pair each token of a bound variable, and each BOUND around one, with what replaces it."""
     found = []
-    here = _Position()
-    around: list[_Position] = []
-    for place, token in enumerate(meaningful):
-        before = meaningful[place - 1] if place else None
+    clause = ""  # its keywords; empty inside a pattern
+    depth = 0  # how many parentheses are open since it began
+    # The bound variables that this SELECT clause and those around it name.
+    selected: frozenset[str] = frozenset()
+    around: list[tuple[str, int, frozenset[str]]] = []
+    nothing = Token(TokenKind.SPACE, "", 0)
+    for two_before, before, token in zip(
+        [nothing, nothing, *meaningful], [nothing, *meaningful], meaningful, strict=False
+    ):
         if token.text == "{":
-            around.append(here)
-            here = _Position(selected=here.selected)
+            around.append((clause, depth, selected))
+            clause, depth = "", 0
         elif token.text == "}":
-            here = around.pop() if around else _Position()
-            here = replace(here, clause="") if here.clause == "VALUES" else here
+            clause, depth, selected = around.pop() if around else ("", 0, frozenset())
+            clause = "" if clause == "VALUES" else clause
+        elif token.is_word(*_CLAUSES):
+            clause, depth = token.text.upper(), 0
+        elif token.is_word("BY"):
+            clause, depth = f"{before.text.upper()} BY", 0
         elif token.kind is not TokenKind.VARIABLE:
-            here = here.after(token, before)
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
         elif (name := token.text[1:]) in terms:
-            if here.clause == "VALUES" or (before is not None and before.is_word("AS")):
+            if clause == "VALUES" or before.is_word("AS"):
                 raise BindingError(f"The query itself gives ?{name} a value, so none can be bound.")
-            if place > 1 and meaningful[place - 2].is_word("BOUND"):
-                found += [(meaningful[place - 2], ""), (token, "true")]
-            else:
+            here = clause if depth == 0 else ""
+            if two_before.is_word("BOUND"):
+                found += [(two_before, ""), (token, "true")]
+            elif here == "SELECT":
                 # A column that a SELECT around this one names too is of no use here, and illegal.
-                hidden = name in here.selected
-                column = _unused(f"{name}_bound{place}", present) if hidden else name
-                found.append((token, _expression(terms[name], here, column)))
-            if here.clause == "SELECT" and here.depth == 0:
-                here = replace(here, selected=here.selected | {name})
+                hidden = name in selected
+                column = _unused(f"{name}_bound{token.offset}", present) if hidden else name
+                found.append((token, f"({terms[name]} AS ?{column})"))
+            else:  # spaces keep it from running into what is written next to it
+                is_key = here in ("GROUP BY", "ORDER BY")
+                found.append((token, f"({terms[name]})" if is_key else f" {terms[name]} "))
+            if here == "SELECT":
+                selected |= {name}
     return found
 
 
 def _unused(name: str, present: set[str]) -> str:
     return name if name not in present else _unused(f"{name}_", present)
-
-
-def _expression(term: str, here: _Position, column: str) -> str:
-    """Write a term so that it can stand where a variable stands.
-
-    Spaces keep it from running into what is written next to it.
-    """
-    if here.depth == 0 and here.clause == "SELECT":
-        return f"({term} AS ?{column})"
-    if here.depth == 0 and here.clause in ("GROUP BY", "ORDER BY"):
-        return f"({term})"
-    return f" {term} "

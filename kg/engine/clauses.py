@@ -17,6 +17,7 @@ from kg.engine.tokens import (
     TRIVIA,
     Token,
     TokenKind,
+    closing,
     inconspicuous,
     significant,
     tokens,
@@ -65,46 +66,33 @@ def clauses(text: str) -> list[Clause]:
         if token.kind is TokenKind.INVALID:
             detail = f"The character {token.text[0]!r} has no place here."
             raise at_offset(text, detail, token.offset)
-    complete = []
-    place = 0
-    while place < len(found):
-        place += 1
-        if found[place - 1].is_word("SERVICE"):
-            clause, place = _clause(text, found, place)
-            complete.append(clause)
+    complete: list[Clause] = []
+    for place, token in enumerate(found):
+        if token.is_word("SERVICE") and not (complete and token.offset < complete[-1].end):
+            complete.append(_clause(text, found, place))
     return complete
 
 
-def _clause(text: str, found: Sequence[Token], place: int) -> tuple[Clause, int]:
-    """Read the clause whose keyword stands before a place, and give the place after it."""
-    keyword = found[place - 1]
-    silent = place < len(found) and found[place].is_word("SILENT")
-    place += silent
-    opening = place + 1
-    closing = _closing(found, opening)
-    if closing is None or found[place].kind not in _TARGETS:
+def _clause(text: str, found: Sequence[Token], keyword: int) -> Clause:
+    """Read the clause whose keyword stands at a place."""
+    try:
+        silent = found[keyword + 1].is_word("SILENT")
+        target, opening = found[keyword + 1 + silent : keyword + 3 + silent]
+        inner = found[keyword + 3 + silent : closing(found, keyword + 2 + silent) + 1]
+    except (IndexError, ValueError):
+        inner = []
+    if not inner or opening.text != "{" or target.kind not in _TARGETS:
         detail = "SERVICE is not followed by an endpoint and a group in braces."
-        raise at_offset(text, detail, keyword.offset)
-    end = found[closing].offset + 1
-    clause = Clause(
-        keyword=keyword,
+        raise at_offset(text, detail, found[keyword].offset)
+    end = inner[-1].offset + 1
+    return Clause(
+        keyword=found[keyword],
         silent=silent,
-        target=found[place],
-        group=text[found[opening].offset : end],
+        target=target,
+        group=text[opening.offset : end],
         end=end,
-        nested=next((each for each in found[opening:closing] if each.is_word("SERVICE")), None),
+        nested=next((each for each in inner if each.is_word("SERVICE")), None),
     )
-    return clause, closing + 1
-
-
-def _closing(found: Sequence[Token], opening: int) -> int | None:
-    """Give the place of the brace that closes the one at a place; None if there is none."""
-    depth = 0
-    for place in range(opening, len(found)):
-        depth += {"{": 1, "}": -1}.get(found[place].text, 0)
-        if depth == 0:
-            return place if place > opening else None
-    return None
 
 
 def with_graph_for_service(text: str) -> str:

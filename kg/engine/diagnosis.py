@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Mapping
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -38,16 +37,9 @@ def diagnose(text: str, message: str, known_prefixes: Mapping[str, str]) -> Quer
         message: what the engine's parser said, `error at LINE:COLUMN: expected ...`.
         known_prefixes: prefix names and namespaces to suggest for undeclared prefixes.
     """
-    found = significant(text)
-    if not found:
-        hint = "Begin with SELECT, ASK, CONSTRUCT or DESCRIBE."
-        return at_offset(text, "The query is empty.", 0, hint)
-    undeclared = partial(_undeclared, known=known_prefixes)
-    spelling = (_misspelt, _doubled_equals, _capital_boolean)
-    for check in (_invalid, undeclared, *spelling, _unbalanced):
-        finding = check(found)
-        if finding is not None:
-            return at_offset(text, *finding)
+    finding = next(_findings(significant(text), known_prefixes), None)
+    if finding is not None:
+        return at_offset(text, *finding)
     position = _POSITION.search(message)
     if position is None:
         return at_offset(text, "This is not legal SPARQL.", 0, message)
@@ -114,78 +106,55 @@ def _at(text: str, detail: str, line: int, column: int, hint: str | None) -> Que
     return QuerySyntaxError(detail, line=line, column=column, excerpt=excerpt, hint=hint)
 
 
-def _invalid(found: list[Token]) -> Finding | None:
-    for token in found:
-        if token.kind is TokenKind.INVALID:
-            if token.text in "\"'":
-                return "A string is not closed.", token.offset, f"Close it with {token.text}."
-            return f"The character {token.text[0]!r} has no place here.", token.offset, None
-    return None
-
-
-def _undeclared(found: list[Token], known: Mapping[str, str]) -> Finding | None:
+def _findings(found: list[Token], known: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield what the tokens tell is wrong, the likeliest cause first."""
+    if not found:
+        yield "The query is empty.", 0, "Begin with SELECT, ASK, CONSTRUCT or DESCRIBE."
+    for token in (each for each in found if each.kind is TokenKind.INVALID):
+        if token.text in "\"'":
+            yield "A string is not closed.", token.offset, f"Close it with {token.text}."
+        yield f"The character {token.text[0]!r} has no place here.", token.offset, None
     declared = {
-        following.text[:-1]
-        for token, following in pairwise(found)
-        if token.is_word("PREFIX") and following.kind is TokenKind.PREFIXED_NAME
+        following.text[:-1] for token, following in pairwise(found) if token.is_word("PREFIX")
     }
-    for token in found:
+    for token in (each for each in found if each.kind is TokenKind.PREFIXED_NAME):
         prefix = token.text.partition(":")[0]
-        if token.kind is TokenKind.PREFIXED_NAME and prefix not in declared:
-            namespace = known.get(prefix, "...")
-            hint = f"Put PREFIX {prefix}: <{namespace}> before the query."
-            return f"The prefix {prefix}: is not declared.", token.offset, hint
-    return None
-
-
-def _misspelt(found: list[Token]) -> Finding | None:
-    for token in found:
-        if token.kind is TokenKind.WORD and token.text.upper() not in _KEYWORDS:
-            near = difflib.get_close_matches(token.text.upper(), sorted(_KEYWORDS), n=1)
-            hint = f"Did you mean {near[0]}?" if near else "Variables begin with a question mark."
-            return f"{token.text!r} is not a word of SPARQL.", token.offset, hint
-    return None
-
-
-def _doubled_equals(found: list[Token]) -> Finding | None:
+        if prefix not in declared:
+            hint = f"Put PREFIX {prefix}: <{known.get(prefix, '...')}> before the query."
+            yield f"The prefix {prefix}: is not declared.", token.offset, hint
+    words = [each for each in found if each.kind is TokenKind.WORD]
+    for token in (each for each in words if each.text.upper() not in _KEYWORDS):
+        near = difflib.get_close_matches(token.text.upper(), sorted(_KEYWORDS), n=1)
+        hint = f"Did you mean {near[0]}?" if near else "Variables begin with a question mark."
+        yield f"{token.text!r} is not a word of SPARQL.", token.offset, hint
     for token, following in pairwise(found):
         if token.text == following.text == "=":
-            return "SPARQL compares with a single =.", token.offset, "Write = instead of ==."
-    return None
-
-
-def _capital_boolean(found: list[Token]) -> Finding | None:
-    for token in found:
+            yield "SPARQL compares with a single =.", token.offset, "Write = instead of ==."
+    for token in words:
         if token.is_word("TRUE", "FALSE") and token.text != token.text.lower():
-            return "Booleans are in lower case.", token.offset, f"Write {token.text.lower()}."
-    return None
+            yield "Booleans are in lower case.", token.offset, f"Write {token.text.lower()}."
+    yield from _unbalanced(found)
 
 
-def _unbalanced(found: list[Token]) -> Finding | None:
+def _unbalanced(found: Iterable[Token]) -> Iterator[Finding]:
     still_open: list[Token] = []
-    for token in found:
-        if token.kind is not TokenKind.PUNCTUATION:
-            continue
-        if token.text in "([{":
+    for token in (each for each in found if each.kind is TokenKind.PUNCTUATION):
+        if token.text in _PAIRS.values():
             still_open.append(token)
-        elif token.text in _PAIRS:
-            if not still_open or still_open[-1].text != _PAIRS[token.text]:
-                return f"This {token.text} closes nothing.", token.offset, "Remove it, or open it."
-            still_open.pop()
-    if still_open:
-        last = still_open[-1]
-        return f"This {last.text} is not closed.", last.offset, "Close it."
-    return None
+        elif token.text in _PAIRS and (
+            not still_open or still_open.pop().text != _PAIRS[token.text]
+        ):
+            yield f"This {token.text} closes nothing.", token.offset, "Remove it, or open it."
+    for token in still_open[-1:]:
+        yield f"This {token.text} is not closed.", token.offset, "Close it."
 
 
 def _readable(expected: str) -> str:
     """Turn the parser's list of expectations into a sentence, leaving out character classes."""
     without_classes = re.sub(r"\[[^\]]*\](?:\s*\|\s*)?", "", expected, flags=re.DOTALL)
     wanted = [each.strip().strip('"') for each in without_classes.split(", ")]
-    sentences = [each for each in wanted if " " in each]
-    if sentences:
-        return f"{sentences[0]}."
-    words = [each for each in wanted if each]
-    if not words:
-        return "The query is not legal SPARQL from here on."
-    return f"The query is not legal SPARQL from here on; expected: {', '.join(words[:8])}."
+    for sentence in (each for each in wanted if " " in each):
+        return f"{sentence}."
+    words = ", ".join([each for each in wanted if each][:8])
+    expects = f"; expected: {words}" if words else ""
+    return f"The query is not legal SPARQL from here on{expects}."
