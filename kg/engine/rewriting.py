@@ -32,6 +32,7 @@ takes the string as the label, so a digest of it, and of a UUID of the solution,
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain, count
 from typing import Any, Final, NamedTuple, TypeAlias
@@ -165,7 +166,8 @@ class _Parser:
 
     Attributes:
         found: the tokens.
-        words: what is written for each of them, with the space before it.
+        words: what is written for each of them, with the space before it; of blank nodes in
+            patterns these are variables.
         fresh: variables that the query does not have.
     """
 
@@ -179,6 +181,7 @@ class _Parser:
         ]
         self.taken = self.variables(0, len(self.found))
         self.fresh = (f"?_{number}" for number in count() if f"_{number}" not in self.taken)
+        self._nodes = defaultdict[str, str](lambda: f" {next(self.fresh)}")
         self._depth = 0
         if any(each.kind is TokenKind.INVALID for each in self.found):
             raise _Unfamiliar
@@ -224,9 +227,7 @@ class _Parser:
         """Parse what follows the head of a query: its group, modifiers and VALUES."""
         group = self._group(self._next(head.end, "{"))
         end = group.end
-        while end < len(self.found) and self.found[end].text != "}":
-            if self.is_word(end, "VALUES"):
-                break
+        while end < len(self.found) and self.found[end].text.upper() not in ("}", "VALUES"):
             end = self._after(end)
         modifiers = self._node("", group.end, end)
         end = self._after_values(end) if self.is_word(end, "VALUES") else end
@@ -247,12 +248,10 @@ class _Parser:
 
     def _node(self, kind: str, begin: int, end: int) -> _Node:
         """Parse the groups of EXISTS among tokens."""
-        parts = []
-        place = begin
-        while place < end:
-            if self.found[place].text == "{":
+        parts: list[_Node] = []
+        for place in range(begin, end):
+            if self.found[place].text == "{" and not (parts and place < parts[-1].end):
                 parts.append(self._group(place))
-            place = parts[-1].end if self.found[place].text == "{" else place + 1
         return _Node(kind, begin, end, parts)
 
     def _group(self, begin: int) -> _Node:
@@ -278,8 +277,10 @@ class _Parser:
                 groups.append(self._group(groups[-1].end + 1))
             return _Node("UNION", place, groups[-1].end, groups)
         if token.kind is not TokenKind.WORD or token.is_word(*_IN_TRIPLES):
-            end = place + 1
+            end = place
             while self._is_in_triples(end):
+                if self.found[end].kind is TokenKind.BLANK_NODE:
+                    self.words[end] = self._nodes[self.found[end].text]
                 end += 1
             return _Node(".", place, end)
         if keyword == "SELECT":
@@ -351,26 +352,12 @@ class _Rewriting:
         self._query = parser.query()
         self._prologue = parser.raw(0, self._query.begin)
         self._room = _MOST_CHARACTERS
-        for place in range(self._query.begin, self._query.end):
-            if self._is_naming(place):
-                self._tell_apart(place, '""')
 
     def whole(self) -> str:
         """Write the whole query."""
-        parser, query = self._parser, self._query
-        self._replace_nodes(query)
+        query = self._query
         written = self._selected(query, _Where("", is_counted=query.kind == "SELECT"))
-        return f"{self._prologue} {written}{parser.raw(query.end)}"
-
-    def _replace_nodes(self, query: _Node) -> None:
-        """Put variables in place of the blank nodes, which could not be in several groups."""
-        parser = self._parser
-        variables: dict[str, str] = {}
-        for place in chain.from_iterable(range(each.begin, each.end) for each in _blocks(query)):
-            if parser.found[place].kind is TokenKind.BLANK_NODE:
-                label = parser.found[place].text
-                variables[label] = variables.get(label) or next(parser.fresh)
-                parser.words[place] = f" {variables[label]}"
+        return f"{self._prologue} {written}{self._parser.raw(query.end)}"
 
     def _limited(self, node: _Node, detail: str, hint: str) -> EngineLimitation:
         return limitation(self._parser.text, detail, self._parser.found[node.begin].offset, hint)
@@ -409,12 +396,10 @@ class _Rewriting:
         counts = where.is_counted or not words.isdisjoint(("LIMIT", "OFFSET"))
         is_counted = is_grouped or (counts and not is_distinct)
         body = self._group(group, where._replace(is_counted=is_counted))
-        calls = [place for each in items for place in self._calls(each)]
-        if calls and not is_grouped:
-            row = next(parser.fresh)
+        row = '""' if is_grouped else next(parser.fresh)
+        if any([self._tells_apart(each, row) for each in items]) and not is_grouped:  # noqa: C419 - all
             body = f" {{{body} BIND(STRUUID() AS {row}) }}"
-            for place in calls:
-                self._tell_apart(place, row)
+        self._tells_apart(modifiers, '""')
         outside = (range(node.begin, group.begin), range(modifiers.begin, modifiers.end))
         if "?_" in body and any(map(self._is_star, chain(*outside))):
             body = self._without_own(body, node)
@@ -448,13 +433,14 @@ class _Rewriting:
         written = [] if is_empty_in_none else [f" GRAPH {where.graph} {{}} "]
         row = ""
         for place, element in enumerate(group.parts):
-            calls = self._calls(element) if element.kind == "BIND" else []
-            if calls and not row:
-                row = next(parser.fresh)
-                written.append(f" BIND(STRUUID() AS {row})")
-            for call in calls:
-                self._tell_apart(call, row)
-            if element.kind not in ("BIND", "FILTER"):
+            if element.kind == "BIND":
+                named = row or next(parser.fresh)
+                if self._tells_apart(element, named) and not row:
+                    row = named
+                    written.append(f" BIND(STRUUID() AS {row})")
+            elif element.kind == "FILTER":
+                self._tells_apart(element, '""')
+            else:
                 row = ""
             if element.kind != "MINUS" or self._shares(element, group.parts[:place]):
                 written.append(self._written(element, where))
@@ -465,21 +451,16 @@ class _Rewriting:
         scopes = self._parser.scopes
         return not scopes(before).isdisjoint(scopes(minus.parts))
 
-    def _calls(self, node: _Node) -> list[int]:
-        """Return the places of calls of BNODE with an argument."""
-        return list(filter(self._is_naming, self._parser.outside_groups(node)))
-
-    def _is_naming(self, place: int) -> bool:
-        if not self._parser.is_word(place, "BNODE"):
-            return False
-        found = self._parser.found
-        return found[place + 1].text == "(" and found[place + 2].text != ")"
-
-    def _tell_apart(self, call: int, row: str) -> None:
-        """Let a call of BNODE give other nodes for each value of what tells solutions apart."""
-        parser = self._parser
-        parser.words[call + 1] = f'(CONCAT("b", SHA1(CONCAT({row},'
-        parser.words[closing(parser.found, call + 1)] = "))))"
+    def _tells_apart(self, node: _Node, row: str) -> bool:
+        """Let BNODE give other nodes for each value of what tells solutions apart, if it is called."""
+        parser, found = self._parser, self._parser.found
+        is_called = False
+        for call in (each for each in parser.outside_groups(node) if parser.is_word(each, "BNODE")):
+            if found[call + 1].text == "(" and found[call + 2].text != ")":
+                parser.words[call + 1] = f'(CONCAT("b", SHA1(CONCAT({row},'
+                parser.words[closing(found, call + 1)] = "))))"
+                is_called = True
+        return is_called
 
     def _graph(self, graph: _Node, where: _Where) -> str:
         parser = self._parser
@@ -607,14 +588,6 @@ class _Rewriting:
 
 
 _SIGNS: Final = ("?", "$")
-
-
-def _blocks(node: _Node) -> Iterator[_Node]:
-    """Yield all triples in a part."""
-    if node.kind == ".":
-        yield node
-    for each in node.parts:
-        yield from _blocks(each)
 
 
 _Path: TypeAlias = Any

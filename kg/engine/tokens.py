@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Final, NamedTuple
 
 
@@ -217,12 +217,8 @@ def _constructs_blank_nodes(text: str) -> bool:
     construct = first_word(text, "CONSTRUCT")
     if construct is None:
         return False
-    for token in tokens(text[construct.offset :]):
-        if token.kind is TokenKind.BLANK_NODE or token.text in _MAKING_NODES:
-            return True
-        if token.text == "}":
-            return False
-    return False
+    template = takewhile(lambda token: token.text != "}", tokens(text[construct.offset :]))
+    return any(each.kind is TokenKind.BLANK_NODE or each.text in _MAKING_NODES for each in template)
 
 
 def has_dataset_clause(text: str) -> bool:
