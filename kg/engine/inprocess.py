@@ -44,7 +44,7 @@ from kg.engine.tokens import (
     service_offset,
     without_hidden_service,
 )
-from kg.engine.wellformed import DoubtfulNames, NotInXml, XmlSpool, in_rdfxml
+from kg.engine.wellformed import NotInXml, XmlSpool, in_rdfxml
 
 __all__ = ["InProcessEngine", "nquads_of", "ntriples_of"]
 
@@ -155,11 +155,7 @@ class InProcessEngine:
             chosen = query.formats[kind]
             if chosen is None or kind not in chosen.kinds:
                 raise FormatNotAvailable(kind, formats_for(kind))
-            try:
-                content = self._serialise(results, chosen, query.max_bytes)
-            except DoubtfulNames:
-                results = self._evaluate_bound(text, query, view, functions)
-                content = self._serialise(results, chosen, query.max_bytes, in_doubt=True)
+            content = self._serialise(results, chosen, query.max_bytes)
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
         if failures:
@@ -270,16 +266,13 @@ class InProcessEngine:
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
 
-    def _serialise(
-        self, results: _Results, chosen: Format, limit: int | None, *, in_doubt: bool = False
-    ) -> Content:
-        """Write results; where the names of RDF/XML are in doubt, after looking at each."""
-        is_xml = chosen in (formats.XML, formats.RDFXML)
-        spool = XmlSpool(limit, names_checked=in_doubt) if is_xml else Spool(limit)
+    def _serialise(self, results: _Results, chosen: Format, limit: int | None) -> Content:
+        is_rdfxml = chosen == formats.RDFXML
+        spool = XmlSpool(limit) if is_rdfxml or chosen == formats.XML else Spool(limit)
         file = cast("IO[bytes]", spool)
         try:
             if isinstance(results, ox.QueryTriples):
-                triples = in_rdfxml(results) if in_doubt else results
+                triples = in_rdfxml(results) if is_rdfxml else results
                 ox.serialize(triples, file, RDF_FORMATS[chosen], prefixes=self._prefixes)
             else:
                 results.serialize(file, _RESULT_FORMATS[chosen])

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Final
 
 from kg.engine.spool import Spool
@@ -18,10 +19,6 @@ _NO_CHARACTERS: Final = bytes(each for each in range(0x20) if each not in b"\t\n
 _NO_CHARACTERS_EITHER: Final = (b"\xef\xbf\xbe", b"\xef\xbf\xbf")
 """U+FFFE and U+FFFF, which XML 1.0 (section 2.2, Char) leaves out besides."""
 
-_DOUBTFUL: Final = (b":>", b": rdf:", b": xml", b"<xmlns:", b"<rdf:aboutEach", b"<rdf:bagID")
-"""What names that are none look like. It may be in a text too, so it decides nothing."""
-
-_SEAM: Final = max(map(len, _DOUBTFUL)) - 1
 _ENDS_IN_NAME: Final = re.compile(rf"[{NAME_FIRST}_][{NAME_NEXT}.-]*\Z")
 _NO_NAMES: Final = re.compile(
     rf"{re.escape(_RDF)}(?:aboutEach|aboutEachPrefix|bagID)\Z|http://www\.w3\.org/2000/xmlns/"
@@ -32,29 +29,16 @@ class NotInXml(Exception):
     """Something cannot be written in XML."""
 
 
-class DoubtfulNames(Exception):
-    """An element may have a name that is none."""
-
-
 class XmlSpool(Spool):
-    """What an answer in XML is written to.
+    """What an answer in XML is written to; see ``Spool``."""
 
-    Args:
-        limit: see ``Spool``.
-        names_checked: whether all names are known to be legal.
-    """
-
-    def __init__(self, limit: int | None, *, names_checked: bool) -> None:
-        super().__init__(limit)
-        self._doubtful = () if names_checked else _DOUBTFUL
-        self._end = b""
+    _end = b""
 
     def write(self, piece: bytes) -> int:
         """Take a piece.
 
         Raises:
             NotInXml: it has a character that XML cannot hold, even escaped.
-            DoubtfulNames: a name may be none.
         """
         written = bytes(piece)
         with_seam = self._end + written
@@ -62,9 +46,7 @@ class XmlSpool(Spool):
             each in with_seam for each in _NO_CHARACTERS_EITHER
         ):
             raise NotInXml("XML cannot hold all characters of the result, such as U+000C.")
-        if any(each in with_seam for each in self._doubtful):
-            raise DoubtfulNames
-        self._end = with_seam[-_SEAM:]
+        self._end = with_seam[-2:]
         # Unescaped, a carriage return is read as a line feed (XML 1.0, section 2.11).
         super().write(written.replace(b"\r", b"&#13;"))
         return len(piece)
@@ -105,6 +87,7 @@ def _predicates(triple: Any) -> Iterator[str]:
         yield from _predicates(triple.object)
 
 
+@lru_cache(maxsize=1024)
 def _is_name(iri: str) -> bool:
     return bool(_ENDS_IN_NAME.search(iri)) and not _NO_NAMES.match(iri)
 
