@@ -1,6 +1,7 @@
 """What the service counts, how that lies in memory, and how Prometheus is told of it.
 
-Labels have few values, none of which a client chooses. metrics.tsv lists what there is.
+Labels have few values, none of which a client chooses. metrics.tsv lists what there is, labels.tsv the
+values of labels.
 """
 
 from __future__ import annotations
@@ -30,29 +31,16 @@ SUM: Final = len(BOUNDS) + 1
 """Where the sum of a histogram stands after its first bucket."""
 
 OTHER: Final = "other"
-ANSWER_ROUTE: Final = "/queries/NAME/answer"
-_SEGMENTS: Final = (
-    *("", "sparql", "queries", "queries-running", "sources", "mappings", "id", "ontology", "graph"),
-    *("function", "problems", ".well-known", "context.jsonld", "static"),
-    *("health", "ready", "metrics"),
-)
-ROUTES: Final = {segment: f"/{segment}" for segment in _SEGMENTS}
-"""The names of routes by the first segment of their paths; ANSWER_ROUTE is below one of them."""
 
-LABELS: Final[Mapping[str, tuple[str, ...]]] = {
-    "route": (*ROUTES.values(), ANSWER_ROUTE, OTHER),
-    "method": ("GET", "HEAD", "POST", "QUERY", "OPTIONS", "DELETE", OTHER),
-    "status": (
-        *("200", "204", "206", "301", "303", "304", "308", "400", "403", "404", "405", "406"),
-        *("408", "412", "413", "414", "415", "416", "431", "499"),
-        *("500", "501", "502", "503", "504", OTHER),
-    ),
-    "cache": ("hit", "miss", "shared", "none"),
-    "form": ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE", OTHER),
-    "reason": ("timeout", "memory", "stopped", "client_gone", "crowded", "shortage", OTHER),
-    "process": ("main", "http", "loader", "query"),
-}
-"""The values of labels."""
+
+def _table(name: str) -> list[list[str]]:
+    """Return the rows of a table beside this module, without its head."""
+    with Path(__file__).with_name(name).open(encoding="utf-8") as file:
+        return list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
+
+
+LABELS: Final = {label: tuple(values.split()) for label, values in _table("labels.tsv")}
+"""The values of labels. A route begins with the first segment of a path."""
 
 
 class _Listed(NamedTuple):
@@ -71,12 +59,10 @@ class _Listed(NamedTuple):
         return product([self.name], *[LABELS[label] for label in self.labels])
 
 
-with Path(__file__).with_suffix(".tsv").open(encoding="utf-8") as _file:
-    _LISTED: Final = [
-        _Listed(name, kind, labels.split(",") if labels else [], told)
-        for name, kind, labels, told in list(csv.reader(_file, delimiter="\t"))[1:]
-    ]
-
+_LISTED: Final = [
+    _Listed(name, kind, labels.split(",") if labels else [], told)
+    for name, kind, labels, told in _table("metrics.tsv")
+]
 _CELLS: Final = [key for each in _LISTED for key in each.combinations() for _ in range(each.width)]
 COLUMNS: Final = {key: column for column, key in reversed(list(enumerate(_CELLS)))}
 """Where in a row each number stands, by name and values of labels; of a histogram, its first."""
@@ -111,17 +97,15 @@ def _buckets(cells: list[float]) -> tuple[list[tuple[str, float]], float]:
 
 def processes(main: int) -> Iterator[tuple[str, int]]:
     """Yield the kind and the bytes of resident memory of each process that one has started."""
-    yield from _resident("main", main)
+    kinds = {main: "main"}
     for child in _children(main):
-        speaks_http = _read(main, "cmdline") == _read(child, "cmdline")  # as it is but forked
-        yield from _resident("http" if speaks_http else "loader", child)
-        for each in [] if speaks_http else _children(child):
-            yield from _resident("query", each)
-
-
-def _resident(kind: str, process: int) -> Iterator[tuple[str, int]]:
-    for pages in _read(process, "statm").split()[1:2]:
-        yield kind, int(pages) * resource.getpagesize()
+        if _read(main, "cmdline") == _read(child, "cmdline"):  # as it is but forked
+            kinds[child] = "http"
+        else:
+            kinds |= {child: "loader", **dict.fromkeys(_children(child), "query")}
+    for process, kind in kinds.items():
+        for pages in _read(process, "statm").split()[1:2]:
+            yield kind, int(pages) * resource.getpagesize()
 
 
 def _children(process: int) -> Iterator[int]:
