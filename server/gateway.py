@@ -85,15 +85,15 @@ class Gateway:
 
     def answer(self, environ: WSGIEnvironment, connection: Connection) -> None:
         """Answer a request; see ``connection.Handler``."""
-        notes = environ[NOTES] = Notes(time.perf_counter())
+        began = time.perf_counter()
         self._cache.mount(environ)
         recalled = None if REFUSAL in environ else self._cache.recalled(environ)
         if recalled is not None:
             # Before it is sent: whoever has it and asks another process finds it counted.
-            notes.cache = "hit"
-            self._observer.answered(environ, recalled, sum(map(len, recalled.body)), gone=False)
+            self._observer.answered(environ, recalled, began)
             connection.send(recalled)
             return
+        environ[NOTES] = Notes(began)
         token = self._running[connection] = CancelToken()
         task = asyncio.get_running_loop().create_task(self._answer(environ, connection, token))
         self._tasks.add(task)  # the event loop holds it no longer than it has to do with it
@@ -133,13 +133,15 @@ class Gateway:
             # From here on there is no query to stop, and with the response the next may begin.
             del self._running[connection]
         try:
+            notes: Notes = environ[NOTES]
             if isinstance(said.body, list):
-                sent = sum(map(len, said.body))
-                self._observer.answered(environ, said, sent, gone=connection.is_gone)
+                gone = connection.is_gone
+                self._observer.answered(environ, said, notes.began, notes, gone=gone)
                 connection.send(said)
             else:
                 sent = await self._stream(said, connection)
-                self._observer.answered(environ, said, sent, gone=connection.is_gone)
+                gone = connection.is_gone
+                self._observer.answered(environ, said, notes.began, notes, sent=sent, gone=gone)
         except Exception:  # noqa: BLE001 - there is nobody else to tell
             _LOG.exception("A response could not be sent.")
             connection.abort()  # or what was sent of it might be taken for the whole

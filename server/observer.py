@@ -25,9 +25,9 @@ import kg
 from kg.engine import ActiveEngine
 from kg.engine.tokens import first_word
 from server import metrics
-from server.http import NOTES, Notes
+from server.http import Notes
 from server.log import STANDARD_ERROR, Log
-from server.metrics import COLUMNS, LABELS, OTHER
+from server.metrics import BOUNDS, COLUMNS, LABELS, OTHER, SUM
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -49,8 +49,7 @@ _LONGEST: Final = 200
 # What the addresses of this service are made of; anything else may be what somebody asks.
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/._~:-]*")
 
-_STOPPED: Final = ("/queries-running", "DELETE", "204")
-_BYTES: Final = COLUMNS["http_response_bytes",]
+_STOPPED: Final = COLUMNS["http_requests", "/queries-running", "DELETE", "204"]
 
 
 class Observer(Collector):
@@ -68,6 +67,7 @@ class Observer(Collector):
         self._engine = graph.engine if isinstance(graph.engine, ActiveEngine) else None
         self._data_version = graph.version
         self._settings = settings
+        self._tells_all = settings.access_log is not None
         self._numbers = memoryview(mmap.mmap(-1, settings.workers * metrics.ROW_BYTES)).cast("d")
         self._main = os.getpid()
         self._log: Log | None = None
@@ -84,44 +84,54 @@ class Observer(Collector):
         if self._log is not None:
             self._log.end(seconds)
 
-    def answered(self, environ: WSGIEnvironment, said: Said, sent: int, *, gone: bool) -> None:
+    def answered(
+        self,
+        environ: WSGIEnvironment,
+        said: Said,
+        began: float,
+        notes: Notes | None = None,
+        *,
+        sent: int | None = None,
+        gone: bool = False,
+    ) -> None:
         """Take note of a request that has been answered.
 
         Args:
-            environ: the request, with notes.
+            environ: the request.
             said: what was sent.
-            sent: how many bytes of its body.
+            began: when the request came.
+            notes: on the request; None: the cache had the answer.
+            sent: how many bytes of the body; None: all of them, which are in memory.
             gone: whether the client did not wait for it.
         """
-        notes: Notes = environ[NOTES]
-        seconds = time.perf_counter() - notes.began
-        status = "499" if gone else said.status[:3]
-        path = environ["PATH_INFO"]
+        seconds = time.perf_counter() - began
+        path, status = environ["PATH_INFO"], "499" if gone else said.status
+        cache = "hit" if notes is None else notes.cache
         counted, duration, told = _kind_of(
-            path[:_LONGEST], environ["REQUEST_METHOD"], status, notes.cache
+            path[:_LONGEST], environ["REQUEST_METHOD"], status, cache
         )
-        for column in counted:
-            self._row[column] += 1
-        self._row[_BYTES] += sent
+        self._row[counted] += 1
         self._observe(duration, seconds)
-        told += f',"bytes":{sent},"seconds":{seconds:.6f}'
-        events = ["request"] if self._settings.access_log else []
-        if notes.text is not None:
-            of_query, is_slow = self._of_query(notes.text, notes.timings, seconds)
-            told += of_query
-            events += ["slow-query"] if is_slow else []
-        if self._log is None or not events:
+        form, is_slow = "", False
+        if notes is not None and notes.text is not None:
+            form, is_slow = self._of_query(notes.text, notes.timings, seconds)
+        if self._log is None or not (is_slow or self._tells_all):
             return
+        length = len(b"".join(said.body)) if sent is None else sent
+        rest = form
         if self._settings.log_debug == "on":
             query = environ["QUERY_STRING"]
-            target = f"{path}?{query}" if query else path
-            for name, text in (("target", target), ("query", notes.text)):
-                told += "" if text is None else f',"{name}":{json.dumps(text[:_SHOWN])}'
-        now = time.time()
-        stamp = f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
-        query_id = _query_id(said.headers)
-        for event in events:
-            self._log.add(f'{{"time":"{stamp}","event":"{event}","id":"{query_id}",{told}}}\n')
+            rest += _shown("target", f"{path}?{query}" if query else path)
+            rest += _shown("query", notes.text if notes else None)
+        line = (
+            f'{{"time":"{_stamp(int(time.time() * 1000))}","event":"request",'
+            f'"id":"{_query_id(said.headers)}",{told},'
+            f'"bytes":{length},"seconds":{seconds:.6f}{rest}}}\n'
+        )
+        if self._tells_all:
+            self._log.add(line)
+        if is_slow:
+            self._log.add(line.replace('"request"', '"slow-query"', 1))
 
     def abandoned(self) -> None:
         """Take note that a query was stopped as its client had gone."""
@@ -160,6 +170,7 @@ class Observer(Collector):
             totals[COLUMNS["loader_restarts",]] = max(0, activity["loaders"] - 1)
             for reason in set(LABELS["reason"]) & activity.keys():
                 totals[COLUMNS["queries_killed", reason]] = activity[reason]
+        totals[COLUMNS["queries_killed", "stopped"]] = totals[_STOPPED]
         for kind, resident in metrics.processes(self._main):
             totals[COLUMNS["processes", kind]] += 1
             totals[COLUMNS["process_resident_memory_bytes", kind]] += resident
@@ -177,8 +188,9 @@ class Observer(Collector):
         return [self._numbers[start : start + metrics.WIDTH] for start in starts]
 
     def _observe(self, start: int, seconds: float) -> None:
-        self._row[start + bisect_left(metrics.BOUNDS, seconds)] += 1
-        self._row[start + metrics.SUM] += seconds
+        row = self._row
+        row[start + bisect_left(BOUNDS, seconds)] += 1
+        row[start + SUM] += seconds
 
     def _of_query(
         self, text: str, timings: Mapping[str, float], seconds: float
@@ -199,7 +211,7 @@ class Observer(Collector):
 
 
 @lru_cache(maxsize=256)
-def _kind_of(path: str, method: str, status: str, cache: str) -> tuple[list[int], int, str]:
+def _kind_of(path: str, method: str, status: str, cache: str) -> tuple[int, int, str]:
     """Return of requests that are alike to those who operate the service what they have in common.
 
     Returns:
@@ -212,23 +224,23 @@ def _kind_of(path: str, method: str, status: str, cache: str) -> tuple[list[int]
     route = route if route in LABELS["route"] else OTHER
     plain = _PLAIN.match(path) if route != OTHER else None
     method = method if method in LABELS["method"] else OTHER
+    status = status[:3]
     told = (
         f'"method":"{method}","route":"{route}","path":"{plain[0] if plain else ""}",'
         f'"status":{status},"cache":"{cache}"'
     )
     status = status if status in LABELS["status"] else OTHER
-    counted = [COLUMNS["http_requests", route, method, status], COLUMNS["cache_requests", cache]]
-    if (route, method, status) == _STOPPED:
-        counted.append(COLUMNS["queries_killed", "stopped"])
-    return counted, COLUMNS["http_request_duration_seconds", route], told
+    counted = COLUMNS["http_requests", route, method, status]
+    return counted, COLUMNS["http_request_duration_seconds", route, cache], told
 
 
 # Both are faster than what the standard library has, and are called for answers of the cache.
 
 
 @lru_cache(maxsize=1)
-def _second(second: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
+def _stamp(milliseconds: int) -> str:
+    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
+    return f"{seconds}.{milliseconds % 1000:03d}Z"
 
 
 def _query_id(headers: Headers) -> str:
@@ -236,3 +248,7 @@ def _query_id(headers: Headers) -> str:
         if name == "X-Query-Id":
             return value
     return ""
+
+
+def _shown(name: str, text: str | None) -> str:
+    return "" if text is None else f',"{name}":{json.dumps(text[:_SHOWN])}'
