@@ -397,16 +397,16 @@ class _Rewriting:
         is_counted = is_grouped or (counts and not is_distinct)
         body = self._group(group, where._replace(is_counted=is_counted))
         row = '""' if is_grouped else next(parser.fresh)
-        if any([self._tells_apart(each, row) for each in items]) and not is_grouped:  # noqa: C419 - all
+        calls = [each for each in items if self._tells_apart(each, row)]
+        if calls and not is_grouped:
             body = f" {{{body} BIND(STRUUID() AS {row}) }}"
         self._tells_apart(modifiers, '""')
         outside = (range(node.begin, group.begin), range(modifiers.begin, modifiers.end))
         if "?_" in body and any(map(self._is_star, chain(*outside))):
             body = self._without_own(body, node)
         head = self._filled(node.begin, items, group.begin, beside)
-        return (
-            f"{head}{body}{self._written(modifiers, beside)}{parser.raw(modifiers.end, node.end)}"
-        )
+        tail = self._filled(modifiers.begin, modifiers.parts, node.end, beside)
+        return f"{head}{body}{tail}"
 
     def _is_star(self, place: int) -> bool:
         """Tell whether a `*` stands for variables."""
@@ -489,18 +489,16 @@ class _Rewriting:
 
     def _is_read_rightly(self, group: _Node, name: str) -> bool:
         """Tell whether Oxigraph reads the group of GRAPH with a variable as the specification does."""
-        found = self._parser.found
-
-        def uses(node: _Node) -> int:
-            variables = (f"?{name}", f"${name}")
-            return sum(each.text in variables for each in found[node.begin : node.end])
-
-        in_triples = sum(uses(each) for each in group.parts if each.kind == ".")
-        in_filters = sum(
-            uses(each) for each in group.parts if each.kind == "FILTER" and not each.parts
-        )
-        is_bound_anyway = in_triples > 0 and in_triples + in_filters == uses(group)
-        return (is_bound_anyway or not uses(group)) and self._is_pattern(group)
+        parser = self._parser
+        if name in parser.variables(group.begin, group.end):
+            triples = [each for each in group.parts if each.kind == "."]
+            filters = [each for each in group.parts if each.kind == "FILTER" and not each.parts]
+            others = (each for each in group.parts if each not in (*triples, *filters))
+            if any(name in parser.variables(each.begin, each.end) for each in others):
+                return False
+            if name not in parser.scopes(triples):
+                return False
+        return not group.parts or self._is_pattern(group)
 
     def _is_pattern(self, group: _Node) -> bool:
         """Tell whether all in a group, and in those in it, binds the name of the graph."""
@@ -588,18 +586,11 @@ class _Rewriting:
 
 
 _SIGNS: Final = ("?", "$")
-
-
 _Path: TypeAlias = Any
 """An operator with what it is applied to; of `=` that is a text without other operators."""
 
 
-class _Triple(NamedTuple):
-    """A triple pattern."""
-
-    subject: str
-    path: _Path
-    object: str
+_Triple: TypeAlias = tuple[str, _Path, str]
 
 
 def _is_open(node: str) -> bool:
@@ -687,9 +678,9 @@ class _Flattening:
             if self._accept(";"):
                 continue
             path = self._path("|/")
-            self.triples.append(_Triple(subject, path, self._node()))
+            self.triples.append((subject, path, self._node()))
             while self._accept(","):
-                self.triples.append(_Triple(subject, path, self._node()))
+                self.triples.append((subject, path, self._node()))
 
     def _node(self) -> str:
         if self._accept("["):

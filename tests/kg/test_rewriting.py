@@ -200,6 +200,15 @@ def test_what_cannot_be_written_is_refused(group: str, graphs: str) -> None:
     assert caught.value.hint
 
 
+def test_graphs_are_as_many_as_there_are() -> None:
+    """What only has patterns, or nothing, is asked of any number of graphs."""
+    many = "".join(f":g{n} {{ :a :p {n} }}" for n in range(300))
+    engine = over(DefaultGraph.UNION, f"@prefix : <http://e/> . {many}".encode())
+
+    for group in ("{}", "{ ?s :p|:q ?n OPTIONAL { ?n :p ?m } FILTER EXISTS { ?s :p ?n } }"):
+        assert len(asked(engine, f"SELECT ?g {{ GRAPH ?g {group} }}")) == 300
+
+
 @pytest.mark.parametrize("text", ["DESCRIBE <x:a> # a|b", "DESCRIBE <x:a> # <x:a>*"])
 def test_comments_make_no_query_unfamiliar(engine: InProcessEngine, text: str) -> None:
     """What looks like a path, where there is no group, is left alone."""
