@@ -85,6 +85,18 @@ class Parameter:
     required: bool
     description: str
 
+    def described(self) -> dict[str, object]:
+        """Return what there is to say of it, as JSON holds it."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "class": self.class_iri,
+            "values": list(self.values),
+            "default": self.default,
+            "required": self.required,
+            "description": self.description,
+        }
+
     def term(self, text: str) -> Term:
         """Turn a value, as text, into an RDF term.
 

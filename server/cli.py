@@ -11,10 +11,10 @@ import os
 import re
 import shlex
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -50,6 +50,8 @@ from kg.shipped import ONTOLOGY_FOLDER
 
 if TYPE_CHECKING:
     from kg.build.mappings import MappingTable
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
 
 _BY_NAME: Final = {each.name: each for each in FORMATS}
 
@@ -136,6 +138,24 @@ def _open_standard_streams() -> None:
             opened = os.open(os.devnull, os.O_RDWR)
             assert opened == descriptor, "lower descriptors are open"
             setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
+
+
+def _format_option(forms: Collection[str], what: str) -> Callable[[_Command], _Command]:
+    """Return the option --format of a command that writes text unless told otherwise."""
+    return click.option(
+        "--format",
+        "form",
+        type=click.Choice(list(forms)),
+        default="text",
+        show_default=True,
+        help=what,
+    )
+
+
+def _output_option(what: str, **settings: Any) -> Callable[[_Command], _Command]:
+    """Return the option --output of a command that writes a file."""
+    path = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+    return click.option("--output", "-o", type=path, help=what, **settings)
 
 
 _DATA_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -232,12 +252,7 @@ def _edition(
 
 
 @main.command("build")
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    help="Where to write the dataset as N-Quads; - for standard output.",
-)
+@_output_option("Where to write the dataset as N-Quads; - for standard output.")
 @click.option(
     "--folder",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -271,15 +286,8 @@ def _save(content: bytes, output: Path) -> None:
 
 
 @main.command()
-@click.argument("files", nargs=-1, type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json", "turtle"]),
-    default="text",
-    show_default=True,
-    help="How the report is written.",
-)
+@click.argument("files", nargs=-1, type=_DATA_FILE)
+@_format_option(["text", "json", "turtle"], "How the report is written.")
 @click.option(
     "--reference",
     is_flag=True,
@@ -423,14 +431,7 @@ def _cell(value: Value) -> str:
 
 @main.command()
 @click.argument("name", required=False)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "json"]),
-    default="text",
-    show_default=True,
-    help="How they are written.",
-)
+@_format_option(["text", "json"], "How they are written.")
 def queries(name: str | None, form: str) -> None:
     """List the canned queries, or show the one called NAME."""
     with _failures_said():
@@ -453,18 +454,7 @@ def _described(canned: CannedQuery) -> dict[str, object]:
         "name": canned.name,
         "title": canned.title,
         "description": canned.description,
-        "parameters": [
-            {
-                "name": parameter.name,
-                "type": parameter.type,
-                "class": parameter.class_iri,
-                "values": list(parameter.values),
-                "default": parameter.default,
-                "required": parameter.required,
-                "description": parameter.description,
-            }
-            for parameter in canned.parameters
-        ],
+        "parameters": [parameter.described() for parameter in canned.parameters],
         "examples": [dict(example) for example in canned.examples],
     }
 
@@ -511,14 +501,7 @@ _SOURCES_AS: Final[dict[str, Callable[[Sequence[citations.Citation]], str]]] = {
 
 @main.command()
 @click.argument("keys", nargs=-1)
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(list(_SOURCES_AS)),
-    default="text",
-    show_default=True,
-    help="How they are written.",
-)
+@_format_option(list(_SOURCES_AS), "How they are written.")
 def sources(keys: Sequence[str], form: str) -> None:
     """List the sources, or those called KEYS, as text or as records for reference managers."""
     with _failures_said():
@@ -531,13 +514,8 @@ def sources(keys: Sequence[str], form: str) -> None:
 
 
 @main.command()
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["text", "tsv"]),
-    default="text",
-    show_default=True,
-    help="How they are written; tsv gives the published SSSOM table, byte by byte.",
+@_format_option(
+    ["text", "tsv"], "How they are written; tsv gives the published SSSOM table, byte by byte."
 )
 @click.option(
     "--proposals",
@@ -570,14 +548,7 @@ def _mapping_lines(table: MappingTable) -> str:
 
 
 @main.command()
-@click.option(
-    "--output",
-    "-o",
-    type=click.Path(dir_okay=False, allow_dash=True, path_type=Path),
-    default="-",
-    show_default="standard output",
-    help="Where to write it.",
-)
+@_output_option("Where to write it.", default="-", show_default="standard output")
 def report(output: Path) -> None:
     """Write the quality report, in Markdown: counts, coverage, gaps, and what remains to be done."""
     from kg.report import report as quality_report  # noqa: PLC0415 - the others do not need it

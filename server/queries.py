@@ -145,16 +145,8 @@ def _description(found: CannedQuery) -> dict[str, Any]:
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    described = {
-        "name": parameter.name,
-        "type": parameter.type,
-        "class": parameter.class_iri,
-        "values": list(parameter.values) or None,
-        "default": parameter.default,
-        "required": parameter.required,
-        "description": parameter.description,
-    }
-    return {key: value for key, value in described.items() if value is not None}
+    described = parameter.described()
+    return {key: value for key, value in described.items() if value is not None and value != []}
 
 
 def _triples(queries: Catalogue) -> Iterator[Triple]:
