@@ -8,10 +8,9 @@ no other endpoint, of requests without conditions. All errors are left to the ap
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from kg.engine import Answer, AsyncEngine, Query
+from kg.engine import AsyncEngine
 from kg.engine.tokens import service_offset
 from server import answers, http, sparql
 from server.errors import RequestError
@@ -27,23 +26,11 @@ if TYPE_CHECKING:
 _PATH: Final = "/sparql"
 
 
-@dataclass(frozen=True, slots=True)
-class _Plain:
-    """A question that is answered here.
+class _Put(NamedTuple):
+    """A query as the client put it, and the representation for each kind of result."""
 
-    Attributes:
-        query: what the engine is asked.
-        choice: the representation for each kind of result.
-        etag: the entity tag of the answer.
-        query_id: see ``http.query_id``.
-        began: when the request was read.
-    """
-
-    query: Query
+    question: answers.Question
     choice: answers.Choice
-    etag: str
-    query_id: str
-    began: float
 
 
 class Express:
@@ -74,16 +61,33 @@ class Express:
         Raises:
             EngineError: the query is not answered.
         """
-        plain = self._plain(environ, question)
-        if plain is None:
-            return None
-        notes: http.Notes = environ[http.NOTES]
-        notes.text = plain.query.text
-        return self._said_of(plain, await self._engine.answer(plain.query), notes)
-
-    def _plain(self, environ: WSGIEnvironment, asked: Question) -> _Plain | None:
         began = time.perf_counter()
-        settings = self._service.settings
+        put = self._put(environ, question)
+        if put is None:
+            return None
+        version = self._service.graph.version
+        query_id = http.query_id(environ.get("HTTP_X_QUERY_ID", ""))
+        notes: http.Notes = environ[http.NOTES]
+        notes.text = put.question.text
+        answer = await self._engine.answer(
+            answers.query_for(self._service, put.question, put.choice, (query_id,))
+        )
+        headers = http.headers_of_answer(
+            answer.content,
+            put.choice.of(answer.kind),
+            etag=answers.etag_of(version, put.question, put.choice),
+            cache=http.CACHEABLE if answer.repeatable else http.UNCACHEABLE,
+            version=version,
+        )
+        total = time.perf_counter() - began
+        notes.timings = {"queue": answer.waited, "run": answer.seconds, "total": total}
+        headers.append(("X-Query-Id", query_id))
+        headers.append(("Server-Timing", http.server_timing(notes.timings)))
+        content = answer.content
+        return Said(OK, headers, [content] if isinstance(content, bytes) else content)
+
+    def _put(self, environ: WSGIEnvironment, asked: Question) -> _Put | None:
+        """Return the query that a request puts and what its client accepts; None: it is for the app."""
         if asked.path != _PATH or not http.is_plain(environ):
             return None
         parameters = Parameters(asked.parameters)
@@ -91,39 +95,17 @@ class Express:
             return None
         prefer = environ.get("HTTP_PREFER", "")
         try:
-            question = sparql.question_in(parameters, prefer, settings.max_query_bytes)
+            question = sparql.question_in(
+                parameters, prefer, self._service.settings.max_query_bytes
+            )
             name = answers.result_format(parameters)
             choice = answers.chosen_for(environ.get("HTTP_ACCEPT"), name)
         except RequestError:
             return None
         if choice.has_page or self._asks_others(question.text):
             return None
-        query_id = http.query_id(environ.get("HTTP_X_QUERY_ID", ""))
-        return _Plain(
-            answers.query_for(self._service, question, choice, (query_id,)),
-            choice,
-            answers.etag_of(self._service.graph.version, question, choice),
-            query_id,
-            began,
-        )
+        return _Put(question, choice)
 
     def _asks_others(self, text: str) -> bool:
         may = bool(self._service.settings.service_endpoints)
         return may and service_offset(text) is not None
-
-    def _said_of(self, plain: _Plain, answer: Answer, notes: http.Notes) -> Said:
-        headers = http.headers_of_answer(
-            answer.content,
-            plain.choice.of(answer.kind),
-            etag=plain.etag,
-            cache=http.CACHEABLE if answer.repeatable else http.UNCACHEABLE,
-            version=self._service.graph.version,
-        )
-        total = time.perf_counter() - plain.began
-        timings = {"queue": answer.waited, "run": answer.seconds, "total": total}
-        notes.timings = timings
-        headers.append(("X-Query-Id", plain.query_id))
-        headers.append(("Server-Timing", http.server_timing(timings)))
-        content = answer.content
-        body = [content] if isinstance(content, bytes) else content
-        return Said(OK, headers, body)

@@ -338,7 +338,7 @@ class Cache:
                 return self._land(request, found, partial(self._ask, request, found.generation))
             response = self._awaited(found, request)
             if response is not None:
-                return self._shared(response, request)
+                return self._sent(response, request, _of_hit(request.environ, request.began))
             if found.is_personal:
                 return self._own(self._ask(request, self._generation), request)
             # Who led has gone, or failed alone. One of those who waited leads now.
@@ -408,13 +408,9 @@ class Cache:
         own = [("Server-Timing", f"cache;desc=miss, {timing}" if timing else "cache;desc=miss")]
         if "x-query-id" in response.fields:
             own.append(("X-Query-Id", response.fields["x-query-id"]))
-        if response.entry is not None:
-            return self._of_entry(response.entry, request, own)
-        return _rest(response, request, own)
+        return self._sent(response, request, own)
 
-    def _shared(self, response: _Response, request: _Request) -> Said:
-        """Send what the app said to another request."""
-        own = _of_hit(request.environ, request.began)
+    def _sent(self, response: _Response, request: _Request, own: Headers) -> Said:
         if response.entry is not None:
             return self._of_entry(response.entry, request, own)
         return _rest(response, request, own)
