@@ -178,7 +178,8 @@ class Connection(asyncio.Protocol):
         if self._reading_since is not None and not self._head_read:
             self._head_bytes += len(data)
             if self._head_bytes > _MAX_HEAD_BYTES:
-                self._refuse(_head_too_large())
+                what = f"Target and headers are longer than {_MAX_HEAD_BYTES} bytes."
+                self._refuse(HeadTooLarge(what, _MAX_HEAD_BYTES))
         self._hand_over()
 
     def eof_received(self) -> bool:
@@ -483,12 +484,6 @@ class Connection(asyncio.Protocol):
 
 _CLOSE: Final = b"Connection: close\r\n\r\n"
 _KEEP_ALIVE: Final = b"Connection: keep-alive\r\n\r\n"
-
-
-def _head_too_large() -> HeadTooLarge:
-    return HeadTooLarge(
-        f"Target and headers are longer than {_MAX_HEAD_BYTES} bytes.", _MAX_HEAD_BYTES
-    )
 
 
 def _malformed(error: httptools.HttpParserError) -> MalformedRequest:

@@ -90,34 +90,33 @@ def endpoint() -> Response:
     parameters.refuse_others(_ALLOWED)
     if request.method in ("GET", "HEAD") and all(name in FORMAT_PARAMETERS for name, _ in in_url):
         return _description(service, parameters)
-    text = _text(parameters, body, service.settings.max_query_bytes)
     prefer = request.headers.get("Prefer", "")
-    question = _question(
-        parameters, text, prefer, parameters.at_most_once("version") or body.version
-    )
+    question = question_in(parameters, prefer, service.settings.max_query_bytes, body)
     accept = request.headers.get("Accept")
     choice = answers.chosen_for(accept, answers.result_format(parameters))
-    return answers.respond(service, question, choice, lambda table: _page(service, text, table))
+    return answers.respond(
+        service, question, choice, lambda table: _page(service, question.text, table)
+    )
 
 
-def question_in(parameters: Parameters, prefer: str, most_bytes: int) -> Question:
-    """Give the question that the parameters of a query operation put, wherever they stand.
+def question_in(
+    parameters: Parameters, prefer: str, most_bytes: int, body: _Body | None = None
+) -> Question:
+    """Return the question that a query operation puts.
 
     Args:
         parameters: of the URL, and of the body if there is one.
         prefer: the value of the Prefer header.
         most_bytes: the limit of the text.
+        body: holds the query, if the parameters do not.
 
     Raises:
         RequestError: they put none.
     """
     parameters.refuse_others(_ALLOWED)
-    text = _text(parameters, _Body(Parameters(())), most_bytes)
-    return _question(parameters, text, prefer, parameters.at_most_once("version"))
-
-
-def _question(parameters: Parameters, text: str, prefer: str, version: str | None) -> Question:
-    _check_version(version)
+    body = body or _Body(Parameters(()))
+    text = _text(parameters, body, most_bytes)
+    _check_version(parameters.at_most_once("version") or body.version)
     return Question(
         text,
         default_graphs=_graphs(parameters, "default-graph-uri", "named-graph-uri"),
