@@ -92,7 +92,7 @@ def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
         wire.send(report, wire.Loaded(engine.version, engine.contents))
     except EngineError as error:
         wire.send(report, error)
-        sys.exit(1)
+        os._exit(1)  # at once: the other thread may be in the middle of an import
     preparing.join()
     return engine
 
