@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 from flask import Flask
 
 import kg
+from kg.engine import Overloaded
 from server import (
     config,
     home,
@@ -24,6 +26,13 @@ from server import (
 )
 from server.cache import Cache
 from server.observer import Observer
+
+_STARTING_ATTEMPTS: Final = 30
+"""How many times the engine is asked at the start, each with the patience of a query: five minutes.
+
+A judgement: a service that is started at the lowest priority of a busy machine begins late, and must
+not end for that.
+"""
 
 
 def create_app(
@@ -70,8 +79,15 @@ def prepare(app: Flask) -> None:
         kg.engine.EngineError: the engine did not answer.
     """
     served = service.service_of(app)
-    served.once(service_description.functions)
-    served.once(queries.choices)
+    for attempt in range(_STARTING_ATTEMPTS):
+        try:
+            served.once(service_description.functions)
+            served.once(queries.choices)
+        except Overloaded:
+            if attempt + 1 == _STARTING_ATTEMPTS:
+                raise
+        else:
+            return
 
 
 def _federated(knowledge: kg.KnowledgeGraph, settings: config.Settings) -> kg.KnowledgeGraph:

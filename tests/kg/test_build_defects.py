@@ -140,6 +140,7 @@ _DEFECTS: dict[str, tuple[Callable[[SmallOntology], object], str, int, str]] = {
     "a count given twice": (_shape("sh:minCount 1", "sh:maxCount 1, 2"), _SHAPES, _FIRST + 6, "sh:maxCount"),
     "a path that needs a blank node": (_shape("sh:path dg:locator", "sh:path ( dg:locator rdfs:label )"), _SHAPES, _FIRST + 6, "The path is no single property"),
     "a form feed in a cell": (_row(_CLAIMS, id="B0009", kind="dg:RiskClaim", subject="dg:LaserResurfacing", predicate="dg:hasRisk", polarity="dgd:polarity/affirmed", source="SMITH2001", note="a\fb"), _CLAIMS, 6, "U+000C"),
+    "a null character in a cell": (_row(_CLAIMS, id="B0009", kind="dg:RiskClaim", subject="dg:LaserResurfacing", predicate="dg:hasRisk", polarity="dgd:polarity/affirmed", source="SMITH2001", note="a\0b"), _CLAIMS, 6, "U+0000"),
     "a next line in a cell": (_row(_CLAIMS, id="B0009", kind="dg:RiskClaim", subject="dg:LaserResurfacing", predicate="dg:hasRisk", polarity="dgd:polarity/affirmed", source="SMITH2001", note="a\x85b"), _CLAIMS, 6, "U+0085"),
     "an escaped control character": (_turtle('dg:X a owl:Class ;\n    rdfs:label "a\\fb"@en .\n'), _TURTLE, _FIRST, "U+000C"),
     "a property shape without property": (_shape("    sh:path dg:locator ;\n", ""), _SHAPES, _FIRST + 6, "The property shape says no property."),
