@@ -19,9 +19,14 @@ _SECOND_TIER: Final = ("long", "browser", "node", "interpreters")
 
 # The first tier tries the same examples in every run, the second more, and others each time: but in
 # continuous integration, where a run says whether a change may land, not how lucky it was.
+_IN_CI: Final = "CI" in os.environ
 settings.register_profile("same", max_examples=100, deadline=None, derandomize=True)
 settings.register_profile(
-    "deep", max_examples=1000, deadline=None, derandomize="CI" in os.environ, print_blob=True
+    "deep",
+    max_examples=200 if _IN_CI else 1000,
+    deadline=None,
+    derandomize=_IN_CI,
+    print_blob=True,
 )
 settings.load_profile("same")
 
