@@ -45,7 +45,7 @@ class XmlSpool(Spool):
         if len(written.translate(None, _NO_CHARACTERS)) < len(written) or any(
             each in with_seam for each in _NO_CHARACTERS_EITHER
         ):
-            raise NotInXml("XML cannot hold all characters of the result, such as U+000C.")
+            raise NotInXml("The result has a character that XML cannot hold.")
         self._end = with_seam[-2:]
         # Unescaped, a carriage return is read as a line feed (XML 1.0, section 2.11).
         super().write(written.replace(b"\r", b"&#13;"))
@@ -98,4 +98,4 @@ def _is_no_element(class_: Any) -> bool:
 
 def _refuse(waiting: list[Any]) -> None:
     for triple in waiting:
-        raise NotInXml(f"RDF/XML cannot hold the class <{triple.object.value}> of what is no more.")
+        raise NotInXml(f"RDF/XML cannot hold the class <{triple.object.value}> alone.")
