@@ -331,18 +331,21 @@ class IsolatedEngine:
         """Wait for what comes of a job; None: its process died."""
         left: float | None = self.limits.patience
         while True:
+            if left is not None and not await ready(exchange.connection, select.POLLIN, left):
+                left = self._time_left(exchange)
+                if left is not None:
+                    continue
             try:
                 message = exchange.receive()
             except BlockingIOError:
                 if left is None:
                     raise self._nobody_free() from None
-                if not await ready(exchange.connection, select.POLLIN, left):
-                    left = self._time_left(exchange)
             except EOFError:
                 return None
             else:
                 if message is not None:
                     return message
+                left = self.limits.patience  # for the rest of it
 
     def _time_left(self, exchange: wire.Exchange) -> float | None:
         """Return for how many seconds an answer may still come; None: it is there, or never comes."""

@@ -57,6 +57,9 @@ _CONCERNED: Final = re.compile(
 )
 """What is quick to find out spares most queries being parsed."""
 
+_HINT: Final = re.compile(r"[|*]|\?(?!\w)|(?=[gmb])(?:graph|minus|bnode)", re.IGNORECASE)
+"""What is in all of that, found in a tenth of the time."""
+
 _IN_TRIPLES: Final = ("A", "TRUE", "FALSE")
 _OPERATORS: Final = ("|", "*", "?")
 _REIFYING: Final = ("<<", "<<(", "{|", "~")
@@ -68,7 +71,7 @@ _DEEPEST: Final = 100
 
 def concerns(text: str) -> bool:
     """Tell whether a query may have something to rewrite."""
-    return _CONCERNED.search(text) is not None
+    return _HINT.search(text) is not None and _CONCERNED.search(text) is not None
 
 
 def rewritten(text: str, ask: Callable[[str], Any], columns: Callable[[str], Sequence[str]]) -> str:
