@@ -149,12 +149,12 @@ class Board:
             self._me = pid, kernel.start_of(pid)
         digests = b"".join([_digest(name) for name in list(names)[:_MOST_NAMES]])
         running = Running(time.monotonic(), *self._me, number, digests)
-        # Not locked: who looks finds it idle still, or the whole of this, and may kill it for that.
-        self._set_running(slot, running)
+        with self._locked(slot):
+            self._set_running(slot, running)
         return running.began
 
     def end(self, slot: int) -> None:
-        """Note that the slot is idle again, unless somebody is about to kill for what it did."""
+        """Note that the slot is idle again."""
         with self._locked(slot):
             self._set_running(slot, Running())
 

