@@ -192,7 +192,7 @@ class TestQuery:
 
     def test_a_truth_value_is_said_in_a_word(self) -> None:
         """ASK prints true or false, unless a format is asked for."""
-        assert dermograph("query", "ASK {}") == Ended(0, b"true\n", "")
+        assert in_this_process("query", "ASK {}") == Ended(0, b"true\n", "")
         assert in_this_process("query", "ASK { FILTER(false) }") == Ended(0, b"false\n", "")
 
     def test_a_graph_is_written_as_turtle_when_nothing_is_said(self) -> None:
@@ -203,29 +203,38 @@ class TestQuery:
         assert "dcterms:identifier" in ended.out.decode()
         assert len(rdflib.Graph().parse(data=ended.out, format="turtle")) > 0
 
-    def test_a_query_is_read_from_a_file(self, tmp_path: Path) -> None:
+    def test_a_query_is_read_from_a_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         """The name of a file stands for the query that it holds."""
         file = tmp_path / "question.rq"
         file.write_text("ASK {}", encoding="utf-8")
 
         assert in_this_process("query", str(file)) == Ended(0, b"true\n", "")
-        assert dermograph("query", "question.rq", cwd=tmp_path) == Ended(0, b"true\n", "")
+        monkeypatch.chdir(tmp_path)
+        assert in_this_process("query", "question.rq") == Ended(0, b"true\n", "")
 
     def test_a_query_is_read_from_standard_input(self) -> None:
         """A hyphen stands for standard input."""
         assert dermograph("query", "-", stdin=b"ASK {}") == Ended(0, b"true\n", "")
 
     @pytest.mark.parametrize(
-        ("arguments", "golden"),
+        ("run", "arguments", "golden"),
         [
-            (["cannot-treat"], "cannot-treat.csv"),
-            (["care", "phase=dgd:phase/before"], "care--phase-before.csv"),
-            (["layer-thickness", "layer=Epidermis"], "layer-thickness--layer-Epidermis.csv"),
+            (in_this_process, ["cannot-treat"], "cannot-treat.csv"),
+            (dermograph, ["care", "phase=dgd:phase/before"], "care--phase-before.csv"),
+            (
+                in_this_process,
+                ["layer-thickness", "layer=Epidermis"],
+                "layer-thickness--layer-Epidermis.csv",
+            ),
         ],
     )
-    def test_a_canned_query_is_asked_by_name(self, arguments: list[str], golden: str) -> None:
+    def test_a_canned_query_is_asked_by_name(
+        self, run: Callable[..., Ended], arguments: list[str], golden: str
+    ) -> None:
         """A canned query gives its golden answer as CSV in a pipe, byte for byte."""
-        ended = dermograph("query", *arguments)
+        ended = run("query", *arguments)
 
         assert ended == Ended(0, (_GOLDEN / golden).read_bytes(), "")
 
@@ -333,7 +342,7 @@ class TestQueries:
 
     def test_all_canned_queries_are_listed(self) -> None:
         """There is a line for each canned query, with its name and its question."""
-        ended = dermograph("queries")
+        ended = in_this_process("queries")
 
         assert (ended.code, ended.err) == (0, "")
         listed = [re.split(r"  +", line) for line in ended.out.decode().splitlines()]
@@ -366,7 +375,7 @@ class TestQueries:
 
     def test_an_unknown_name_is_wrong_use(self) -> None:
         """A name that is not there ends with 2 and the names that resemble it."""
-        ended = dermograph("queries", "laser")
+        ended = in_this_process("queries", "laser")
 
         assert (ended.code, ended.out) == (2, b"")
         assert "no canned query named 'laser'. Did you mean lasers" in ended.err
@@ -413,7 +422,7 @@ class TestValidate:
         file = tmp_path / "claim.ttl"
         file.write_bytes(in_this_process("query", _CONSTRUCT).out)
 
-        ended = dermograph("validate", str(file))
+        ended = in_this_process("validate", str(file))
 
         assert (ended.code, ended.err) == (0, "")
         assert ended.out.decode().startswith("The data conform to the shapes")
@@ -571,8 +580,8 @@ class TestSources:
         assert "NANNI1998  Complications of carbon dioxide laser resurfacing" in ended.out.decode()
 
     def test_single_sources_are_written_by_key(self) -> None:
-        """Keys choose the sources, in a process of its own as for a user."""
-        ended = dermograph("sources", "NANNI1998", "--format", "bibtex")
+        """Keys choose the sources."""
+        ended = in_this_process("sources", "NANNI1998", "--format", "bibtex")
 
         assert (ended.code, ended.err) == (0, "")
         assert ended.out.startswith(b"@article{NANNI1998,\n")
