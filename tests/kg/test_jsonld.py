@@ -28,12 +28,6 @@ THING = "https://dermograph.example/thing"
 
 
 @pytest.fixture(scope="module")
-def graph() -> kg.KnowledgeGraph:
-    """Give the shipped knowledge."""
-    return kg.load()
-
-
-@pytest.fixture(scope="module")
 def context() -> jsonld.Context:
     """Give the context, as published at an example address."""
     return jsonld.Context.load(ONTOLOGY_FOLDER / "context.jsonld", PUBLISHED)
@@ -58,22 +52,25 @@ def framed(graph: kg.KnowledgeGraph, context: jsonld.Context, iri: str) -> dict[
     return document
 
 
-def sample(graph: kg.KnowledgeGraph) -> list[str]:
-    """Choose resources: of every class the first five, and every eightieth of all."""
+def sample(graph: kg.KnowledgeGraph, first: int, step: int) -> list[str]:
+    """Choose resources: of every class the first ones, and of all every one that a step leads to."""
     by_class: defaultdict[str, list[str]] = defaultdict(list)
     for row in rows(graph, "SELECT ?class ?iri WHERE { ?iri a ?class } ORDER BY ?class ?iri"):
         by_class[str(row["class"])].append(str(row["iri"]))
     everything = sorted({iri for iris in by_class.values() for iri in iris})
-    chosen = {iri for iris in by_class.values() for iri in iris[:5]}
-    return sorted(chosen | set(everything[::80]))
+    chosen = {iri for iris in by_class.values() for iri in iris[:first]}
+    return sorted(chosen | set(everything[::step]))
 
 
+@pytest.mark.parametrize(
+    ("first", "step", "least"), [(1, 400, 50), pytest.param(5, 8, 1000, marks=pytest.mark.long)]
+)
 def test_every_resource_reads_back_as_the_same_triples(
-    graph: kg.KnowledgeGraph, context: jsonld.Context
+    graph: kg.KnowledgeGraph, context: jsonld.Context, first: int, step: int, least: int
 ) -> None:
     """What is written as JSON-LD about a resource is the same triples as its N-Triples."""
-    chosen = sample(graph)
-    assert len(chosen) > 150
+    chosen = sample(graph, first, step)
+    assert len(chosen) > least
     for iri in chosen:
         answer = resources.describe(graph.engine, Found(iri), formats.NTRIPLES)
         document = jsonld.write(answer.body, context, root=iri)
