@@ -298,8 +298,15 @@ def test_what_is_asked_when_the_client_has_gone_is_never_begun(
     assert service.faults == []
 
 
-@pytest.mark.parametrize("version", ["1.1", "1.0"])
-@pytest.mark.parametrize("name", ["on the event loop", "in a thread"])
+@pytest.mark.parametrize(
+    ("name", "version"),
+    [
+        ("on the event loop", "1.1"),
+        ("in a thread", "1.0"),
+        pytest.param("on the event loop", "1.0", marks=pytest.mark.long),
+        pytest.param("in a thread", "1.1", marks=pytest.mark.long),
+    ],
+)
 def test_a_client_that_closes_is_told_from_one_that_sends_no_more(
     knowledge: Edition, engine: IsolatedEngine, name: str, version: str
 ) -> None:
