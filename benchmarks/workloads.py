@@ -87,10 +87,10 @@ _JOIN: Final = """SELECT ?claim ?label ?source ?title WHERE {
   ?source dcterms:title ?title
 } LIMIT 1000"""
 _AGGREGATE: Final = """SELECT ?confidence (COUNT(?claim) AS ?claims) (AVG(?value) AS ?mean) WHERE {
-  ?claim dg:confidence ?confidence ; dg:value ?value
+  ?claim dg:extractionConfidence ?confidence ; dg:value ?value
 } GROUP BY ?confidence"""
 _CONSTRUCT: Final = """CONSTRUCT { ?claim rdfs:label ?label ; dcterms:source ?title } WHERE {
-  ?claim dg:confidence ?confidence ; rdfs:label ?label ; prov:wasDerivedFrom ?source .
+  ?claim dg:extractionConfidence ?confidence ; rdfs:label ?label ; prov:wasDerivedFrom ?source .
   ?source dcterms:title ?title
 } LIMIT 200"""
 _FILTER: Final = """SELECT ?thing ?label WHERE {

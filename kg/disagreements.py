@@ -13,7 +13,6 @@ from kg.engine import Engine
 from kg.namespaces import DG, DGD
 from kg.results import select, stored
 
-_NEGATED: Final = DGD + "polarity/negated"
 _UNSPECIFIED: Final = DGD + "strength/unspecified"
 _IN_SI: Final = ("siValue", "siMinimum", "siMaximum")
 _AS_STATED: Final = ("value", "minimum", "maximum")
@@ -58,7 +57,7 @@ class _Claim:
 
     Attributes:
         iri, label, source: as in the graph.
-        negated: whether it denies.
+        says: its finding and its recommendation, each or None.
         wording: what it says only in words, for want of a term.
         strength: how strongly a contraindication is stated, or None where that is unspecified.
         quantity: its figures, or None.
@@ -68,7 +67,7 @@ class _Claim:
     iri: str
     label: str
     source: str
-    negated: bool
+    says: tuple[object, object]
     wording: frozenset[object]
     strength: str | None
     quantity: _Quantity | None
@@ -80,11 +79,11 @@ def candidates(engine: Engine) -> list[Candidate]:
 
     Two claims of different sources may disagree when they have the same subject, predicate,
     object, qualifiers and settings, and one of these holds: their figures, in the same unit or in
-    units of one kind of quantity, do not overlap; they state different strengths; or one affirms
-    what the other denies. A limit on one side, such as "at most 35%", overlaps everything on that
-    side. Wording that no slot holds does not keep claims apart: whether it explains the difference
-    is for the curator to judge. Only where it stands for the object must an affirmation and its
-    denial agree in it.
+    units of one kind of quantity, do not overlap; they state different strengths; or
+    their findings or recommendations differ. A limit on one side, such as "at most 35%", overlaps
+    everything on that side. Wording that no slot holds does not keep claims apart: whether it
+    explains the difference is for the curator to judge. Only where it stands for the object must
+    claims whose findings differ agree in it.
     """
     judged = _judged(engine)
     found = [
@@ -99,7 +98,7 @@ def candidates(engine: Engine) -> list[Candidate]:
 
 
 def _incompatible(one: _Claim, other: _Claim) -> bool:
-    if one.negated != other.negated:
+    if any(a and b and a != b for a, b in zip(one.says, other.says, strict=True)):
         return one.wording == other.wording
     if one.strength and other.strength and one.strength != other.strength:
         return True
@@ -129,7 +128,7 @@ def _claims_by_condition(engine: Engine) -> Mapping[tuple[object, ...], list[_Cl
             iri=iri,
             label=str(row["label"]),
             source=str(row["source"]),
-            negated=str(row["polarity"]) == _NEGATED,
+            says=(row["finding"], row["recommendation"]),
             wording=frozenset(wordings[iri]),
             strength=_strength(row["strength"]),
             quantity=_quantity(figures[iri], frozenset({unit, *kinds[unit]})),

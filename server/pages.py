@@ -62,8 +62,8 @@ class Edge:
 
     @property
     def doubtful(self) -> bool:
-        """Whether all claims that it rests on are of low confidence."""
-        levels = {claim.text("dg:confidence") for claim in self.claims}
+        """Whether all claims that it rests on are of low extraction confidence."""
+        levels = {claim.text("dg:extractionConfidence") for claim in self.claims}
         return levels == {"low"}
 
 

@@ -21,6 +21,8 @@ _DECIMALS: Final = 6
 """Places that computed proportions are rounded to: finer than any sample size here resolves."""
 
 
+_PRINTED: Final = "dgd:frequency-origin/printed"
+
 _DIFFERENCES: Final = ("dg:temperatureRise",)
 """Predicates of differences, which the offset of a unit such as the degree Celsius leaves alone."""
 
@@ -102,8 +104,11 @@ def computed(row: Row, units: Mapping[str, Unit], bands: Mapping[str, Decimal]) 
         unit = units[row.cells["unit"]]
         is_difference = row.cells.get("predicate") in _DIFFERENCES
         yield from _quantity(row, replace(unit, offset=Decimal(0)) if is_difference else unit)
-    if "event_count" in row.cells and "sample_size" in row.cells:
-        yield from _incidence(row, bands)
+    if "sample_size" in row.cells:
+        if "event_count" in row.cells:
+            yield from _incidence(row, int(row.cells["event_count"]), bands)
+        elif row.cells.get("frequency_origin") == _PRINTED and "reported_percentage" in row.cells:
+            yield from _count(row, bands)
 
 
 def _quantity(row: Row, unit: Unit) -> Iterator[Triple]:
@@ -116,13 +121,38 @@ def _quantity(row: Row, unit: Unit) -> Iterator[Triple]:
                 yield row.subject, URIRef(DG + name), _decimal(number)
 
 
-def _incidence(row: Row, bands: Mapping[str, Decimal]) -> Iterator[Triple]:
-    events, total = int(row.cells["event_count"]), int(row.cells["sample_size"])
+def counts_of(percentage: str, total: int) -> range:
+    """Return the counts out of ``total`` that round (half up) to a percentage as it is printed."""
+    printed = Decimal(percentage)
+    half = Decimal(1).scaleb(int(printed.as_tuple().exponent)) / 2
+    least, beyond = ((printed + each) * total / 100 for each in (-half, half))
+    return range(max(0, math.ceil(least)), min(total, math.ceil(beyond) - 1) + 1)
+
+
+def _count(row: Row, bands: Mapping[str, Decimal]) -> Iterator[Triple]:
+    """Yield the count behind a printed percentage, its limits, or that there is none."""
+    share, total = row.cells["reported_percentage"], int(row.cells["sample_size"])
+    found = counts_of(share, total)
+    if not found:
+        note = Literal(f"No whole number of {total} rounds to {share}%.")
+        yield row.subject, URIRef(DG + "dataCheckNote"), note
+    elif len(found) == 1:
+        yield row.subject, URIRef(DG + "computedEventCount"), Literal(found[0])
+        yield from _incidence(row, found[0], bands)
+    else:
+        yield row.subject, URIRef(DG + "leastEventCount"), Literal(found[0])
+        yield row.subject, URIRef(DG + "greatestEventCount"), Literal(found[-1])
+
+
+def _incidence(row: Row, events: int, bands: Mapping[str, Decimal]) -> Iterator[Triple]:
+    total = int(row.cells["sample_size"])
     if not 0 <= events <= total or total < 1:
         return  # the shapes refuse such a row and say why
-    lower, upper = wilson_interval(events, total)
     share = Decimal(events) / Decimal(total)
     yield row.subject, URIRef(DG + "proportion"), _rounded(float(share))
+    if not counts_patients(row.cells):
+        return
+    lower, upper = wilson_interval(events, total)
     yield row.subject, URIRef(DG + "proportionLower"), _rounded(lower)
     yield row.subject, URIRef(DG + "proportionUpper"), _rounded(upper)
     if events and row.cells.get("predicate") == "dg:hasRisk":
@@ -132,6 +162,11 @@ def _incidence(row: Row, bands: Mapping[str, Decimal]) -> Iterator[Triple]:
             remedy = "Give one of the bands dg:lowerLimit 0.0."
             raise BuildError([Problem(row.file, row.line, "event_count", detail, remedy)])
         yield row.subject, URIRef(DG + "frequencyBand"), URIRef(max(fitting)[1])
+
+
+def counts_patients(cells: Mapping[str, str]) -> bool:
+    """Tell whether patients are counted, so that an interval of binomial counts makes sense."""
+    return cells.get("unit_of_analysis") == "dgd:unit-of-analysis/patient"
 
 
 def band_limits(triples: Iterable[Triple]) -> dict[str, Decimal]:

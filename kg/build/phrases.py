@@ -3,69 +3,16 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
-_NOUN: Final = "{s}: {p}[ {f}]"
-_PATTERNS: Final = {
-    **dict.fromkeys(
-        (
-            *("dg:ablationDepth", "dg:dilution", "dg:evidenceBase", "dg:improvement"),
-            *("dg:numberOfSessions", "dg:prevalence", "dg:relativeThickness"),
-            *("dg:residualThermalDamage", "dg:responseRate", "dg:sessionDuration"),
-            *("dg:sessionInterval", "dg:temperatureRise", "dg:thickness", "dg:timeToHealing"),
-            *("dg:timeToOnset", "dg:timeToResumption"),
-        ),
-        _NOUN,
-    ),
-    "dg:alsoKnownAs": "{s} is also known as {o}",
-    "dg:betterThan": "{s} is better than {o}",
-    "dg:classifiedInto": "{s} is classified into {o}",
-    "dg:comparableTo": "{s} is comparable to {o}",
-    "dg:containsChromophore": "{s} contains the chromophore {o}",
-    "dg:effectDuration": "the effect of {s} lasts {f}",
-    "dg:effectTemperature": "{s} occurs at {f}",
-    "dg:emissionWavelength": "{s} emits at {f}",
-    "dg:eventDuration": "{s} lasts {f}",
-    "dg:hasDefinition": "definition of {s}: {o}",
-    "dg:hasEvidenceLevel": "{s} has evidence of {o}",
-    "dg:hasFormula": "{s}: formula or model: {t}",
-    "dg:hasManufacturer": "{s} is made by {o}",
-    "dg:hasPurpose": "{s}: {t}",
-    "dg:hasStatement": "{s}: {o}",
-    "dg:higherThan": "{s} ranks higher than {o}",
-    "dg:independentOf": "{s} is independent of {o}",
-    "dg:indicatedFor": "{s} is indicated for {o}",
-    "dg:introductionYear": "{s}: {o}[ in {f}]",
-    "dg:isA": "{s} is {a} {o}",
-    "dg:isAlternativeTo": "{s} is an alternative to {o}",
-    "dg:leavesIntact": "{s} leaves {o} intact",
-    "dg:locatedIn": "{s} is located in {o}",
-    "dg:lowerThan": "{s} ranks lower than {o}",
-    "dg:numberOfParts": "{s} has {f}",
-    "dg:numberOfPasses": "{s} needs {f}",
-    "dg:raisesRiskOf": "{s} raises the risk of {o}",
-    "dg:ratio": "{s}: ratio of {o}[ {f}]",
-    "dg:regulatoryStatus": "{s}: {o}",
-    "dg:relativeDecrease": "{s} decreases {o}[ by {f}]",
-    "dg:relativeIncrease": "{s} increases {o}[ by {f}]",
-    "dg:shareWithFeature": "{s}, {o}[: {f}]",
-    "dg:targetsChromophore": "{s} targets {o}",
-    "dg:targetsLayer": "{s} targets {o}",
-    "dg:threshold": "{s}: threshold of {o}[ {f}]",
-    "dg:thresholdFluence": "{s}: threshold fluence of {o}[ {f}]",
-    "dg:usesEnergySource": "{s} uses {o}",
-    "dg:variationFactor": "{s}: {o} varies[ {f}-fold]",
-    "obo:BSPO_0000108": "{s} is superficial to {o}",
-    "obo:RO_0002220": "{s} is adjacent to {o}",
-}
-"""Sentences by predicate, where its label alone makes none.
-
-They have the slots {s} for the subject, {p} for the label of the predicate, {o} for the objects,
-{a} for their article, {t} for the wording of the source, {f} for the figure. What stands in
-square brackets is left out where its slot is empty.
-"""
+_WORDS: Final[dict[str, Any]] = tomllib.loads(
+    Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
+)
+"""The tables of wordings; their comments say what each is."""
 
 
 def pattern_of(predicate: str, *, relates: bool) -> str:
@@ -75,55 +22,121 @@ def pattern_of(predicate: str, *, relates: bool) -> str:
         predicate: its prefixed name.
         relates: whether the claim names or words an object, and does not only give a quantity.
     """
-    return _PATTERNS.get(predicate, "{s} {p} {o}" if relates else "{s} {p} {f}")
+    return str(_WORDS["patterns"].get(predicate, "{s} {p} {o}" if relates else "{s} {p} {f}"))
+
+
+def found(
+    predicate: str,
+    named: Mapping[str, str],
+    finding: str,
+    figure: str,
+    against: str,
+    *,
+    hedged: bool,
+) -> str:
+    """Return what was measured or seen, and how: `scarring after dermabrasion: not observed`.
+
+    Args:
+        predicate: its prefixed name; empty is returned for one that measures nothing.
+        named: subject, object and outcome measure by the slots {s}, {o} and {m}.
+        finding: the last part of the name of the finding; may be empty where there is a figure.
+        figure: the figures of the claim; may be empty.
+        against: the comparator; may be empty, or `before` for the state before treatment.
+        hedged: whether the source says it with reserve.
+    """
+    pattern = _WORDS["measured"].get(predicate)
+    if pattern is None or not (finding or (figure and predicate not in _WORDS["compared"])):
+        return ""
+    if re.search(r"\b(?:laser|source|light)$", named["s"]):
+        pattern = pattern.replace(" after ", " with ")
+    elif re.search(r"\b(?:skin|dermis|epidermis|stratum \w+)$", named["s"]):
+        pattern = pattern.replace(" with ", " of ")
+    if "{m}" in pattern and not named["m"]:
+        pattern = "response with {s}" if predicate == "dg:responseRate" else "{s}"
+    measured = pattern.format(**named)
+    if not finding:
+        return f"{measured}: {figure}"
+    said, with_reserve, than = _WORDS["found"][finding]
+    word = with_reserve if hedged else said
+    if finding == "present" and predicate in _WORDS["compared"]:
+        word = f"{than} {named['o']}"
+    elif finding == "present":
+        word = "" if figure and not hedged else word
+    elif finding == "not-observed":
+        counted = re.search(r"\d+ of .*", figure)
+        word, figure = (f"{word} in {counted[0]}", "") if counted else (word, figure)
+    else:
+        is_score = predicate == "dg:hasOutcome" and "improvement" in measured
+        if than == "than" and (is_score or predicate == "dg:improvement"):
+            word = f"measured value {word}"
+        against = named["o"] if predicate in _WORDS["compared"] else against
+        rest = f"{than} {'with ' if than == 'than' else ''}{against}" if against else ""
+        if against == "before" or not figure:
+            word = f"{word} {rest.replace('with before', 'before')}".strip()
+        elif rest:
+            figure += f", {rest}"
+    return f"{measured}: {', '.join(filter(None, (word, figure)))}"
+
+
+def advised(predicate: str, advice: str, named: Mapping[str, str], strength: str) -> str:
+    """Return what a claim advises, with {f} where the figure belongs; empty if it does not.
+
+    Args:
+        predicate: its prefixed name.
+        advice: the last part of the name of the recommendation; may be empty.
+        named: subject and object by the slots {s} and {o}.
+        strength: the name of the strength of a contraindication; may be empty.
+    """
+    subject, thing = named["s"], named["o"]
+    if predicate == "dg:hasContraindication" and advice in ("", "not-a-contraindication"):
+        if strength.endswith("/caution") and not advice:
+            return f"caution with {subject} in {thing}"
+        return f"{thing} is {'not ' if advice else ''}a contraindication to {subject}"
+    if advice == "wait-at-least":
+        is_activity = predicate != "dg:hasContraindication"
+        return (
+            f"{subject}: wait {{f}}" if is_activity else f"in {thing}, wait {{f}} before {subject}"
+        )
+    pattern = _WORDS["advised"].get(predicate)
+    if not advice or pattern is None:
+        return ""
+    who = thing if pattern.startswith("{o}") else subject
+    verb = _WORDS["advice"][advice].replace("{is}", "are" if " and " in who else "is")
+    if strength.endswith(("/absolute", "/relative")):
+        verb = verb.replace("is ", f"is {strength.rpartition('/')[2]}ly ")
+    return str(pattern).format(s=subject, o=thing, v=verb, f="{f}")
 
 
 _SEVERAL: Final = re.compile(r"(?:few|repeated) \w+")
 """The subjects that stand in the plural."""
 
 
-def stated(subject: str, predicate: str, *, denied: bool) -> str:
+def stated(subject: str, predicate: str, *, denied: bool = False, hedged: bool = False) -> str:
     """Put together a sentence, with the verb in the number of the subject.
 
     Args:
         subject: for example `few passes`.
         predicate: what follows it, such as ` prevents scarring` or `: response rate 5%`.
-        denied: whether the contrary holds.
+        denied: whether it was not observed.
+        hedged: whether the source says it with reserve.
     """
-    if predicate.startswith(":"):
-        return f"{subject}: no {predicate.removeprefix(': ')}" if denied else subject + predicate
-    if predicate.startswith(","):
-        return subject + predicate
+    if predicate.startswith((":", ",")):
+        said = f"{subject}: no {predicate.strip(':, ')}" if denied else subject + predicate
+        return f"{said} (possibly)" if hedged else said
     verb, _, said = predicate.strip().partition(" ")
     if verb == "lasts" and subject.endswith("duration"):
         verb = "is"
     several = _SEVERAL.fullmatch(subject) is not None
     base = {"is": "are", "has": "have"}.get(verb, verb.removesuffix("s"))
+    if hedged and verb not in ("may", "can"):
+        bare = {"is": "be", "has": "have"}.get(verb, base)
+        return f"{subject} may {'not ' if denied else ''}{bare} {said}"
     if not denied:
         return f"{subject} {base if several else verb} {said}"
     if verb == "is":
         return f"{subject} {'are' if several else 'is'} not {said}"
     return f"{subject} {'do' if several else 'does'} not {base} {said}"
 
-
-_UNITS: Final = {
-    "1": ("", ""),
-    "{year}": ("", ""),
-    "%": ("%", "%"),
-    "Cel": ("°C", "°C"),
-    "a": ("year", "years"),
-    "mo": ("month", "months"),
-    "wk": ("week", "weeks"),
-    "d": ("day", "days"),
-    "h": ("hour", "hours"),
-    "min": ("minute", "minutes"),
-    "/d": ("per day", "per day"),
-    "{score}": ("point", "points"),
-    "{pass}": ("pass", "passes"),
-    "{study}": ("study", "studies"),
-    "{bond}": ("hydrogen bond", "hydrogen bonds"),
-}
-"""Units in the singular and plural, where UCUM writes otherwise than people do."""
 
 _SYMBOLS: Final = (
     (r"^u(?=[a-zA-Z])", "µ"),
@@ -143,7 +156,7 @@ def with_unit(quantity: str, code: str, head: str) -> str:
         code: the UCUM code of the unit; empty if there is none.
         head: the words that come before, such as `number of sessions`.
     """
-    one, several = _UNITS.get(code) or _symbol(code)
+    one, several = _WORDS["units"].get(code) or _symbol(code)
     names = [one, several, code.strip("{}")] if code.startswith(("{", "/")) else []
     if not one or any(re.search(rf"\b{re.escape(name)}\b", head) for name in names):
         return quantity
@@ -166,16 +179,6 @@ def number(text: str) -> str:
     if value and abs(value) < Decimal("0.0001"):
         return f"{value.normalize():e}".replace("e-0", "e-")
     return text
-
-
-_PERIODS: Final = (("Y", "year"), ("M", "month"), ("D", "day"))
-
-
-def duration(text: str) -> str:
-    """Write an ISO 8601 duration of days, months and years in words: `P6M` as `6 months`."""
-    found = [(re.search(rf"(\d+){letter}", text), word) for letter, word in _PERIODS]
-    counts = [(match[1], word) for match, word in found if match]
-    return listed([f"{count} {word}{'' if count == '1' else 's'}" for count, word in counts])
 
 
 def listed(parts: list[str], joint: str = "and") -> str:

@@ -10,10 +10,10 @@ from typing import Final
 from rdflib import RDFS, Literal, URIRef
 
 from kg.build import phrases
+from kg.build.figures import counts_of, counts_patients, wilson_interval
 from kg.build.tables import Row, Table, Triple, term_of
 from kg.namespaces import DGD, PREFIXES
 
-_NEGATED: Final = DGD + "polarity/negated"
 _CREATOR: Final = URIRef(PREFIXES["dcterms"] + "creator")
 _AND_OTHERS: Final = "et al."
 
@@ -29,9 +29,9 @@ def composed(tables: Iterable[Table], labels: Labels) -> Iterator[tuple[Table, T
         labels: labels of what the rows name.
     """
     tables = list(tables)
-    settings: defaultdict[str, list[str]] = defaultdict(list)
+    settings: defaultdict[str, list[Row]] = defaultdict(list)
     for row in (row for table in tables for row in table.rows if "parameter" in row.cells):
-        settings[row.cells["claim"]].append(_setting(row, labels))
+        settings[row.cells["claim"]].append(row)
     for table in tables:
         for row in table.rows:
             text = label(row, labels, settings.get(row.cells.get("id", ""), ()))
@@ -49,13 +49,13 @@ def creators(row: Row) -> list[str]:
     return [name for name in dict.fromkeys(names) if name not in ("", _AND_OTHERS)]
 
 
-def label(row: Row, labels: Labels, settings: Iterable[str] = ()) -> str | None:
+def label(row: Row, labels: Labels, settings: Iterable[Row] = ()) -> str | None:
     """Compose the label of a record; None for records that come with one or need none.
 
     Args:
         row: a row of any table.
         labels: labels of what the row names.
-        settings: the labels of its settings, if it is a claim.
+        settings: the rows of its settings, if it is a claim.
     """
     if "predicate" in row.cells:
         return sentence(row, labels, settings)
@@ -72,46 +72,84 @@ def label(row: Row, labels: Labels, settings: Iterable[str] = ()) -> str | None:
     return None
 
 
-def sentence(row: Row, labels: Labels, settings: Iterable[str] = ()) -> str:
+def sentence(row: Row, labels: Labels, settings: Iterable[Row] = ()) -> str:
     """Say in one sentence what a claim says, under which conditions, and where from.
 
     Args:
         row: a row of a claims table.
         labels: labels of what it names; what has none is called by its prefixed name.
-        settings: the labels of its settings.
+        settings: the rows of its settings.
 
     Returns:
         For example `CO2 laser has interaction mode ablative [JCAS_CO2]`.
     """
-    cells = row.cells
-    said = _said(cells, labels)
-    limits = dict.fromkeys((*_limits(cells, labels, said), *settings))
+    cells, settings = row.cells, list(settings)
+    said = _said(cells, labels, settings)
+    limits = dict.fromkeys(
+        [*_limits(cells, labels, said), *(_setting(each, labels) for each in settings)]
+    )
     return "; ".join([said, *limits]) + f" [{cells['source']}]"
 
 
-def _said(cells: Mapping[str, str], labels: Labels) -> str:
-    denied = str(term_of(cells["polarity"])) == _NEGATED
+def _said(cells: Mapping[str, str], labels: Labels, settings: list[Row]) -> str:
+    finding, advice, hedge = (
+        cells.get(name, "").rpartition("/")[2] for name in ("finding", "recommendation", "hedge")
+    )
+    is_hedged, key = hedge == "hedged", cells["predicate"]
+    is_denied = finding == "not-observed" and key != "dg:cannotTreat"
     subject, predicate = (_called(cells[name], labels) for name in ("subject", "predicate"))
-    text = cells.get("object_text", "")
-    objects = _called(cells.get("object", ""), labels, "or" if denied else "and")
-    relates = bool(objects) or not _quantity(cells, "")
-    pattern = phrases.pattern_of(cells["predicate"], relates=relates)
-    before, what = pattern.split("{s}")
-    figure = _figure(cells, labels, predicate if "{p}" in what else "")
-    is_told = figure or phrases.is_optional("f", what)
-    slots = {
-        "p": predicate,
-        "o": objects or text,
-        "a": "an" if re.match("[aeiou]|Er:", objects or text) else "a",
-        "t": text or objects,
-        "f": figure if is_told else objects or text,
-    }
-    said = phrases.filled(what, slots)
-    rest = [
-        each for each in (_besides(what, slots), "" if figure else _size(cells, labels)) if each
-    ]
-    said += f" ({', '.join(rest)})" if rest else ""
-    return before + phrases.stated(subject, said, denied=denied)
+    objects, text = _objects(cells, labels, denied=is_denied), cells.get("object_text", "")
+    outcome = _called(cells.get("outcome_measure", ""), labels)
+    named = {"s": subject, "o": objects or text, "m": outcome}
+    figure = _figure(cells, labels, predicate)
+    against = _called(cells.get("comparator", ""), labels)
+    if cells.get("effect", "").endswith("/from-baseline"):
+        against = "before"
+    said = phrases.found(key, named, finding, figure, against, hedged=is_hedged)
+    rest = [text]
+    if said:
+        if is_denied and cells.get("event_count") == "0" and counts_patients(cells):
+            limit = 100 * wilson_interval(0, int(cells["sample_size"]))[1]
+            said += f" (not ruled out up to {limit:.1f}%)"
+    elif said := phrases.advised(key, advice, named, cells.get("strength", "")):
+        waits = key == "dg:hasContraindication"
+        is_text = waits or advice == "wait-at-least"
+        time = (_waited(settings) if waits else "") or figure or ("" if is_text else text)
+        said = said.replace("{f}", time).replace("  ", " ").strip()
+        rest = [figure, text]
+    else:
+        pattern = phrases.pattern_of(key, relates=bool(objects) or not _quantity(cells, ""))
+        before, what = pattern.split("{s}")
+        figure = figure if "{p}" in what else _figure(cells, labels)
+        is_told = figure or phrases.is_optional("f", what)
+        slots = {
+            "p": predicate,
+            "o": objects or text,
+            "a": "an" if re.match("[aeiou]|Er:", objects or text) else "a",
+            "t": text or objects,
+            "f": figure if is_told else objects or text,
+        }
+        said = phrases.filled(what, slots)
+        rest = [text if objects else "", _besides(what, slots)]
+        said = before + phrases.stated(subject, said, denied=is_denied, hedged=is_hedged)
+    rest = [each for each in dict.fromkeys(rest) if each and each not in said]
+    rest += [] if figure else filter(None, [_size(cells, labels)])
+    return said + (f" ({', '.join(rest)})" if rest else "")
+
+
+def _objects(cells: Mapping[str, str], labels: Labels, *, denied: bool) -> str:
+    """Return the objects in words: each, one or the other, or all together."""
+    combination = cells.get("objects", "").rpartition("/")[2]
+    several = _called(
+        cells.get("object", ""), labels, "or" if denied or combination == "either" else "and"
+    )
+    return f"{several} together" if combination == "together" and not denied else several
+
+
+def _waited(settings: list[Row]) -> str:
+    """Return how long to wait before treatment, where a setting says it."""
+    times = [each.cells for each in settings if each.cells["parameter"] == "dg:TimeBeforeTreatment"]
+    return _quantity(times[0], "") if times else ""
 
 
 def _besides(pattern: str, slots: Mapping[str, str]) -> str:
@@ -134,10 +172,14 @@ _LIMITS: Final = {
     "strength": "{}",
     "phase": "{}",
     "condition": "for {}",
+    "population": "in people with {}",
     "outcome_measure": "outcome: {}",
     "comparator": "compared with {}",
     "laser": "with {}",
     "technique": "{}",
+    "co_intervention": "together with {}",
+    "arm": "in the arm with {}",
+    "measurement_method": "measured by {}",
     "body_site": "{}",
     "specimen": "in {}",
     "sex": "{}",
@@ -148,7 +190,21 @@ _LIMITS: Final = {
 _UNSAID: Final = ("", "dgd:specimen/human-in-vivo", "dgd:strength/unspecified")
 """What goes without saying."""
 
-_REPEATED: Final = ("condition", "outcome_measure", "comparator")
+_WORDED: Final = {
+    "circumstances": "{}",
+    "decision_date": "decided on {}",
+    "submission_number": "submission {}",
+    "rejected": "rejected by the curators",
+}
+"""How what is no term limits a claim, in the order of the sentence."""
+
+_HEDGES: Final = {
+    "authors-suggestion": "suggested by the authors",
+    "quoted": "quoted from elsewhere",
+}
+"""How it is said that a source does not state something as established, where the verb does not."""
+
+_REPEATED: Final = ("strength", "condition", "outcome_measure", "comparator")
 """What need not be said again where the sentence has named it."""
 
 
@@ -157,7 +213,8 @@ def _limits(cells: Mapping[str, str], labels: Labels, said: str) -> Iterator[str
     for column, wording in _LIMITS.items():
         cell = cells.get(column, "")
         words = _called(cell, labels)
-        if cell not in _UNSAID and not (column in _REPEATED and words in said):
+        told = words.partition(" ")[0] if column == "strength" else words
+        if cell not in _UNSAID and not (column in _REPEATED and told in said):
             yield wording.format(words)
     if "skin_type" in cells:
         yield _skin_types(cells["skin_type"])
@@ -165,8 +222,13 @@ def _limits(cells: Mapping[str, str], labels: Labels, said: str) -> Iterator[str
     if youngest or oldest:
         ages = youngest if youngest == oldest else _between(youngest, oldest, "")
         yield f"age {ages} years"
-    if "follow_up" in cells:
-        yield f"follow-up {phrases.duration(cells['follow_up'])}"
+    if "follow_up_reported" in cells:
+        yield f"follow-up: {cells['follow_up_reported']}"
+    for column, wording in _WORDED.items():
+        if column in cells and (text := wording.format(cells[column])) not in said:
+            yield text
+    if (hedge := cells.get("hedge", "").rpartition("/")[2]) in _HEDGES:
+        yield _HEDGES[hedge]
 
 
 def _skin_types(cell: str) -> str:
@@ -191,7 +253,8 @@ def _setting(row: Row, labels: Labels) -> str:
         said = parameter
     else:
         said = wording if words[0] <= words[1] else f"{parameter}: {wording}"
-    return said + (f" ({row.cells['note']})" if "note" in row.cells else "")
+    note = row.cells.get("note", "")
+    return said + (f" ({note})" if note and note not in said else "")
 
 
 def _figure(cells: Mapping[str, str], labels: Labels, head: str = "") -> str:
@@ -199,16 +262,37 @@ def _figure(cells: Mapping[str, str], labels: Labels, head: str = "") -> str:
 
     How many were examined is no figure by itself.
     """
-    share = f"{cells['reported_percentage']}%" if "reported_percentage" in cells else ""
+    share = _share(cells)
     events, size = cells.get("event_count"), _everyone(cells, labels)
     parts = [_quantity(cells, head), share]
     if events and size:
         parts.append(f"{events} of {size}")
+    elif events:
+        parts.append(f"seen in {events}")
     elif share and size:
-        parts[-1] = f"{share} of {size}"
+        parts[-1] = f"{share} of {size}" + _computed(cells)
     elif parts[0]:
         parts.append(_size(cells, labels))
-    return ", ".join(part for part in parts if part)
+    figure = ", ".join(part for part in parts if part)
+    return figure or re.sub(r"[ ,]*\(?[Pp] ?[<=>][^)]*\)?", "", cells.get("reported", ""))
+
+
+def _share(cells: Mapping[str, str]) -> str:
+    """Return the percentage that is reported, as a number, range or limit."""
+    if "reported_percentage" in cells:
+        return f"{cells['reported_percentage']}%"
+    low, high = (cells.get(f"reported_percentage_{end}") for end in ("minimum", "maximum"))
+    return f"{_between(low, high, cells.get('reported', ''))}%" if low or high else ""
+
+
+def _computed(cells: Mapping[str, str]) -> str:
+    """Return the count behind a printed percentage in brackets, as far as it can be known."""
+    if "reported_percentage" not in cells or not cells["frequency_origin"].endswith("/printed"):
+        return ""
+    found = counts_of(cells["reported_percentage"], int(cells["sample_size"]))
+    if not found:
+        return " (no whole number fits)"
+    return f" ({found[0]})" if len(found) == 1 else f" ({found[0]} to {found[-1]})"
 
 
 def _everyone(cells: Mapping[str, str], labels: Labels) -> str:
@@ -245,7 +329,9 @@ def _quantity(cells: Mapping[str, str], head: str) -> str:
     kind = cells.get("bounds", "")
     wording = "{}" if kind == _MEAN_SD else _STATISTICS.get(cells.get("statistic", ""), "{}")
     shown = wording.format(phrases.with_unit(main, cells.get("unit", ""), head))
-    return f"{shown}, {_KINDS.get(kind, 'from ')}{bounds}" if bounds and main != bounds else shown
+    if not bounds or main == bounds:
+        return shown
+    return f"{shown} ({_KINDS[kind]}{bounds})" if kind in _KINDS else f"{shown}, from {bounds}"
 
 
 _MEAN_SD: Final = "dgd:bounds/mean-sd"

@@ -2,7 +2,7 @@
 
 `ontology/tables.json` is a table group (https://www.w3.org/TR/tabular-metadata/) and is read as far
 as it is used: `url` and `tableSchema` of a table; `aboutUrl`, `primaryKey`, `foreignKeys` and
-`columns` of a schema; `name`, `required`, `datatype` (with `format`), `separator`, `lang`,
+`columns` of a schema; `name`, `required`, `datatype` (with `format`), `separator`, `lang`, `default`,
 `aboutUrl`, `propertyUrl`, `valueUrl`, `virtual` and `suppressOutput` of a column. Three things go beyond the
 standard: prefixed names in cells are expanded when a `valueUrl` yields them, a `valueUrl` is
 applied to each value of a cell that has a separator, and identifiers are unique over all tables.
@@ -199,11 +199,11 @@ def _column_triples(
         ValueError: with what is wrong and, as second argument, the remedy.
     """
     name = column["name"]
-    if not column.get("virtual") and name not in cells:
+    if not column.get("virtual") and name not in cells and "default" not in column:
         if column.get("required"):
             raise ValueError("The cell is empty.", "A value is required here.")
         return []
-    values = [cells.get(name, "")]
+    values = [cells.get(name, column.get("default", ""))]
     if "separator" in column:
         values = values[0].split(column["separator"])
         if len(set(values)) != len(values):

@@ -10,6 +10,7 @@ from decimal import Decimal
 
 import pytest
 from rdflib import RDF, SKOS, Graph, Literal, URIRef
+from rdflib.term import Node
 
 from kg.namespaces import DG, DGD, PREFIXES
 
@@ -63,39 +64,49 @@ class Claim:
         return {abs(number) for numbers in self.numbers.values() for number in numbers}
 
 
-def _decimals(graph: Graph, node: URIRef, name: str) -> set[Decimal]:
+def _decimals(graph: Graph, node: Node, name: str) -> set[Decimal]:
     return {Decimal(str(each)) for each in graph.objects(node, URIRef(DG + name))}
 
 
-def _code(graph: Graph, node: URIRef) -> str:
+def _code(graph: Graph, node: Node) -> str:
     return str(graph.value(node, URIRef(DG + "unitCode")) or "")
 
 
-def _times(duration: str) -> set[Decimal]:
-    """Give the numbers by which a duration may be printed: P1Y is 12 months, P14D two weeks."""
-    parts = {
-        unit: Decimal(count) for count, unit in re.findall(r"(\d+(?:\.\d+)?)([A-Z])", duration)
-    }
-    months = 12 * parts.get("Y", Decimal(0)) + parts.get("M", Decimal(0))
-    return {*parts.values(), months, parts.get("D", Decimal(0)) / 7}
+def _follow_up(text: str) -> dict[str, set[Decimal]]:
+    """Give the numbers of a follow-up in words by the unit that it names: 3, 6 and 12 months."""
+    numbers = {Decimal(each) for each in re.findall(r"\d+(?:\.\d+)?", text)}
+    units = {"day": "d", "week": "wk", "month": "mo", "year": "a"}
+    found = {code: numbers for word, code in units.items() if word in text}
+    months = {12 * number for number in found.get("a", ())}
+    return {**found, "mo": found.get("mo", set()) | months, "": numbers | months}
 
 
-def _read_claim(graph: Graph, claim: URIRef) -> Claim:
+def _read_claim(graph: Graph, claim: URIRef, added: list[URIRef]) -> Claim:
+    """Read a claim, with the claims that hold what else its fact says."""
     numbers: dict[str, set[Decimal]] = defaultdict(set)
-    settings = list(graph.objects(claim, URIRef(DG + "setting")))
-    for node in (claim, *settings):
-        assert isinstance(node, URIRef)
+    nodes: list[Node] = [
+        node
+        for each in (claim, *added)
+        for node in (each, *graph.objects(each, URIRef(DG + "setting")))
+    ]
+    for node in nodes:
         for name in _NUMBERS:
             numbers[_code(graph, node)] |= _decimals(graph, node, name)
-    numbers["%"] |= _decimals(graph, claim, "reportedPercentage")
+        for name in ("", "Minimum", "Maximum"):
+            numbers["%"] |= _decimals(graph, node, f"reportedPercentage{name}")
+        for date in graph.objects(node, URIRef(DG + "decisionDate")):
+            numbers["{year}"].add(Decimal(str(date)[:4]))
+        for given in graph.objects(node, URIRef(DG + "reportedFollowUp")):
+            for unit, found in _follow_up(str(given)).items():
+                numbers[unit] |= found
     ages = (_decimals(graph, claim, f"age{end}InYears") for end in ("Minimum", "Maximum"))
     # the dossier gives years of the calendar and ages the unit of a length of time
     numbers["a"] |= set().union(*ages) | numbers["{year}"]
-    for unit in _COUNTED:
-        numbers[unit] |= _decimals(graph, claim, "eventCount")
-    numbers[""] |= _decimals(graph, claim, "sampleSize")
-    numbers[""] |= _times(str(graph.value(claim, URIRef(DG + "followUp")) or ""))
-    said = [value for node in (claim, *settings) for value in graph.objects(node)]
+    for node in nodes:
+        for unit in _COUNTED:
+            numbers[unit] |= _decimals(graph, node, "eventCount")
+            numbers[unit] |= _decimals(graph, node, "sampleSize")
+    said = [value for node in nodes for value in graph.objects(node)]
     own = {name: _decimals(graph, claim, name) for name in _NUMBERS}
     words = " | ".join(str(each).removeprefix(DG) for each in said)
     return Claim(own, _code(graph, claim), numbers, words)
@@ -115,9 +126,18 @@ def facts(table: Table) -> dict[str, Row]:
 
 
 @pytest.fixture(scope="module")
-def stated(claims: Graph, facts: dict[str, Row]) -> dict[str, Claim]:
+def added(table: Table) -> dict[str, str]:
+    """Give the claims that hold what else a fact says, with the identifier of the fact's claim."""
+    return {row["id"]: row["fact"] for row in table("added-claims.tsv")}
+
+
+@pytest.fixture(scope="module")
+def stated(claims: Graph, facts: dict[str, Row], added: dict[str, str]) -> dict[str, Claim]:
     """Give what the graph says for each fact."""
-    return {name: _read_claim(claims, _iri(name)) for name in facts}
+    others: dict[str, list[URIRef]] = defaultdict(list)
+    for name, fact in added.items():
+        others[fact].append(_iri(name))
+    return {name: _read_claim(claims, _iri(name), others[name]) for name in facts}
 
 
 def _iri(name: str) -> URIRef:
@@ -133,8 +153,13 @@ def test_the_dossier_is_complete(table: Table) -> None:
     assert {part: len(table(f"{part}/facts.tsv")) for part in _FACTS} == _FACTS
 
 
-def test_every_fact_is_a_claim_and_every_claim_a_fact(claims: Graph, facts: dict[str, Row]) -> None:
-    """A claim keeps the identifier of its fact; besides, there is only the founding text."""
+def test_every_fact_is_a_claim_and_every_claim_of_a_fact(
+    claims: Graph, facts: dict[str, Row], added: dict[str, str]
+) -> None:
+    """A claim keeps the identifier of its fact; a second claim of a fact names it.
+
+    Besides, there is only the founding text.
+    """
     identified = {
         str(identifier)
         for claim, identifier in claims.subject_objects(_IDENTIFIER)
@@ -142,7 +167,9 @@ def test_every_fact_is_a_claim_and_every_claim_a_fact(claims: Graph, facts: dict
         and (claim, RDF.type, URIRef(DG + "FoundingTextStatement")) not in claims
     }
 
-    assert identified == set(facts)
+    assert identified == set(facts) | set(added)
+    assert set(added.values()) <= set(facts)
+    assert not set(added) & set(facts)
     assert all((_iri(name), _IDENTIFIER, Literal(name)) in claims for name in facts)
     assert all((_iri(name), URIRef(DG + "predicate"), None) in claims for name in facts)
 
@@ -269,7 +296,11 @@ def _origin_deviations(claims: Graph, name: str, fact: Row) -> Iterator[Found]:
     slots = (
         ("source", _DERIVED_FROM, f"{DGD}source/{fact['source_key']}"),
         ("locator", URIRef(DG + "locator"), fact["locator"]),
-        ("confidence", URIRef(DG + "confidence"), f"{DGD}confidence/{fact['confidence']}"),
+        (
+            "confidence",
+            URIRef(DG + "extractionConfidence"),
+            f"{DGD}extraction-confidence/{fact['confidence']}",
+        ),
         ("note", SKOS.note, " ".join(fact["note"].split())),
     )
     for slot, predicate, expected in slots:
@@ -289,8 +320,46 @@ def test_source_locator_confidence_and_note_are_carried_over(
     assert unexplained(found, "origin") == []
 
 
-def test_topics_are_subject_areas(claims: Graph, facts: dict[str, Row], table: Table) -> None:
-    """Each clinical fact has the one topic that the dossier gives it."""
+def test_a_second_claim_of_a_fact_is_from_the_same_place(
+    claims: Graph, added: dict[str, str]
+) -> None:
+    """Source, locator, confidence and note are those of the claim that bears the fact's name."""
+    for name, fact in added.items():
+        for predicate in (
+            _DERIVED_FROM,
+            URIRef(DG + "locator"),
+            URIRef(DG + "extractionConfidence"),
+            SKOS.note,
+        ):
+            assert _texts(claims, name, predicate) == _texts(claims, fact, predicate), name
+
+
+def test_what_decided_stands_in_the_row_of_the_fact(
+    claims: Graph, facts: dict[str, Row], added: dict[str, str]
+) -> None:
+    """The deciding words are those of the dossier, and every claim that was read has them."""
+    fields = ("subject", "predicate", "object_or_value", "qualifier", "note", "unit")
+    for name in {*facts, *added}:
+        fact = facts[added.get(name, name)]
+        row = " | ".join(fact.get(field, "") for field in fields)
+        said = _texts(claims, name, URIRef(DG + "decidedBy"))
+        if fact["source_key"] == "DERIVED":
+            assert said == [] or name in added, name
+            continue
+        assert len(said) == 1, name
+        for piece in said[0].split(" ... "):
+            assert _plain(piece) in _plain(row), (name, piece, row)
+
+
+def _plain(text: str) -> str:
+    """Give a text without marks, underscores or case."""
+    return re.sub(r"[\W_]+", " ", text).strip().lower()
+
+
+def test_topics_are_subject_areas(
+    claims: Graph, facts: dict[str, Row], added: dict[str, str], table: Table
+) -> None:
+    """Each claim of a clinical fact has the one topic that the dossier gives it."""
     topics = {
         f"B{int(row['id'][1:]):04}": row["topic"] for row in table("clinical/facts_topics.tsv")
     }
@@ -299,6 +368,7 @@ def test_topics_are_subject_areas(claims: Graph, facts: dict[str, Row], table: T
     }
 
     assert set(slugs) == {name for name in facts if name.startswith("B")}
+    slugs |= {name: slugs[fact] for name, fact in added.items() if fact in slugs}
     for name, slug in slugs.items():
         assert _texts(claims, name, URIRef(DG + "subjectArea")) == [f"{DGD}topic/{slug}"]
 

@@ -36,8 +36,12 @@ dg:derivesEdge a rdf:Property .
 dg:lowerLimit a rdf:Property .
 dg:usesFluence a rdf:Property ; rdfs:label "uses fluence"@en .
 dg:mentions a rdf:Property ; rdfs:label "mentions"@en .
-dgd:polarity/affirmed a skos:Concept .
-dgd:polarity/negated a skos:Concept .
+dgd:finding/present a skos:Concept .
+dgd:finding/not-observed a skos:Concept .
+dgd:hedge/stated a skos:Concept .
+dgd:unit-of-analysis/patient a skos:Concept ; rdfs:label "patient"@en .
+dgd:object-combination/each a skos:Concept .
+dgd:frequency-origin/printed a skos:Concept .
 dgd:assessment/supported a skos:Concept .
 dgd:study-design/cohort a skos:Concept .
 dgd:point-origin/table-point a skos:Concept .
@@ -49,7 +53,8 @@ _CLAIM = {
     "subject": "dg:LaserResurfacing",
     "predicate": "dg:hasRisk",
     "object": "dg:Erythema",
-    "polarity": "dgd:polarity/affirmed",
+    "finding": "dgd:finding/present",
+    "hedge": "dgd:hedge/stated",
     "source": "SMITH2001",
 }
 _TABLES: Mapping[str, list[dict[str, str]]] = {
@@ -63,9 +68,9 @@ _TABLES: Mapping[str, list[dict[str, str]]] = {
     ],
     "sources/physics.tsv": [],
     "claims/clinical.tsv": [
-        {**_CLAIM, "id": "B0001", "event_count": "12", "sample_size": "63"},
-        {**_CLAIM, "id": "B0002", "object": "dg:Erythema|dg:Itch"},
-        {**_CLAIM, "id": "B0003", "object": "dg:Itch", "polarity": "dgd:polarity/negated"},
+        {**_CLAIM, "id": "B0001", "event_count": "12", "sample_size": "63", "unit_of_analysis": "dgd:unit-of-analysis/patient"},
+        {**_CLAIM, "id": "B0002", "object": "dg:Erythema|dg:Itch", "objects": "dgd:object-combination/each"},
+        {**_CLAIM, "id": "B0003", "object": "dg:Itch", "finding": "dgd:finding/not-observed"},
         {**_CLAIM, "id": "B0004", "predicate": "dg:mentions", "object": "dg:Itch"},
     ],
     "claims/physics.tsv": [

@@ -253,12 +253,12 @@ def test_claims_are_labelled_with_a_sentence(ontology: SmallOntology) -> None:
     text = ontology.build().nquads.decode()
 
     for label in (
-        "laser resurfacing has risk erythema (12 of 63) [SMITH2001]",
-        "laser resurfacing has risk erythema and itch [SMITH2001]",
-        "laser resurfacing does not have risk itch [SMITH2001]",
+        "erythema after laser resurfacing: 12 of 63 patients [SMITH2001]",
+        "erythema and itch after laser resurfacing: reported [SMITH2001]",
+        "itch after laser resurfacing: not observed [SMITH2001]",
         "laser resurfacing uses fluence 20 and 40 °C [SMITH2001]",
-        "laser resurfacing has risk itch (2 to 5 µm) [SMITH2001]",
-        "laser resurfacing has risk some redness (12%) [SMITH2001]",
+        "itch after laser resurfacing: 2 to 5 µm [SMITH2001]",
+        "some redness after laser resurfacing: 12% [SMITH2001]",
     ):
         assert f'"{label}"@en' in text
 

@@ -18,12 +18,12 @@ Facts = Mapping[str, object]
 ONE: Facts = {
     "subject": URIRef(DG + "Epidermis"),
     "predicate": URIRef(DG + "thickness"),
-    "polarity": URIRef(DGD + "polarity/affirmed"),
+    "finding": URIRef(DGD + "finding/present"),
     "source": URIRef(DGD + "source/ONE"),
     "siValue": "1",
 }
 OTHER: Facts = {**ONE, "source": URIRef(DGD + "source/OTHER"), "siValue": "2"}
-NEGATED = URIRef(DGD + "polarity/negated")
+NOT_OBSERVED = URIRef(DGD + "finding/not-observed")
 
 
 def found(*claims: Facts, more: str = "") -> list[tuple[str, str]]:
@@ -117,7 +117,9 @@ def test_only_figures_that_cannot_both_hold_count(one: Facts, other: Facts, *, a
         {"specimen": URIRef(DGD + "specimen/animal-ex-vivo")},
         {"unitOfAnalysis": URIRef(DGD + "unit-of-analysis/treatment")},
         {"statistic": URIRef(DGD + "statistic/median")},
-        {"followUp": Literal("P6M", datatype=XSD.duration)},
+        {"followUpInDays": Literal(183)},
+        {"coIntervention": URIRef(DG + "Sunscreen")},
+        {"population": URIRef(DG + "Pregnancy")},
         {"source": ONE["source"]},
     ],
     ids=lambda difference: next(iter(difference)),
@@ -193,9 +195,10 @@ def test_wording_does_not_keep_figures_apart() -> None:
     assert found({**ONE, "objectText": "of adults"}, {**OTHER, "circumstances": "in summer"})
 
 
-def test_what_one_affirms_and_the_other_denies_is_a_candidate() -> None:
-    """A claim and its denial by another source are found, if they speak of the same thing."""
-    affirmed, denied = without(ONE, "siValue"), {**without(OTHER, "siValue"), "polarity": NEGATED}
+def test_what_one_finds_and_the_other_does_not_is_a_candidate() -> None:
+    """Findings of two sources that differ are found, if they speak of the same thing."""
+    affirmed = without(ONE, "siValue")
+    denied = {**without(OTHER, "siValue"), "finding": NOT_OBSERVED}
 
     assert found(affirmed, denied) == [("0", "1")]
     assert found({**affirmed, "objectText": "a"}, {**denied, "objectText": "b"}) == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,13 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rdflib import XSD, Dataset, Graph, Literal, URIRef
 
-from kg.build.figures import Unit, units_of, wilson_interval
+from kg.build.figures import Unit, counts_of, units_of, wilson_interval
 from kg.build.tables import read_tables
 from kg.namespaces import DG, DGD, GRAPH
 from kg.shipped import ONTOLOGY_FOLDER
 
 if TYPE_CHECKING:
     from tests.kg.conftest import SmallOntology
+
+_PATIENT = "dgd:unit-of-analysis/patient"
 
 # R. G. Newcombe, Two-sided confidence intervals for the single proportion, Statistics in Medicine
 # 17 (1998) 857-872, table I, method 3 (score without continuity correction).
@@ -231,7 +233,7 @@ def test_bands_begin_at_their_limits(
     for old in ("dg:lowerLimit 0.01 .", "dg:lowerLimit 0.0 ."):
         ontology.replace("dermograph.ttl", old, "skos:notation 'none' .")
     ontology.write("schemes.ttl", _shipped_bands())
-    ontology.claim("B0009", event_count=events, sample_size=total)
+    ontology.claim("B0009", event_count=events, sample_size=total, unit_of_analysis=_PATIENT)
 
     assert _figures(ontology, "B0009")["frequencyBand"] == [f"{DGD}frequency-band/{band}"]
 
@@ -253,7 +255,7 @@ def test_only_risks_have_a_band(ontology: SmallOntology) -> None:
 
 def test_an_event_that_was_not_seen_has_no_band(ontology: SmallOntology) -> None:
     """None in fifty is a proportion with an upper limit, and no claim to be very rare."""
-    ontology.claim("B0009", event_count="0", sample_size="50")
+    ontology.claim("B0009", event_count="0", sample_size="50", unit_of_analysis=_PATIENT)
     found = _figures(ontology, "B0009")
 
     assert found["proportion"] == found["proportionLower"] == ["0"]
@@ -266,7 +268,7 @@ def test_counts_that_make_no_proportion_give_no_figure(
     ontology: SmallOntology, events: str, total: str
 ) -> None:
     """Nothing is computed from half of a fraction or from an impossible one."""
-    ontology.claim("B0009", event_count=events, sample_size=total)
+    ontology.claim("B0009", event_count=events, sample_size=total, unit_of_analysis=_PATIENT)
 
     assert _figures(ontology, "B0009") == {}
 
@@ -274,7 +276,7 @@ def test_counts_that_make_no_proportion_give_no_figure(
 def test_a_proportion_that_no_band_holds_stops_the_build(ontology: SmallOntology) -> None:
     """The lowest band must begin at nothing."""
     ontology.replace("dermograph.ttl", "dg:lowerLimit 0.0 .", "rdfs:label 'x'@en .")
-    ontology.claim("B0009", event_count="1", sample_size="1000")
+    ontology.claim("B0009", event_count="1", sample_size="1000", unit_of_analysis=_PATIENT)
 
     (problem,) = ontology.problems()
     assert (problem.file, problem.line, problem.column) == ("claims/clinical.tsv", 6, "event_count")
@@ -282,20 +284,94 @@ def test_a_proportion_that_no_band_holds_stops_the_build(ontology: SmallOntology
 
 
 def test_every_shipped_incidence_has_its_figures(dataset: Dataset) -> None:
-    """Wherever both counts stand, proportion and interval agree with them."""
+    """Proportions agree with the counts, and so do intervals, which only counts of patients have."""
     claims = dataset.graph(URIRef(GRAPH + "claims"))
     inferred = dataset.graph(URIRef(GRAPH + "inferred"))
-    checked = 0
+    patients = URIRef(f"{DGD}unit-of-analysis/patient")
+    checked = {True: 0, False: 0}
     for claim, total in claims.subject_objects(URIRef(DG + "sampleSize")):
-        events = claims.value(claim, URIRef(DG + "eventCount"))
+        events = claims.value(claim, URIRef(DG + "eventCount")) or inferred.value(
+            claim, URIRef(DG + "computedEventCount")
+        )
         if events is None:
             continue
+        is_of_patients = (claim, URIRef(DG + "unitOfAnalysis"), patients) in claims
         low, high = wilson_interval(int(str(events)), int(str(total)))
         expected = (int(str(events)) / int(str(total)), low, high)
         for name, share in zip(("", "Lower", "Upper"), expected, strict=True):
             stated = inferred.value(claim, URIRef(f"{DG}proportion{name}"))
+            if name and not is_of_patients:
+                assert stated is None, claim
+                continue
             assert isinstance(stated, Literal), claim
             assert stated.datatype == XSD.decimal
             assert abs(float(str(stated)) - share) <= 5.1e-7, claim
-        checked += 1
-    assert checked > 40
+        checked[is_of_patients] += 1
+    assert min(checked.values()) > 20
+
+
+def test_what_is_not_counted_in_patients_has_no_interval(ontology: SmallOntology) -> None:
+    """Sites or treatments of one patient are no independent trials."""
+    ontology.claim("B0009", event_count="1", sample_size="4")
+
+    assert set(_figures(ontology, "B0009")) == {"proportion"}
+
+
+@pytest.mark.parametrize(
+    ("percentage", "size", "figures"),
+    [
+        ("37", "500", {"leastEventCount": ["183"], "greatestEventCount": ["187"]}),
+        ("35", "45", {"dataCheckNote": ["No whole number of 45 rounds to 35%."]}),
+        ("9.4", "127", {"computedEventCount": ["12"], "proportion": ["0.094488"]}),
+    ],
+)
+def test_a_printed_percentage_has_the_counts_behind_it(
+    ontology: SmallOntology, percentage: str, size: str, figures: dict[str, list[str]]
+) -> None:
+    """One count is computed, of several the least and greatest; if there is none, it is said."""
+    ontology.claim(
+        "B0009",
+        reported_percentage=percentage,
+        sample_size=size,
+        frequency_origin="dgd:frequency-origin/printed",
+    )
+
+    assert _figures(ontology, "B0009") == figures
+
+
+@pytest.mark.parametrize(
+    ("percentage", "total", "counts"),
+    [
+        ("37", 500, [183, 184, 185, 186, 187]),
+        ("9.4", 127, [12]),
+        ("35", 45, []),
+        ("100", 60, [60]),
+        ("0", 10, [0]),
+        ("0.8", 490, [4]),
+        ("50", 1, []),
+        ("62.5", 8, [5]),
+    ],
+)
+def test_the_counts_behind_a_percentage_are_those_that_round_to_it(
+    percentage: str, total: int, counts: list[int]
+) -> None:
+    """At the precision of the print, half up."""
+    assert list(counts_of(percentage, total)) == counts
+
+
+@given(total=st.integers(1, 5000), data=st.data(), places=st.integers(0, 2))
+def test_a_count_is_among_those_behind_its_own_percentage(
+    total: int, data: st.DataObject, places: int
+) -> None:
+    """Whatever the count, its percentage, rounded half up, leads back to it."""
+    events = data.draw(st.integers(0, total))
+    unit = Decimal(1).scaleb(-places)
+    printed = (Decimal(100 * events) / total).quantize(unit, rounding=ROUND_HALF_UP)
+
+    found = counts_of(str(printed), total)
+
+    assert events in found
+    assert all(
+        (Decimal(100 * each) / total).quantize(unit, rounding=ROUND_HALF_UP) == printed
+        for each in (found[0], found[-1])
+    )

@@ -86,14 +86,16 @@ def test_counts_are_those_of_the_graph(
     assert int(counted[what]) == count(graph, pattern) > 0
 
 
-def test_claims_are_covered_by_area_and_confidence(graph: kg.KnowledgeGraph, written: str) -> None:
+def test_claims_are_covered_by_area_and_extraction_confidence(
+    graph: kg.KnowledgeGraph, written: str
+) -> None:
     """The levels of confidence add up to the claims of the area, the areas to all of them."""
-    rows = rows_of(written, "Coverage by subject area and confidence")
+    rows = rows_of(written, "Coverage by subject area and extraction confidence")
 
     for _, claims, high, medium, low, sources in rows:
         assert int(claims) == int(high) + int(medium) + int(low)
         assert int(claims) >= int(sources) > 0
-    assert sum(int(row[1]) for row in rows) == count(graph, "?x dg:confidence []")
+    assert sum(int(row[1]) for row in rows) == count(graph, "?x dg:extractionConfidence []")
 
 
 def test_little_stays_prose(graph: kg.KnowledgeGraph, written: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ _FIGURES = {
     for name in (
         *("siValue", "siMinimum", "siMaximum", "unit"),
         *("proportion", "proportionLower", "proportionUpper", "frequencyBand"),
+        *("computedEventCount", "leastEventCount", "greatestEventCount", "dataCheckNote"),
     )
 }
 
@@ -89,13 +90,37 @@ def derivations(dataset: Dataset) -> _Derivations:
     return _Derivations(dataset)
 
 
+_NO_EDGE_FROM = {
+    "finding": {"not-observed", "no-significant-difference", "equivalent", "mixed"},
+    "recommendation": {"not-recommended", "contraindicated"},
+    "hedge": {"hedged", "authors-suggestion", "quoted"},
+    "objects": {"together", "either"},
+    "rejected": {"true"},
+}
+"""The values of each column that keep a claim from giving an edge."""
+
+_OTHERWISE: dict[str, dict[str, set[str]]] = {
+    "dg:cannotTreat": {"finding": set()},
+    "dg:hasContraindication": {"recommendation": {"may-be-considered", "not-a-contraindication"}},
+    "dg:notRecommendedFor": {"recommendation": set()},
+}
+"""The predicates that mean what other predicates exclude."""
+
+
+def _gives_edges(row: Mapping[str, str]) -> bool:
+    excluded = {**_NO_EDGE_FROM, **_OTHERWISE.get(row["predicate"], {})}
+    return all(
+        row.get(name, "").rpartition("/")[2] not in values for name, values in excluded.items()
+    )
+
+
 def _edge_claims(derivations: _Derivations, *names: str) -> dict[Statement, set[str]]:
     """Compute the plain edges from the rows of tables, with the claims behind each."""
     marked = set(derivations.asserted.subjects(_dg("derivesEdge"), Literal(True)))
     edges: dict[Statement, set[str]] = defaultdict(set)
     for row in _rows(*names):
         predicate = URIRef(expand(row["predicate"]))
-        if predicate not in marked or row["polarity"] != "dgd:polarity/affirmed":
+        if predicate not in marked or not _gives_edges(row):
             continue
         for name in filter(None, row["object"].split("|")):
             statement = (URIRef(expand(row["subject"])), predicate, URIRef(expand(name)))
@@ -103,28 +128,31 @@ def _edge_claims(derivations: _Derivations, *names: str) -> dict[Statement, set[
     return edges
 
 
-def test_plain_edges_are_exactly_those_of_affirmed_claims(derivations: _Derivations) -> None:
-    """An edge exists if and only if an affirmed claim says so, and names all claims that do."""
+def test_plain_edges_are_exactly_those_of_claims_that_give_them(derivations: _Derivations) -> None:
+    """An edge exists if and only if a claim states it, and names all claims that do."""
     expected = _edge_claims(derivations, "clinical.tsv", "physics.tsv")
 
     assert derivations.by_rule["claim-to-edge"] == expected
     assert len(expected) > 300
 
 
-def test_negated_claims_give_no_edge(derivations: _Derivations) -> None:
-    """What no other claim affirms and one negates does not stand as an edge."""
-    affirmed = _edge_claims(derivations, "clinical.tsv", "physics.tsv")
-    negated = {
-        (URIRef(expand(row["subject"])), URIRef(expand(row["predicate"])), URIRef(expand(name)))
-        for row in _rows("clinical.tsv", "physics.tsv")
-        if row["polarity"] == "dgd:polarity/negated"
-        for name in filter(None, row["object"].split("|"))
-    }
-
-    assert len(negated) > 10
+@pytest.mark.parametrize("column", _NO_EDGE_FROM)
+def test_what_a_claim_does_not_state_is_no_edge(derivations: _Derivations, column: str) -> None:
+    """Each reason keeps some statement from being an edge that would be one otherwise."""
     derived = set(derivations.by_rule["claim-to-edge"])
-    assert negated & derived == negated & set(affirmed)
-    assert negated - derived
+    kept = [
+        row
+        for row in _rows("clinical.tsv", "physics.tsv")
+        if row["predicate"] not in _OTHERWISE
+        and row[column].rpartition("/")[2] in _NO_EDGE_FROM[column]
+        and any(
+            (URIRef(expand(row["subject"])), URIRef(expand(row["predicate"])), URIRef(expand(name)))
+            not in derived
+            for name in filter(None, row["object"].split("|"))
+        )
+    ]
+
+    assert kept
 
 
 def test_founding_statements_support_nothing(derivations: _Derivations) -> None:
@@ -229,11 +257,11 @@ def test_the_order_of_layers_is_complete_and_sound(derivations: _Derivations) ->
 
 
 def test_an_emission_claim_gives_the_wavelength_in_nanometres(derivations: _Derivations) -> None:
-    """Each single wavelength that is affirmed stands as a number on its source."""
+    """Each single wavelength that is stated stands as a number on its source."""
     factor = {"um": Decimal(1000), "nm": Decimal(1)}
     expected: dict[tuple[Node, Decimal], set[str]] = defaultdict(set)
     for row in _rows("clinical.tsv", "physics.tsv"):
-        if row["predicate"] != "dg:emissionWavelength" or "negated" in row["polarity"]:
+        if row["predicate"] != "dg:emissionWavelength":
             continue
         for value in filter(None, row["value"].split("|")):
             number = Decimal(value) * factor[row["unit"]]
@@ -388,7 +416,7 @@ def test_a_statement_that_two_rules_conclude_has_two_derivations(ontology: Small
 
 
 def test_the_shipped_edge_rule_on_a_small_ontology(ontology: SmallOntology) -> None:
-    """Affirmed claims give edges; negated ones, unmarked predicates and the founding text none."""
+    """What is stated gives edges; what was not seen, unmarked predicates, the founding text none."""
     rule = (ONTOLOGY_FOLDER / "rules" / "claim-to-edge.rq").read_text(encoding="utf-8")
     ontology.write("rules/claim-to-edge.rq", rule)
     edges = set(_graph(ontology).triples((None, _dg("hasRisk"), None)))
@@ -398,7 +426,7 @@ def test_the_shipped_edge_rule_on_a_small_ontology(ontology: SmallOntology) -> N
         (_dg("LaserResurfacing"), _dg("hasRisk"), _dg("Itch")),
     }
     assert not set(_graph(ontology).triples((None, _dg("mentions"), None)))
-    ontology.set_cell("claims/clinical.tsv", 3, "polarity", "dgd:polarity/negated")
+    ontology.set_cell("claims/clinical.tsv", 3, "finding", "dgd:finding/not-observed")
     assert (_dg("LaserResurfacing"), _dg("hasRisk"), _dg("Itch")) not in _graph(ontology)
 
 

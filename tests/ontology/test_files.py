@@ -125,7 +125,7 @@ def test_no_column_is_idle_everywhere(path: Path) -> None:
 _MAY_BE_IDLE = (  # noqa: SIM905 - so many words read better as prose
     "value minimum maximum bounds statistic unit reported event_count sample_size "
     "reported_percentage unit_of_analysis condition laser technique body_site skin_type "
-    "comparator outcome_measure strength phase follow_up circumstances confidence note"
+    "comparator outcome_measure strength phase circumstances extraction_confidence note"
 ).split()
 
 

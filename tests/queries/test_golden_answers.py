@@ -95,14 +95,14 @@ def test_a_golden_answer_has_rows(case: Case) -> None:
 
 @by_case
 def test_a_row_that_states_a_fact_says_where_it_is_from(case: Case) -> None:
-    """A row with a claim, a point or a gap can be cited, and a claim has its confidence."""
+    """A row with a claim, a point or a gap can be cited, and a claim how surely it is stated."""
     for row in _rows(case.file.read_bytes()):
         recorded_gap = re.match(_RECORDED_GAP, row.get("gap", ""))
         if row.get("claim") or row.get("point") or row.get("statement") or recorded_gap:
             assert row["source"], row
             assert row["source_title"], row
         if row.get("claim"):
-            assert row["confidence"] in {"high", "medium", "low"}, row
+            assert row["extraction_confidence"] in {"high", "medium", "low"}, row
             assert row["study_design"], row
             assert row["locator"], row
 
@@ -159,24 +159,34 @@ _SHOWN: Final = {
     "ageMaximumInYears": "qualifiers",
     "ageMinimumInYears": "qualifiers",
     "ancestry": "qualifiers",
+    "arm": "qualifiers measure_label",
     "bodySite": "qualifiers body_sites",
     "bounds": "bounds",
     "circumstances": "circumstances",
+    "coIntervention": "qualifiers measure_label",
     "comparator": "qualifiers other_label",
     "condition": "qualifiers condition_label conditions",
+    "decisionDate": "decision_date",
     "eventCount": "event_count",
-    "followUp": "follow_up",
+    "finding": "finding",
+    "frequencyOrigin": "frequency_origin",
+    "hedge": "hedge",
     "laser": "qualifiers lasers",
     "maximum": "maximum",
+    "measurementMethod": "qualifiers methods",
     "minimum": "minimum",
     "note": "note",
     "objectText": "says",
     "outcomeMeasure": "qualifiers outcomes",
     "phase": "qualifiers measure_label",
-    "polarity": "polarity",
+    "population": "qualifiers",
     "proportion": "proportion",
+    "recommendation": "recommendation",
     "reportedFigure": "reported",
+    "reportedFollowUp": "follow_up",
     "reportedPercentage": "reported_percentage",
+    "reportedPercentageMaximum": "percentage_maximum",
+    "reportedPercentageMinimum": "percentage_minimum",
     "sampleSize": "sample_size",
     "setting": "settings",
     "sex": "qualifiers",
@@ -184,6 +194,7 @@ _SHOWN: Final = {
     "specimen": "qualifiers specimens",
     "statistic": "statistic",
     "strength": "qualifiers strength",
+    "submissionNumber": "submission_number",
     "technique": "qualifiers methods procedures",
     "unitCode": "unit year",
     "unitOfAnalysis": "unit_of_analysis",

@@ -31,7 +31,7 @@ _PAGES: Final = (
     "/id/claim/B0375",
     "/id/source/WARD2008",
     "/id/spectrum/deoxyhaemoglobin-prahl",
-    "/id/confidence/high",
+    "/id/extraction-confidence/high",
     "/id/disagreement/C01",
     "/id/gap/G01",
     "/id/setting/A0002/pulse-duration",

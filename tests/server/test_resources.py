@@ -30,8 +30,13 @@ POINT: Final = "/id/spectrum/epidermis-salomatina-2006/400.424"
 PATHS: Final = (
     *(CONCEPT, CLAIM, POINT, "/ontology", "/ontology/", "/ontology/0.1.0", "/ontology/hasRisk"),
     *("/ontology/Claim", "/id/source/NANNI1998", "/id/spectrum/water-hale-querry-1973"),
-    *("/id/claim/S01", "/id/disagreement/C01", "/id/rule/claim-to-edge", "/id/confidence/low"),
-    *("/id/confidence", "/id/dataset", "/graph/sources", "/graph/dataset"),
+    *(
+        "/id/claim/S01",
+        "/id/disagreement/C01",
+        "/id/rule/claim-to-edge",
+        "/id/extraction-confidence/low",
+    ),
+    *("/id/extraction-confidence", "/id/dataset", "/graph/sources", "/graph/dataset"),
     *("/id/setting/A0002/pulse-duration", "/id/gap/G02", "/function/absorptionDepth"),
     *("/id/claim/A0801", "/ontology/AcneScar"),
 )
@@ -287,16 +292,17 @@ def test_a_concept_page_tells_what_is_known_with_sources(client: FlaskClient) ->
 def test_a_doubtful_claim_carries_a_warning_wherever_it_is_shown(
     client: FlaskClient, graph: kg.KnowledgeGraph
 ) -> None:
-    """Low confidence is visible on the claim's page and on the page of its subject."""
+    """Low extraction confidence is visible on the claim's page and on the page of its subject."""
     found = graph.query(
-        f"SELECT ?claim ?subject WHERE {{ ?claim <{DG}confidence> <{BASE}id/confidence/low> ;"
+        f"SELECT ?claim ?subject WHERE {{ ?claim <{DG}extractionConfidence>"
+        f" <{BASE}id/extraction-confidence/low> ;"
         f" <{DG}subject> ?subject }} ORDER BY ?claim LIMIT 1"
     )
     assert isinstance(found, kg.Rows)
     (row,) = found
     for name in ("claim", "subject"):
         path = "/" + str(row[name]).removeprefix(BASE)
-        assert re.search(r"low confidence", page(client, path), re.IGNORECASE)
+        assert re.search(r"low extraction confidence", page(client, path), re.IGNORECASE)
 
 
 def test_a_claim_page_shows_every_slot(client: FlaskClient, graph: kg.KnowledgeGraph) -> None:
@@ -358,7 +364,7 @@ def test_a_source_page_leads_to_the_publication_and_lists_its_claims(client: Fla
     assert "Nanni" in text
     assert re.search(r'href="https://pubmed\.ncbi\.nlm\.nih\.gov/\d+/"', text)
     assert "What was read of it" in text
-    assert "full-field CO2 laser resurfacing has risk erythema" in text
+    assert "erythema after full-field CO2 laser resurfacing" in text
 
 
 def test_a_spectrum_page_draws_its_points_and_marks_lasers(client: FlaskClient) -> None:

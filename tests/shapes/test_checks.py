@@ -89,7 +89,7 @@ def test_checks_are_part_of_the_validation() -> None:
 
 
 _ANY_UNIT = {
-    *("betterThan", "hasOutcome", "hasParameter", "threshold"),
+    *("hasOutcome", "isComparedWith", "hasParameter", "threshold"),
     *("ResultInComparisonArm", "ResultInStudyArm", "StandardDeviation"),
 }
 """What may be a number of anything, so that no unit is wrong."""
