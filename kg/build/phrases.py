@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Final
 
-_WORDS: Final[dict[str, Any]] = tomllib.loads(
+WORDS: Final[dict[str, Any]] = tomllib.loads(
     Path(__file__).with_suffix(".toml").read_text(encoding="utf-8")
 )
 """The tables of wordings; their comments say what each is."""
@@ -22,7 +22,7 @@ def pattern_of(predicate: str, *, relates: bool) -> str:
         predicate: its prefixed name.
         relates: whether the claim names or words an object, and does not only give a quantity.
     """
-    return str(_WORDS["patterns"].get(predicate, "{s} {p} {o}" if relates else "{s} {p} {f}"))
+    return str(WORDS["patterns"].get(predicate, "{s} {p} {o}" if relates else "{s} {p} {f}"))
 
 
 def found(
@@ -44,8 +44,8 @@ def found(
         against: the comparator; may be empty, or `before` for the state before treatment.
         hedged: whether the source says it with reserve.
     """
-    pattern = _WORDS["measured"].get(predicate)
-    if pattern is None or not (finding or (figure and predicate not in _WORDS["compared"])):
+    pattern = WORDS["measured"].get(predicate)
+    if pattern is None or not (finding or (figure and predicate not in WORDS["compared"])):
         return ""
     if re.search(r"\b(?:laser|source|light)$", named["s"]):
         pattern = pattern.replace(" after ", " with ")
@@ -56,9 +56,9 @@ def found(
     measured = pattern.format(**named)
     if not finding:
         return f"{measured}: {figure}"
-    said, with_reserve, than = _WORDS["found"][finding]
+    said, with_reserve, than = WORDS["found"][finding]
     word = with_reserve if hedged else said
-    if finding == "present" and predicate in _WORDS["compared"]:
+    if finding == "present" and predicate in WORDS["compared"]:
         word = f"{than} {named['o']}"
     elif finding == "present":
         word = "" if figure and not hedged else word
@@ -69,13 +69,15 @@ def found(
         is_score = predicate == "dg:hasOutcome" and "improvement" in measured
         if than == "than" and (is_score or predicate == "dg:improvement"):
             word = f"measured value {word}"
-        against = named["o"] if predicate in _WORDS["compared"] else against
+        against = named["o"] if predicate in WORDS["compared"] else against
         rest = f"{than} {'with ' if than == 'than' else ''}{against}" if against else ""
         if against == "before" or not figure:
             word = f"{word} {rest.replace('with before', 'before')}".strip()
         elif rest:
             figure += f", {rest}"
-    return f"{measured}: {', '.join(filter(None, (word, figure)))}"
+    is_change = against == "before" and word and re.match(r"(?:about )?\d", figure)
+    joint = " by " if is_change else ", "
+    return f"{measured}: {joint.join(filter(None, (word, figure)))}"
 
 
 def advised(predicate: str, advice: str, named: Mapping[str, str], strength: str) -> str:
@@ -93,15 +95,13 @@ def advised(predicate: str, advice: str, named: Mapping[str, str], strength: str
             return f"caution with {subject} in {thing}"
         return f"{thing} is {'not ' if advice else ''}a contraindication to {subject}"
     if advice == "wait-at-least":
-        is_activity = predicate != "dg:hasContraindication"
-        return (
-            f"{subject}: wait {{f}}" if is_activity else f"in {thing}, wait {{f}} before {subject}"
-        )
-    pattern = _WORDS["advised"].get(predicate)
+        waits = f"in {thing}, wait {{f}} before {subject}"
+        return waits if predicate == "dg:hasContraindication" else f"{subject}: wait {{f}}"
+    pattern = WORDS["advised"].get(predicate)
     if not advice or pattern is None:
         return ""
-    who = thing if pattern.startswith("{o}") else subject
-    verb = _WORDS["advice"][advice].replace("{is}", "are" if " and " in who else "is")
+    who = thing if "{o}" in pattern.partition("{v}")[0] else subject
+    verb = WORDS["advice"][advice].replace("{is}", "are" if " and " in who else "is")
     if strength.endswith(("/absolute", "/relative")):
         verb = verb.replace("is ", f"is {strength.rpartition('/')[2]}ly ")
     return str(pattern).format(s=subject, o=thing, v=verb, f="{f}")
@@ -138,16 +138,6 @@ def stated(subject: str, predicate: str, *, denied: bool = False, hedged: bool =
     return f"{subject} {'do' if several else 'does'} not {base} {said}"
 
 
-_SYMBOLS: Final = (
-    (r"^u(?=[a-zA-Z])", "µ"),
-    (r"\.", "·"),
-    (r"(?<=[a-z])-1$", "⁻¹"),
-    (r"^/(?P<unit>[a-z]+)2$", r"\g<unit>⁻²"),
-    (r"(?<=m)2", "²"),
-    (r"(?<=m)3", "³"),
-)
-
-
 def with_unit(quantity: str, code: str, head: str) -> str:
     """Write a quantity with its unit, such as `3 weeks`, unless the head names the unit already.
 
@@ -156,7 +146,7 @@ def with_unit(quantity: str, code: str, head: str) -> str:
         code: the UCUM code of the unit; empty if there is none.
         head: the words that come before, such as `number of sessions`.
     """
-    one, several = _WORDS["units"].get(code) or _symbol(code)
+    one, several = WORDS["units"].get(code) or _symbol(code)
     names = [one, several, code.strip("{}")] if code.startswith(("{", "/")) else []
     if not one or any(re.search(rf"\b{re.escape(name)}\b", head) for name in names):
         return quantity
@@ -168,7 +158,7 @@ def _symbol(code: str) -> tuple[str, str]:
     if code.startswith("{"):
         name = code.strip("{}")
         return name, f"{name}s"
-    for written, printed in _SYMBOLS:
+    for written, printed in WORDS["symbols"]:
         code = re.sub(written, printed, code)
     return code, code
 

@@ -11,6 +11,7 @@ from rdflib import RDFS, Literal, URIRef
 
 from kg.build import phrases
 from kg.build.figures import counts_of, counts_patients, wilson_interval
+from kg.build.phrases import WORDS
 from kg.build.tables import Row, Table, Triple, term_of
 from kg.namespaces import DGD, PREFIXES
 
@@ -95,7 +96,7 @@ def _said(cells: Mapping[str, str], labels: Labels, settings: list[Row]) -> str:
     finding, advice, hedge = (
         cells.get(name, "").rpartition("/")[2] for name in ("finding", "recommendation", "hedge")
     )
-    is_hedged, key = hedge == "hedged", cells["predicate"]
+    is_hedged, key = hedge in ("hedged", "authors-suggestion"), cells["predicate"]
     is_denied = finding == "not-observed" and key != "dg:cannotTreat"
     subject, predicate = (_called(cells[name], labels) for name in ("subject", "predicate"))
     objects, text = _objects(cells, labels, denied=is_denied), cells.get("object_text", "")
@@ -113,7 +114,7 @@ def _said(cells: Mapping[str, str], labels: Labels, settings: list[Row]) -> str:
             said += f" (not ruled out up to {limit:.1f}%)"
     elif said := phrases.advised(key, advice, named, cells.get("strength", "")):
         waits = key == "dg:hasContraindication"
-        is_text = waits or advice == "wait-at-least"
+        is_text = waits or advice == "wait-at-least" or key == "dg:hasParameter"
         time = (_waited(settings) if waits else "") or figure or ("" if is_text else text)
         said = said.replace("{f}", time).replace("  ", " ").strip()
         rest = [figure, text]
@@ -168,53 +169,13 @@ def _called(names: str, labels: Labels, joint: str = "and") -> str:
     return phrases.listed(found, joint) if found else ""
 
 
-_LIMITS: Final = {
-    "strength": "{}",
-    "phase": "{}",
-    "condition": "for {}",
-    "population": "in people with {}",
-    "outcome_measure": "outcome: {}",
-    "comparator": "compared with {}",
-    "laser": "with {}",
-    "technique": "{}",
-    "co_intervention": "together with {}",
-    "arm": "in the arm with {}",
-    "measurement_method": "measured by {}",
-    "body_site": "{}",
-    "specimen": "in {}",
-    "sex": "{}",
-    "ancestry": "{}",
-}
-"""How the terms that limit a claim are worded, in the order of the sentence."""
-
-_UNSAID: Final = ("", "dgd:specimen/human-in-vivo", "dgd:strength/unspecified")
-"""What goes without saying."""
-
-_WORDED: Final = {
-    "circumstances": "{}",
-    "decision_date": "decided on {}",
-    "submission_number": "submission {}",
-    "rejected": "rejected by the curators",
-}
-"""How what is no term limits a claim, in the order of the sentence."""
-
-_HEDGES: Final = {
-    "authors-suggestion": "suggested by the authors",
-    "quoted": "quoted from elsewhere",
-}
-"""How it is said that a source does not state something as established, where the verb does not."""
-
-_REPEATED: Final = ("strength", "condition", "outcome_measure", "comparator")
-"""What need not be said again where the sentence has named it."""
-
-
 def _limits(cells: Mapping[str, str], labels: Labels, said: str) -> Iterator[str]:
     """Give in words what limits a claim, slot by slot."""
-    for column, wording in _LIMITS.items():
+    for column, wording in WORDS["limits"].items():
         cell = cells.get(column, "")
         words = _called(cell, labels)
         told = words.partition(" ")[0] if column == "strength" else words
-        if cell not in _UNSAID and not (column in _REPEATED and told in said):
+        if cell not in WORDS["unsaid"] and not (column in WORDS["repeated"] and told in said):
             yield wording.format(words)
     if "skin_type" in cells:
         yield _skin_types(cells["skin_type"])
@@ -222,13 +183,11 @@ def _limits(cells: Mapping[str, str], labels: Labels, said: str) -> Iterator[str
     if youngest or oldest:
         ages = youngest if youngest == oldest else _between(youngest, oldest, "")
         yield f"age {ages} years"
-    if "follow_up_reported" in cells:
-        yield f"follow-up: {cells['follow_up_reported']}"
-    for column, wording in _WORDED.items():
+    for column, wording in WORDS["beside"].items():
         if column in cells and (text := wording.format(cells[column])) not in said:
             yield text
-    if (hedge := cells.get("hedge", "").rpartition("/")[2]) in _HEDGES:
-        yield _HEDGES[hedge]
+    if (hedge := cells.get("hedge", "").rpartition("/")[2]) in WORDS["hedges"]:
+        yield WORDS["hedges"][hedge]
 
 
 def _skin_types(cell: str) -> str:
@@ -263,17 +222,19 @@ def _figure(cells: Mapping[str, str], labels: Labels, head: str = "") -> str:
     How many were examined is no figure by itself.
     """
     share = _share(cells)
-    events, size = cells.get("event_count"), _everyone(cells, labels)
+    events, size = cells.get("event_count"), _counted(cells, labels)
     parts = [_quantity(cells, head), share]
     if events and size:
         parts.append(f"{events} of {size}")
     elif events:
-        parts.append(f"seen in {events}")
+        parts.append(f"seen in {_counted(cells, labels, 'event_count')}")
     elif share and size:
         parts[-1] = f"{share} of {size}" + _computed(cells)
     elif parts[0]:
         parts.append(_size(cells, labels))
     figure = ", ".join(part for part in parts if part)
+    if figure and "about" not in figure and re.match("about|approx", cells.get("reported", "")):
+        return f"about {figure}"
     return figure or re.sub(r"[ ,]*\(?[Pp] ?[<=>][^)]*\)?", "", cells.get("reported", ""))
 
 
@@ -295,27 +256,15 @@ def _computed(cells: Mapping[str, str]) -> str:
     return f" ({found[0]})" if len(found) == 1 else f" ({found[0]} to {found[-1]})"
 
 
-def _everyone(cells: Mapping[str, str], labels: Labels) -> str:
-    """Give the sample with its unit of analysis: `63 patients`."""
-    size, unit = cells.get("sample_size", ""), _called(cells.get("unit_of_analysis", ""), labels)
+def _counted(cells: Mapping[str, str], labels: Labels, column: str = "sample_size") -> str:
+    """Return a number with its unit of analysis: `63 patients`."""
+    size, unit = cells.get(column, ""), _called(cells.get("unit_of_analysis", ""), labels)
     return f"{size} {unit if size == '1' else phrases.plural(unit)}" if size and unit else size
 
 
 def _size(cells: Mapping[str, str], labels: Labels) -> str:
-    everyone = _everyone(cells, labels)
+    everyone = _counted(cells, labels)
     return f"n = {everyone}" if everyone else ""
-
-
-_STATISTICS: Final = {
-    "dgd:statistic/mean": "{} on average",
-    "dgd:statistic/mean-difference": "mean difference {}",
-    "dgd:statistic/weighted-mean-difference": "weighted mean difference {}",
-    "dgd:statistic/relative-risk": "relative risk {}",
-    "dgd:statistic/odds-ratio": "odds ratio {}",
-    "dgd:statistic/approximate": "about {}",
-    "dgd:statistic/fold-change": "{}-fold",
-}
-"""How a number is worded by what it is."""
 
 
 def _quantity(cells: Mapping[str, str], head: str) -> str:
@@ -326,17 +275,13 @@ def _quantity(cells: Mapping[str, str], head: str) -> str:
     main = values if "value" in cells else bounds
     if not main:
         return ""
-    kind = cells.get("bounds", "")
-    wording = "{}" if kind == _MEAN_SD else _STATISTICS.get(cells.get("statistic", ""), "{}")
+    kind, kinds = cells.get("bounds", "").rpartition("/")[2], WORDS["bounds"]
+    statistic = "" if kind == "mean-sd" else cells.get("statistic", "").rpartition("/")[2]
+    wording = str(WORDS["statistics"].get(statistic, "{}"))
     shown = wording.format(phrases.with_unit(main, cells.get("unit", ""), head))
     if not bounds or main == bounds:
         return shown
-    return f"{shown} ({_KINDS[kind]}{bounds})" if kind in _KINDS else f"{shown}, from {bounds}"
-
-
-_MEAN_SD: Final = "dgd:bounds/mean-sd"
-_KINDS: Final = {"dgd:bounds/confidence-interval-95": "95% CI ", _MEAN_SD: "mean ± SD "}
-"""What bounds around a value are, where it is not their range."""
+    return f"{shown} ({kinds[kind]} {bounds})" if kind in kinds else f"{shown}, from {bounds}"
 
 
 def _between(low: str | None, high: str | None, reported: str) -> str:
