@@ -7,7 +7,6 @@ import stat
 import threading
 import time
 from contextlib import suppress
-from queue import SimpleQueue
 from typing import Final
 
 STANDARD_ERROR: Final = "-"
@@ -35,30 +34,40 @@ class Log:
     def __init__(self, where: str) -> None:
         self.dropped = 0
         self._where = where
-        self._lines: SimpleQueue[str | None] = SimpleQueue()
+        self._lines: list[str] = []
+        self._some = threading.Event()
+        self._ends = False
         self._writer = threading.Thread(target=self._write_all, name="log", daemon=True)
         self._writer.start()
 
     def add(self, line: str) -> None:
         """Have a line, with its end, written soon."""
-        if self._lines.qsize() < _MOST_LINES:
-            self._lines.put(line)
-        else:
+        waiting = len(self._lines)
+        if waiting >= _MOST_LINES:
             self.dropped += 1
+            return
+        self._lines.append(line)
+        if not waiting:
+            self._some.set()
 
     def end(self, seconds: float) -> None:
         """Return when all lines have been written, or some time has passed."""
-        self._lines.put(None)
+        self._ends = True
+        self._some.set()
         self._writer.join(seconds)
 
     def _write_all(self) -> None:
-        ends = False
-        while not ends:
-            taken = [self._lines.get()]
-            time.sleep(_BATCH_SECONDS)
-            taken += [self._lines.get() for _ in range(self._lines.qsize())]
-            ends = None in taken
-            lines = [line for line in taken if line is not None]
+        while self._lines or not self._ends:
+            self._some.wait()
+            if not self._ends:
+                time.sleep(_BATCH_SECONDS)
+            self._some.clear()
+            # In few steps, as this thread keeps the event loop waiting with each.
+            number = len(self._lines)
+            lines = self._lines[:number]
+            del self._lines[:number]
+            if self._lines or self._ends:  # added meanwhile, behind others, so that nobody was told
+                self._some.set()
             with suppress(OSError):  # which is no request's; ``dropped`` tells of it
                 self._write(lines)
             self.dropped += len(lines)
