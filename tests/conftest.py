@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Sequence
@@ -31,16 +32,34 @@ settings.register_profile(
 settings.load_profile("same")
 
 
+def _here_to_stay() -> None:
+    """Have the collector of garbage pass over all that there is now.
+
+    Tests, the knowledge and its dataset are millions of objects, which last to the end of the run.
+    """
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_collection_finish() -> None:
+    """Go through tests and modules no more, once they are there."""
+    _here_to_stay()
+
+
 @pytest.fixture(scope="session")
 def graph() -> kg.KnowledgeGraph:
     """Give the shipped knowledge."""
-    return kg.load()
+    knowledge = kg.load()
+    _here_to_stay()
+    return knowledge
 
 
 @pytest.fixture(scope="session")
 def dataset(graph: kg.KnowledgeGraph) -> Dataset:
     """Give the shipped knowledge as an rdflib dataset; tests must not change it."""
-    return graph.as_rdflib()
+    everything = graph.as_rdflib()
+    _here_to_stay()
+    return everything
 
 
 class LeftOut:
