@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
 from typing import TYPE_CHECKING
 
@@ -97,7 +98,10 @@ def test_what_is_no_proportion_has_no_interval(events: int, total: int) -> None:
         wilson_interval(events, total)
 
 
-_UNITS = units_of(read_tables(ONTOLOGY_FOLDER, []))
+@pytest.fixture(scope="module")
+def units() -> Mapping[str, Unit]:
+    """Give the units by their codes."""
+    return units_of(read_tables(ONTOLOGY_FOLDER, []))
 
 
 @pytest.mark.parametrize(
@@ -127,17 +131,21 @@ _UNITS = units_of(read_tables(ONTOLOGY_FOLDER, []))
         ("1", "0.5", "0.5"),
     ],
 )
-def test_numbers_are_converted_to_si(code: str, number: str, in_si: str) -> None:
+def test_numbers_are_converted_to_si(
+    units: Mapping[str, Unit], code: str, number: str, in_si: str
+) -> None:
     """Each unit has its exact factor, and degrees Celsius their offset."""
-    assert _UNITS[code].in_si(Decimal(number)) == Decimal(in_si)
+    assert units[code].in_si(Decimal(number)) == Decimal(in_si)
 
 
-def test_a_unit_without_factor_is_not_converted() -> None:
+def test_a_unit_without_factor_is_not_converted(units: Mapping[str, Unit]) -> None:
     """Where no exact factor is known, no number is made up."""
-    assert _UNITS["/d"].in_si(Decimal(1)) is None
+    assert units["/d"].in_si(Decimal(1)) is None
 
 
-def test_units_of_time_length_and_energy_agree_with_each_other() -> None:
+def test_units_of_time_length_and_energy_agree_with_each_other(
+    units: Mapping[str, Unit],
+) -> None:
     """A thousand of one are one of the next."""
     for small, large, ratio in (
         ("ps", "ns", 1000),
@@ -153,7 +161,7 @@ def test_units_of_time_length_and_energy_agree_with_each_other() -> None:
         ("um", "mm", 1000),
         ("mJ", "J", 1000),
     ):
-        assert _UNITS[small].in_si(Decimal(ratio)) == _UNITS[large].in_si(Decimal(1)), small
+        assert units[small].in_si(Decimal(ratio)) == units[large].in_si(Decimal(1)), small
 
 
 @given(st.decimals(min_value=-(10**6), max_value=10**6, places=4))

@@ -18,7 +18,7 @@ import pytest
 from rdflib import XSD, Literal, URIRef
 
 import kg
-from kg.catalogue import CannedQuery, Catalogue
+from kg.catalogue import CannedQuery, read_queries
 from kg.engine import CSV, Engine, Query, ResultKind, Term
 from kg.engine.inprocess import InProcessEngine
 from kg.functions import extension_functions, read_spectra
@@ -61,8 +61,7 @@ def _tail(value: str) -> str:
 
 def cases() -> Iterator[Case]:
     """Give each canned query without parameters, where it can be asked so, and each example."""
-    without_data = InProcessEngine(b"", version="none", functions=extension_functions({}))
-    for query in Catalogue.load(QUERIES_FOLDER, without_data).values():
+    for query in read_queries(QUERIES_FOLDER).values():
         if not any(parameter.required for parameter in query.parameters):
             yield Case(query, {})
         yield from (Case(query, example) for example in query.examples)
