@@ -85,7 +85,11 @@ def port(graph: kg.KnowledgeGraph) -> Iterator[int]:
     url = f"http://127.0.0.1:{number}{PREFIX}/"
     main = "from server.cli import main; main()"
     command = [sys.executable, "-c", main, "serve", "--port", str(number)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "DERMOGRAPH_QUERY_SECONDS": "60",  # for loaded machines
+    }
     with subprocess.Popen([*command, "--public-url", url], env=environment) as process:
         try:
             wait_for(number, process)
