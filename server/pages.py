@@ -417,9 +417,7 @@ def structured_data(node: Node) -> dict[str, Any]:
     }
     if kinds:
         data["adverseOutcome"] = _entities(node, "dg:hasRisk", "MedicalEntity")
-        data["contraindication"] = _entities(
-            node, "dg:hasContraindication", "MedicalContraindication"
-        )
+        data["contraindication"] = _entities(node, "dg:advisedAgainstIn", "MedicalContraindication")
     return {name: value for name, value in data.items() if value}
 
 

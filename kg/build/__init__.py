@@ -46,10 +46,15 @@ _TURTLE: Final = {
 _OTHERS: Final = ("rules/*.rq", "checks/*.rq", CONTEXT, MAPPING_TABLE)
 """What else is read, here or when the dataset is validated or served."""
 
-_TABLES: Final = {"units.tsv": "ontology", "sources": "sources", "spectra": "spectra"}
+_TABLES: Final = {
+    "units.tsv": "ontology",
+    "policy.tsv": "ontology",
+    "sources": "sources",
+    "spectra": "spectra",
+}
 """Which tables, by file or folder, go into which named graph; all others go into `claims`."""
 
-_PREMISES: Final = ("ontology", "claims", "inferred")
+_PREMISES: Final = ("ontology", "claims", "sources", "inferred")
 """The named graphs that rules see."""
 
 _TITLE: Final = URIRef(PREFIXES["dcterms"] + "title")
@@ -115,10 +120,10 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
     for rule in inference:
         graphs["ontology"] |= set(rule.triples())
         origins[str(rule.iri)] = rule.file
-    premises = {name: graphs[name] for name in _PREMISES}
-    derived = rules.infer(_nquads(premises), inference, labels)
-    _refuse(files.references.unknown_conclusions(derived, inference))
-    graphs["inferred"] |= derived
+    premises = {name: _nquads({name: graphs[name]}) for name in _PREMISES}
+    for name, derived in rules.infer(premises, inference, labels).items():
+        _refuse(files.references.unknown_conclusions(derived, inference))
+        graphs[name] |= derived
     release = _release(graphs["ontology"])
     graphs["dataset"] = {*description.describe(graphs, release), *files.mappings.description}
     progress("writing")

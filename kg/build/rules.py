@@ -2,7 +2,7 @@
 
 A rule is a SELECT query whose rows give what follows and why: `?subject`, `?predicate`, `?object` and,
 where claims are the reason, `?claim`. The statement itself, and a `dg:Derivation` that names the rule
-and the claims, are made from that.
+and the reasons, are made from that.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from kg.namespaces import DG, DGD, PREFIXES, curie
 
 _DERIVED_FROM: Final = URIRef(PREFIXES["prov"] + "wasDerivedFrom")
 _DEFINITION: Final = URIRef(PREFIXES["skos"] + "definition")
+_DERIVATION: Final = f"{DGD}derivation/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Rule:
         title: its name in words.
         description: what it concludes from what.
         text: the SPARQL.
+        stage: when it is run, see ``_STAGES``.
+        graph: the named graph of what it concludes.
     """
 
     iri: URIRef
@@ -45,6 +48,8 @@ class Rule:
     title: str
     description: str
     text: str
+    stage: str = "conclusions"
+    graph: str = "inferred"
 
     def triples(self) -> Iterator[Triple]:
         """Describe the rule itself."""
@@ -70,9 +75,8 @@ def read_rules(folder: Path, problems: list[Problem]) -> list[Rule]:
             continue
         header = read_query_file(path, name, "rule", problems)
         if header is not None:
-            title, description = header.values["title"], header.values["description"].strip()
-            iri = URIRef(f"{DGD}rule/{path.stem}")
-            rules.append(Rule(iri, name, title, description, header.text))
+            said = {key: value.strip() for key, value in header.values.items()}
+            rules.append(Rule(URIRef(f"{DGD}rule/{path.stem}"), name, **said, text=header.text))
     return rules
 
 
@@ -82,47 +86,85 @@ _MOST_PER_STATEMENT: Final = 10
 """How often rules are run, and how many statements may follow from each that is there; where each
 thing that follows makes another follow, there is no end."""
 
+_STAGES: Final[Mapping[str, tuple[str, ...]]] = {
+    "hierarchy": ("ontology",),
+    "edges": (),
+    "conclusions": (),
+    "remarks": (),
+}
+"""When rules are run, so that a rule that asks what is not so finds all that it asks for, and the
+named graphs that each stage sees; none: all."""
+
+_ONCE: Final = ("edges", "remarks")
+"""The stages whose rules conclude nothing from what others of the stage do."""
+
 _COLUMNS: Final = ("subject", "predicate", "object")
+_REASONS: Final = {
+    "claim": _DERIVED_FROM,
+    "against": URIRef(DG + "claimAgainst"),
+    "narrower": URIRef(DG + "derivedFromEdgeOf"),
+    "wider": URIRef(DG + "derivedFromEdgeOf"),
+}
+"""The columns that say why, and what they are of a derivation."""
 
 
-def infer(nquads: bytes, rules: Iterable[Rule], labels: Mapping[str, str]) -> set[Triple]:
-    """Derive all that follows from a dataset.
+def infer(
+    premises: Mapping[str, bytes], rules: Iterable[Rule], labels: Mapping[str, str]
+) -> dict[str, set[Triple]]:
+    """Derive all that follows from a dataset, stage by stage.
 
     Args:
-        nquads: the dataset, as N-Quads.
+        premises: the named graphs that rules see, as N-Quads, by name.
         rules: the rules.
         labels: labels by IRI, for the labels of derivations.
 
     Returns:
-        The derived statements and, for each rule and statement, its derivation.
+        The derived statements and, for each rule and statement, its derivation, by the name of the
+        graph that they belong in.
 
     Raises:
         BuildError: a rule is not a SELECT query of the form described above, or the rules come to
             no end.
     """
     rules = list(rules)
-    derived: set[Triple] = set()
-    known: dict[tuple[URIRef, Triple], set[URIRef]] = {}
-    written = nquads
+    derived: dict[str, set[Triple]] = defaultdict(set)
+    written = ""
+    for stage, graphs in _STAGES.items():
+        seen = b"".join(premises[name] for name in graphs or premises)
+        if due := [rule for rule in rules if rule.stage == stage]:
+            written += _run(due, seen, written, derived, labels)
+    return derived
+
+
+def _run(
+    rules: list[Rule],
+    premises: bytes,
+    written: str,
+    derived: dict[str, set[Triple]],
+    labels: Mapping[str, str],
+) -> str:
+    """Run the rules of a stage until nothing new follows, and return what followed as N-Quads."""
+    known: dict[tuple[URIRef, Triple], set[tuple[URIRef, URIRef]]] = {}
+    added = ""
     latest: set[Rule] = set()
     for _ in range(_MOST_ROUNDS):
-        engine = InProcessEngine(written, version="under construction")
-        new: set[Triple] = set()
+        engine = InProcessEngine(
+            premises + (written + added).encode(), version="under construction"
+        )
         latest.clear()
         for rule in rules:
-            for statement, claims in _conclusions(rule, engine).items():
-                if known.get((rule.iri, statement)) != claims:
-                    known[rule.iri, statement] = claims
-                    new.update(_derivation(rule, statement, claims, labels))
+            for statement, reasons in _conclusions(rule, engine).items():
+                if known.get((rule.iri, statement)) != reasons:
+                    known[rule.iri, statement] = reasons
+                    new = set(_derivation(rule, statement, reasons, labels)) - derived[rule.graph]
+                    derived[rule.graph] |= new
+                    added += "".join(map(_line, new))
                     latest.add(rule)
-        new -= derived
-        if not new:
-            return derived
-        derived |= new
-        if len(derived) > _MOST_PER_STATEMENT * nquads.count(b"\n"):
+        if not latest or rules[0].stage in _ONCE:
+            return added
+        if added.count("\n") > _MOST_PER_STATEMENT * premises.count(b"\n"):
             break
-        written += "".join(_line(triple) for triple in new).encode()
-    detail = f"The rule comes to no end: {len(derived)} statements follow, and ever more."
+    detail = "The rule comes to no end: ever more statements follow."
     remedy = "Do not let it make new IRIs or numbers of what it concludes."
     raise BuildError(Problem(rule.file, 0, "", detail, remedy) for rule in latest)
 
@@ -131,14 +173,16 @@ def _line(triple: Triple) -> str:
     return f"{' '.join(canonical(term) for term in triple)} <{DGD}under-construction> .\n"
 
 
-def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, set[URIRef]]:
-    """Give the statements that a rule concludes, each with the claims that it follows from."""
+def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, set[tuple[URIRef, URIRef]]]:
+    """Return the statements that a rule concludes, each with its reasons."""
     columns, rows = rows_of(rule.file, rule.text, engine)
-    if not set(_COLUMNS) <= set(columns) <= {*_COLUMNS, "claim"}:
+    if not set(_COLUMNS) <= set(columns) <= {*_COLUMNS, *_REASONS}:
         detail = f"The rule gives {' '.join(columns) or 'no rows'}."
-        remedy = "Select ?subject ?predicate ?object and, where claims are the reason, ?claim."
+        remedy = (
+            f"Select ?subject ?predicate ?object and, of {', '.join(_REASONS)}, what are reasons."
+        )
         raise BuildError([Problem(rule.file, 0, "", detail, remedy)])
-    reasons: dict[Triple, set[URIRef]] = defaultdict(set)
+    reasons: dict[Triple, set[tuple[URIRef, URIRef]]] = defaultdict(set)
     for row in rows:
         if not _is_statement(row):
             shown = " ".join(row[name]["value"] if name in row else "nothing" for name in _COLUMNS)
@@ -150,7 +194,8 @@ def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, set[URIRef
             URIRef(row["predicate"]["value"]),
             _object(row["object"]),
         )
-        reasons[statement] |= {URIRef(row["claim"]["value"])} if "claim" in row else set()
+        given = {(_REASONS[name], URIRef(row[name]["value"])) for name in _REASONS if name in row}
+        reasons[statement] |= given
     return reasons
 
 
@@ -166,12 +211,17 @@ def _object(term: Mapping[str, str]) -> URIRef | Literal:
 
 
 def _derivation(
-    rule: Rule, statement: Triple, claims: Iterable[URIRef], labels: Mapping[str, str]
+    rule: Rule,
+    statement: Triple,
+    reasons: Iterable[tuple[URIRef, URIRef]],
+    labels: Mapping[str, str],
 ) -> Iterator[Triple]:
     yield statement
     subject, predicate, value = statement
+    if subject.startswith(_DERIVATION):
+        return  # what is remarked of a derivation needs none of its own
     key = "\n".join([rule.iri, *(canonical(term) for term in statement)])
-    node = URIRef(f"{DGD}derivation/{hashlib.sha256(key.encode()).hexdigest()[:16]}")
+    node = URIRef(f"{_DERIVATION}{hashlib.sha256(key.encode()).hexdigest()[:16]}")
     said = " ".join(labels.get(str(term), curie(str(term))) for term in statement)
     yield node, RDF.type, URIRef(DG + "Derivation")
     yield node, RDFS.label, Literal(f"{said}, by the rule: {rule.title}", lang="en")
@@ -179,5 +229,5 @@ def _derivation(
     yield node, RDF.predicate, predicate
     yield node, RDF.object, value
     yield node, URIRef(DG + "rule"), rule.iri
-    for claim in claims:
-        yield node, _DERIVED_FROM, claim
+    for property_, reason in reasons:
+        yield node, property_, reason

@@ -41,7 +41,11 @@ def _text(claims: Graph, name: str, slot: str) -> str:
 
 
 _ADDED: dict[str, dict[str, set[str]]] = {
-    "C01": {"position": set(), "disagreeingClaim": {"B0247"}},
+    "C01": {
+        "position": set(),
+        "disagreeingClaim": {"B0247"},
+        "opposedClaim": {"B0643", "B0644"},
+    },
     "C15": {"disagreeingClaim": {"B0225"}},
     "C18": {"opposedClaim": {"B0604"}},
     "C20": {"opposedClaim": {"B0677"}},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -90,71 +90,6 @@ def derivations(dataset: Dataset) -> _Derivations:
     return _Derivations(dataset)
 
 
-_NO_EDGE_FROM = {
-    "finding": {"not-observed", "no-significant-difference", "equivalent", "mixed"},
-    "recommendation": {"not-recommended", "contraindicated"},
-    "hedge": {"hedged", "authors-suggestion", "quoted"},
-    "objects": {"together", "either"},
-    "rejected": {"true"},
-}
-"""The values of each column that keep a claim from giving an edge."""
-
-_OTHERWISE: dict[str, dict[str, set[str]]] = {
-    "dg:cannotTreat": {"finding": set()},
-    "dg:hasContraindication": {"recommendation": {"may-be-considered", "not-a-contraindication"}},
-    "dg:notRecommendedFor": {"recommendation": set()},
-}
-"""The predicates that mean what other predicates exclude."""
-
-
-def _gives_edges(row: Mapping[str, str]) -> bool:
-    excluded = {**_NO_EDGE_FROM, **_OTHERWISE.get(row["predicate"], {})}
-    return all(
-        row.get(name, "").rpartition("/")[2] not in values for name, values in excluded.items()
-    )
-
-
-def _edge_claims(derivations: _Derivations, *names: str) -> dict[Statement, set[str]]:
-    """Compute the plain edges from the rows of tables, with the claims behind each."""
-    marked = set(derivations.asserted.subjects(_dg("derivesEdge"), Literal(True)))
-    edges: dict[Statement, set[str]] = defaultdict(set)
-    for row in _rows(*names):
-        predicate = URIRef(expand(row["predicate"]))
-        if predicate not in marked or not _gives_edges(row):
-            continue
-        for name in filter(None, row["object"].split("|")):
-            statement = (URIRef(expand(row["subject"])), predicate, URIRef(expand(name)))
-            edges[statement].add(row["id"])
-    return edges
-
-
-def test_plain_edges_are_exactly_those_of_claims_that_give_them(derivations: _Derivations) -> None:
-    """An edge exists if and only if a claim states it, and names all claims that do."""
-    expected = _edge_claims(derivations, "clinical.tsv", "physics.tsv")
-
-    assert derivations.by_rule["claim-to-edge"] == expected
-    assert len(expected) > 300
-
-
-@pytest.mark.parametrize("column", _NO_EDGE_FROM)
-def test_what_a_claim_does_not_state_is_no_edge(derivations: _Derivations, column: str) -> None:
-    """Each reason keeps some statement from being an edge that would be one otherwise."""
-    derived = set(derivations.by_rule["claim-to-edge"])
-    kept = [
-        row
-        for row in _rows("clinical.tsv", "physics.tsv")
-        if row["predicate"] not in _OTHERWISE
-        and row[column].rpartition("/")[2] in _NO_EDGE_FROM[column]
-        and any(
-            (URIRef(expand(row["subject"])), URIRef(expand(row["predicate"])), URIRef(expand(name)))
-            not in derived
-            for name in filter(None, row["object"].split("|"))
-        )
-    ]
-
-    assert kept
-
-
 def test_founding_statements_support_nothing(derivations: _Derivations) -> None:
     """The founding text cites nothing, so no derivation rests on it."""
     founding = {row["id"] for row in _rows("founding-text.tsv")}
@@ -167,10 +102,6 @@ def test_founding_statements_support_nothing(derivations: _Derivations) -> None:
 
     assert len(founding) == 54
     assert named & founding == set()
-    only_founding = set(_edge_claims(derivations, "founding-text.tsv")) - set(
-        _edge_claims(derivations, "clinical.tsv", "physics.tsv")
-    )
-    assert only_founding & set(derivations.by_rule["claim-to-edge"]) == set()
 
 
 def _closure(pairs: Iterable[tuple[Node, Node]]) -> set[tuple[Node, Node]]:
@@ -243,7 +174,7 @@ def _not_only_by(derivations: _Derivations, rule: str) -> set[Statement]:
 
 def test_the_order_of_layers_is_complete_and_sound(derivations: _Derivations) -> None:
     """Order is transitive, immediate order implies order, both run both ways, and none is circular."""
-    claims = derivations.by_rule["claim-to-edge"]
+    claims = derivations.by_rule["edge-physics"]
     stated = {(s, o) for s, p, o in claims if p in (_OVER, _JUST_OVER)}
     over = {(s, o) for s, p, o in derivations.of(_OVER)}
     under = {(s, o) for s, p, o in derivations.of(_UNDER)}
@@ -281,7 +212,7 @@ def test_a_kind_of_source_has_what_the_wider_kind_has(derivations: _Derivations)
     handed = (_dg("hasGainMedium"), _dg("targetsChromophore"))
     expected = {
         (kind, p, o)
-        for s, p, o in derivations.by_rule["claim-to-edge"]
+        for s, p, o in derivations.by_rule["edge-physics"]
         if p in handed and (s, _dg("EnergySource")) in below
         for kind, wide in below
         if wide == s
@@ -329,7 +260,7 @@ def test_every_derivation_names_a_rule_that_is_described(derivations: _Derivatio
     """A rule can be read: its title, what it concludes, and its SPARQL."""
     files = {path.stem for path in (ONTOLOGY_FOLDER / "rules").glob("*.rq")}
 
-    assert set(derivations.by_rule) == files
+    assert set(derivations.by_rule) == {name for name in files if not name.startswith("remark-")}
     for rule in files:
         described = dict(derivations.asserted.predicate_objects(URIRef(f"{DGD}rule/{rule}")))
         assert described[RDF.type] == _dg("InferenceRule")
@@ -348,7 +279,7 @@ def test_claims_are_given_where_claims_are_the_reason(derivations: _Derivations)
         if not claims
     }
 
-    assert without == {"subclass-closure", "part-of"}
+    assert without == {"subclass-closure", "part-of"}  # remarks are of derivations themselves
     known = {row["id"] for row in _rows("clinical.tsv", "physics.tsv")}
     named = {
         claim
@@ -415,19 +346,121 @@ def test_a_statement_that_two_rules_conclude_has_two_derivations(ontology: Small
     assert len(set(inferred.subjects(RDF.type, _dg("Derivation")))) == 2
 
 
-def test_the_shipped_edge_rule_on_a_small_ontology(ontology: SmallOntology) -> None:
-    """What is stated gives edges; what was not seen, unmarked predicates, the founding text none."""
-    rule = (ONTOLOGY_FOLDER / "rules" / "claim-to-edge.rq").read_text(encoding="utf-8")
-    ontology.write("rules/claim-to-edge.rq", rule)
-    edges = set(_graph(ontology).triples((None, _dg("hasRisk"), None)))
+def test_a_risk_goes_up_and_never_down(derivations: _Derivations) -> None:
+    """It holds of wider procedures up to laser skin resurfacing, and of wider events that are named."""
+    above = _closure(derivations.asserted.subject_objects(RDFS.subClassOf))
+    grouping = set(derivations.asserted.subjects(_dg("groupingClass")))
+    direct = {each for each in derivations.by_rule["edge-risk"] if each[1] == _dg("hasRisk")}
+    resurfacing = {s for s, o in above if o == _dg("LaserSkinResurfacing")}
+    resurfacing |= {_dg("LaserSkinResurfacing")}
 
-    assert edges == {
-        (_dg("LaserResurfacing"), _dg("hasRisk"), _dg("Erythema")),
-        (_dg("LaserResurfacing"), _dg("hasRisk"), _dg("Itch")),
+    derived = derivations.by_rule["risk-of-wider"]
+    assert len(derived) > 100
+    for s, _, o in derived:
+        assert o not in grouping
+        assert any(
+            (kind == s or ((kind, s) in above and s in resurfacing))
+            and (event == o or (event, o) in above)
+            for kind, _, event in direct
+        )
+    pair = _dg("CombinedCO2ErYAGLaserResurfacing"), _dg("Pruritus")
+    assert (pair[0], _dg("hasRisk"), pair[1]) in direct
+    assert (_dg("AblativeLaserResurfacing"), _dg("hasRisk"), pair[1]) in derived
+    assert (_dg("ErYAGLaserResurfacing"), _dg("hasRisk"), pair[1]) not in derived
+
+
+def _remarks(derivations: _Derivations, rule: str, *statement: str) -> dict[str, set[str]]:
+    """Give what is remarked of a derivation, by property."""
+    subject, predicate, value = map(_dg, statement)
+    (node,) = (
+        each
+        for each in derivations.inferred.subjects(RDF.subject, subject)
+        if (each, RDF.predicate, predicate) in derivations.inferred
+        and (each, RDF.object, value) in derivations.inferred
+        and (each, _dg("rule"), URIRef(f"{DGD}rule/{rule}")) in derivations.inferred
+    )
+    found: dict[str, set[str]] = defaultdict(set)
+    for property_, each in derivations.inferred.predicate_objects(node):
+        found[str(property_).removeprefix(DG)].add(str(each).rpartition("/")[2])
+    return found
+
+
+def test_a_derivation_tells_what_it_rests_on_and_what_speaks_against_it(
+    derivations: _Derivations,
+) -> None:
+    """Kinds of source, independent sources of both sides, claims against, disagreements, how long to wait."""
+    label = _remarks(
+        derivations,
+        "edge-advice",
+        "LaserSkinTreatment",
+        "advisedAgainstIn",
+        "RecentIsotretinoinUse",
+    )
+    assert label["reportedWait"] == {"6 months", "5-6 months after treatment"}
+    assert label["kindOfSource"] == {"consensus-statement", "narrative-review"}
+    assert label["disputed"] == {"C01"}
+    assert {"B0240", "B0243"} <= label["claimAgainst"]
+    assert {"SPRING2017", "WALDMAN2017"} <= label["sourceAgainst"]
+    clobetasol = _remarks(
+        derivations,
+        "edge-prevention",
+        "ShortCourseClobetasol",
+        "prevents",
+        "PostInflammatoryHyperpigmentation",
+    )
+    assert clobetasol["technique"] == {"FractionalCO2LaserResurfacing"}
+    assert clobetasol["skinType"] == {"IV"}
+    scars = _remarks(
+        derivations, "edge-treats", "FractionalCO2LaserResurfacing", "treats", "SurgicalScar"
+    )
+    assert scars["claimAgainst"] >= {"B0182"}
+    deep = _remarks(derivations, "edge-used", "AblativeLaserResurfacing", "usedFor", "DeepRhytid")
+    assert deep["disputed"] == {"C28"}
+    rubbed = _remarks(
+        derivations,
+        "edge-physics",
+        "MonopolarRadiofrequencySource",
+        "produces",
+        "ThermalCollagenContraction",
+    )
+    assert rubbed["specimen"] == {"rabbit-in-vivo"}
+    raised = _remarks(derivations, "risk-of-wider", "CO2LaserResurfacing", "hasRisk", "Ectropion")
+    assert raised["derivedFromEdgeOf"] == {"FullFieldCO2LaserResurfacing"}
+
+
+def test_two_readings_of_one_document_are_one_source(derivations: _Derivations) -> None:
+    """The list of sources counts independent ones."""
+    inferred = derivations.inferred
+    lists = {
+        node: (
+            set(inferred.objects(node, _dg("restsOnSource"))),
+            set(inferred.objects(node, _DERIVED_FROM)),
+        )
+        for node in inferred.subjects(_dg("restsOnSource"))
     }
-    assert not set(_graph(ontology).triples((None, _dg("mentions"), None)))
-    ontology.set_cell("claims/clinical.tsv", 3, "finding", "dgd:finding/not-observed")
-    assert (_dg("LaserResurfacing"), _dg("hasRisk"), _dg("Itch")) not in _graph(ontology)
+
+    assert all(len(sources) <= len(claims) for sources, claims in lists.values())
+    named = {str(each).rpartition("/")[2] for sources, _ in lists.values() for each in sources}
+    assert "NANNI1998" in named
+    assert "MAYO2_EXPECT" in named
+
+
+def test_rules_of_a_later_stage_see_what_earlier_ones_concluded(ontology: SmallOntology) -> None:
+    """What is not so is asked only once all that is so is there; edges are concluded once."""
+    said = "PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#>\n"
+    closure = "SELECT (dg:Itch AS ?subject) (dg:acts AS ?predicate) (dg:Erythema AS ?object) {}"
+    denial = (
+        "SELECT (dg:Itch AS ?subject) (dg:mentions AS ?predicate) (dg:Erythema AS ?object) {"
+        " FILTER NOT EXISTS { dg:Itch dg:acts dg:Erythema } }"
+    )
+    ontology.write(
+        "rules/a.rq", _EDGE.replace("#+ desc", "#+ stage: edges\n#+ desc") + said + denial
+    )
+    ontology.write("rules/b.rq", _EDGE.replace("#+ desc", "#+ stage: hierarchy\n#+ desc") + closure)
+
+    inferred = _graph(ontology)
+    assert (_dg("Itch"), _dg("acts"), _dg("Erythema")) in inferred
+    assert (_dg("Itch"), _dg("mentions"), _dg("Erythema")) not in inferred
 
 
 _MISTAKES = (
