@@ -67,6 +67,7 @@ _TABLES: Mapping[str, list[dict[str, str]]] = {
         {"key": "SMITH2001", "title": "A study", "year": "2001", "study_design": "dgd:study-design/cohort"}
     ],
     "sources/physics.tsv": [],
+    "policy.tsv": [],
     "claims/clinical.tsv": [
         {**_CLAIM, "id": "B0001", "event_count": "12", "sample_size": "63", "unit_of_analysis": "dgd:unit-of-analysis/patient"},
         {**_CLAIM, "id": "B0002", "object": "dg:Erythema|dg:Itch", "objects": "dgd:object-combination/each"},

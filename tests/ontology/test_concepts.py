@@ -57,7 +57,7 @@ def test_the_top_classes_are_those_of_the_model(terms: Graph) -> None:
 
 
 _RECORDS = {
-    "Claim", "Derivation", "Disagreement", "EvidenceGap", "ExtensionFunction", "InferenceRule",
+    "Claim", "Derivation", "Disagreement", "EdgePolicy", "EvidenceGap", "ExtensionFunction", "InferenceRule",
     "Setting", "Source", "SpectralPoint", "Spectrum",
 }  # fmt: skip
 
