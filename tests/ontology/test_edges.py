@@ -96,6 +96,18 @@ def test_every_predicate_of_edges_has_one_row(dataset: Dataset) -> None:
     assert sorted(expand(row["edge"]) for row in _POLICY) == sorted(marked)
 
 
+def test_the_documentation_says_what_an_edge_means() -> None:
+    """Meaning, condition and what never gives an edge stand there as in the policy."""
+    page = (ONTOLOGY_FOLDER.parent / "docs" / "model.md").read_text(encoding="utf-8")
+
+    for row in _POLICY:
+        (line,) = re.findall(rf"(?m)^\| `{row['edge']}` \|.*$", page)
+        assert row["meaning"] in line
+        if line.count(" | ") > 1:
+            assert row["condition"] in line
+            assert row["never"] in line
+
+
 _CLAIM = """
 <{id}> a dg:ContraindicationClaim ; dg:subject dg:CO2LaserResurfacing ; dg:object {condition} ;
     dg:predicate dg:hasContraindication ; dg:strength dgd:strength\\/{strength} ;
