@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from kg.namespaces import DG, DGD, PREFIXES, curie
 _DERIVED_FROM: Final = URIRef(PREFIXES["prov"] + "wasDerivedFrom")
 _DEFINITION: Final = URIRef(PREFIXES["skos"] + "definition")
 _DERIVATION: Final = f"{DGD}derivation/"
+_Reasons = set[tuple[URIRef, URIRef]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ _REASONS: Final = {
 
 
 def infer(
-    premises: Mapping[str, bytes], rules: Iterable[Rule], labels: Mapping[str, str]
+    premises: Mapping[str, bytes], rules: Sequence[Rule], labels: Mapping[str, str]
 ) -> dict[str, set[Triple]]:
     """Derive all that follows from a dataset, stage by stage.
 
@@ -119,61 +120,47 @@ def infer(
         labels: labels by IRI, for the labels of derivations.
 
     Returns:
-        The derived statements and, for each rule and statement, its derivation, by the name of the
-        graph that they belong in.
+        The derived statements and, for each rule and statement, its derivation, by named graph.
 
     Raises:
         BuildError: a rule is not a SELECT query of the form described above, or the rules come to
             no end.
     """
-    rules = list(rules)
     derived: dict[str, set[Triple]] = defaultdict(set)
-    written = ""
+    written = b""
     for stage, graphs in _STAGES.items():
+        due = [rule for rule in rules if rule.stage == stage]
         seen = b"".join(premises[name] for name in graphs or premises)
-        if due := [rule for rule in rules if rule.stage == stage]:
-            written += _run(due, seen, written, derived, labels)
+        known: dict[tuple[URIRef, Triple], _Reasons] = {}
+        latest = set(due)
+        for _ in range(_MOST_ROUNDS):
+            if not latest or (known and stage in _ONCE):
+                break
+            latest.clear()
+            engine = InProcessEngine(seen + written, version="under construction")
+            for rule in due:
+                for statement, reasons in _conclusions(rule, engine).items():
+                    if known.get((rule.iri, statement)) != reasons:
+                        known[rule.iri, statement] = reasons
+                        new = {*_derivation(rule, statement, reasons, labels)}
+                        new -= derived[rule.graph]
+                        derived[rule.graph] |= new
+                        written += "".join(map(_line, new)).encode()
+                        latest.add(rule)
+            if len(known) > _MOST_PER_STATEMENT * seen.count(b"\n"):
+                break
+        if latest and stage not in _ONCE:
+            detail = "The rule comes to no end: ever more statements follow."
+            remedy = "Do not let it make new IRIs or numbers of what it concludes."
+            raise BuildError(Problem(rule.file, 0, "", detail, remedy) for rule in latest)
     return derived
-
-
-def _run(
-    rules: list[Rule],
-    premises: bytes,
-    written: str,
-    derived: dict[str, set[Triple]],
-    labels: Mapping[str, str],
-) -> str:
-    """Run the rules of a stage until nothing new follows, and return what followed as N-Quads."""
-    known: dict[tuple[URIRef, Triple], set[tuple[URIRef, URIRef]]] = {}
-    added = ""
-    latest: set[Rule] = set()
-    for _ in range(_MOST_ROUNDS):
-        engine = InProcessEngine(
-            premises + (written + added).encode(), version="under construction"
-        )
-        latest.clear()
-        for rule in rules:
-            for statement, reasons in _conclusions(rule, engine).items():
-                if known.get((rule.iri, statement)) != reasons:
-                    known[rule.iri, statement] = reasons
-                    new = set(_derivation(rule, statement, reasons, labels)) - derived[rule.graph]
-                    derived[rule.graph] |= new
-                    added += "".join(map(_line, new))
-                    latest.add(rule)
-        if not latest or rules[0].stage in _ONCE:
-            return added
-        if added.count("\n") > _MOST_PER_STATEMENT * premises.count(b"\n"):
-            break
-    detail = "The rule comes to no end: ever more statements follow."
-    remedy = "Do not let it make new IRIs or numbers of what it concludes."
-    raise BuildError(Problem(rule.file, 0, "", detail, remedy) for rule in latest)
 
 
 def _line(triple: Triple) -> str:
     return f"{' '.join(canonical(term) for term in triple)} <{DGD}under-construction> .\n"
 
 
-def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, set[tuple[URIRef, URIRef]]]:
+def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, _Reasons]:
     """Return the statements that a rule concludes, each with its reasons."""
     columns, rows = rows_of(rule.file, rule.text, engine)
     if not set(_COLUMNS) <= set(columns) <= {*_COLUMNS, *_REASONS}:
@@ -182,7 +169,7 @@ def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, set[tuple[
             f"Select ?subject ?predicate ?object and, of {', '.join(_REASONS)}, what are reasons."
         )
         raise BuildError([Problem(rule.file, 0, "", detail, remedy)])
-    reasons: dict[Triple, set[tuple[URIRef, URIRef]]] = defaultdict(set)
+    reasons: dict[Triple, _Reasons] = defaultdict(set)
     for row in rows:
         if not _is_statement(row):
             shown = " ".join(row[name]["value"] if name in row else "nothing" for name in _COLUMNS)
@@ -213,7 +200,7 @@ def _object(term: Mapping[str, str]) -> URIRef | Literal:
 def _derivation(
     rule: Rule,
     statement: Triple,
-    reasons: Iterable[tuple[URIRef, URIRef]],
+    reasons: _Reasons,
     labels: Mapping[str, str],
 ) -> Iterator[Triple]:
     yield statement

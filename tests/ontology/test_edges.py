@@ -164,7 +164,9 @@ class _World:
         due = [text for text in _RULES.values() if re.search(rf"{name}\b", _body(text))]
         found = set()
         for text in due or [_RULES["edge-physics"]]:
-            for row in self.store.query(text, use_default_graph_as_union=True):
+            rows = self.store.query(text, use_default_graph_as_union=True)
+            assert isinstance(rows, ox.QuerySolutions)
+            for row in rows:
                 if row["predicate"].value == predicate:
                     found.add((row["subject"].value, predicate, row["object"].value))
         return found

@@ -33,7 +33,7 @@ PATHS: Final = (
     *(
         "/id/claim/S01",
         "/id/disagreement/C01",
-        "/id/rule/claim-to-edge",
+        "/id/rule/edge-risk",
         "/id/extraction-confidence/low",
     ),
     *("/id/extraction-confidence", "/id/dataset", "/graph/sources", "/graph/dataset"),
@@ -284,7 +284,7 @@ def test_a_concept_page_tells_what_is_known_with_sources(client: FlaskClient) ->
     assert "<h1>CO2 laser resurfacing</h1>" in text
     assert "An ablative laser resurfacing that is done with a carbon dioxide laser." in text
     assert 'href="/ontology/AblativeLaserResurfacing"' in text
-    assert 'href="/id/rule/claim-to-edge"' in text
+    assert 'href="/id/rule/edge-risk"' in text
     assert text.count('<table class="claims">') > 3
     assert 'href="https://doi.org/' in text
 
