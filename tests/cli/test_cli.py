@@ -507,7 +507,9 @@ class TestValidate:
 class TestServe:
     """`dermograph serve` serves until it is told to stop."""
 
-    @pytest.mark.parametrize("stop", [signal.SIGTERM, signal.SIGINT], ids=lambda each: each.name)
+    @pytest.mark.parametrize(
+        "stop", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.long)]
+    )
     def test_it_answers_until_it_is_stopped(self, stop: signal.Signals) -> None:
         """It says where it serves, answers, and on SIGTERM or Ctrl-C leaves no process behind."""
         port = _free_port()

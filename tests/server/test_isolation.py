@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(not kernel.SUPPORTED, reason="this platform cann
 
 LIMIT = 10.0
 LONGEST = 10.0
-FOR_A_BOMB = "0.4"
+FOR_A_BOMB = "0.25"
 """Seconds that a bomb is given: it needs more than any time, and others more when they share."""
 
 SLOWEST_LOOKUP = 8.0

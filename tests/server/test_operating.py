@@ -342,7 +342,7 @@ def _send_secrets(running: Running) -> int:
     return 2 * len(paths) + 1
 
 
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.long), 2])
 def test_requests_are_logged(tmp_path: Path, workers: int) -> None:
     """Each in a line of JSON, none lost when the service is stopped, with nothing of a query."""
     log = tmp_path / "access.log"

@@ -30,7 +30,9 @@ from server.serve import AddressError, serve
 Start = Callable[[], AbstractContextManager[tuple[subprocess.Popen[bytes], int]]]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.long)]
+)
 def test_it_stops_when_it_is_told_to(start: Start, number: signal.Signals) -> None:
     """On SIGTERM and SIGINT the service ends without an error, and nothing listens any more."""
     with start() as (process, port):
@@ -165,7 +167,7 @@ def lowered_by(niceness: str) -> int:
     return min(19, os.getpriority(os.PRIO_PROCESS, 0) + int(niceness))
 
 
-@pytest.mark.parametrize("niceness", ["1", "10", "19"])
+@pytest.mark.parametrize("niceness", ["1", pytest.param("10", marks=pytest.mark.long), "19"])
 def test_it_answers_with_any_niceness(tmp_path: Path, niceness: str) -> None:
     """Started with a low priority it answers, and its query processes live on."""
     with served(tmp_path, "nice", "-n", niceness) as service:
@@ -218,7 +220,7 @@ os.execv(sys.executable, [sys.executable, "-c", run, *sys.argv[1:]])
         assert service.ask(COUNT)[0] == 200
 
 
-@pytest.mark.parametrize("closed", ["0", "2", "0, 1, 2"])
+@pytest.mark.parametrize("closed", ["0", pytest.param("2", marks=pytest.mark.long), "0, 1, 2"])
 def test_it_starts_without_standard_streams(tmp_path: Path, closed: str) -> None:
     """A supervisor may close standard input, output and error: no other file takes their place."""
     code = f"""
@@ -238,7 +240,7 @@ WITHOUT_PIDFD = f"import os, errno; os.pidfd_open = lambda _: open('/dev/none');
 """Serves where the kernel lacks a part of what isolation needs."""
 
 
-@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+@pytest.mark.parametrize("method", [pytest.param("spawn", marks=pytest.mark.long), "forkserver"])
 def test_limits_hold_with_any_start_method(tmp_path: Path, method: str) -> None:
     """Whichever way Python starts processes by default, a query is stopped at its limit."""
     with served(tmp_path, code=WITH_START_METHOD.replace("METHOD", method)) as service:
