@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
+import pickle
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,6 +62,30 @@ def dataset(graph: kg.KnowledgeGraph) -> Dataset:
     everything = graph.as_rdflib()
     _here_to_stay()
     return everything
+
+
+Once = Callable[[str, Callable[[], Any]], Any]
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Give what has one worker of a run do some work, of a name, for all of them.
+
+    The others wait, and take what came of it from a file.
+    """
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent
+
+    def done(name: str, work: Callable[[], Any]) -> Any:
+        outcome = folder / f"{name}.pickle"
+        with (folder / f"{name}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not outcome.exists():
+                outcome.write_bytes(pickle.dumps(work()))
+        return pickle.loads(outcome.read_bytes())  # noqa: S301 - written above
+
+    return done
 
 
 class LeftOut:

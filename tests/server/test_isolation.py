@@ -22,6 +22,7 @@ from urllib.parse import quote, urlencode
 import pytest
 
 from kg.engine import kernel
+from tests.conftest import Once
 
 pytestmark = pytest.mark.skipif(not kernel.SUPPORTED, reason="this platform cannot isolate")
 
@@ -530,8 +531,14 @@ class Siege(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def siege(service: Service) -> Siege:
+def siege(once: Once, request: pytest.FixtureRequest) -> Siege:
     """Send every hostile request, six at a time, while a client looks things up."""
+    lasting: Siege = once("siege", lambda: besieged(request.getfixturevalue("service")))
+    return lasting
+
+
+def besieged(service: Service) -> Siege:
+    """Send every hostile request to a service."""
     trap = Trap()
     with trap.socket, Lookups(service.port) as lookups, ThreadPoolExecutor(6) as threads:
         pending = {

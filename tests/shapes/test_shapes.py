@@ -20,6 +20,7 @@ from kg.ntriples import graph_of
 from kg.validate import Finding, background_graph, shapes_graph, validate
 from kg.validate.verdict import accelerated_verdict
 from tests.background import background_of
+from tests.conftest import Once
 
 _FOLDER = Path(__file__).parent
 _VALID = sorted((_FOLDER / "valid").glob("*.ttl"))
@@ -118,8 +119,13 @@ def _background(paths: list[Path]) -> Graph:
 
 
 @pytest.fixture(scope="module")
-def accelerated_findings() -> set[Finding]:
+def accelerated_findings(once: Once) -> set[Finding]:
     """Give what the shapes find in all examples; for the checks see test_checks.py."""
+    findings: set[Finding] = once("findings", _found_in_all)
+    return findings
+
+
+def _found_in_all() -> set[Finding]:
     found = (
         finding
         for group in _groups(_VALID + _INVALID)
