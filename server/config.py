@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from server.data import rows
+from server.hosts import is_host
 from server.log import STANDARD_ERROR, opened
 
 ENVIRONMENT_PREFIX: Final = "DERMOGRAPH_"
@@ -126,12 +127,26 @@ def _checked(name: str, value: object, *, shown: str) -> object:
     return _KINDS[setting.kind](value, shown)
 
 
+_MOST_BYTES: Final = 10**15
+_MOST: Final = 1_000
+"""Of processes and of queries that wait: a judgement, beyond which no machine is of use."""
+
+
 def _whole(value: object, shown: str) -> int:
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise SettingError(f"{shown} has to be a whole number above 0, not {value!r}.")
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_BYTES:
+        raise SettingError(
+            f"{shown} has to be a whole number from 1 to {_MOST_BYTES}, not {value!r}."
+        )
     return value
+
+
+def _count(value: object, shown: str) -> int:
+    count = _whole(value, shown)
+    if count > _MOST:
+        raise SettingError(f"{shown} has to be at most {_MOST}, not {value!r}.")
+    return count
 
 
 def _seconds(value: object, shown: str) -> float:
@@ -148,18 +163,24 @@ def _switch(value: object, shown: str) -> str:
     return str(value)
 
 
-_PATH: Final = re.compile(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9._~!$&'()*+,;=:@%-]+)*/?")
+_PATH: Final = re.compile(
+    r"(?:/(?!\.\.?(?:/|$))(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*/?"
+)
 
 
 def _url(value: object, shown: str) -> str | None:
     if value is None:
         return None
-    parts = urlsplit(value) if isinstance(value, str) else None
+    try:
+        parts = urlsplit(value) if isinstance(value, str) else None
+    except ValueError:  # such as a bracket that is not closed
+        parts = None
     if (
         not isinstance(value, str)
         or parts is None
         or parts.scheme not in ("http", "https")
         or not parts.netloc
+        or not is_host(parts.netloc)
         or parts.query
         or parts.fragment
         or not _PATH.fullmatch(parts.path)
@@ -199,7 +220,7 @@ def _log(value: object, shown: str) -> str | None:
 
 _KINDS: Final = {
     "bytes": _whole,
-    "count": _whole,
+    "count": _count,
     "seconds": _seconds,
     "url": _url,
     "switch": _switch,

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _MAX_HEAD_BYTES: Final = 128 << 10
 _MAX_HEADERS: Final = 100
+_PIECE_BYTES: Final = 16 << 10
+"""How much is parsed at a time, within which it is not known what belongs to which request."""
+
 _MOST_CONNECTIONS: Final = 10_000
 """How many connections may be open at a time; any more are closed at once."""
 
@@ -119,7 +122,12 @@ class Connection(asyncio.Protocol):
         self._body: list[bytes] = []
         self._body_bytes = 0
         self._head_bytes = 0
+        """Bytes of the headers that are complete."""
+        self._untold_bytes = 0
+        """Bytes that came since the request or a piece of its body began: of head, chunks, trailers."""
         self._headers = 0
+        self._upgrading = False
+        """Whether the parser takes the head for the whole request, or another reads it once more."""
         self._reading_since: float | None = None
         """When the request began that is being read; None: none is."""
         self._head_read = False
@@ -172,14 +180,13 @@ class Connection(asyncio.Protocol):
         if self._ended:
             return
         self._still_since = time.monotonic()
-        rest = data
-        while rest and not self._ended:
-            rest = self._parsed(rest)
-        if self._reading_since is not None and not self._head_read:
-            self._head_bytes += len(data)
-            if self._head_bytes > _MAX_HEAD_BYTES:
-                what = f"Target and headers are longer than {_MAX_HEAD_BYTES} bytes."
-                self._refuse(HeadTooLarge(what, _MAX_HEAD_BYTES))
+        for begin in range(0, len(data), _PIECE_BYTES):
+            rest = data[begin : begin + _PIECE_BYTES]
+            self._untold_bytes += len(rest)
+            while rest and not self._ended:
+                rest = self._parsed(rest)
+            if self._reading_since is not None and self._untold_bytes > _MAX_HEAD_BYTES:
+                self._refuse(_too_large())
         self._hand_over()
 
     def eof_received(self) -> bool:
@@ -208,22 +215,26 @@ class Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """Begin a request."""
+        if self._upgrading:
+            return
         self._environ = self._same.copy()
         self._target = b""
         self._body = []
-        self._body_bytes = self._head_bytes = self._headers = 0
+        self._body_bytes = self._head_bytes = self._untold_bytes = self._headers = 0
         self._head_read = False
         self._reading_since = self._still_since
 
     def on_url(self, piece: bytes) -> None:
         """Take a piece of the target."""
-        self._target += piece
+        if not self._upgrading:
+            self._target += piece
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header; what comes after the body is none of the head."""
         if self._head_read:
             return
         self._headers += 1
+        self._head_bytes += len(name) + len(value)
         key = _key(name.lower())
         if not key:
             return
@@ -233,7 +244,11 @@ class Connection(asyncio.Protocol):
 
     def on_headers_complete(self) -> None:
         """Take the head of a request, which is complete."""
+        if self._upgrading:
+            self._upgrading = False
+            return
         self._head_read = True
+        self._upgrading = self._parser.should_upgrade()
         environ = self._environ
         environ["REQUEST_METHOD"] = self._parser.get_method().decode()
         version = self._parser.get_http_version()
@@ -248,6 +263,7 @@ class Connection(asyncio.Protocol):
         """Take a piece of the body."""
         if self._ended:
             return
+        self._untold_bytes = 0
         self._body.append(piece)
         self._body_bytes += len(piece)
         if self._body_bytes > self._handler.max_body_bytes:
@@ -255,7 +271,7 @@ class Connection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Take a request, which is complete."""
-        if not self._ended:
+        if not (self._ended or self._upgrading):
             self._take(keeps=self._parser.should_keep_alive())
 
     # Reading.
@@ -265,8 +281,11 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # What it asks to upgrade to is not offered, so what follows is a request like any.
+            # What it asks to upgrade to is not offered (RFC 9110, 7.8), so what follows is the body,
+            # which the parser passes over. Another reads on, behind what matters of the head.
+            head = b"" if self._ended else self._head_for_body(self._parser.should_keep_alive())
             self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(head)
             return data[upgrade.args[0] :]
         except httptools.HttpParserCallbackError:
             self.abort()
@@ -276,6 +295,17 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserError as error:
             self._refuse(_malformed(error))
         return b""
+
+    def _head_for_body(self, keeps: bool) -> bytes:  # noqa: FBT001 - there is nothing else
+        """Return a head with what says where the body ends, and whether the connection is kept."""
+        named = {
+            "Content-Length": self._environ.get("CONTENT_LENGTH"),
+            "Transfer-Encoding": self._environ.get("HTTP_TRANSFER_ENCODING"),
+            "Connection": "keep-alive" if keeps else "close",
+        }
+        lines = [f"{name}: {value}\r\n" for name, value in named.items() if value is not None]
+        head = f"POST / {self._environ['SERVER_PROTOCOL']}\r\n{''.join(lines)}\r\n"
+        return head.encode("latin-1")
 
     def _said_of_target(self) -> RequestError | None:
         """Put the target into the environment; give what is wrong with it, if anything."""
@@ -304,6 +334,8 @@ class Connection(asyncio.Protocol):
         """Give what is wrong with the head of a request, if anything."""
         if version not in ("1.0", "1.1"):
             return MalformedRequest("The request is not HTTP/1.1.")
+        if len(self._target) + self._head_bytes > _MAX_HEAD_BYTES:
+            return _too_large()
         if self._headers > _MAX_HEADERS:
             return HeadTooLarge(f"There are more than {_MAX_HEADERS} headers.", _MAX_HEADERS)
         host = self._environ.get("HTTP_HOST")
@@ -484,6 +516,13 @@ class Connection(asyncio.Protocol):
 
 _CLOSE: Final = b"Connection: close\r\n\r\n"
 _KEEP_ALIVE: Final = b"Connection: keep-alive\r\n\r\n"
+
+
+def _too_large() -> HeadTooLarge:
+    what = (
+        f"Target and headers, or what is beside the body, are longer than {_MAX_HEAD_BYTES} bytes."
+    )
+    return HeadTooLarge(what, _MAX_HEAD_BYTES)
 
 
 def _malformed(error: httptools.HttpParserError) -> MalformedRequest:

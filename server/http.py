@@ -21,7 +21,8 @@ from werkzeug.routing import RequestRedirect
 
 from kg.engine.spool import Content, SpooledFile
 from server.errors import MalformedHeader, UrlTooLong
-from server.service import current_service, is_host, public_url
+from server.hosts import is_host
+from server.service import current_service, public_url
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

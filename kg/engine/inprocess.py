@@ -34,7 +34,7 @@ from kg.engine.errors import (
 )
 from kg.engine.formats import Format, ResultKind, formats_for
 from kg.engine.interface import Answer, ExtensionFunction, FunctionsOf, Query, Term
-from kg.engine.patterns import refuse_patterns
+from kg.engine.patterns import with_patterns_of_xpath
 from kg.engine.spool import Content, Spool
 from kg.engine.store import RDF_FORMATS, DatasetStore, View, ntriples_of
 from kg.engine.tokens import (
@@ -114,7 +114,7 @@ class InProcessEngine:
         """Parse a query without answering it; see ``Engine.check``."""
         self._refuse_federation(text)
         self._evaluate(ox.Store(), text, {}, None, self._callable([]))
-        refuse_patterns(text)
+        with_patterns_of_xpath(text)
 
     def stop(self, name: str) -> bool:  # noqa: ARG002 - the interface has it
         """Stop nothing, as a query in this process cannot be; see ``Engine.stop``."""
@@ -140,10 +140,14 @@ class InProcessEngine:
             self._parse_once(query.text, query.base_iri)
         text = bind(query.text, query.bindings)
         try:
-            refuse_patterns(query.text)
+            with_patterns_of_xpath(query.text)  # whose places are those of the caller's text
+            written = with_patterns_of_xpath(text)
         except EngineLimitation:
             self._parse_once(query.text, query.base_iri)  # what is no SPARQL is told first
             raise
+        if written != text:
+            self._parse_once(query.text, query.base_iri)
+            text = written
         failures: list[Exception] = []
         try:
             view = self._store.view(text, query, has_clauses=has_clauses)

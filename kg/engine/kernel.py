@@ -48,6 +48,10 @@ _FOREIGN_CALLS = 0x40000000
 """From here on, numbers on x86_64 are those of x32, another architecture of the same kernel."""
 
 
+_LARGE_FILE = 128 << 20
+"""Bytes that a file in memory has to be allowed (RLIMIT_FSIZE): more than the largest answer."""
+
+
 def lacking() -> str | None:
     """Return what this platform lacks of what is used here; None: nothing."""
     if sys.platform != "linux":
@@ -57,10 +61,14 @@ def lacking() -> str | None:
     try:
         if ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) < 0:
             return "filters of system calls (seccomp)"
-        os.close(os.memfd_create("probe"))
+        probe = os.memfd_create("probe")
+        try:
+            os.ftruncate(probe, _LARGE_FILE)
+        finally:
+            os.close(probe)
         os.close(os.pidfd_open(os.getpid()))
     except OSError as error:
-        return f"memfd_create or pidfd_open ({error.strerror})"
+        return f"pidfd_open, or files in memory of {_LARGE_FILE >> 20} MiB ({error.strerror})"
     return None
 
 

@@ -5,43 +5,72 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from rdflib import Literal
+
 from kg.engine.diagnosis import limitation
-from kg.engine.tokens import Token, TokenKind, first_word, significant
+from kg.engine.tokens import Token, TokenKind, first_word, significant, tokens
 
 _FLAGS_AT: Final = {"REGEX": 2, "REPLACE": 3}
-"""Which argument has the flags; the pattern is the second of both."""
+"""Which argument, counted from 0, has the flags; argument 1 of both is the pattern."""
+_REPLACEMENT_AT: Final = 2
 
 _DEEPER: Final = {"(": 1, "{": 1, ")": -1, "}": -1}
-_PARTS: Final = re.compile(r"\\[pP]\{Is|\\.|&&|~~|--|.", re.DOTALL)
+_PARTS: Final = re.compile(r"\\[pP]\{Is|\\.|&&|~~|--|\(\?|.", re.DOTALL)
 _OPERATORS: Final = ("&&", "~~", "--")
+_ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
+_MEANT: Final = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f"}
+_IN_REPLACEMENT: Final = re.compile(r"\$([0-9]+)|\\([\\$])|([\\$])")
 
 
-def refuse_patterns(text: str) -> None:
-    """Refuse a query with a constant pattern that would match something else, or never.
+def with_patterns_of_xpath(text: str) -> str:
+    r"""Write a query so that what is constant in REGEX and REPLACE does what XPath says.
+
+    In a replacement `$1` is a group, of as many digits as there are groups, and `\$` and `\\` stand
+    for the second character (https://www.w3.org/TR/xpath-functions-31/#func-replace). To Rust `$1x`
+    is a group of that name, and a backslash is itself.
 
     Raises:
-        EngineLimitation: there is one.
+        EngineLimitation: a pattern would match something else, or never; a replacement is an error.
     """
     if first_word(text, *_FLAGS_AT) is None:
-        return
+        return text
     found = significant(text)
+    written: dict[int, str] = {}
     for place, token in enumerate(found[:-1]):
-        if token.is_word(*_FLAGS_AT) and found[place + 1].text == "(":
-            function = token.text.upper()
-            strings = _strings(found[place + 2 :])
-            flags = strings.get(_FLAGS_AT[function], "")
-            told = _unsupported(strings.get(1, ""), is_extended="x" in flags)
-            if told:
+        if not token.is_word(*_FLAGS_AT) or found[place + 1].text != "(":
+            continue
+        function = token.text.upper()
+        strings = _strings(found[place + 2 :])
+        pattern = _content(strings.get(1))
+        is_extended = "x" in _content(strings.get(_FLAGS_AT[function]))
+        told = _unsupported(pattern, is_extended=is_extended)
+        if told:
+            raise limitation(
+                text,
+                f"{told} in the pattern of {function} is not supported.",
+                token.offset,
+                "Write the pattern without it, or use CONTAINS, STRSTARTS, STRENDS or IN.",
+            )
+        if function == "REPLACE" and _REPLACEMENT_AT in strings:
+            given = strings[_REPLACEMENT_AT]
+            content = _content(given)
+            put = _replacement(content, _groups(pattern) if 1 in strings else None)
+            if put is None:
                 raise limitation(
                     text,
-                    f"{told} in the pattern of {function} is not supported.",
-                    token.offset,
-                    "Write the pattern without it, or use CONTAINS, STRSTARTS, STRENDS or IN.",
+                    "The replacement is an error in XPath: a $ is not followed by a digit, or a "
+                    "backslash by neither $ nor a backslash.",
+                    given.offset,
+                    r'Write "\\$" for a dollar sign, and "\\\\" for a backslash.',
                 )
+            written[given.offset] = given.text if put == content else Literal(put).n3()
+    if not written:
+        return text
+    return "".join(written.get(token.offset, token.text) for token in tokens(text))
 
 
-def _strings(found: list[Token]) -> dict[int, str]:
-    """Give the arguments of a call that are nothing but a string, by their number."""
+def _strings(found: list[Token]) -> dict[int, Token]:
+    """Return the arguments of a call that are nothing but a string, by their number."""
     depth = 0
     arguments: list[list[Token]] = [[]]
     for token in found:
@@ -53,15 +82,54 @@ def _strings(found: list[Token]) -> dict[int, str]:
         else:
             arguments[-1].append(token)
     return {
-        number: _content(argument[0].text)
+        number: argument[0]
         for number, argument in enumerate(arguments)
         if [each.kind for each in argument] == [TokenKind.STRING]
     }
 
 
-def _content(string: str) -> str:
-    inner = string[3:-3] if string[:3] in ('"""', "'''") else string[1:-1]
-    return re.sub(r"\\(.)", lambda found: " " if found[1] in "tnrbf" else found[1], inner)
+def _content(string: Token | None) -> str:
+    if string is None:
+        return ""
+    quotes = 3 if string.text[:3] in ('"""', "'''") else 1
+    return _ESCAPE.sub(_meant, string.text[quotes:-quotes])
+
+
+def _meant(escape: re.Match[str]) -> str:
+    code = escape[1]
+    return chr(int(code[1:], 16)) if len(code) > 1 else _MEANT.get(code, code)
+
+
+def _groups(pattern: str) -> int:
+    """Return how many groups a pattern has that a replacement can name."""
+    in_class = False
+    groups = 0
+    for part in _PARTS.findall(pattern):
+        groups += part == "(" and not in_class
+        in_class = part == "[" or (in_class and part != "]")
+    return groups
+
+
+def _replacement(given: str, groups: int | None) -> str | None:
+    """Write a replacement for Rust; None if it is an error.
+
+    Args:
+        given: as XPath has it.
+        groups: how many groups the pattern has; None: that is not known, and one digit is taken.
+    """
+    if any(alone for _, _, alone in _IN_REPLACEMENT.findall(given)):
+        return None
+
+    def put(found: re.Match[str]) -> str:
+        if found[2]:
+            return "$$" if found[2] == "$" else "\\"
+        digits = found[1]
+        length = len(digits)
+        while length > 1 and int(digits[:length]) > (groups or 0):
+            length -= 1
+        return f"${{{digits[:length]}}}{digits[length:]}"
+
+    return _IN_REPLACEMENT.sub(put, given)
 
 
 def _unsupported(pattern: str, *, is_extended: bool) -> str | None:

@@ -81,7 +81,7 @@ _TERMINALS = re.compile(
             rf"(?P<blank_node>_:[{_FIRST}](?:[{NAME_NEXT}.-]*[{NAME_NEXT}-])?)",
             rf"(?P<prefixed_name>(?:{_NAME})?:(?:{_LOCAL}(?:{_LOCAL_REST}*{_LOCAL_LAST})?)?)",
             r"(?P<language>@[A-Za-z]+(?:-+[A-Za-z0-9]+)*)",
-            r"(?P<number>(?:\d+\.\d*|\.?\d+)(?:[eE][+-]?\d+)?)",
+            r"(?P<number>\d+\.[eE][+-]?\d+|(?:\d*\.)?\d+(?:[eE][+-]?\d+)?)",
             rf"(?P<word>[{NAME_FIRST}][{NAME_NEXT}]*)",
             (
                 rf"(?P<punctuation>\^\^|&&|\|\||!=|<=|>=|<<\(|\)>>|<<(?!{_IRI[1:]})|>>|\{{\||\|\}}"

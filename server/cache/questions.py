@@ -10,8 +10,8 @@ from werkzeug.http import parse_options_header
 
 from kg.engine.tokens import is_repeatable
 from server.errors import MalformedRequest
+from server.hosts import is_host
 from server.parameters import Parameters, of_form
-from server.service import is_host
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

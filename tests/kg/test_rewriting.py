@@ -270,6 +270,10 @@ def test_graphs_of_groups_are_answered(engine: InProcessEngine, form: str, keys:
         (r'REGEX("a", "[a-z&&b]")', "&&"),
         (r'REPLACE("abab", "(ab)\\1", "x")', r"back-reference \1"),
         (r'STR(REPLACE(CONCAT("a", "b"), "[[]", ",", "i"))', "unescaped ["),
+        (r'REPLACE("abc", "b", "$")', "a $ is not followed by a digit"),
+        (r'REPLACE("abc", "b", "${1}")', "a $ is not followed by a digit"),
+        (r'REPLACE("abc", "b", "\\n")', "a backslash by neither"),
+        (r'REPLACE(?x, ?y, "a\\", "i")', "a backslash by neither"),
     ],
 )
 def test_patterns_that_are_read_otherwise_are_refused(
@@ -302,8 +306,57 @@ def test_ordinary_patterns_are_answered(engine: InProcessEngine, call: str) -> N
 
 
 @pytest.mark.parametrize(
+    ("call", "value"),
+    [
+        (r'REPLACE("darted", "^(.*?)d(.*)$", "$1c$2")', "carted"),
+        (r'REPLACE("abc", "(b)", "$1_")', "ab_c"),
+        (r'REPLACE("abc", "(b)", "$10")', "ab0c"),
+        (r'REPLACE("abc", "(b)", "$2")', "ac"),
+        (r'REPLACE("abcdefghijk", "(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)", "$10$1")', "jak"),
+        (r'REPLACE("abc", "[(](b)|(?:b)", "<$1>")', "a<>c"),
+        (r'REPLACE("abc", "(b)", "[$0]")', "a[b]c"),
+        (r'REPLACE("a$b", "\\$", "\\$\\$")', "a$$b"),
+        (r'REPLACE("abc", "b", "\\\\")', "a\\c"),
+        (r"""REPLACE("abc", "(b)", '''"$1x"\n''')""", 'a"bx"\nc'),
+        (r'REPLACE("abc", "(b)", "\u00241x")', "abxc"),
+        (r'REPLACE(REPLACE("abc", "(b)", "$1x"), "(x)", "$1y")', "abxyc"),
+        (r'REPLACE("ABC", ?p, "$1x", "i")', "ABxC"),
+    ],
+)
+def test_replacements_are_those_of_xpath(engine: InProcessEngine, call: str, value: str) -> None:
+    """Groups have as many digits as there are groups, and a backslash makes plain what follows."""
+    text = f'SELECT ({call} AS ?x) {{ VALUES ?p {{ "(b)" }} }}'
+
+    assert asked(engine, text) == [value]
+
+
+@pytest.mark.parametrize("dot", [".", " .", ". ", " "])
+@pytest.mark.parametrize("term", ["1", "?n", "<http://e/n>", "true", '"1"'])
+def test_a_graph_may_follow_any_term(engine: InProcessEngine, term: str, dot: str) -> None:
+    """What is written anew does not depend on the space before it."""
+    text = f"SELECT ?g ?n {{ OPTIONAL {{ ?s <http://e/none> {term}{dot}GRAPH ?g {{"
+    text += " SELECT (COUNT(*) AS ?n) { ?s ?p ?o } } } }"
+
+    assert asked(engine, text) == asked(engine, text.replace(f"{dot}GRAPH", " . GRAPH"))
+
+
+@pytest.mark.parametrize(
+    "path", ["p-", "", "p\u00b7", "p\\.", "p\\~", "p%41", "select", "IsDistinct"]
+)
+@pytest.mark.parametrize("times", ["*", "?", " *"])
+def test_a_path_without_length_may_follow_any_name(
+    engine: InProcessEngine, path: str, times: str
+) -> None:
+    """A term that is not in the data leads to itself, however the property is called."""
+    text = f"PREFIX e: <http://e/> SELECT ?x {{ e:absent e:{path}{times} ?x }}"
+
+    assert asked(engine, text) == ["absent"]
+
+
+@pytest.mark.parametrize(
     ("text", "column"),
     [
+        ('SELECT (REPLACE("a", "(a)", "$1x") AS ?x) {} ORDER', 51),
         ("SELECT * { GRAPH ?g { VALUES ?x { 1 } } } ORDER", 48),
         ("SELECT * { GRAPH ?g { SELECT ?s { ?s ?p ?o } LIMIT 1 } } GROUPED", 58),
         ("SELECT (1 AS ?s) { ?s <x:a>|<x:b> ?o }", 39),

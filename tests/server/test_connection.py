@@ -20,6 +20,8 @@ from tests.server.conftest import LIVE_SETTINGS
 _PATH = "/sparql?query=ASK%7B%7D"
 _HOST = b"Host: localhost\r\n"
 _GET = f"GET {_PATH} HTTP/1.1\r\n".encode()
+_POST = b"POST /sparql HTTP/1.1\r\nContent-Type: application/sparql-query\r\n" + _HOST
+_CHUNKED = _POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 
 @contextmanager
@@ -73,19 +75,46 @@ def test_a_head_has_no_body_and_the_next_response_follows(live_url: str) -> None
 
 def test_a_body_may_come_in_chunks(live_url: str) -> None:
     """Its length need not be known before."""
-    head = b"POST /sparql HTTP/1.1\r\nContent-Type: application/sparql-query\r\n" + _HOST
     with connected(live_url) as (connection, received):
-        connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n3\r\nASK\r\n")
+        connection.sendall(_CHUNKED + b"3\r\nASK\r\n")
         connection.sendall(b"4\r\n { }\r\n0\r\n\r\n")
 
         assert response_in(received)[0] == 200
 
 
+def test_a_body_may_come_in_many_chunks(live_url: str) -> None:
+    """What is around them is not counted together."""
+    text = b"ASK{}" + b" " * 40_000
+    with connected(live_url) as (connection, received):
+        connection.sendall(_CHUNKED + b"".join(b"1\r\n%c\r\n" % each for each in text))
+        connection.sendall(b"0\r\n\r\n")
+
+        assert response_in(received)[0] == 200
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 5\r\n\r\nASK{}", b"chunked"])
+def test_a_body_is_read_whatever_the_request_would_upgrade_to(
+    live_url: str, framing: bytes
+) -> None:
+    """It is no request of its own, also where it looks like one; the next request follows."""
+    upgrade = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+    if framing == b"chunked":
+        framing = b"Transfer-Encoding: chunked\r\n\r\n3\r\nASK\r\n2\r\n{}\r\n0\r\n\r\n"
+    inner = b"GET /sparql?query=oops HTTP/1.1\r\n" + _HOST + b"\r\n"
+    with connected(live_url) as (connection, received):
+        connection.sendall(_POST + upgrade + framing)
+        assert response_in(received)[0] == 200
+        connection.sendall(_POST + upgrade + b"Content-Length: %d\r\n\r\n" % len(inner) + inner)
+        status, _, body = response_in(received)
+        assert (status, json.loads(body)["type"].rpartition("/")[2]) == (400, "syntax-error")
+        connection.sendall(_GET + _HOST + b"\r\n")
+        assert response_in(received)[0] == 200
+
+
 def test_what_follows_a_body_changes_nothing(live_url: str) -> None:
     """Fields after a body in chunks are no headers."""
-    head = b"POST /sparql HTTP/1.1\r\nContent-Type: application/sparql-query\r\n" + _HOST
     with connected(live_url) as (connection, received):
-        connection.sendall(head + b"Transfer-Encoding: chunked\r\n\r\n5\r\nASK{}\r\n0\r\n")
+        connection.sendall(_CHUNKED + b"5\r\nASK{}\r\n0\r\n")
         connection.sendall(b"Accept: text/html\r\nX-Query-Id: late\r\n\r\n")
         status, headers, _ = response_in(received)
 
@@ -95,9 +124,8 @@ def test_what_follows_a_body_changes_nothing(live_url: str) -> None:
 
 def test_a_client_that_expects_to_be_told_to_continue_is_told(live_url: str) -> None:
     """It sends the body only then."""
-    head = b"POST /sparql HTTP/1.1\r\nContent-Type: application/sparql-query\r\n" + _HOST
     with connected(live_url) as (connection, received):
-        connection.sendall(head + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+        connection.sendall(_POST + b"Content-Length: 5\r\nExpect: 100-continue\r\n\r\n")
         assert received.readline() == b"HTTP/1.1 100 Continue\r\n"
         assert received.readline() == b"\r\n"
         connection.sendall(b"ASK{}")
@@ -141,9 +169,16 @@ def test_a_connection_is_kept_where_both_can(
         (b"GET a HTTP/1.1\r\nHost: a\r\n\r\n", 400, "malformed-request"),
         (b"GET / HTTP/1.1\r\n" + _HOST + b"A: 1\r\n" * 200 + b"\r\n", 431, "head-too-large"),
         (b"GET / HTTP/1.1\r\n" + _HOST + b"A: " + b"1" * 200_000, 431, "head-too-large"),
+        (_GET + _HOST + b"A: " + b"1" * 140_000 + b"\r\n\r\n", 431, "head-too-large"),
+        (_CHUNKED + b"5\r\nASK{}\r\n0\r\nA: " + b"1" * 200_000, 431, "head-too-large"),
+        (_CHUNKED + b"5\r\nASK{}\r\n0\r\n" + b"A: 1\r\n" * 40_000, 431, "head-too-large"),
+        (_CHUNKED + b"5;" + b"1" * 200_000, 431, "head-too-large"),
         (b"BREW / HTTP/1.1\r\n" + _HOST + b"\r\n", 501, "unknown-method"),
     ],
-    ids=["no host", "two hosts", "no path", "many headers", "long header", "method"],
+    ids=[
+        *("no host", "two hosts", "no path", "many headers", "long header", "long whole header"),
+        *("long trailer", "many trailers", "long extension of a chunk", "method"),
+    ],
 )
 def test_what_cannot_be_read_is_a_problem_and_the_end(
     live_url: str, content: bytes, status: int, slug: str

@@ -363,6 +363,15 @@ def test_too_few_files_are_an_error_at_the_start(tmp_path: Path) -> None:
     assert "RLIMIT_NOFILE" in ended.stderr
 
 
+def test_files_that_may_only_be_small_are_an_error_at_the_start(tmp_path: Path) -> None:
+    """Answers are held in files in memory, for which the limit holds too."""
+    ended = refused(tmp_path, "prlimit", "--fsize=100000:100000")
+
+    assert ended.returncode == 2
+    assert "128 MiB" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_the_cores_of_a_container_count(tmp_path: Path) -> None:
     """With half of a core there are as many query processes as for one."""
     limits = {"cpu__cfs_period_us": "100000", "cpu__cfs_quota_us": "50000"}
