@@ -18,16 +18,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "BuildError",
-    "EngineError",
-    "InvalidKnowledge",
-    "KnowledgeGraph",
-    "Query",
-    "Row",
-    "Rows",
-    "load",
-]
+__all__ = ["BuildError", "EngineError", "InvalidKnowledge", "KnowledgeGraph", "Query", "Row"]
+__all__ += ["Rows", "load"]
 
 _HOMES: Final = {
     "BuildError": "kg.build.errors",

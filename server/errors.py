@@ -1,23 +1,5 @@
 """What can be wrong with a request, as exceptions.
 
-RequestError
-├── MalformedHeader         a request header does not follow its grammar
-├── MalformedRequest        URL or body is not UTF-8, or not what its media type says
-├── UnknownMethod           the method of the request is not known
-├── ParameterRefused        a parameter is missing, repeated, unknown or has an illegal value
-├── ReadOnly                a change is asked of a service that only reads
-├── NotAcceptable           none of the offered representations is accepted
-├── UnsupportedMediaType    the body has a media type that is not read here
-├── TooLarge                a part of the request exceeds its limit
-│   ├── UrlTooLong
-│   ├── BodyTooLarge
-│   ├── QueryTooLong
-│   └── HeadTooLarge
-├── RequestStalled          a part of the request did not come in time
-├── NotRunning              no query of this id is running
-├── NotReady                queries are not answered at the moment
-└── UnknownResource         nothing has this address
-
 ``server.problems`` says which status and which problem type each of them becomes.
 """
 

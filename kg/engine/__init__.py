@@ -4,51 +4,11 @@ from kg.engine.errors import *
 from kg.engine.formats import *
 from kg.engine.interface import *
 
-__all__ = [
-    "CSV",
-    "DEFAULT_FORMATS",
-    "FORMATS",
-    "JSON",
-    "JSONLD",
-    "NQUADS",
-    "NTRIPLES",
-    "RDFXML",
-    "TRIG",
-    "TSV",
-    "TURTLE",
-    "XML",
-    "ActiveEngine",
-    "Answer",
-    "AsyncEngine",
-    "BindingError",
-    "DataError",
-    "Engine",
-    "EngineError",
-    "EngineLimitation",
-    "EngineUnavailable",
-    "ErrorInText",
-    "ExtensionFunction",
-    "FederationRefused",
-    "Format",
-    "FormatNotAvailable",
-    "FunctionMisused",
-    "MemoryLimitExceeded",
-    "Overloaded",
-    "Query",
-    "QueryError",
-    "QueryStopped",
-    "QuerySyntaxError",
-    "QueryTimeout",
-    "ResultKind",
-    "ResultTooLarge",
-    "ServiceFailed",
-    "ServiceTimedOut",
-    "Task",
-    "TaskEngine",
-    "TaskResult",
-    "TaskRunner",
-    "Term",
-    "UnsupportedFunction",
-    "UpdateNotAllowed",
-    "formats_for",
-]
+__all__ = ["CSV", "DEFAULT_FORMATS", "FORMATS", "JSON", "JSONLD", "NQUADS", "NTRIPLES", "RDFXML"]
+__all__ += ["TRIG", "TSV", "TURTLE", "XML", "ActiveEngine", "Answer", "AsyncEngine", "BindingError"]
+__all__ += ["DataError", "Engine", "EngineError", "EngineLimitation", "EngineUnavailable"]
+__all__ += ["ErrorInText", "ExtensionFunction", "FederationRefused", "Format", "FormatNotAvailable"]
+__all__ += ["FunctionMisused", "MemoryLimitExceeded", "Overloaded", "Query", "QueryError"]
+__all__ += ["QueryStopped", "QuerySyntaxError", "QueryTimeout", "ResultKind", "ResultTooLarge"]
+__all__ += ["ServiceFailed", "ServiceTimedOut", "Task", "TaskEngine", "TaskResult", "TaskRunner"]
+__all__ += ["Term", "UnsupportedFunction", "UpdateNotAllowed", "formats_for"]

@@ -1,26 +1,4 @@
-"""The exceptions that asking a question can raise.
-
-EngineError
-├── QueryError                  the question cannot be answered as it is asked
-│   ├── ErrorInText             something is wrong at a place; carries line, column, excerpt and hint
-│   │   ├── QuerySyntaxError    not legal SPARQL
-│   │   └── EngineLimitation    legal, but the engine would answer it wrongly
-│   ├── UpdateNotAllowed        a SPARQL Update where a query is expected
-│   ├── BindingError            a value cannot be bound to its variable
-│   ├── UnsupportedFunction     an extension function that the engine does not have
-│   ├── FunctionMisused         an extension function is called with what it cannot take
-│   ├── FederationRefused       SERVICE in a way or to an endpoint that policy does not allow
-│   ├── FormatNotAvailable      none of the wanted formats suits the result
-│   └── ResultTooLarge          the answer exceeds the published limit
-├── EngineUnavailable           the question may be right, the engine could not finish it
-│   ├── QueryTimeout            stopped at its time limit
-│   ├── MemoryLimitExceeded     stopped at its memory limit
-│   ├── QueryStopped            stopped because someone asked for it
-│   ├── ServiceFailed           an endpoint asked with SERVICE does not answer as it should
-│   │   └── ServiceTimedOut     it does not answer in time
-│   └── Overloaded              too many questions at once
-└── DataError                   the data handed to the engine cannot be read or do not parse
-"""
+"""The exceptions that asking a question can raise."""
 
 from __future__ import annotations
 

@@ -72,10 +72,6 @@ def lacking() -> str | None:
     return None
 
 
-SUPPORTED = lacking() is None
-"""Whether this platform has all that is used here."""
-
-
 def die_with_parent(parent: int) -> None:
     """Have this process killed when the thread that started it ends.
 

@@ -15,19 +15,9 @@ from kg.validate.report import Finding, ValidationReport
 from kg.validate.shapes import aimed_at, background_graph, shapes_graph, with_background
 from kg.validate.verdict import ShapesError, accelerated_verdict, reference_verdict
 
-__all__ = [
-    "Check",
-    "CheckError",
-    "Finding",
-    "ShapesError",
-    "ValidationInputError",
-    "ValidationReport",
-    "background_graph",
-    "findings",
-    "read_checks",
-    "shapes_graph",
-    "validate",
-]
+__all__ = ["Check", "CheckError", "Finding", "ShapesError", "ValidationInputError"]
+__all__ += ["ValidationReport", "background_graph", "findings", "read_checks", "shapes_graph"]
+__all__ += ["validate"]
 
 _WHOLE: Final = f"<{DGD}dataset> <{PREFIXES['dcterms']}conformsTo> <{ONTOLOGY}> ."
 """What a built dataset says of itself."""

@@ -838,7 +838,7 @@ def test_certificates_are_checked(
             engine.run(Query(f"ASK {{ SERVICE <{numbered}> {{}} }}"))
 
 
-@pytest.mark.skipif(not kernel.SUPPORTED, reason="this platform cannot isolate")
+@pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate")
 def test_federated_queries_are_isolated_like_others(remote: Remote) -> None:
     """What is left of a query runs in a query process, with its limits and without network."""
     isolated = IsolatedEngine(

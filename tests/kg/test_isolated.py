@@ -46,7 +46,7 @@ from kg.engine.inprocess import InProcessEngine
 from kg.engine.isolated import IsolatedEngine, Limits
 from kg.engine.spool import SpooledFile
 
-pytestmark = pytest.mark.skipif(not kernel.SUPPORTED, reason="this platform cannot isolate")
+pytestmark = pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate")
 
 ITEMS = 700
 DENSE = 40

@@ -29,7 +29,7 @@ from kg.engine.inprocess import InProcessEngine
 from kg.engine.isolated import IsolatedEngine, Limits
 from kg.engine.spool import Spool
 
-pytestmark = pytest.mark.skipif(not kernel.SUPPORTED, reason="this platform cannot isolate")
+pytestmark = pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate")
 
 DATA = b'<http://e/1> <http://e/value> "1" <http://e/a> .'
 LARGE = 10 << 20

@@ -22,7 +22,7 @@ from kg.engine import kernel
 from server import create_app
 from tests.server.conftest import Start
 
-isolated = pytest.mark.skipif(not kernel.SUPPORTED, reason="this platform cannot isolate")
+isolated = pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate")
 
 ROWS: Final = "SELECT * { ?s ?p ?o } LIMIT 20000"
 

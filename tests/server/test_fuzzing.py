@@ -34,7 +34,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-pytestmark = pytest.mark.skipif(not kernel.SUPPORTED, reason="this platform cannot isolate")
+pytestmark = pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate")
 
 ROOT: Final = Path(__file__).parents[2]
 SECONDS: Final = 1.0

@@ -39,7 +39,7 @@ from server.service import service_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
-pytestmark = pytest.mark.skipif(not kernel.SUPPORTED, reason="this platform cannot isolate")
+pytestmark = pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate")
 
 SECONDS: Final = 60.0
 """For how long a test waits for what has to come."""

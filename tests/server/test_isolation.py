@@ -24,7 +24,7 @@ import pytest
 from kg.engine import kernel
 from tests.conftest import Once
 
-pytestmark = pytest.mark.skipif(not kernel.SUPPORTED, reason="this platform cannot isolate")
+pytestmark = pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate")
 
 LIMIT = 10.0
 LONGEST = 10.0

@@ -21,7 +21,7 @@ from tests.server.conftest import wait_for
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.skipif(not kernel.SUPPORTED, reason="this platform cannot isolate"),
+    pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate"),
 ]
 
 CACHE_BYTES: Final = 1_000_000

@@ -25,7 +25,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from kg.engine import kernel
 from server.metrics import LABELS
 
-isolates = pytest.mark.skipif(not kernel.SUPPORTED, reason="this platform cannot isolate")
+isolates = pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate")
 
 HOST = "127.0.0.1"
 SERVE = "from server.cli import main; main()"
