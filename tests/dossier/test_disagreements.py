@@ -46,9 +46,11 @@ _ADDED: dict[str, dict[str, set[str]]] = {
         "disagreeingClaim": {"B0247"},
         "opposedClaim": {"B0643", "B0644"},
     },
+    "C10": {"disagreeingClaim": {"B0675"}},
+    "C13": {"opposedClaim": {"B0615"}},
     "C15": {"disagreeingClaim": {"B0225"}},
     "C18": {"opposedClaim": {"B0604"}},
-    "C20": {"opposedClaim": {"B0677"}},
+    "C20": {"opposedClaim": {"B0677", "B0683"}},
 }
 """What was added to conflicts of the dossier when the claims were read again; a position is reworded."""
 
