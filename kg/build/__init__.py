@@ -121,9 +121,9 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
         graphs["ontology"] |= set(rule.triples())
         origins[str(rule.iri)] = rule.file
     premises = {name: _nquads({name: graphs[name]}) for name in _PREMISES}
-    for name, derived in rules.infer(premises, inference, labels).items():
-        _refuse(files.references.unknown_conclusions(derived, inference))
-        graphs[name] |= derived
+    derived = rules.infer(premises, inference, labels)
+    _refuse(files.references.unknown_conclusions(derived, inference))
+    graphs["inferred"] |= derived
     release = _release(graphs["ontology"])
     graphs["dataset"] = {*description.describe(graphs, release), *files.mappings.description}
     progress("writing")

@@ -41,7 +41,6 @@ class Rule:
         description: what it concludes from what.
         text: the SPARQL.
         stage: when it is run, see ``_STAGES``.
-        graph: the named graph of what it concludes.
     """
 
     iri: URIRef
@@ -50,7 +49,6 @@ class Rule:
     description: str
     text: str
     stage: str = "conclusions"
-    graph: str = "inferred"
 
     def triples(self) -> Iterator[Triple]:
         """Describe the rule itself."""
@@ -111,7 +109,7 @@ _REASONS: Final = {
 
 def infer(
     premises: Mapping[str, bytes], rules: Sequence[Rule], labels: Mapping[str, str]
-) -> dict[str, set[Triple]]:
+) -> set[Triple]:
     """Derive all that follows from a dataset, stage by stage.
 
     Args:
@@ -120,13 +118,13 @@ def infer(
         labels: labels by IRI, for the labels of derivations.
 
     Returns:
-        The derived statements and, for each rule and statement, its derivation, by named graph.
+        The derived statements and, for each rule and statement, its derivation.
 
     Raises:
         BuildError: a rule is not a SELECT query of the form described above, or the rules come to
             no end.
     """
-    derived: dict[str, set[Triple]] = defaultdict(set)
+    derived: set[Triple] = set()
     written = b""
     for stage, graphs in _STAGES.items():
         due = [rule for rule in rules if rule.stage == stage]
@@ -142,9 +140,8 @@ def infer(
                 for statement, reasons in _conclusions(rule, engine).items():
                     if known.get((rule.iri, statement)) != reasons:
                         known[rule.iri, statement] = reasons
-                        new = {*_derivation(rule, statement, reasons, labels)}
-                        new -= derived[rule.graph]
-                        derived[rule.graph] |= new
+                        new = {*_derivation(rule, statement, reasons, labels)} - derived
+                        derived |= new
                         written += "".join(map(_line, new)).encode()
                         latest.add(rule)
             if len(known) > _MOST_PER_STATEMENT * seen.count(b"\n"):

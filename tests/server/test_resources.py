@@ -289,6 +289,17 @@ def test_a_concept_page_tells_what_is_known_with_sources(client: FlaskClient) ->
     assert 'href="https://doi.org/' in text
 
 
+def test_an_edge_tells_what_it_rests_on_and_what_speaks_against_it(client: FlaskClient) -> None:
+    """Kinds of source, the narrower kind it comes from, how long to wait, and claims of the other side."""
+    text = page(client, CONCEPT)
+    assert "professional reference page" in text
+    assert "as it is so of <a" in text
+    assert "Against it:" in text
+    treated = page(client, "/ontology/LaserSkinTreatment")
+    assert "to wait 5-6 months after treatment, 6 months" in re.sub("<[^>]+>", "", treated)
+    assert '<strong class="warning">Disputed</strong>: <a' in treated
+
+
 def test_a_doubtful_claim_carries_a_warning_wherever_it_is_shown(
     client: FlaskClient, graph: kg.KnowledgeGraph
 ) -> None:
