@@ -694,21 +694,13 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(Path(kg.__file__).parents[1])}
 
 
-def test_the_drawing_of_the_exceptions_is_true() -> None:
-    """The tree at the top of kg.engine.errors is the tree of the classes."""
-    drawn: dict[str, str] = {}
-    above: list[str] = []
-    assert errors.__doc__ is not None
-    for line in errors.__doc__.split("\n\n")[1].splitlines():
-        name = line.strip("│├└─ ").split(" ")[0]
-        depth = (len(line) - len(line.lstrip("│├└─ "))) // 4
-        above[depth:] = [name]
-        drawn[name] = above[depth - 1] if depth else "Exception"
-    actual = {
-        name: each.__base__.__name__
+def test_all_exceptions_are_for_others() -> None:
+    """Whatever an engine raises can be caught by its name."""
+    raised = {
+        name
         for name, each in vars(errors).items()
-        if isinstance(each, type) and issubclass(each, Exception) and each.__base__ is not None
+        if isinstance(each, type) and issubclass(each, Exception)
     }
 
-    assert drawn == actual
-    assert set(drawn) <= set(engines.__all__)
+    assert "Overloaded" in raised
+    assert raised <= set(engines.__all__)
