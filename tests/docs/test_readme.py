@@ -117,6 +117,7 @@ def test_a_command_gives_the_output_that_is_shown(
         assert done.stdout.replace(f":{port}", ":8080").splitlines() == example.output.splitlines()
 
 
+@pytest.mark.long
 def test_what_is_built_is_what_is_served(
     port: int, environment: dict[str, str], tmp_path: Path, graph: kg.KnowledgeGraph
 ) -> None:
