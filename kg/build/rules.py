@@ -125,7 +125,7 @@ def infer(
             no end.
     """
     derived: set[Triple] = set()
-    written = b""
+    written: list[bytes] = []
     for stage, graphs in _STAGES.items():
         due = [rule for rule in rules if rule.stage == stage]
         seen = b"".join(premises[name] for name in graphs or premises)
@@ -135,14 +135,14 @@ def infer(
             if not latest or (known and stage in _ONCE):
                 break
             latest.clear()
-            engine = InProcessEngine(seen + written, version="under construction")
+            engine = InProcessEngine(b"".join([seen, *written]), version="under construction")
             for rule in due:
                 for statement, reasons in _conclusions(rule, engine).items():
                     if known.get((rule.iri, statement)) != reasons:
                         known[rule.iri, statement] = reasons
                         new = {*_derivation(rule, statement, reasons, labels)} - derived
                         derived |= new
-                        written += "".join(map(_line, new)).encode()
+                        written.append("".join(map(_line, new)).encode())
                         latest.add(rule)
             if len(known) > _MOST_PER_STATEMENT * seen.count(b"\n"):
                 break
