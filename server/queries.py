@@ -101,7 +101,7 @@ def answer(name: str) -> Response:
 
 
 def _given(parameters: Parameters) -> dict[str, str]:
-    """Give the values of a query's parameters; an empty field of a form is no value."""
+    """Return the values of a query's parameters; an empty field of a form is no value."""
     names = dict.fromkeys(name for name, _ in parameters if name not in FORMAT_PARAMETERS)
     values = {name: parameters.at_most_once(name) for name in names}
     return {name: value for name, value in values.items() if value}
@@ -234,7 +234,7 @@ def _answer_page(found: CannedQuery, values: Mapping[str, str], table: Table) ->
         query=found,
         values=values,
         form=_address("queries.query", found, values),
-        table=table,
+        table=table.for_reading(),
         downloads=answers.downloads(table.kind),
         rows_shown=ROWS_SHOWN,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from flask import request
@@ -50,6 +50,7 @@ class Table:
         rows: the first rows, at most ROWS_SHOWN.
         total: how many rows the result has.
         truth: the answer to an ASK query; None for other queries.
+        empty: the columns that are not shown, since no row has a value in them.
     """
 
     kind: ResultKind
@@ -57,6 +58,32 @@ class Table:
     rows: tuple[tuple[Cell, ...], ...] = ()
     total: int = 0
     truth: bool | None = None
+    empty: tuple[str, ...] = ()
+
+    def for_reading(self) -> Table:
+        """Return it narrower: names lead to what they name, without columns that have no value.
+
+        Canned queries have many columns; what changes the sense of a row is not to stand far away.
+        """
+        places = {name: place for place, name in enumerate(self.columns)}
+        filled = {
+            name for name, place in places.items() if any(row[place].text for row in self.rows)
+        }
+        shown: list[tuple[str, int, int]] = []
+        for name in filter(filled.__contains__, self.columns):
+            stem, _, part = name.rpartition("_")
+            iri, label = f"{stem}_iri", f"{stem}_label"
+            if part == "iri" and label in filled:
+                shown.append((stem, places[iri], places[label]))
+            elif part != "label" or iri not in filled:
+                shown.append((name, places[name], places[name]))
+        rows = tuple(
+            tuple(replace(row[at], text=row[by].text or row[at].text) for _, at, by in shown)
+            for row in self.rows
+        )
+        empty = tuple(name for name in self.columns if name not in filled)
+        columns = tuple(name for name, _, _ in shown)
+        return replace(self, columns=columns, rows=rows, empty=empty)
 
 
 def iri_cell(iri: str) -> Cell:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import re
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +39,7 @@ SELECT ($event AS ?e) ($name AS ?n) {}
 
 @pytest.fixture
 def client_of_own(graph: kg.KnowledgeGraph, tmp_path: Path) -> FlaskClient:
-    """Give a client of a service with one canned query of the tests' own."""
+    """Return a client of a service with one canned query of the tests' own."""
     (tmp_path / "own.rq").write_text(OWN)
     own = kg.KnowledgeGraph(
         engine=graph.engine,
@@ -101,6 +103,26 @@ def test_every_query_has_a_page_of_its_answer(
 
         assert page.status_code == 200, (name, example)
         assert "The answer has no rows" not in page.text, (name, example)
+
+
+def test_a_page_is_narrower_than_the_answer_and_says_so(client: FlaskClient) -> None:
+    """Names lead to what they name, columns without a value are named below; downloads have all."""
+    answer = client.get("/queries/isotretinoin/answer", headers={"Accept": "text/csv"}).text
+    rows = list(csv.DictReader(io.StringIO(answer)))
+    page = client.get("/queries/isotretinoin/answer", headers=HTML).text
+
+    shown = re.findall(r'<th scope="col">(.*?)</th>', page)
+    empty = [name for name in rows[0] if not any(row[name] for row in rows)]
+    names = [name for name in rows[0] if name not in {*empty, "procedure_label"}]
+    assert empty
+    assert f"has a value: {', '.join(empty)}." in page
+    assert shown == [name.removesuffix("_iri") for name in names]
+    for row in rows:
+        if row["procedure_iri"]:
+            path = row["procedure_iri"].removeprefix("https://w3id.org/dermograph")
+            title = f'href="{path}" title="{row["procedure_iri"]}"'
+            assert f"<a {title}>{row['procedure_label']}</a>" in page
+    assert all(f">{html.escape(row['recommendation'])}<" in page for row in rows)
 
 
 def test_the_answer_is_that_of_the_library(client: FlaskClient, graph: kg.KnowledgeGraph) -> None:
