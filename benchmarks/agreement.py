@@ -41,7 +41,7 @@ class Reply:
 
 
 def connect(url: str, patience: float) -> HTTPConnection:
-    """Give a connection to a server.
+    """Return a connection to a server.
 
     Args:
         url: of the endpoint.
@@ -97,7 +97,7 @@ def check(given: bytes, expected: bytes, workload: Workload) -> None:
 
 
 def size(body: bytes, workload: Workload) -> int:
-    """Give how many rows or triples an answer has."""
+    """Return how many rows or triples an answer has."""
     return _content(body, workload).total()
 
 
@@ -111,7 +111,7 @@ def _content(body: bytes, workload: Workload) -> Counter[Any]:
 
 
 def _comparable(value: str) -> str:
-    """Give a value in a form in which numbers are equal that engines write differently."""
+    """Return a value in a form in which numbers are equal that engines write differently."""
     try:
         number = float(value)
     except ValueError:

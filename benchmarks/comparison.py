@@ -55,12 +55,12 @@ class Cell:
     notes: dict[str, str] = field(default_factory=dict)
 
     def rate(self, server: str) -> float | None:
-        """Give the median of answers per second, or None if there is no figure."""
+        """Return the median of answers per second, or None if there is no figure."""
         loads = self.loads.get(server)
         return statistics.median(load.rate for load in loads) if loads else None
 
     def p99(self, server: str) -> float | None:
-        """Give the median of the 99th percentiles of latency in milliseconds, or None."""
+        """Return the median of the 99th percentiles of latency in milliseconds, or None."""
         loads = self.loads.get(server)
         return statistics.median(load.p99 for load in loads) if loads else None
 
@@ -108,7 +108,7 @@ class Comparison:
     def _checked(
         self, workload: Workload, stems: Sequence[str]
     ) -> tuple[dict[str, Reply], dict[str, str]]:
-        """Give the last reply of each server that answers right, and why others are left out."""
+        """Return the last reply of each server that answers right, and why others are left out."""
         notes = dict(self._fleet.missing)
         replies: dict[str, list[Reply]] = {}
         for server in self._fleet:
@@ -188,7 +188,7 @@ class Comparison:
         server.settle(_PATIENCE)
 
     def _length(self, cell: Cell, reply: Reply) -> int:
-        """Give seconds enough for every client to have some answers, if all cores are at work."""
+        """Return seconds enough for every client to have some answers, if all cores are at work."""
         needed = _ANSWERS * reply.seconds * cell.clients / CORES
         return max(self._effort.seconds, math.ceil(needed))
 

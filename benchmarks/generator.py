@@ -116,7 +116,7 @@ class Generator:
 
 
 def request_target(url: str, stem: str, number: int) -> str:
-    """Give path and query string of a question."""
+    """Return path and query string of a question."""
     path = "" if stem.startswith("/") else urlsplit(url).path
     return f"{path}{stem}{number}"
 

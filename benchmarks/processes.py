@@ -11,7 +11,7 @@ _BLOCK: Final = 512
 
 
 def tree(root: int) -> list[int]:
-    """Give the process identifiers of a process and all its descendants."""
+    """Return the process identifiers of a process and all its descendants."""
     parents = {int(path.name): _parent(path) for path in Path("/proc").glob("[0-9]*")}
     found = [root]
     for pid in found:
@@ -20,7 +20,7 @@ def tree(root: int) -> list[int]:
 
 
 def memory(pids: Sequence[int]) -> int:
-    """Give the bytes that processes take together.
+    """Return the bytes that processes take together.
 
     That is their proportional set sizes, and the files in memory that they hold open.
     """
@@ -29,7 +29,7 @@ def memory(pids: Sequence[int]) -> int:
 
 
 def ticks(pids: Sequence[int]) -> int:
-    """Give the processor time that processes have taken, in ticks of the clock."""
+    """Return the processor time that processes have taken, in ticks of the clock."""
     stated = (_fields(Path(f"/proc/{pid}")) for pid in pids)
     return sum(int(fields[11]) + int(fields[12]) for fields in stated if fields)
 
@@ -41,7 +41,7 @@ def listens(port: int) -> bool:
 
 
 def _fields(process: Path) -> list[str]:
-    """Give what the kernel says of a process behind its name; empty if it has ended."""
+    """Return what the kernel says of a process behind its name; empty if it has ended."""
     try:
         return (process / "stat").read_text().rpartition(")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
@@ -54,7 +54,7 @@ def _parent(process: Path) -> int:
 
 
 def _memory_files(pid: int) -> list[tuple[int, int]]:
-    """Give inode and size of each file in memory that a process holds open."""
+    """Return inode and size of each file in memory that a process holds open."""
     found = []
     for path in Path(f"/proc/{pid}/fd").glob("*"):
         try:

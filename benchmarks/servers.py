@@ -199,7 +199,7 @@ class Server:
             raise StartFailed(f"it ended with {self._process.returncode}: {said}")
 
     def memory(self) -> int:
-        """Give the bytes of memory that all its processes take together.
+        """Return the bytes of memory that all its processes take together.
 
         That is their proportional set sizes, and the files in memory that they hold open.
         """
@@ -243,7 +243,7 @@ def install(folder: Path) -> Path:
 
 
 def free_port() -> int:
-    """Give a port of loopback that nothing listens on."""
+    """Return a port of loopback that nothing listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

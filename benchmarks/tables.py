@@ -46,13 +46,13 @@ class Footnotes:
     reasons: list[str] = field(default_factory=list)
 
     def mark(self, reason: str) -> str:
-        """Give the mark of a reason."""
+        """Return the mark of a reason."""
         if reason not in self.reasons:
             self.reasons.append(reason)
         return f"{NO_FIGURE} <sup>{self.reasons.index(reason) + 1}</sup>"
 
     def lines(self) -> list[str]:
-        """Give the list of reasons; empty if there are none."""
+        """Return the list of reasons; empty if there are none."""
         return [f"{number}. {reason}" for number, reason in enumerate(self.reasons, 1)]
 
 

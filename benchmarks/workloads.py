@@ -56,7 +56,7 @@ class Workload:
 
 
 def _asking(text: str) -> str:
-    """Give the query string of a query, open for a number in a comment that makes it another."""
+    """Return the query string of a query, open for a number in a comment that makes it another."""
     used = [name for name in PREFIXES if f"{name}:" in text]
     declared = "".join(f"PREFIX {name}: <{PREFIXES[name]}>\n" for name in used)
     return "?query=" + quote(f"{declared}{text}\n#", safe="")
@@ -128,7 +128,7 @@ WORKLOADS: Final = (
 
 
 def draws(distinct: int) -> tuple[int, ...]:
-    """Give the numbers of the questions of the repeated mix, in the order that they are put.
+    """Return the numbers of the questions of the repeated mix, in the order that they are put.
 
     Args:
         distinct: how many questions there are.

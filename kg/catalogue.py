@@ -175,7 +175,7 @@ class Catalogue(Mapping[str, CannedQuery]):
         return cls(read_queries(folder, engine), engine)
 
     def over(self, engine: Engine) -> Catalogue:
-        """Give the same queries, to be asked of another engine over the same data."""
+        """Return the same queries, to be asked of another engine over the same data."""
         return Catalogue(self._queries, engine)
 
     def bindings(self, name: str, values: Mapping[str, str]) -> dict[str, Term]:
@@ -192,7 +192,7 @@ class Catalogue(Mapping[str, CannedQuery]):
         return bound
 
     def __getitem__(self, name: str) -> CannedQuery:
-        """Give a query by its name.
+        """Return a query by its name.
 
         Raises:
             UnknownQueryError: there is none of this name.

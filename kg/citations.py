@@ -106,7 +106,7 @@ class _Name:
 
 
 def citations(engine: Engine) -> list[Citation]:
-    """Give all sources, in the order of their keys."""
+    """Return all sources, in the order of their keys."""
     by_key = defaultdict(list)
     for row in select(engine, stored("citations")):
         by_key[str(row["key"])].append(row)
@@ -129,7 +129,7 @@ class UnknownSourceError(LookupError):
 
 
 def chosen(records: Sequence[Citation], keys: Sequence[str]) -> list[Citation]:
-    """Give the records of the keys, in their order; all records if there are no keys.
+    """Return the records of the keys, in their order; all records if there are no keys.
 
     Raises:
         UnknownSourceError: there is no record of a key.
@@ -200,7 +200,7 @@ _BIBTEX_PARTS: Final = {"volume": "volume", "issue": "number", "pages": "pages"}
 
 
 def _authors(record: Citation) -> tuple[list[_Name], bool]:
-    """Give the creators by name, and whether there are others that are not named."""
+    """Return the creators by name, and whether there are others that are not named."""
     names = [part for part in (record.creators or "").split("; ") if part]
     named = [_name(name) for name in names if name != _AND_OTHERS]
     return named, _AND_OTHERS in names
@@ -221,7 +221,7 @@ def _csl_name(name: _Name) -> dict[str, str]:
 
 
 def _container(container: str | None) -> tuple[str | None, dict[str, str]]:
-    """Give the name of a container, and volume, issue and pages as far as they are printed."""
+    """Return the name of a container, and volume, issue and pages as far as they are printed."""
     matches = (pattern.fullmatch(container or "") for pattern in _CONTAINERS)
     match = next(filter(None, matches), None)
     if match is None:

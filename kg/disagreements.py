@@ -118,7 +118,7 @@ def _apart(one: _Interval | None, other: _Interval | None) -> bool:
 
 
 def _claims_by_condition(engine: Engine) -> Mapping[tuple[object, ...], list[_Claim]]:
-    """Give the claims by subject, predicate, qualifiers and settings."""
+    """Return the claims by subject, predicate, qualifiers and settings."""
     conditions, wordings = _conditions(engine), _wordings(engine)
     figures, kinds = _figures(engine), _kinds_of_units(engine)
     groups: dict[tuple[object, ...], list[_Claim]] = defaultdict(list)
@@ -145,7 +145,7 @@ def _strength(stated: object) -> str | None:
 def _quantity(
     figures: Mapping[str, Sequence[Decimal]], scales: frozenset[object]
 ) -> _Quantity | None:
-    """Give the figures of a claim, in SI units if there are such."""
+    """Return the figures of a claim, in SI units if there are such."""
     for names in (_IN_SI, _AS_STATED):
         interval = _interval(*(figures.get(name, ()) for name in names))
         if interval is not None:
@@ -156,7 +156,7 @@ def _quantity(
 def _interval(
     values: Sequence[Decimal], low: Sequence[Decimal], high: Sequence[Decimal]
 ) -> _Interval | None:
-    """Give figures as an interval that is open to the side on which nothing is stated."""
+    """Return figures as an interval that is open to the side on which nothing is stated."""
     if not (values or low or high):
         return None
     below = min([*values, *low], default=Decimal("-Infinity"))
@@ -172,7 +172,7 @@ def _share(figures: Mapping[str, Sequence[Decimal]]) -> _Interval | None:
 
 
 def _figures(engine: Engine) -> Mapping[str, Mapping[str, Sequence[Decimal]]]:
-    """Give the figures of each claim by the names of their properties."""
+    """Return the figures of each claim by the names of their properties."""
     figures: dict[str, dict[str, list[Decimal]]] = defaultdict(lambda: defaultdict(list))
     for row in select(engine, stored("claims-figures")):
         if isinstance(number := row["number"], Decimal | int):
@@ -182,7 +182,7 @@ def _figures(engine: Engine) -> Mapping[str, Mapping[str, Sequence[Decimal]]]:
 
 
 def _wordings(engine: Engine) -> Mapping[str, set[object]]:
-    """Give what stands in words for the object of each claim."""
+    """Return what stands in words for the object of each claim."""
     wordings: dict[str, set[object]] = defaultdict(set)
     for row in select(engine, stored("claims-wordings")):
         wordings[str(row["claim"])].add(row["wording"])
@@ -190,7 +190,7 @@ def _wordings(engine: Engine) -> Mapping[str, set[object]]:
 
 
 def _kinds_of_units(engine: Engine) -> Mapping[object, set[object]]:
-    """Give the kinds of quantity of each unit that has a factor, by its code."""
+    """Return the kinds of quantity of each unit that has a factor, by its code."""
     kinds: dict[object, set[object]] = defaultdict(set)
     for row in select(engine, stored("claims-unit-kinds")):
         kinds[row["code"]].add(row["kind"])
@@ -198,7 +198,7 @@ def _kinds_of_units(engine: Engine) -> Mapping[object, set[object]]:
 
 
 def _conditions(engine: Engine) -> Mapping[str, set[tuple[object, ...]]]:
-    """Give all qualifiers and settings of each claim."""
+    """Return all qualifiers and settings of each claim."""
     conditions: dict[str, set[tuple[object, ...]]] = defaultdict(set)
     for row in select(engine, stored("claims-qualifiers")):
         conditions[str(row["claim"])].add((row["qualifier"], row["value"]))
@@ -208,7 +208,7 @@ def _conditions(engine: Engine) -> Mapping[str, set[tuple[object, ...]]]:
 
 
 def _judged(engine: Engine) -> set[frozenset[str]]:
-    """Give the pairs of claims that stand in one recorded disagreement."""
+    """Return the pairs of claims that stand in one recorded disagreement."""
     members: dict[str, set[str]] = defaultdict(set)
     for row in select(engine, stored("claims-disagreements")):
         members[str(row["disagreement"])].add(str(row["claim"]))

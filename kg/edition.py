@@ -104,7 +104,7 @@ class Edition:
         )
 
     def over(self, engine: Engine) -> KnowledgeGraph:
-        """Give an engine as a graph, as soon as it holds the data.
+        """Return an engine as a graph, as soon as it holds the data.
 
         Raises:
             kg.engine.EngineError: it cannot hold them.
@@ -127,7 +127,7 @@ _RELEASE = "SELECT ?release WHERE { ?ontology ?states ?release } ORDER BY ?relea
 
 
 def _release(engine: Engine) -> str | None:
-    """Give the release of our ontology that an engine holds; None if it holds none."""
+    """Return the release of our ontology that an engine holds; None if it holds none."""
     bindings = {"ontology": URIRef(ONTOLOGY), "states": OWL.versionInfo}
     rows = python_result(engine.run(Query(_RELEASE, bindings, seconds=inf)))
     assert isinstance(rows, Rows)

@@ -47,7 +47,7 @@ class Spectrum:
 
 
 def functions_over(engine: Engine) -> dict[str, ExtensionFunction]:
-    """Give the functions that queries of an engine can call, by their IRIs.
+    """Return the functions that queries of an engine can call, by their IRIs.
 
     Args:
         engine: holds the spectra that some of the functions read.
@@ -56,7 +56,7 @@ def functions_over(engine: Engine) -> dict[str, ExtensionFunction]:
 
 
 def read_spectra(engine: Engine) -> dict[str, Spectrum]:
-    """Give the spectra that an engine holds by their IRIs."""
+    """Return the spectra that an engine holds by their IRIs."""
     grouped = defaultdict(list)
     for row in select(engine, stored("spectral-points")):
         grouped[str(row["spectrum"])].append(row)
@@ -76,7 +76,7 @@ def _spectrum(rows: list[dict[str, Any]]) -> Spectrum:
 
 
 def extension_functions(spectra: Mapping[str, Spectrum]) -> dict[str, ExtensionFunction]:
-    """Give the functions by their IRIs.
+    """Return the functions by their IRIs.
 
     Args:
         spectra: the spectra that they can read, by IRI.

@@ -76,7 +76,7 @@ class KnowledgeGraph:
         return self.engine.version
 
     def federated(self, policy: Policy) -> KnowledgeGraph:
-        """Give the same knowledge with an engine that carries out SERVICE, as far as is allowed.
+        """Return the same knowledge with an engine that carries out SERVICE, as far as is allowed.
 
         Raises:
             ValueError: an IRI of the policy is not that of an endpoint.
@@ -123,7 +123,7 @@ class KnowledgeGraph:
         return python_result(self.engine.run(Query(text, bindings or {})))
 
     def as_rdflib(self) -> Dataset:
-        """Give a copy of the dataset for rdflib, its default graph the union of all graphs."""
+        """Return a copy of the dataset for rdflib, its default graph the union of all graphs."""
         dataset = Dataset(default_union=True)
         dataset.parse(data=self.nquads, format="nquads")
         return dataset

@@ -52,7 +52,7 @@ class Header:
     _root: yaml.MappingNode
 
     def line_of(self, *keys: str | int) -> int:
-        """Give the line of the file, counted from 1, where a part of the header stands."""
+        """Return the line of the file, counted from 1, where a part of the header stands."""
         return _node_at(self._root, keys).start_mark.line + 1
 
 
@@ -127,7 +127,7 @@ def _reading_yaml(path: Path) -> Iterator[None]:
 
 
 def _header_lines(path: Path, text: str) -> str:
-    """Give the YAML of the header, on the lines where it stands in the file."""
+    """Return the YAML of the header, on the lines where it stands in the file."""
     lines = []
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.startswith(_MARK):
@@ -161,7 +161,7 @@ def _refuse_repeated_keys(path: Path, node: yaml.MappingNode) -> None:
 
 
 def _node_at(node: yaml.Node, keys: Sequence[str | int]) -> yaml.Node:
-    """Give the node at a path of keys and indices, or the nearest one above it."""
+    """Return the node at a path of keys and indices, or the nearest one above it."""
     for key in keys:
         if isinstance(node, yaml.SequenceNode) and isinstance(key, int):
             node = node.value[key]

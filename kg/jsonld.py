@@ -155,7 +155,7 @@ class Context:
         }
 
     def shaped(self, value: Any, term: str | None = None) -> Any:
-        """Give a compacted document with keys in the order of the context and links as objects.
+        """Return a compacted document with keys in the order of the context and links as objects.
 
         A link is an object with an id, whether or not more is said of what it points to.
         """
@@ -302,7 +302,7 @@ def _refuse_no_iri(name: str, role: str, folder: str) -> None:
 
 
 def _reason(error: BaseException) -> str:
-    """Give the innermost message of PyLD, which names the place."""
+    """Return the innermost message of PyLD, which names the place."""
     while isinstance(error.__cause__, jsonld.JsonLdError):
         error = error.__cause__
     return str(error.args[0])

@@ -32,7 +32,7 @@ COMMON_PREFIXES: Final = {name: iri for name, iri in PREFIXES.items() if not iri
 
 
 def curie(iri: str) -> str:
-    """Give the short form of an IRI, such as `dg:Erythema`, or the IRI where there is none."""
+    """Return the short form of an IRI, such as `dg:Erythema`, or the IRI where there is none."""
     fitting = [
         (len(namespace), prefix, namespace)
         for prefix, namespace in PREFIXES.items()
@@ -45,7 +45,7 @@ def curie(iri: str) -> str:
 
 
 def expand(short: str) -> str:
-    """Give the IRI of a short form.
+    """Return the IRI of a short form.
 
     Raises:
         KeyError: the prefix is none of PREFIXES, or there is none.

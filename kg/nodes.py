@@ -44,7 +44,7 @@ class Surroundings:
         return cls(forward, backward)
 
     def node(self, iri: str) -> Node:
-        """Give the node for an IRI, whether or not anything is known of it."""
+        """Return the node for an IRI, whether or not anything is known of it."""
         return Node(iri, self)
 
 
@@ -73,11 +73,11 @@ class Node:
     around: Surroundings = field(repr=False, compare=False)
 
     def __getitem__(self, name: str) -> list[Node | Literal]:
-        """Give the values of a property: things by their names, then literals by their text."""
+        """Return the values of a property: things by their names, then literals by their text."""
         return self.values_of(self.around.node(_expand(name)))
 
     def values_of(self, property_: Node) -> list[Node | Literal]:
-        """Give the values of a property that is known as a node, of whatever vocabulary."""
+        """Return the values of a property that is known as a node, of whatever vocabulary."""
         values = self.around.forward.get(self.iri, {}).get(property_.iri, [])
         reached = (
             self.around.node(str(value)) if isinstance(value, URIRef) else value for value in values
@@ -85,25 +85,25 @@ class Node:
         return sorted(reached, key=_order)
 
     def nodes(self, name: str) -> list[Node]:
-        """Give the values of a property that are things, by their names."""
+        """Return the values of a property that are things, by their names."""
         return [value for value in self[name] if isinstance(value, Node)]
 
     def one(self, name: str) -> Node | Literal | None:
-        """Give the value of a property that has one at most, or the first."""
+        """Return the value of a property that has one at most, or the first."""
         return next(iter(self[name]), None)
 
     def text(self, name: str) -> str | None:
-        """Give the value of a property as text: the name of a thing, or the words of a literal."""
+        """Return the value of a property as text: the name of a thing, the words of a literal."""
         value = self.one(name)
         return value.name if isinstance(value, Node) else None if value is None else str(value)
 
     def back(self, name: str) -> list[Node]:
-        """Give the things that have this as value of a property, by their names."""
+        """Return the things that have this as value of a property, by their names."""
         subjects = self.around.backward.get(self.iri, {}).get(_expand(name), [])
         return sorted((Node(subject, self.around) for subject in subjects), key=_order)
 
     def properties(self) -> list[Node]:
-        """Give the properties that are known of it, by their names."""
+        """Return the properties that are known of it, by their names."""
         known = self.around.forward.get(self.iri, {})
         return sorted((Node(iri, self.around) for iri in known), key=_order)
 

@@ -83,7 +83,7 @@ class Quantity:
         return _in_unit(self.in_si(dimension), dimension, unit)
 
     def in_si(self, dimension: Dimension) -> Fraction:
-        """Give the number in the SI unit of a dimension, exactly.
+        """Return the number in the SI unit of a dimension, exactly.
 
         Raises:
             UnitError: the unit of this quantity measures something else.
@@ -95,7 +95,7 @@ class Quantity:
 
 
 def _in_unit(number: Fraction, dimension: Dimension, unit: str) -> Quantity:
-    """Give a number in the SI unit of a dimension as a quantity in another unit of it."""
+    """Return a number in the SI unit of a dimension as a quantity in another unit of it."""
     target = Quantity(0.0, unit)
     if UNITS[target.unit][0] is not dimension:
         raise UnitError(f"{unit} is not a unit of {dimension.words}.")
@@ -103,7 +103,7 @@ def _in_unit(number: Fraction, dimension: Dimension, unit: str) -> Quantity:
 
 
 def _as_float(number: Fraction) -> float:
-    """Give the nearest float, but not infinity for what is finite nor 0 for what is not 0."""
+    """Return the nearest float, but not infinity for what is finite nor 0 for what is not 0."""
     try:
         nearest = float(number)
     except OverflowError as error:
@@ -114,7 +114,7 @@ def _as_float(number: Fraction) -> float:
 
 
 def absorption_depth(absorption: Quantity) -> Quantity:
-    """Give the depth at which light has fallen to 1/e by absorption alone, without scattering.
+    """Return the depth at which light has fallen to 1/e by absorption alone, without scattering.
 
     The depth is 1 / mu_a, from the Beer-Lambert law; see S. L. Jacques, Optical properties of
     biological tissues: a review, Phys. Med. Biol. 58 (2013) R37, doi:10.1088/0031-9155/58/11/R37.
@@ -134,7 +134,7 @@ def absorption_depth(absorption: Quantity) -> Quantity:
 
 
 def effective_penetration_depth(absorption: Quantity, reduced_scattering: Quantity) -> Quantity:
-    """Give the depth at which diffuse light falls to 1/e in scattering tissue.
+    """Return the depth at which diffuse light falls to 1/e in scattering tissue.
 
     The depth is 1 / sqrt(3 mu_a (mu_a + mu_s')), from diffusion theory; see S. L. Jacques, Optical
     properties of biological tissues: a review, Phys. Med. Biol. 58 (2013) R37,
@@ -160,7 +160,7 @@ def effective_penetration_depth(absorption: Quantity, reduced_scattering: Quanti
 
 
 def absorption_ratio(one: Quantity, other: Quantity) -> float:
-    """Give how many times more strongly one coefficient absorbs than another.
+    """Return how many times more strongly one coefficient absorbs than another.
 
     Args:
         one: absorption coefficient, a reciprocal length above 0.
@@ -183,7 +183,7 @@ DIFFUSION_LENGTH: Final = 4.0
 
 
 def thermal_relaxation_time(size: Quantity, factor: float, diffusivity: Quantity) -> Quantity:
-    """Give the time in which a heated target loses heat to what surrounds it.
+    """Return the time in which a heated target loses heat to what surrounds it.
 
     The time is d^2 / (g kappa), from the diffusion of heat. What the factor g is depends on the
     shape of the target and on how much of the heat is meant to be lost, half or 63%, and

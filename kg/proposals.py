@@ -66,7 +66,7 @@ class Proposal:
 
 
 def proposals(engine: Engine, table: MappingTable) -> list[Proposal]:
-    """Give the concepts that have neither an exact nor a close match.
+    """Return the concepts that have neither an exact nor a close match.
 
     Those that were looked for come first, then those that more claims use.
 
@@ -93,7 +93,7 @@ def proposals(engine: Engine, table: MappingTable) -> list[Proposal]:
 
 
 def _grouped(rows: Rows, column: str) -> Mapping[str, Sequence[str]]:
-    """Give for each concept the values of a column, each once."""
+    """Return for each concept the values of a column, each once."""
     groups: defaultdict[str, dict[str, None]] = defaultdict(dict)
     for row in rows:
         groups[str(row["concept"])][str(row[column])] = None
@@ -153,7 +153,7 @@ def _search(generations: Sequence[Sequence[str]], matches: Mapping[str, Sequence
 def _wider(
     generations: Sequence[Sequence[str]], matches: Mapping[str, Sequence[Match]]
 ) -> tuple[Wider, ...]:
-    """Give the public terms that are wider than a concept, those of the first generation with any.
+    """Return the public terms wider than a concept, those of the first generation with any.
 
     What equals or is wider than a concept above is wider than what is below it.
     """

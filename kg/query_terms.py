@@ -39,7 +39,7 @@ def refuse_unknown_terms(queries: Mapping[str, CannedQuery], engine: Engine) -> 
 
 
 def _terms(query: CannedQuery) -> Iterator[tuple[str, int]]:
-    """Give the IRIs that a query names, each with its line."""
+    """Yield the IRIs that a query names, each with its line."""
     namespaces: dict[str, str] = {}
     tokens = significant(query.text)
     before: Token | None = None
@@ -58,7 +58,7 @@ def _terms(query: CannedQuery) -> Iterator[tuple[str, int]]:
 
 
 def _values(query: CannedQuery) -> Iterator[str]:
-    """Give the IRIs that are defaults of parameters, or values of them in examples."""
+    """Yield the IRIs that are defaults of parameters, or values of them in examples."""
     for parameter in query.parameters:
         given = [parameter.default, *(example.get(parameter.name) for example in query.examples)]
         for text in (each for each in given if each is not None and parameter.type == "iri"):
@@ -68,7 +68,7 @@ def _values(query: CannedQuery) -> Iterator[str]:
 
 
 def _line_of_value(text: str, iri: str) -> int:
-    """Give the line of the header that holds a value, as it may be written; 1 if none does."""
+    """Return the line of the header that holds a value, as it may be written; 1 if none does."""
     local = iri.rpartition("/")[2]
     numbered = enumerate(text.split("\n"), start=1)
     return next((n for n, line in numbered if line.startswith("#+") and local in line), 1)

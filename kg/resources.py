@@ -44,7 +44,7 @@ ring tells of a record (others), and those by which records speak of a resource 
 
 
 def _second_ring(variable: str) -> str:
-    """Give the pattern for what ?resource points to and the records that speak of it."""
+    """Return the pattern for what ?resource points to and the records that speak of it."""
     return f"""
       {{ ?resource ?link {variable} . FILTER (isIRI({variable}) && ?link != rdf:type) }}
       UNION {{ {variable} ?back ?resource . FILTER (?back IN ({_LISTS["backlinks"]})) }}
@@ -149,7 +149,7 @@ def find(engine: Engine, iri: str) -> Found | None:
 
 
 def describe(engine: Engine, found: Found, written: Format, max_bytes: int | None = None) -> Answer:
-    """Give what there is to say of a resource, as a graph in one of the RDF formats.
+    """Return what there is to say of a resource, as a graph in one of the RDF formats.
 
     Args:
         engine: what is asked.
@@ -169,14 +169,14 @@ def describe(engine: Engine, found: Found, written: Format, max_bytes: int | Non
 
 
 def look_up(engine: Engine, iri: str) -> Node:
-    """Give a resource as a node that can be read together with its surroundings."""
+    """Return a resource as a node that can be read together with its surroundings."""
     text, bindings = stored("surroundings", **_PARTS), {"resource": URIRef(iri)}
     answer = engine.run(Query(text, bindings, formats={ResultKind.SOLUTIONS: JSON}))
     return Surroundings.read(answer.body).node(iri)
 
 
 def mentions(engine: Engine, iri: str) -> list[Mention]:
-    """Give the records that name a resource otherwise, such as in a qualifier.
+    """Return the records that name a resource otherwise, such as in a qualifier.
 
     If there are more than MOST_MENTIONS, one more than that is given.
     """
@@ -197,7 +197,7 @@ _LONGEST_NAME: Final = 200
 
 
 def similar(engine: Engine, iri: str, limit: int = 5) -> list[Named]:
-    """Give IRIs that may be meant by one that is not known, with their names, the nearest first.
+    """Return IRIs that may be meant by one that is not known, with their names, the nearest first.
 
     The last part of the IRI is compared with those of the IRIs in the same place, and with the
     names that people use; if nothing there is near, with all of ours; if nothing is near at all,
@@ -252,7 +252,7 @@ def _folded(name: str) -> str:
 
 
 def hierarchy(engine: Engine, iri: str) -> tuple[list[Named], list[Named]]:
-    """Give the parents and the children of a concept, as stated, without what follows."""
+    """Return the parents and the children of a concept, as stated, without what follows."""
     rows = select(engine, stored("hierarchy"), {"resource": URIRef(iri)})
     parents = [Named(str(row["parent"]), str(row["name"])) for row in rows if row["parent"]]
     children = [Named(str(row["child"]), str(row["name"])) for row in rows if row["child"]]
@@ -260,7 +260,7 @@ def hierarchy(engine: Engine, iri: str) -> tuple[list[Named], list[Named]]:
 
 
 def laser_lines(engine: Engine) -> list[LaserLine]:
-    """Give the wavelengths at which energy sources emit, the shortest first."""
+    """Return the wavelengths at which energy sources emit, the shortest first."""
     return [
         LaserLine(str(row["laser"]), str(row["name"]), float(str(row["wavelength"])))
         for row in select(engine, stored("laser-lines"))
@@ -268,15 +268,15 @@ def laser_lines(engine: Engine) -> list[LaserLine]:
 
 
 def top_concepts(engine: Engine) -> Rows:
-    """Give the classes that are below none of ours: iri, name, definition, number below."""
+    """Return the classes that are below none of ours: iri, name, definition, number below."""
     return select(engine, stored("top-concepts"))
 
 
 def properties(engine: Engine) -> Rows:
-    """Give the properties that the ontology declares: iri, name, definition."""
+    """Return the properties that the ontology declares: iri, name, definition."""
     return select(engine, stored("properties"))
 
 
 def contents(engine: Engine, graph: str) -> Rows:
-    """Give what a named graph describes: class, number of instances, and the first of them."""
+    """Return what a named graph describes: class, number of instances, and the first of them."""
     return select(engine, stored("contents"), {"graph": URIRef(graph)})

@@ -54,7 +54,7 @@ class Rows(Sequence[Row]):
     @overload
     def __getitem__(self, index: slice) -> Sequence[Row]: ...
     def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        """Give a row, or several."""
+        """Return a row, or several."""
         return self._rows[index]
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ class Rows(Sequence[Row]):
         return f"<{len(self)} rows of {', '.join(self.columns)}>\n{shown}{more}"
 
     def to_pandas(self) -> pd.DataFrame:
-        """Give the rows as a data frame; needs pandas (`pip install dermograph[pandas]`)."""
+        """Return the rows as a data frame; needs pandas (`pip install dermograph[pandas]`)."""
         import pandas as pd  # noqa: PLC0415 - pandas is optional
 
         return pd.DataFrame(self._rows, columns=list(self.columns))

@@ -108,7 +108,7 @@ def edition(
     progress: Callable[[str], None] = lambda _: None,
     default_graph: DefaultGraph = DefaultGraph.UNION,
 ) -> Edition:
-    """Give the knowledge that ships with the package, ready to be loaded; see ``load``.
+    """Return the knowledge that ships with the package, ready to be loaded; see ``load``.
 
     Args:
         progress: is told each step.
@@ -181,7 +181,7 @@ def _name(key: str, nquads: bytes) -> str:
 
 
 def _sources_digest() -> str:
-    """Give a digest of all files that a build depends on: knowledge, queries, and what builds."""
+    """Return a digest of all files that a build depends on: knowledge, queries, and what builds."""
     digest = hashlib.sha256()
     beside = ("queries/*.rq", "**/*.json", "build/*.toml")  # what those modules read
     names = (*(f"{name}.py" for name in BUILDING_MODULES), *beside)
@@ -194,7 +194,7 @@ def _sources_digest() -> str:
 
 
 def _cache_key() -> str:
-    """Give a digest of all that a build depends on: the files, and what reads and checks them.
+    """Return a digest of all that a build depends on: the files, and what reads and checks them.
 
     The build in a wheel was validated when the wheel was made, so the libraries do not matter there.
     """
@@ -204,7 +204,7 @@ def _cache_key() -> str:
 
 
 def _kept(folder: Path | None, key: str) -> _Built | None:
-    """Give the build of a folder that was made of what there is now; None if there is none."""
+    """Return the build of a folder that was made of what there is now; None if there is none."""
     for path in folder.glob(f"{key}-*.nq*") if folder else ():
         source = Source.at(path)
         try:

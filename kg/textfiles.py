@@ -57,7 +57,7 @@ class TextFile:
 
 
 def knowledge_files(folder: Path) -> list[Path]:
-    """Give the files of a folder and of those below it, without what editors and systems leave."""
+    """Return the files of a folder and those below it, without what editors and systems leave."""
     return sorted(
         path
         for path in folder.rglob("*")

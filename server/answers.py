@@ -61,7 +61,7 @@ class Choice:
         self.names: Final = repr([offer.name if offer else "" for offer in all_chosen])
 
     def of(self, kind: ResultKind) -> Representation:
-        """Give the representation of a kind of result that the engine has written."""
+        """Return the representation of a kind of result that the engine has written."""
         representation = self._by_kind[kind]
         assert representation is not None, "the engine refuses formats that are not accepted"
         return representation
@@ -93,7 +93,7 @@ class Question:
 
 
 def format_named(parameters: Parameters, offers: Collection[Representation]) -> str | None:
-    """Give the representation that the parameters ask for by name, or None.
+    """Return the representation that the parameters ask for by name, or None.
 
     A parameter may be repeated if it names the same each time, as SPARQLWrapper sends it.
 
@@ -141,7 +141,7 @@ def _meant(
 
 
 def result_format(parameters: Parameters) -> str | None:
-    """Give the name of the representation of results that the parameters ask for, or None.
+    """Return the name of the representation of results that the parameters ask for, or None.
 
     Raises:
         ParameterRefused: as ``format_named``.
@@ -220,7 +220,7 @@ def _answer(service: Service, question: Question, choice: Choice) -> Answer:
 def query_for(
     service: Service, question: Question, choice: Choice, names: tuple[str, ...]
 ) -> Query:
-    """Give what the engine is asked for a question.
+    """Return what the engine is asked for a question.
 
     Args:
         service: whose limits hold.
@@ -243,7 +243,7 @@ def query_for(
 
 
 def etag_of(data_version: str, question: Question, choice: Choice) -> str:
-    """Give the entity tag, which is known before the query is run: it is its identity."""
+    """Return the entity tag, which is known before the query is run: it is its identity."""
     bindings = sorted((name, canonical(term)) for name, term in question.bindings.items())
     graphs = repr((question.default_graphs, question.named_graphs))
     return http.digest(
@@ -252,12 +252,12 @@ def etag_of(data_version: str, question: Question, choice: Choice) -> str:
 
 
 def downloads(kind: ResultKind) -> list[tuple[str, str]]:
-    """Give label and address of the answer at hand in each other format."""
+    """Return label and address of the answer at hand in each other format."""
     return downloads_as(offer for offer in RESULTS[kind] if offer != HTML)
 
 
 def downloads_as(offers: Iterable[Representation]) -> list[tuple[str, str]]:
-    """Give label and address of the page at hand in other formats."""
+    """Return label and address of the page at hand in other formats."""
     pairs = [(name, value) for name, value in request.args.items(multi=True)]
     kept = [pair for pair in pairs if pair[0].strip() not in FORMAT_PARAMETERS]
     return [

@@ -225,7 +225,7 @@ def serve(
 
 
 def _instead(files: Sequence[Path], more: Sequence[Path], *, empty: bool) -> list[Path] | None:
-    """Give the files to serve instead of the shipped knowledge; None: it is to be served."""
+    """Return the files to serve instead of the shipped knowledge; None: it is to be served."""
     if empty and (files or more):
         raise click.UsageError("--empty and --data exclude each other.")
     if more and not files:

@@ -331,7 +331,7 @@ class Connection(asyncio.Protocol):
         return None
 
     def _said_of_head(self, version: str) -> RequestError | None:
-        """Give what is wrong with the head of a request, if anything."""
+        """Return what is wrong with the head of a request, if anything."""
         if version not in ("1.0", "1.1"):
             return MalformedRequest("The request is not HTTP/1.1.")
         if len(self._target) + self._head_bytes > _MAX_HEAD_BYTES:
@@ -458,7 +458,7 @@ class Connection(asyncio.Protocol):
             self._transport.write(data)
 
     def _common(self) -> bytes:
-        """Give the headers of the connection, and the end of the head."""
+        """Return the headers of the connection, and the end of the head."""
         if self._keeps:
             return _date(int(time.time())) + (b"\r\n" if self._keeps_unasked else _KEEP_ALIVE)
         return _date(int(time.time())) + _CLOSE
@@ -532,7 +532,7 @@ def _malformed(error: httptools.HttpParserError) -> MalformedRequest:
 
 
 def _key(name: bytes) -> str:
-    """Give the key of a header in an environment of WSGI; empty if others could have the same."""
+    """Return the key of a header in an environment of WSGI; empty if others could have the same."""
     return _short_key(name) if len(name) <= _SHORT_NAME else _made_key(name)
 
 

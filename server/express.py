@@ -47,7 +47,7 @@ class Express:
 
     @classmethod
     def of(cls, service: Service) -> Express | None:
-        """Give what answers the questions to a service; None: its engine is no ``AsyncEngine``."""
+        """Return what answers the questions to a service; None: its engine is not asynchronous."""
         engine = service.graph.local
         return cls(service, engine) if isinstance(engine, AsyncEngine) else None
 

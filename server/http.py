@@ -101,7 +101,7 @@ _QUERY_ID: Final = re.compile(r"[A-Za-z0-9._~:-]{1,64}")
 
 
 def init_app(app: Flask) -> None:
-    """Give all responses of an app the headers that they have in common, and bound its URLs."""
+    """Return all responses of an app the headers that they have in common, and bound its URLs."""
     app.before_request(_begin)
     app.before_request(_refuse)
     app.before_request(_check_host)
@@ -113,7 +113,7 @@ def init_app(app: Flask) -> None:
 
 
 def digest(*parts: bytes | str) -> str:
-    """Give a short fingerprint of a sequence of parts, for an ETag."""
+    """Return a short fingerprint of a sequence of parts, for an ETag."""
     pieces: list[bytes] = []
     for part in parts:
         data = part.encode() if isinstance(part, str) else part
@@ -173,7 +173,7 @@ def response_of(
 
 
 def not_modified(etag: str) -> Response | None:
-    """Give the 304 for a reading request whose client has the entity with this tag, else None.
+    """Return the 304 for a reading request whose client has the entity with this tag, else None.
 
     `If-None-Match: *` is left to the response itself, as it asks whether there is any.
     """
@@ -193,7 +193,7 @@ def _describe(response: Response, *, cache: str, negotiated: bool) -> None:
 
 
 def query_id(given: str) -> str:
-    """Give the id of a query: what the client gave, if that is legal, or else a new one."""
+    """Return the id of a query: what the client gave, if that is legal, or else a new one."""
     if given and _QUERY_ID.fullmatch(given):
         return given
     try:
@@ -244,7 +244,7 @@ def _let_go(_: BaseException | None) -> None:
 
 
 def query_names() -> tuple[str, ...]:
-    """Give the names by which the query of this request can be stopped."""
+    """Return the names by which the query of this request can be stopped."""
     return (g.query_id,)
 
 
@@ -310,14 +310,14 @@ def _finish(response: Response) -> Response:
 
 
 def server_timing(timings: Mapping[str, float]) -> str:
-    """Give the value of Server-Timing for parts of the work, in seconds."""
+    """Return the value of Server-Timing for parts of the work, in seconds."""
     return ", ".join([f"{name};dur={seconds * 1000:.2f}" for name, seconds in timings.items()])
 
 
 def headers_of_answer(
     content: Content, representation: Representation, *, etag: str, cache: str, version: str
 ) -> list[tuple[str, str]]:
-    """Give the headers that ``reply`` and the app give an answer, but those of one request alone.
+    """Return the headers that ``reply`` and the app give an answer, but those of one request alone.
 
     Args:
         content: the whole of it.

@@ -72,14 +72,14 @@ class Row(NamedTuple):
 @blueprint.get("/mappings")
 @delegated
 def table() -> Response:
-    """Give the table of mappings."""
+    """Return the table of mappings."""
     return _document(answers.chosen(_parameters(), OFFERS), negotiated=True)
 
 
 @blueprint.get("/id/mappings")
 @delegated
 def mapping_set() -> Response:
-    """Give what is known of the table, or the table itself, at the path of its IRI."""
+    """Return what is known of the table, or the table itself, at the path of its IRI."""
     chosen = answers.chosen(_parameters(), _RESOURCE_OFFERS)
     return _described("mappings") if chosen in RDF else _document(chosen, negotiated=True)
 
@@ -87,7 +87,7 @@ def mapping_set() -> Response:
 @blueprint.get("/id/mappings.<suffix>")
 @delegated
 def mapping_set_as(suffix: str) -> Response:
-    """Give the same in one format."""
+    """Return the same in one format."""
     fixed = _BY_SUFFIX.get(suffix)
     if fixed is None:
         return _described(f"mappings.{suffix}")
@@ -99,7 +99,7 @@ def mapping_set_as(suffix: str) -> Response:
 @blueprint.get("/mappings/proposals")
 @delegated
 def terms_to_propose() -> Response:
-    """Give the concepts that no public ontology is known to have."""
+    """Return the concepts that no public ontology is known to have."""
     chosen = answers.chosen(_parameters(), (TSV, HTML))
     found = proposals(current_service().graph.engine, _table())
     if chosen == HTML:
@@ -115,14 +115,14 @@ def _parameters() -> Parameters:
 
 
 def _described(name: str) -> Response:
-    """Give the description of the table in RDF, as of any resource."""
+    """Return the description of the table in RDF, as of any resource."""
     response = resources.resource("id", name)
     response.headers["Link"] += f", {_alternate(SSSOM)}"
     return response
 
 
 def _document(chosen: Representation, *, negotiated: bool) -> Response:
-    """Give the table as it stands, or as a page."""
+    """Return the table as it stands, or as a page."""
     if chosen == HTML:
         response = http.reply(_page(), HTML, negotiated=negotiated)
     else:

@@ -226,7 +226,7 @@ def _specificity(wanted: MediaRange, offer: Representation) -> int | None:
 
 
 def _match(ranges: Iterable[MediaRange], offer: Representation) -> _Match | None:
-    """Give quality and specificity with which a header accepts a representation."""
+    """Return quality and specificity with which a header accepts a representation."""
     found: list[tuple[int, float]] = []
     others: list[_Match] = []
     for wanted in ranges:
@@ -247,7 +247,7 @@ def _match(ranges: Iterable[MediaRange], offer: Representation) -> _Match | None
 
 
 def best(accept: str | None, offers: Sequence[Representation]) -> Representation | None:
-    """Give the offer that an Accept header prefers, or None if it accepts none of them.
+    """Return the offer that an Accept header prefers, or None if it accepts none of them.
 
     Args:
         accept: the value of the header; None or empty: everything is accepted.
@@ -274,7 +274,7 @@ def best(accept: str | None, offers: Sequence[Representation]) -> Representation
 
 
 def choose(accept: str | None, offers: Sequence[Representation]) -> Representation:
-    """Give the offer that an Accept header prefers.
+    """Return the offer that an Accept header prefers.
 
     Raises:
         NotAcceptable: it accepts none of them.
@@ -287,7 +287,7 @@ def choose(accept: str | None, offers: Sequence[Representation]) -> Representati
 
 
 def named(name: str, offers: Iterable[Representation]) -> Representation | None:
-    """Give the first offer that has a short name, suffix or media type, or None.
+    """Return the first offer that has a short name, suffix or media type, or None.
 
     Several names may be given, separated by commas; an unescaped + of a media type, which
     arrives as a space, is understood.

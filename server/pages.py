@@ -108,14 +108,14 @@ def own_href(iri: str) -> str:
 
 
 def href(iri: str) -> str | None:
-    """Give what a link to an IRI leads to: our own document, the web, or nothing."""
+    """Return what a link to an IRI leads to: our own document, the web, or nothing."""
     if iri.startswith(BASE):
         return own_href(iri)
     return iri if iri.startswith(("http://", "https://")) else None
 
 
 def words_of(term: Node) -> str:
-    """Give what people call a property."""
+    """Return what people call a property."""
     return term.name if term.named else OUTSIDE_WORDS.get(curie(term.iri), term.name)
 
 
@@ -239,7 +239,7 @@ _KINDS: Final[tuple[tuple[Callable[[Node], bool], Callable[[Engine, Node], Page]
 def _facts(
     node: Node, without: Collection[str], first: Sequence[str] = ()
 ) -> list[tuple[Node, list[Value]]]:
-    """Give properties and values, except those that the page shows elsewhere."""
+    """Return properties and values, except those that the page shows elsewhere."""
     places = {name: place for place, name in enumerate(first)}
     shown = [each for each in node.properties() if curie(each.iri) not in without]
     shown.sort(key=lambda each: (places.get(curie(each.iri), len(places)), words_of(each)))
@@ -252,7 +252,7 @@ def _mappings(node: Node) -> list[tuple[Node, list[Value]]]:
 
 
 def _derivations(node: Node) -> list[Node]:
-    """Give the derivations of what holds of a thing, except that it is of a wider kind."""
+    """Return the derivations of what holds of a thing, except that it is of a wider kind."""
     derivations = node.back("rdf:subject")
     kind_of = "rdfs:subClassOf"
     return [
@@ -263,7 +263,7 @@ def _derivations(node: Node) -> list[Node]:
 
 
 def _stated(node: Node, facts: list[tuple[Node, list[Value]]]) -> list[tuple[Node, list[Value]]]:
-    """Give facts without the values that are derived, as these are shown with their reasons."""
+    """Return facts without the values that are derived, as these are shown with their reasons."""
     derived = {
         (predicate, value)
         for each in _derivations(node)
@@ -339,7 +339,7 @@ _NEAR: Final = 0.005
 
 
 def _lasers_at(points: list[Node], lines: Iterable[LaserLine]) -> dict[str, list[LaserLine]]:
-    """Give for points, by IRI, the lasers that emit there; each at the nearest point."""
+    """Return for points, by IRI, the lasers that emit there; each at the nearest point."""
     found: defaultdict[str, list[LaserLine]] = defaultdict(list)
     for line in lines:
         nearest = min(
@@ -351,7 +351,7 @@ def _lasers_at(points: list[Node], lines: Iterable[LaserLine]) -> dict[str, list
 
 
 def figure(claim: Node) -> str:
-    """Give the number of a claim or setting with its unit: `32 to 36 %`; empty if there is none."""
+    """Return the number of a claim or setting with its unit: `32 to 36 %`; empty if it has none."""
     low, high = claim.text("dg:minimum"), claim.text("dg:maximum")
     values = sorted(Decimal(str(each)) for each in claim["dg:value"] if _is_number(each))
     value = " and ".join(f"{each:f}" for each in values) or None
@@ -370,7 +370,7 @@ def figure(claim: Node) -> str:
 
 
 def counted(claim: Node) -> str:
-    """Give what was counted: `12 of 63 patients`, `n = 63`; empty if nothing was."""
+    """Return what was counted: `12 of 63 patients`, `n = 63`; empty if nothing was."""
     events, size = claim.text("dg:eventCount"), claim.text("dg:sampleSize")
     unit = claim.text("dg:unitOfAnalysis")
     if size is None:
@@ -380,7 +380,7 @@ def counted(claim: Node) -> str:
 
 
 def percent(share: Literal | None) -> str:
-    """Give a proportion in per cent, to three significant digits."""
+    """Return a proportion in per cent, to three significant digits."""
     if share is None:
         return ""
     if not _is_number(share):
@@ -390,7 +390,7 @@ def percent(share: Literal | None) -> str:
 
 
 def qualifiers(claim: Node) -> list[tuple[Node, list[Value]]]:
-    """Give the qualifiers of a claim: what it is limited to."""
+    """Return the qualifiers of a claim: what it is limited to."""
     return [
         (each, claim.values_of(each))
         for each in claim.properties()

@@ -29,7 +29,7 @@ class Parameters:
         return iter(self._pairs)
 
     def __add__(self, other: Parameters) -> Parameters:
-        """Give these parameters followed by those of another part of the request."""
+        """Return these parameters followed by those of another part of the request."""
         return Parameters([*self, *other])
 
     def __contains__(self, name: str) -> bool:
@@ -37,11 +37,11 @@ class Parameters:
         return any(given == name for given, _ in self._pairs)
 
     def all(self, name: str) -> tuple[str, ...]:
-        """Give all values of a parameter that may be repeated."""
+        """Return all values of a parameter that may be repeated."""
         return tuple(value for given, value in self._pairs if given == name)
 
     def at_most_once(self, name: str) -> str | None:
-        """Give the value of an optional parameter, or None.
+        """Return the value of an optional parameter, or None.
 
         Raises:
             ParameterRefused: it is given more than once.
@@ -54,7 +54,7 @@ class Parameters:
         return values[0] if values else None
 
     def exactly_once(self, name: str) -> str:
-        """Give the value of a required parameter.
+        """Return the value of a required parameter.
 
         Raises:
             ParameterRefused: it is missing, or given more than once.

@@ -248,7 +248,7 @@ def last_resort(environ: WSGIEnvironment) -> Said:
 
 
 def type_iri(slug: str | None) -> str:
-    """Give the IRI of a type of problem; for None the one that refers to HTTP."""
+    """Return the IRI of a type of problem; for None the one that refers to HTTP."""
     if slug is None:
         return "about:blank"
     return f"{public_url()}/problems/{slug}"

@@ -56,7 +56,7 @@ class Address(NamedTuple):
 
 @blueprint.get("/context.jsonld")
 def context() -> Response:
-    """Give the one context that our JSON-LD is written with."""
+    """Return the one context that our JSON-LD is written with."""
     body = (ONTOLOGY_FOLDER / "context.jsonld").read_bytes()
     return http.reply(body, _CONTEXT, negotiated=False)
 
@@ -65,28 +65,28 @@ def context() -> Response:
 @blueprint.get("/ontology/")
 @delegated
 def ontology() -> Response:
-    """Give the whole ontology."""
+    """Return the whole ontology."""
     return _document("ontology")
 
 
 @blueprint.get("/ontology.<suffix>")
 @delegated
 def ontology_as(suffix: str) -> Response:
-    """Give the whole ontology in one format."""
+    """Return the whole ontology in one format."""
     return _document(f"ontology.{suffix}")
 
 
 @blueprint.get("/<any(id, ontology, graph, function):space>/<path:name>")
 @delegated
 def resource(space: str, name: str) -> Response:
-    """Give what is known of a concept, property, record, named graph or function."""
+    """Return what is known of a concept, property, record, named graph or function."""
     return _document(f"{space}/{name}")
 
 
 @blueprint.get("/.well-known/genid/<path:name>")
 @delegated
 def nameless(name: str) -> Response:
-    """Give what is known of a thing that was a blank node before it was published."""
+    """Return what is known of a thing that was a blank node before it was published."""
     return _document(f".well-known/genid/{name}")
 
 
@@ -177,7 +177,7 @@ def _context(url: str) -> jsonld.Context:
 
 
 def _form_of_jsonld(accept: str) -> str | None:
-    """Give the form of JSON-LD that a client asks for by profile; an unknown one is ignored."""
+    """Return the form of JSON-LD that a client asks for by profile; an unknown one is ignored."""
     wanted = [
         profile.removeprefix(_PROFILE)
         for each in parse_accept(accept)

@@ -100,7 +100,7 @@ def _say(message: str) -> None:
 
 
 def _listener(host: str, port: int) -> socket.socket:
-    """Give a socket that is bound to a host and a port.
+    """Return a socket that is bound to a host and a port.
 
     Raises:
         AddressError: the host is unknown, or the port is taken or not permitted.

@@ -62,12 +62,12 @@ def init_app(app: Flask, service: Service) -> None:
 
 
 def current_service() -> Service:
-    """Give the service of the request at hand; views call this once and pass on what is needed."""
+    """Return the service of the request at hand; views call this once and pass on what they need."""
     return service_of(current_app)
 
 
 def service_of(app: Flask) -> Service:
-    """Give the service that an app serves."""
+    """Return the service that an app serves."""
     service = app.extensions[_KEY]
     assert isinstance(service, Service)
     return service

@@ -98,7 +98,7 @@ def _about_service(service: Service, endpoint: URIRef) -> Iterator[Triple]:
 
 
 def _dataset(service: Service, endpoint: URIRef) -> URIRef:
-    """Give the IRI of the dataset: what is not our knowledge is known by its address only."""
+    """Return the IRI of the dataset: what is not our knowledge is known by its address only."""
     return _OWN_DATASET if service.graph.is_own else URIRef(f"{endpoint}#dataset")
 
 

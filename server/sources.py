@@ -26,7 +26,7 @@ OFFERS: Final = (CSL_JSON, BIBTEX, HTML)
 @blueprint.get("/sources")
 @delegated
 def sources() -> Response:
-    """Give all sources, or those whose keys are given."""
+    """Return all sources, or those whose keys are given."""
     parameters = of_url(request)
     parameters.refuse_others((*answers.FORMAT_PARAMETERS, "key"))
     chosen = answers.chosen(parameters, OFFERS)

@@ -197,7 +197,7 @@ def _text(parameters: Parameters, body: _Body, limit: int) -> str:
 
 
 def _seconds(parameters: Parameters, prefer: str) -> float | None:
-    """Give the time that the client allows: `timeout`, or `Prefer: wait` (RFC 7240)."""
+    """Return the time that the client allows: `timeout`, or `Prefer: wait` (RFC 7240)."""
     given = parameters.at_most_once("timeout")
     wait = _WAIT.search(prefer)
     if given is None:
@@ -219,7 +219,7 @@ def _check_version(version: str | None) -> None:
 
 
 def _graphs(parameters: Parameters, name: str, other: str) -> tuple[str, ...] | None:
-    """Give the graphs of one kind; None if the request says nothing about the dataset."""
+    """Return the graphs of one kind; None if the request says nothing about the dataset."""
     iris = parameters.all(name)
     for iri in iris:
         if not _ABSOLUTE_IRI.fullmatch(iri):

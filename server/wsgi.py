@@ -51,7 +51,7 @@ def _refuse_write(_: bytes) -> NoReturn:
 
 
 def whole(body: Iterable[bytes]) -> bytes:
-    """Give a body in one piece."""
+    """Return a body in one piece."""
     try:
         return b"".join(body)
     finally:
@@ -66,15 +66,15 @@ def close(body: Iterable[bytes]) -> None:
 
 
 def length_of(headers: Headers) -> int:
-    """Give the length that headers declare for a body, in bytes; 0 if they declare none."""
+    """Return the length that headers declare for a body, in bytes; 0 if they declare none."""
     return next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
 
 
 def lines_of(headers: Headers) -> bytes:
-    """Give headers as they are sent."""
+    """Return headers as they are sent."""
     return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("latin-1")
 
 
 def head_of(status: str, headers: Headers) -> bytes:
-    """Give status and headers as HTTP/1.1 sends them, without the empty line after them."""
+    """Return status and headers as HTTP/1.1 sends them, without the empty line after them."""
     return b"HTTP/1.1 " + status.encode() + b"\r\n" + lines_of(headers)

@@ -10,7 +10,7 @@ from kg.validate import background_graph
 
 
 def background_of(graphs: Iterable[Graph]) -> Graph:
-    """Give what the ontology says of the terms and units that some data name, and of what that names.
+    """Return what the ontology says of the terms and units that data name, and of what that names.
 
     It stands in for the whole ontology where a test is about what the data say.
     """

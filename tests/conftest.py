@@ -50,7 +50,7 @@ def pytest_collection_finish() -> None:
 
 @pytest.fixture(scope="session")
 def graph() -> kg.KnowledgeGraph:
-    """Give the shipped knowledge."""
+    """Return the shipped knowledge."""
     knowledge = kg.load()
     _here_to_stay()
     return knowledge
@@ -58,7 +58,7 @@ def graph() -> kg.KnowledgeGraph:
 
 @pytest.fixture(scope="session")
 def dataset(graph: kg.KnowledgeGraph) -> Dataset:
-    """Give the shipped knowledge as an rdflib dataset; tests must not change it."""
+    """Return the shipped knowledge as an rdflib dataset; tests must not change it."""
     everything = graph.as_rdflib()
     _here_to_stay()
     return everything
@@ -69,7 +69,7 @@ Once = Callable[[str, Callable[[], Any]], Any]
 
 @pytest.fixture(scope="session")
 def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
-    """Give what has one worker of a run do some work, of a name, for all of them.
+    """Return what has one worker of a run do some work, of a name, for all of them.
 
     The others wait, and take what came of it from a file.
     """

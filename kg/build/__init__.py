@@ -209,7 +209,7 @@ _HOMES: Final = {
 
 
 def _records(tables: Iterable[Table]) -> Iterator[Triple]:
-    """Give what is said of the records that have graphs of their own."""
+    """Yield what is said of the records that have graphs of their own."""
     for table in tables:
         if _graph_of(table.file) != "ontology":
             yield from (triple for row in table.rows for triple in row.triples)
@@ -221,7 +221,7 @@ def _has_figures(row: Row) -> bool:
 
 
 def _graph_of(file: str) -> str:
-    """Give the named graph of a table."""
+    """Return the named graph of a table."""
     return _TABLES.get(file) or _TABLES.get(file.partition("/")[0], "claims")
 
 

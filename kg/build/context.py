@@ -43,7 +43,7 @@ def problems_of_context(folder: Path, described: Container[str]) -> list[Problem
 
 
 def _iris(definitions: Mapping[str, Any]) -> Iterator[str]:
-    """Give the IRIs that terms stand for."""
+    """Yield the IRIs that terms stand for."""
     for definition in definitions.values():
         members = definition if isinstance(definition, dict) else {"@id": definition}
         yield from (str(members[key]) for key in ("@id", "@reverse") if key in members)

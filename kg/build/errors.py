@@ -56,7 +56,7 @@ class BuildError(Exception):
 
 
 def problems_of(file: str, faults: Iterable[Fault]) -> list[Problem]:
-    """Give the faults of a file as problems of a build.
+    """Return the faults of a file as problems of a build.
 
     Args:
         file: the file, relative to the folder that is built.

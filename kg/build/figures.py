@@ -49,7 +49,7 @@ class Unit:
 
 
 def wilson_interval(events: int, total: int, z: float = _Z_95) -> tuple[float, float]:
-    """Give the Wilson score interval of a proportion.
+    """Return the Wilson score interval of a proportion.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference,
     Journal of the American Statistical Association 22 (1927) 209-212, doi:10.2307/2276774.
@@ -75,7 +75,7 @@ def wilson_interval(events: int, total: int, z: float = _Z_95) -> tuple[float, f
 
 
 def units_of(tables: Iterable[Table]) -> dict[str, Unit]:
-    """Give the units of the unit table by their UCUM codes."""
+    """Return the units of the unit table by their UCUM codes."""
     return {
         row.cells["code"]: Unit(
             code=row.cells["code"],
@@ -90,7 +90,7 @@ def units_of(tables: Iterable[Table]) -> dict[str, Unit]:
 
 
 def computed(row: Row, units: Mapping[str, Unit], bands: Mapping[str, Decimal]) -> Iterator[Triple]:
-    """Give the computed figures of a claim.
+    """Yield the computed figures of a claim.
 
     Args:
         row: a claim or a setting.
@@ -170,7 +170,7 @@ def counts_patients(cells: Mapping[str, str]) -> bool:
 
 
 def band_limits(triples: Iterable[Triple]) -> dict[str, Decimal]:
-    """Give the lower limits of the CIOMS bands by IRI, from the controlled values."""
+    """Return the lower limits of the CIOMS bands by IRI, from the controlled values."""
     return {
         str(subject): Decimal(str(value))
         for subject, predicate, value in triples

@@ -26,7 +26,7 @@ class JsonFile:
     content: Any = field(repr=False)
 
     def line_of(self, written: str) -> int:
-        """Give the last line on which something is written, counted from 1; 0: on none."""
+        """Return the last line on which something is written, counted from 1; 0: on none."""
         place = self.text.rfind(written)
         return self.text.count("\n", 0, place) + 1 if place >= 0 else 0
 

@@ -16,7 +16,7 @@ WORDS: Final[dict[str, Any]] = tomllib.loads(
 
 
 def pattern_of(predicate: str, *, relates: bool) -> str:
-    """Give the sentence of a predicate.
+    """Return the sentence of a predicate.
 
     Args:
         predicate: its prefixed name.
@@ -178,7 +178,7 @@ def listed(parts: list[str], joint: str = "and") -> str:
 
 
 def plural(word: str) -> str:
-    """Give the plural of the name of something counted."""
+    """Return the plural of the name of something counted."""
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 

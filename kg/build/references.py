@@ -162,5 +162,5 @@ class References:
 
 
 def _space(schema: TableSchema) -> str:
-    """Give what the IRIs that a table describes begin with."""
+    """Return what the IRIs that a table describes begin with."""
     return str(schema.content["aboutUrl"]).partition("{")[0]

@@ -1,8 +1,8 @@
 """Inference: rules as SPARQL files, run until nothing new follows, each result with its reasons.
 
-A rule is a SELECT query whose rows give what follows and why: `?subject`, `?predicate`, `?object` and,
-where claims are the reason, `?claim`. The statement itself, and a `dg:Derivation` that names the rule
-and the reasons, are made from that.
+A rule is a SELECT query whose rows say what follows, `?subject`, `?predicate`, `?object`, and why:
+`?claim`, `?against` and the other columns of _REASONS. The statement itself, and a `dg:Derivation`
+that names the rule and the reasons, are made from that.
 """
 
 from __future__ import annotations

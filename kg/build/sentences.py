@@ -43,7 +43,7 @@ def composed(tables: Iterable[Table], labels: Labels) -> Iterator[tuple[Table, T
 
 
 def creators(row: Row) -> list[str]:
-    """Give each creator of a source by name, without those that are not named."""
+    """Return each creator of a source by name, without those that are not named."""
     if "study_design" not in row.cells:
         return []
     names = row.cells.get("creator", "").split("; ")
@@ -154,7 +154,7 @@ def _waited(settings: list[Row]) -> str:
 
 
 def _besides(pattern: str, slots: Mapping[str, str]) -> str:
-    """Give what a sentence has no slot for: the figure, or the objects or wording beside it."""
+    """Return what a sentence has no slot for: the figure, or the objects or wording beside it."""
     if "{f}" not in pattern:
         return slots["f"]
     if "{o}" in pattern and slots["f"]:
@@ -164,13 +164,13 @@ def _besides(pattern: str, slots: Mapping[str, str]) -> str:
 
 
 def _called(names: str, labels: Labels, joint: str = "and") -> str:
-    """Give the terms of a cell by their labels."""
+    """Return the terms of a cell by their labels."""
     found = [labels.get(str(term_of(name)), name) for name in names.split("|") if name]
     return phrases.listed(found, joint) if found else ""
 
 
 def _limits(cells: Mapping[str, str], labels: Labels, said: str) -> Iterator[str]:
-    """Give in words what limits a claim, slot by slot."""
+    """Yield what limits a claim in words, slot by slot."""
     for column, wording in WORDS["limits"].items():
         cell = cells.get(column, "")
         words = _called(cell, labels)
@@ -191,7 +191,7 @@ def _limits(cells: Mapping[str, str], labels: Labels, said: str) -> Iterator[str
 
 
 def _skin_types(cell: str) -> str:
-    """Give skin types in short: `skin type IV`, `skin types III and IV`, `skin types I to III`."""
+    """Return skin types in short: `skin type IV`, `skin types III and IV`, or `I to III`."""
     first, *others = [name.rpartition("/")[2] for name in cell.split("|")]
     if not others:
         return f"skin type {first}"
@@ -199,7 +199,7 @@ def _skin_types(cell: str) -> str:
 
 
 def _setting(row: Row, labels: Labels) -> str:
-    """Give the label of a setting, such as `pulse duration 10 ms (envelope)`.
+    """Return the label of a setting, such as `pulse duration 10 ms (envelope)`.
 
     Neither the parameter nor the wording of the source says again what the other says.
     """
@@ -217,7 +217,7 @@ def _setting(row: Row, labels: Labels) -> str:
 
 
 def _figure(cells: Mapping[str, str], labels: Labels, head: str = "") -> str:
-    """Give the figures of a claim in short, such as `19%, 12 of 63 patients`.
+    """Return the figures of a claim in short, such as `19%, 12 of 63 patients`.
 
     How many were examined is no figure by itself.
     """
@@ -268,7 +268,7 @@ def _size(cells: Mapping[str, str], labels: Labels) -> str:
 
 
 def _quantity(cells: Mapping[str, str], head: str) -> str:
-    """Give value and bounds with their unit; empty if there is no number."""
+    """Return value and bounds with their unit; empty if there is no number."""
     low, high = cells.get("minimum"), cells.get("maximum")
     bounds = _between(low, high, cells.get("reported", "")) if low or high else ""
     values = phrases.listed([phrases.number(each) for each in cells.get("value", "0").split("|")])
@@ -285,7 +285,7 @@ def _quantity(cells: Mapping[str, str], head: str) -> str:
 
 
 def _between(low: str | None, high: str | None, reported: str) -> str:
-    """Give bounds in words; whether a limit itself is meant is told by how it is printed."""
+    """Return bounds in words; whether a limit itself is meant is told by how it is printed."""
     strict = re.search(r"[<>](?!=)|\b(?:less|more|over|under)\b", reported)
     if low and high:
         return f"{phrases.number(low)} to {phrases.number(high)}"

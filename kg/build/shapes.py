@@ -123,7 +123,7 @@ def _values(own: Iterable[Triple], predicate: URIRef) -> list[URIRef | Literal]:
 
 
 def _declared(prefixes: URIRef | Literal, said: _Statements) -> Iterator[str]:
-    """Give the declarations of prefixes that a query is to be read with."""
+    """Yield the declarations of prefixes that a query is to be read with."""
     for declaration in _values(said.get(URIRef(prefixes), ()), SH.declare):
         own = said.get(URIRef(declaration), ())
         for name, iri in zip(_values(own, SH.prefix), _values(own, SH.namespace), strict=False):

@@ -97,7 +97,7 @@ def read_schemas(folder: Path, problems: list[Problem]) -> list[TableSchema]:
 
 
 def fixed_terms(schema: TableSchema) -> Iterator[tuple[str, str]]:
-    """Give the terms that a schema itself names, each with the name of the column."""
+    """Yield the terms that a schema itself names, each with the name of the column."""
     for column in schema.content["columns"]:
         for key in ("propertyUrl", "valueUrl"):
             if key in column and "{" not in column[key]:
@@ -163,7 +163,7 @@ def _inconsistencies(
 
 
 def _terms(schema: TableSchema) -> Iterator[tuple[str, str]]:
-    """Give the terms of a schema, those of templates filled with some name."""
+    """Yield the terms of a schema, those of templates filled with some name."""
     yield from fixed_terms(schema)
     for column, template in _templates(schema):
         if "{" in template and not template.startswith("{"):
@@ -171,7 +171,7 @@ def _terms(schema: TableSchema) -> Iterator[tuple[str, str]]:
 
 
 def _templates(schema: TableSchema) -> Iterator[tuple[str, str]]:
-    """Give the IRIs and templates of IRIs of a schema, each with the name of its column."""
+    """Yield the IRIs and templates of IRIs of a schema, each with the name of its column."""
     yield "", schema.content["aboutUrl"]
     for column in schema.content["columns"]:
         for key in ("aboutUrl", "propertyUrl", "valueUrl"):

@@ -193,7 +193,7 @@ def _read_row(
 def _column_triples(
     subject: URIRef, column: Mapping[str, Any], cells: Mapping[str, str]
 ) -> list[Triple]:
-    """Give what a column says in a row.
+    """Return what a column says in a row.
 
     Raises:
         ValueError: with what is wrong and, as second argument, the remedy.

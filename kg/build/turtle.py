@@ -54,7 +54,7 @@ class Document:
     text: str = field(repr=False)
 
     def line_of(self, subject: URIRef, term: object = None) -> int:
-        """Give the line on which something is said of a subject, or where it begins; 0: unknown.
+        """Return the line on which something is said of a subject, or where it begins; 0: unknown.
 
         Args:
             subject: what is described.
@@ -149,7 +149,7 @@ def _triples(name: str, text: str) -> Iterator[Triple]:
 
 
 def _lines_of_subjects(text: str) -> dict[str, int]:
-    """Give the line on which each subject begins, which are written at the beginning of lines."""
+    """Return the line on which each subject begins, which are written at the beginning of lines."""
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         if line and not line[0].isspace() and line[0] not in "#.]" and not _PREFIX.match(line):
@@ -158,7 +158,7 @@ def _lines_of_subjects(text: str) -> dict[str, int]:
 
 
 def _written_iri(text: str) -> str:
-    """Give the IRI that a subject, as it is written in a file, stands for."""
+    """Return the IRI that a subject, as it is written in a file, stands for."""
     try:
         return text[1:-1] if text.startswith("<") else str(term_of(text.replace("\\", "")))
     except ValueError:

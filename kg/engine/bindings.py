@@ -76,7 +76,7 @@ def canonical_iri(iri: str) -> str:
 
 
 def bind(text: str, bindings: Mapping[str, Term]) -> str:
-    """Give the query with each bound variable replaced by its value.
+    """Return the query with each bound variable replaced by its value.
 
     In a SELECT or GROUP BY clause the value becomes an expression, named as the variable was, so
     that results keep their columns; `SELECT *` no longer has a column for it.

@@ -229,7 +229,7 @@ class Board:
         return {"running": running, **dict(zip(_EVENTS, self._events, strict=True))}
 
     def began(self, number: int) -> float | None:
-        """Give when a job began that is running; None: it is not."""
+        """Return when a job began that is running; None: it is not."""
         for slot in range(self.slots):
             running = self.running(slot)
             if running.began and running.number == number:

@@ -109,7 +109,7 @@ def with_graph_for_service(text: str) -> str:
 
 
 def prologue(text: str, base_iri: str | None) -> str:
-    """Give the declarations of a query, with a base IRI that comes from outside; VERSION is left out."""
+    """Return the declarations of a query but VERSION, with a base IRI that comes from outside."""
     declarations = [] if base_iri is None else [f"BASE {canonical_iri(base_iri)} "]
     kept = True
     for token in tokens(text):

@@ -235,7 +235,7 @@ class Contents:
 
 
 def _look(source: Source) -> tuple[str, bool, bool]:
-    """Give a digest, and whether there may be relative IRIs and blank nodes."""
+    """Return a digest, and whether there may be relative IRIs and blank nodes."""
     digest = hashlib.sha256()
     has_relative = source.format not in (*_LINES, *_TERSE)
     has_blank = source.format not in _LINES
@@ -256,7 +256,7 @@ def _look(source: Source) -> tuple[str, bool, bool]:
 
 
 def _well_formed(source: Source) -> Callable[[bytes], None]:
-    """Give what refuses pieces of ill-formed XML, of which Oxigraph takes what it can read.
+    """Return what refuses pieces of ill-formed XML, of which Oxigraph takes what it can read.
 
     An empty piece ends the document.
     """

@@ -72,7 +72,7 @@ class Policy:
     agent: str = "kg"
 
     def endpoints(self) -> dict[str, Endpoint]:
-        """Give the endpoints by their IRIs.
+        """Return the endpoints by their IRIs.
 
         Raises:
             ValueError: one of the IRIs is not that of an endpoint, see ``Endpoint.named``.
@@ -100,7 +100,7 @@ class _Plan:
     requests: Sequence[_Request]  # what to ask first, in the order of the text
 
     def carried_out(self, groups: Iterable[str]) -> Query:
-        """Give the query with groups in the place of the SERVICE clauses."""
+        """Return the query with groups in the place of the SERVICE clauses."""
         text, written, place = self.query.text, [], 0
         for request, group in zip(self.requests, groups, strict=True):
             written += [text[place : request.clause.keyword.offset], " ", group, " "]
@@ -231,7 +231,7 @@ class FederatedEngine(Wrapper):
                 raise service_refused(query.text, clause.keyword.offset, detail)
 
     def _iris(self, query: Query, declarations: str, targets: Sequence[str]) -> list[str]:
-        """Give the IRIs that targets stand for, as the engine resolves them."""
+        """Return the IRIs that targets stand for, as the engine resolves them."""
         columns = " ".join(f"({target} AS ?t{place})" for place, target in enumerate(targets))
         text = f"{declarations} SELECT {columns} {{}}"
         answer = self._rehearsed(Query(text, seconds=query.seconds, names=query.names))
@@ -240,7 +240,7 @@ class FederatedEngine(Wrapper):
         return [row[f"t{place}"]["value"] for place in range(len(targets))]
 
     def _endpoint(self, text: str, keyword: Token, iri: str) -> Endpoint:
-        """Give the endpoint of an IRI, which has to be allowed."""
+        """Return the endpoint of an IRI, which has to be allowed."""
         endpoint = self._endpoints.get(iri)
         if endpoint is None:
             known = ", ".join(f"<{each}>" for each in self._endpoints)
@@ -251,7 +251,7 @@ class FederatedEngine(Wrapper):
     def _request(
         self, query: Query, declarations: str, clause: Clause, endpoint: Endpoint
     ) -> _Request:
-        """Give what to ask for a clause, whose group has to be legal by itself."""
+        """Return what to ask for a clause, whose group has to be legal by itself."""
         text = question(declarations, clause.group)
         answer = self._rehearsed(Query(text, seconds=query.seconds, names=query.names))
         variables = clause.variables
@@ -302,7 +302,7 @@ class FederatedEngine(Wrapper):
 
 
 def _left(query: Query, began: float) -> float | None:
-    """Give the time that is left of what a query asks for; None if it asks for none."""
+    """Return the time that is left of what a query asks for; None if it asks for none."""
     if query.seconds is None:
         return None
     left = query.seconds - (time.perf_counter() - began)

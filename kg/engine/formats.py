@@ -49,7 +49,7 @@ class Format:
 
 
 def named(name: str) -> Format:
-    """Give the format of a name.
+    """Return the format of a name.
 
     Raises:
         KeyError: there is none.
@@ -79,7 +79,7 @@ _BY_NAME = {each.name: each for each in FORMATS}
 
 
 def formats_for(kind: ResultKind) -> tuple[Format, ...]:
-    """Give the formats that can carry a kind of result, the default first."""
+    """Return the formats that can carry a kind of result, the default first."""
     return tuple(each for each in FORMATS if kind in each.kinds)
 
 

@@ -225,7 +225,7 @@ class InProcessEngine:
                 del memory[next(iter(memory))]
 
     def _callable(self, failures: list[Exception]) -> _Functions:
-        """Give the functions as Oxigraph calls them; the first failure of one is noted."""
+        """Return the functions as Oxigraph calls them; the first failure of one is noted."""
         return {
             ox.NamedNode(iri): _noting_failure(function, failures)
             for iri, function in self._functions.items()
@@ -296,7 +296,7 @@ class InProcessEngine:
 
 
 def nquads_of(data: Data) -> bytes:
-    """Give data as N-Quads, in no particular order.
+    """Return data as N-Quads, in no particular order.
 
     Raises:
         DataError: they cannot be read or do not parse.
@@ -342,7 +342,7 @@ def _noting_failure(
 
 
 def _rdflib_term(term: _OxTerm) -> Term | None:
-    """Give a term as functions take it; None for what they cannot be called with."""
+    """Return a term as functions take it; None for what they cannot be called with."""
     if isinstance(term, ox.NamedNode):
         return URIRef(term.value)
     if isinstance(term, ox.Literal):
@@ -362,7 +362,7 @@ def _oxigraph_term(term: Term) -> _OxTerm:
 
 
 def _said_of(text: str, base_iri: str | None) -> str:
-    """Give what the parser says of a text without SERVICE, with the positions of that text."""
+    """Return what the parser says of a text without SERVICE, with the positions of that text."""
     try:
         ox.Store().query(re.sub("(?i)(s)e(rvice)", r"\1a\2", text), base_iri=base_iri)
     except SyntaxError as error:

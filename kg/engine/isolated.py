@@ -279,7 +279,7 @@ class IsolatedEngine:
 
     @contextmanager
     def _asking(self, work: Query | Task, *, only_check: bool = False) -> Iterator[wire.Exchange]:
-        """Give what a query or task is asked by, if there is room for it."""
+        """Yield what a query or task is asked by, if there is room for it."""
         seconds = min(work.seconds or self.limits.seconds, self.limits.most_seconds)
         number = os.getpid() << 32 | next(self._numbers)
         try:

@@ -120,7 +120,7 @@ def limit_memory(more: int) -> None:
 
 
 def lower_priority(process: int, niceness: int) -> None:
-    """Give a process a niceness, unless it has a higher one already."""
+    """Return a process a niceness, unless it has a higher one already."""
     if os.getpriority(os.PRIO_PROCESS, process) < niceness:
         # Somebody else may have given it a still higher one meanwhile, which we may not lower.
         with suppress(PermissionError):
@@ -128,7 +128,7 @@ def lower_priority(process: int, niceness: int) -> None:
 
 
 def address_space() -> int:
-    """Give the size of the address space of this process, in bytes."""
+    """Return the size of the address space of this process, in bytes."""
     return _pages_in(Path("/proc/self/statm").read_bytes())
 
 
@@ -141,11 +141,11 @@ class Growth:
         self._faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
     def bytes(self) -> int:
-        """Give by how many bytes the address space has grown since this was made."""
+        """Return by how many bytes the address space has grown since this was made."""
         return _pages_in(os.pread(self._descriptor, 100, 0)) - self._began_with
 
     def copied(self) -> int:
-        """Give about how many bytes were copied that were shared, as they were written to.
+        """Return about how many bytes were copied that were shared, as they were written to.
 
         Oxigraph counts references within its data, so that reading them writes to them.
         """

@@ -98,7 +98,7 @@ def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
 
 
 def _unread(descriptor: int) -> int:
-    """Give how many bytes wait to be read."""
+    """Return how many bytes wait to be read."""
     return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
 
 

@@ -109,7 +109,7 @@ class Budget:
         self._bytes_left = most_bytes
 
     def seconds_left(self) -> float:
-        """Give the time that is left.
+        """Return the time that is left.
 
         Raises:
             TimeoutError: there is none.
@@ -269,7 +269,7 @@ def _connection(
 
 @lru_cache(maxsize=1)
 def _context(_: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
-    """Give what certificates are checked by, which takes long to make, for where it is read from."""
+    """Return what certificates are checked by, read from a place, which takes long to make."""
     return ssl.create_default_context()
 
 
@@ -313,7 +313,7 @@ class _Source(io.RawIOBase):
         self._budget = budget
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        """Give the file to read from."""
+        """Return the file to read from."""
         return io.BufferedReader(self)
 
     def readable(self) -> bool:

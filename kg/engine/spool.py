@@ -38,11 +38,11 @@ class SpooledFile:
         os.close(self.descriptor)
 
     def __len__(self) -> int:
-        """Give the number of bytes."""
+        """Return the number of bytes."""
         return os.fstat(self.descriptor).st_size
 
     def pieces(self) -> Iterator[bytes]:
-        """Give the content piece by piece."""
+        """Yield the content piece by piece."""
         offset = 0
         while piece := os.pread(self.descriptor, _PIECE, offset):
             yield piece
@@ -98,7 +98,7 @@ class Spool:
         """Do nothing: ``content`` is complete when all has been written."""
 
     def content(self) -> Content:
-        """Give what was written."""
+        """Return what was written."""
         return b"".join(self._pieces) if self._file is None else self._file
 
     def _keep(self, piece: bytes) -> None:

@@ -12,7 +12,7 @@ from kg.engine.errors import QueryStopped
 
 
 def stopped() -> QueryStopped:
-    """Give the error that whoever waits for a stopped query gets."""
+    """Return the error that whoever waits for a stopped query gets."""
     return QueryStopped("The query was stopped on request.")
 
 
@@ -113,7 +113,7 @@ class Asks:
 
     @contextmanager
     def known_as(self, names: Iterable[str]) -> Iterator[Ask]:
-        """Give a question that can be stopped as long as the context lasts.
+        """Yield a question that can be stopped as long as the context lasts.
 
         Args:
             names: by any of which it can be; and by the token that is current.

@@ -84,7 +84,7 @@ class DatasetStore:
             self._is_union = False
 
     def _triples_alone(self) -> ox.Store | None:
-        """Give a store of the triples of all graphs, for queries that do not ask for graphs.
+        """Return a store of the triples of all graphs, for queries that do not ask for graphs.
 
         Oxigraph joins triples in a third less time than quads. Where there are so many that
         holding them twice matters there is none, unless there are no other graphs anyway.
@@ -123,7 +123,7 @@ class DatasetStore:
         return written
 
     def view(self, text: str, query: Query, *, has_clauses: bool) -> View:
-        """Give what a query sees.
+        """Return what a query sees.
 
         Args:
             text: the text of the query with its values bound.
@@ -156,7 +156,7 @@ class DatasetStore:
         return sorted(graphs, key=str) if len(graphs) <= _MOST_IN_ORDER else []
 
     def _merged(self, default: list[ox.NamedNode], named: list[ox.NamedNode]) -> View:
-        """Give a store of its own to graphs that may share triples."""
+        """Return a store of its own to graphs that may share triples."""
         store = ox.Store()
         for graph in default:
             quads = self._store.quads_for_pattern(None, None, None, graph)
@@ -274,7 +274,7 @@ _Graphs = tuple[list[ox.NamedNode], list[ox.NamedNode]]
 
 
 def _protocol_dataset(query: Query) -> _Graphs | None:
-    """Give the default and the named graphs that the protocol names, if it names any."""
+    """Return the default and the named graphs that the protocol names, if it names any."""
     if query.default_graphs is None and query.named_graphs is None:
         return None
     try:
@@ -289,7 +289,7 @@ def _once(iris: Iterable[str]) -> list[ox.NamedNode]:
 
 
 def _clauses(text: str, base_iri: str | None) -> _Graphs:
-    """Give the default and the named graphs that FROM and FROM NAMED name."""
+    """Return the default and the named graphs that FROM and FROM NAMED name."""
     found = significant(text)
     form = next(token for token in found if token.is_word(*FORMS))
     prologue = text[: form.offset]
@@ -302,7 +302,7 @@ def _clauses(text: str, base_iri: str | None) -> _Graphs:
 
 
 def _iri(token: Token, prologue: str, base_iri: str | None) -> str:
-    """Give the IRI that a token stands for, by letting the parser resolve it."""
+    """Return the IRI that a token stands for, by letting the parser resolve it."""
     question = f"{prologue}\nSELECT ?iri {{ VALUES ?iri {{ {token.text} }} }}"
     solutions = ox.Store().query(without_hidden_service(question), base_iri=base_iri)
     (solution,) = solutions  # type: ignore[misc]

@@ -136,7 +136,7 @@ VOLATILE = ("NOW", "RAND", "UUID", "STRUUID", "BNODE")
 
 
 def first_word(text: str, *words: str) -> Token | None:
-    """Give the first token of a query that is one of the keywords, or None.
+    """Return the first token of a query that is one of the keywords, or None.
 
     Args:
         text: the query.
@@ -159,7 +159,7 @@ def _has_letters(text: str, words: tuple[str, ...]) -> bool:
 
 @lru_cache(maxsize=32)
 def _standing_alone(words: tuple[str, ...]) -> re.Pattern[str]:
-    """Give what finds the keywords where they are no part of a longer word, such as in isFrom."""
+    """Return what finds the keywords where they are no part of a longer word, such as in isFrom."""
     return re.compile(rf"(?<![A-Za-z_])(?:{'|'.join(words)})(?![A-Za-z0-9_])", re.IGNORECASE)
 
 
@@ -227,7 +227,7 @@ def has_dataset_clause(text: str) -> bool:
 
 
 def service_offset(text: str) -> int | None:
-    """Give the position of the first SERVICE keyword, or None."""
+    """Return the position of the first SERVICE keyword, or None."""
     service = first_word(text, "SERVICE")
     return None if service is None else service.offset
 
@@ -321,7 +321,7 @@ def _spelled_out(token: Token, namespaces: Mapping[str, str]) -> str:
 
 
 def _namespaces(text: str) -> dict[str, str]:
-    """Give the namespaces that a query declares, by prefix."""
+    """Return the namespaces that a query declares, by prefix."""
     found = significant(text)
     return {
         name.text[:-1]: iri.text[1:-1]

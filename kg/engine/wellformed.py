@@ -81,7 +81,7 @@ def in_rdfxml(triples: Iterable[Any]) -> Iterator[Any]:
 
 
 def _predicates(triple: Any) -> Iterator[str]:
-    """Give the predicate of a triple, and those of triple terms in it."""
+    """Yield the predicate of a triple, and those of triple terms in it."""
     yield triple.predicate.value
     if hasattr(triple.object, "predicate"):
         yield from _predicates(triple.object)

@@ -155,13 +155,13 @@ Message = Loaded | Job | Done | EngineError
 
 
 def packed(message: Message) -> bytes:
-    """Give a message as it travels, without the content of an answer."""
+    """Return a message as it travels, without the content of an answer."""
     told = message.told() if isinstance(message, Done) else message
     return pickle.dumps(told, protocol=pickle.HIGHEST_PROTOCOL)
 
 
 def unpacked(message: bytes | memoryview, content: Content = b"", asked: float = 0.0) -> Message:
-    """Give the message that ``packed`` made this of.
+    """Return the message that ``packed`` made this of.
 
     Args:
         message: as it travelled.
@@ -316,7 +316,7 @@ class Exchange(Incoming):
         return True
 
     def done(self, message: Message) -> Done:
-        """Give the outcome that a message tells.
+        """Return the outcome that a message tells.
 
         Raises:
             EngineError: the message tells of it.

@@ -55,7 +55,7 @@ class Finding:
     origin: str | None
 
     def place(self) -> tuple[int, str, str, str, str, str]:
-        """Give the key that findings are sorted by."""
+        """Return the key that findings are sorted by."""
         rank = _SEVERITIES.index(self.severity)
         return rank, self.shape, self.record, self.path or "", self.value or "", self.message
 
@@ -102,12 +102,12 @@ class ValidationReport:
         return not any(finding.severity == "Violation" for finding in self.findings)
 
     def about(self, records: AbstractSet[str]) -> ValidationReport:
-        """Give the report without what is found about other records."""
+        """Return the report without what is found about other records."""
         kept = tuple(finding for finding in self.findings if finding.record in records)
         return replace(self, findings=kept)
 
     def as_rdf(self) -> Graph:
-        """Give the report in the vocabulary of SHACL, as a `sh:ValidationReport`.
+        """Return the report in the vocabulary of SHACL, as a `sh:ValidationReport`.
 
         As the recommendation has it, `sh:conforms` is false there if there is any finding, be it
         a warning.
@@ -123,7 +123,7 @@ class ValidationReport:
         return graph
 
     def as_dict(self) -> dict[str, Any]:
-        """Give the report as data that JSON can hold."""
+        """Return the report as data that JSON can hold."""
         names = Finding.__slots__
         return {
             "conforms": self.conforms,
@@ -155,7 +155,7 @@ class ValidationReport:
 
 
 def _described(rdf: Graph, result: Node) -> Graph:
-    """Give what a report says of one result, with the blank nodes that it leads to.
+    """Return what a report says of one result, with the blank nodes that it leads to.
 
     Details, which only pySHACL gives, are results of their own about nested shapes; they are left
     out, so that a result is the same from either engine.

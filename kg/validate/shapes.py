@@ -44,7 +44,7 @@ _TARGETS: Final = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.target
 
 @cache
 def shapes_graph(folder: Path = ONTOLOGY_FOLDER / "shapes") -> Graph:
-    """Give the shapes of a folder as one graph; do not change it, it is kept.
+    """Return the shapes of a folder as one graph; do not change it, it is kept.
 
     Args:
         folder: holds the shapes as *.ttl; by default those of the ontology.
@@ -54,7 +54,7 @@ def shapes_graph(folder: Path = ONTOLOGY_FOLDER / "shapes") -> Graph:
 
 @cache
 def background_graph(folder: Path = ONTOLOGY_FOLDER) -> Graph:
-    """Give what a part is read with: the ontology, and the names of its records.
+    """Return what a part is read with: the ontology, and the names of its records.
 
     Args:
         folder: an ontology folder; by default the one that is shipped. Do not change the graph.
@@ -96,7 +96,7 @@ def _joined(paths: Iterable[Path]) -> Graph:
 
 
 def _rows(table: Path) -> Iterator[dict[str, str]]:
-    """Give the rows of a table, each by the names of its columns."""
+    """Yield the rows of a table, each by the names of its columns."""
     with table.open(encoding="utf-8", newline="") as file:
         yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
 
@@ -131,7 +131,7 @@ def aimed_at(
 
 
 def _nodes(data: Graph, predicate: Node, target: Node) -> Iterable[Node]:
-    """Give the nodes that one target of a shape stands for."""
+    """Return the nodes that one target of a shape stands for."""
     if predicate == SH.targetNode:
         return (target,)
     if predicate == SH.targetSubjectsOf:

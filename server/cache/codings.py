@@ -114,7 +114,7 @@ def is_text(content_type: str) -> bool:
 
 
 def compressed(body: bytes, preference: Preference) -> bytes | None:
-    """Give a body in the preferred coding, or None if it is better off without."""
+    """Return a body in the preferred coding, or None if it is better off without."""
     if preference.coding == IDENTITY:
         return None
     if len(body) < _WORTHWHILE and not preference.required:

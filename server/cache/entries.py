@@ -100,7 +100,7 @@ class Entry:
         return not (is_small or preference in self._replies) and self._codable
 
     def reply(self, preference: Preference) -> Reply:
-        """Give the answer in the coding that a client prefers, where that is worthwhile."""
+        """Return the answer in the coding that a client prefers, where that is worthwhile."""
         reply = self._replies.get(preference)
         if reply is not None:
             return reply
@@ -134,7 +134,7 @@ class Entry:
 
 
 def fields_of(headers: Headers) -> Fields:
-    """Give headers by name."""
+    """Return headers by name."""
     fields: dict[str, str] = {}
     for name, value in headers:
         key = name.lower()
@@ -154,13 +154,13 @@ def is_public(status: str, fields: Fields) -> bool:
 
 
 def directives_of(fields: Fields) -> set[str]:
-    """Give the names of the directives of Cache-Control."""
+    """Return the names of the directives of Cache-Control."""
     elements = fields.get("cache-control", "").lower().split(",")
     return {element.partition("=")[0].strip() for element in elements}
 
 
 def varying(fields: Fields) -> tuple[str, ...]:
-    """Give the keys in the WSGI environment of the request headers that had a say in an answer.
+    """Return the keys in the WSGI environment of the request headers that had a say in an answer.
 
     Accept-Encoding is not among them: an entry has its answer in every coding.
     """
@@ -170,26 +170,26 @@ def varying(fields: Fields) -> tuple[str, ...]:
 
 
 def with_encoding(vary: str) -> str:
-    """Give the value of Vary when Accept-Encoding has a say too."""
+    """Return the value of Vary when Accept-Encoding has a say too."""
     return vary if "accept-encoding" in vary.lower() else f"{vary}, Accept-Encoding".lstrip(", ")
 
 
 def values_of(environ: WSGIEnvironment, names: Iterable[str]) -> tuple[str | None, ...]:
-    """Give what a request says under some keys of its WSGI environment."""
+    """Return what a request says under some keys of its WSGI environment."""
     return tuple(map(environ.get, names))
 
 
 def coded_tag(tag: str, coding: str) -> str:
-    """Give the entity tag of an answer in a content coding, made from that of the answer."""
+    """Return the entity tag of an answer in a content coding, made from that of the answer."""
     return f'{tag[:-1]}-{coding}"' if tag and coding != IDENTITY else tag
 
 
 def uncoded_tag(tag: str, coding: str) -> str:
-    """Give the entity tag that a tag for a content coding was made from, or else the tag itself."""
+    """Return the entity tag that one for a content coding was made from, or else the tag itself."""
     suffix = f'-{coding}"'
     return f'{tag.removesuffix(suffix)}"' if tag.endswith(suffix) else tag
 
 
 def opaque_tags(condition: str) -> Sequence[str]:
-    """Give the entity tags in a condition, with quotes and without marks of weakness."""
+    """Return the entity tags in a condition, with quotes and without marks of weakness."""
     return _TAG.findall(condition)

@@ -131,7 +131,7 @@ class _Flight:
     is_personal: bool = False
 
     def response_to(self, environ: WSGIEnvironment) -> _Response | None:
-        """Give the response, if there is one and it is right for another request."""
+        """Return the response, if there is one and it is right for another request."""
         if self.response is None:
             return None
         entry = self.response.entry
@@ -314,7 +314,7 @@ class Cache:
         return response
 
     def _entry_or_flight(self, request: _Request) -> Entry | _Flight:
-        """Give the entry, or the flight to wait for, or a new flight for this request to lead."""
+        """Return the entry, or the flight to wait for, or a new flight for this request to lead."""
         entry = self._store.find(request.question, request.environ)
         if entry is not None:
             return entry
@@ -445,7 +445,7 @@ def _request(environ: WSGIEnvironment, question: Question, began: float) -> _Req
 
 
 def _of_hit(environ: WSGIEnvironment, began: float) -> Headers:
-    """Give the headers that tell of a request that the app was not asked."""
+    """Return the headers that tell of a request that the app was not asked."""
     milliseconds = (time.perf_counter() - began) * 1000
     return [
         ("X-Query-Id", query_id(environ.get("HTTP_X_QUERY_ID", ""))),
@@ -471,7 +471,7 @@ def _rest(response: _Response, request: _Request, own: Headers) -> Said:
 
 
 def _as_known(fields: Fields, request: _Request) -> Headers:
-    """Give the headers of a 304 that name the answer as the client knows it."""
+    """Return the headers of a 304 that name the answer as the client knows it."""
     tag = fields.get("etag", "")
     if tag not in opaque_tags(request.condition or ""):
         tag = coded_tag(tag, request.preference.coding)

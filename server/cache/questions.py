@@ -57,7 +57,7 @@ class Reader:
     max_body_bytes: int
 
     def question(self, environ: WSGIEnvironment) -> Question | None:
-        """Give the question of a request, or None if the app has to see to the request itself.
+        """Return the question of a request, or None if the app has to see to the request itself.
 
         A body that is read is put back in its place.
         """

@@ -32,7 +32,7 @@ _Key = tuple[Question, tuple[str, ...], tuple[str | None, ...]]
 
 
 def line_of(environ: WSGIEnvironment) -> Line:
-    """Give the line of a GET or HEAD, by which its answer is found at once if it was asked before.
+    """Return the line of a GET or HEAD, by which an answer is found at once if it was asked before.
 
     Requests that have to be left to the app have lines that no entry has.
     """
@@ -73,11 +73,11 @@ class Store:
         self.evictions = 0
 
     def __len__(self) -> int:
-        """Give how many entries there are."""
+        """Return how many entries there are."""
         return len(self._kept)
 
     def recall(self, line: Line) -> Reply | None:
-        """Give the reply that was given to the same line before, or None."""
+        """Return the reply that was given to the same line before, or None."""
         found = self._lines.get(line)
         if found is None:
             return None
@@ -89,7 +89,7 @@ class Store:
         return reply
 
     def find(self, question: Question, environ: WSGIEnvironment) -> Entry | None:
-        """Give the entry that answers a question of a request with these headers, or None."""
+        """Return the entry that answers a question of a request with these headers, or None."""
         with self._lock:
             for names in self._varying.get(question, ()):
                 key = (question, names, values_of(environ, names))

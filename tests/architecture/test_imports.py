@@ -21,7 +21,7 @@ _TESTS = sorted(path.relative_to(_ROOT) for path in (_ROOT / "tests").rglob("*.p
 
 
 def _imports(path: Path, within: ast.AST | None = None) -> Iterator[str]:
-    """Give the full name of every module that a file imports, wherever in the file or a part of it."""
+    """Yield the full name of every module that a file, or a part of it, imports anywhere."""
     package = path.parent.parts
     for node in ast.walk(within or _tree(path)):
         if isinstance(node, ast.Import):
@@ -38,7 +38,7 @@ def _tree(path: Path) -> ast.Module:
 
 
 def _importing(wanted: str, modules: list[Path]) -> set[str]:
-    """Give the files that import a package or anything inside it."""
+    """Return the files that import a package or anything inside it."""
     return {
         path.as_posix()
         for path in modules
@@ -105,14 +105,14 @@ def _without_type_checking(tree: ast.AST) -> ast.AST:
 
 
 def _file_of(module: str) -> Path | None:
-    """Give the file of a module of ours, or of a package, if there is one of this name."""
+    """Return the file of a module of ours, or of a package, if there is one of this name."""
     path = Path(*module.split("."))
     found = (each for each in (path.with_suffix(".py"), path / "__init__.py") if each in _MODULES)
     return next(found, None)
 
 
 def _needed(start: Path, part: ast.AST) -> tuple[set[Path], set[str]]:
-    """Give the files of ours that a part of a file comes to run, and the names of foreign packages."""
+    """Return the files of ours that a part of a file comes to run, and foreign packages by name."""
     files, foreign = {start}, set()
     waiting = [(start, part)]
     while waiting:

@@ -27,7 +27,7 @@ def test_that_runs(): pass
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a folder with tests, set up as ours."""
+    """Return a folder with tests, set up as ours."""
     (tmp_path / "tests").mkdir()
     shutil.copy(_ROOT / "pyproject.toml", tmp_path)
     shutil.copy(_ROOT / "tests" / "conftest.py", tmp_path / "tests")

@@ -20,13 +20,13 @@ _SHARED = [workload for workload in WORKLOADS if not workload.ours_only]
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
-    """Give a small generated graph."""
+    """Return a small generated graph."""
     return prepare(str(_SMALL), tmp_path_factory.mktemp("benchmarks"))
 
 
 @pytest.fixture(scope="module")
 def engine(data: Data) -> InProcessEngine:
-    """Give an engine over it."""
+    """Return an engine over it."""
     return InProcessEngine(data.path, version="generated")
 
 

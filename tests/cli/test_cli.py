@@ -660,7 +660,7 @@ def _parsed(body: bytes, form: Format) -> rdflib.Graph:
 
 
 def _labels(body: bytes, form: Format) -> list[str]:
-    """Give what the answer says of the claim, up to the figure."""
+    """Return what the answer says of the claim, up to the figure."""
     text = body.decode()
     if form.name in {"csv", "tsv"}:
         rows = csv.reader(io.StringIO(text), delimiter="," if form.name == "csv" else "\t")

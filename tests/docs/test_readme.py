@@ -63,7 +63,7 @@ _MADE: Final = [each for each in EXAMPLES if each.code.startswith("make ")]
 
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Give an environment where `dermograph` is the command of this checkout."""
+    """Return an environment where `dermograph` is the command of this checkout."""
     folder = tmp_path_factory.mktemp("bin")
     command = folder / "dermograph"
     call = "from server.cli import main; main(prog_name='dermograph')"
@@ -81,7 +81,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def port(environment: dict[str, str]) -> Iterator[int]:
-    """Give the port of a service, started as the README says but for the port."""
+    """Yield the port of a service, started as the README says but for the port."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         free: int = probe.getsockname()[1]
     with subprocess.Popen(

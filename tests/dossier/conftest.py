@@ -26,19 +26,19 @@ def read(name: str) -> list[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def table() -> Callable[[str], list[dict[str, str]]]:
-    """Give what reads a table of the dossier."""
+    """Return what reads a table of the dossier."""
     return read
 
 
 @pytest.fixture(scope="session")
 def graph_named(dataset: Dataset) -> Callable[[str], Graph]:
-    """Give what finds a named graph."""
+    """Return what finds a named graph."""
     return lambda name: dataset.graph(URIRef(GRAPH + name))
 
 
 @pytest.fixture(scope="session")
 def explained() -> dict[Deviation, str]:
-    """Give the deviations that are meant, each with its reason."""
+    """Return the deviations that are meant, each with its reason."""
     return {(row["record"], row["slot"]): row["reason"] for row in read("deviations.tsv")}
 
 
@@ -46,7 +46,7 @@ def explained() -> dict[Deviation, str]:
 def unexplained(
     explained: dict[Deviation, str],
 ) -> Callable[[Iterable[tuple[str, str, str]], str], list[str]]:
-    """Give what compares deviations found with those that are meant.
+    """Return what compares deviations found with those that are meant.
 
     It tells of each that is found and not meant, and of each that is meant and no longer found,
     among the slots of one group such as `fact`.

@@ -27,7 +27,7 @@ P21 has one side: no fact of the dossier states the other."""
 
 @pytest.fixture(scope="module")
 def claims(graph_named: Callable[[str], Graph]) -> Graph:
-    """Give the named graph of claims."""
+    """Return the named graph of claims."""
     return graph_named("claims")
 
 

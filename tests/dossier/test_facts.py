@@ -74,7 +74,7 @@ def _code(graph: Graph, node: Node) -> str:
 
 
 def _follow_up(text: str) -> dict[str, set[Decimal]]:
-    """Give the numbers of a follow-up in words by the unit that it names: 3, 6 and 12 months."""
+    """Return the numbers of a follow-up in words by the unit that it names: 3, 6 and 12 months."""
     numbers = {Decimal(each) for each in re.findall(r"\d+(?:\.\d+)?", text)}
     units = {"day": "d", "week": "wk", "month": "mo", "year": "a"}
     found = {code: numbers for word, code in units.items() if word in text}
@@ -115,26 +115,26 @@ def _read_claim(graph: Graph, claim: URIRef, added: list[URIRef]) -> Claim:
 
 @pytest.fixture(scope="module")
 def claims(graph_named: Callable[[str], Graph]) -> Graph:
-    """Give the named graph of claims."""
+    """Return the named graph of claims."""
     return graph_named("claims")
 
 
 @pytest.fixture(scope="module")
 def facts(table: Table) -> dict[str, Row]:
-    """Give all facts by the identifier of their claim: four digits, where the dossier has three."""
+    """Return all facts by the identifier of their claim: four digits where the dossier has three."""
     rows = [row for part in _FACTS for row in table(f"{part}/facts.tsv")]
     return {f"{row['id'][0]}{int(row['id'][1:]):04}": row for row in rows}
 
 
 @pytest.fixture(scope="module")
 def added(table: Table) -> dict[str, str]:
-    """Give the claims that hold what else a fact says, with the identifier of the fact's claim."""
+    """Return the claims that hold what else a fact says, with the identifier of its claim."""
     return {row["id"]: row["fact"] for row in table("added-claims.tsv")}
 
 
 @pytest.fixture(scope="module")
 def stated(claims: Graph, facts: dict[str, Row], added: dict[str, str]) -> dict[str, Claim]:
-    """Give what the graph says for each fact."""
+    """Return what the graph says for each fact."""
     others: dict[str, list[URIRef]] = defaultdict(list)
     for name, fact in added.items():
         others[fact].append(_iri(name))
@@ -368,7 +368,7 @@ def test_what_decided_stands_in_the_row_of_the_fact(
 
 
 def _plain(text: str) -> str:
-    """Give a text without marks, underscores or case."""
+    """Return a text without marks, underscores or case."""
     return re.sub(r"[\W_]+", " ", text).strip().lower()
 
 

@@ -27,7 +27,7 @@ def _key(subject: str, target: str) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def published() -> list[Row]:
-    """Give the rows of the published table."""
+    """Return the rows of the published table."""
     lines = _PUBLISHED.read_text("utf-8").splitlines()
     lines = [line for line in lines if not line.startswith("#")]
     return list(csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE))
@@ -39,7 +39,7 @@ def _expanded(name: str, prefixes: Mapping[str, str]) -> URIRef:
 
 
 def _proposed(row: Row) -> set[tuple[str, str]]:
-    """Give the mappings of the dossier that a published row stands for."""
+    """Return the mappings of the dossier that a published row stands for."""
     subjects = re.search(r"dossier_subject=([^|]*)", row["other"])
     assert subjects, row
     return {_key(subject, row["object_id"]) for subject in subjects[1].split("; ") if subject}

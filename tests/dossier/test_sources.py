@@ -51,12 +51,12 @@ _EDITOR = re.compile(r"(.+) \(ed\)|\(editor (.+)\)|chief ed (.+)")
 
 @pytest.fixture(scope="module")
 def sources(graph_named: Callable[[str], Graph]) -> Graph:
-    """Give the named graph of sources."""
+    """Return the named graph of sources."""
     return graph_named("sources")
 
 
 def _printed(cell: str, column: str) -> list[str]:
-    """Give the values of a cell without remarks: authors one by one, other cells whole."""
+    """Return the values of a cell without remarks: authors one by one, other cells whole."""
     if column == "authors":
         return _people(cell)
     text = _REMARK.sub("", cell).strip()
@@ -64,7 +64,7 @@ def _printed(cell: str, column: str) -> list[str]:
 
 
 def _people(cell: str) -> list[str]:
-    """Give authors and editors by name; the rest are `et al.`."""
+    """Return authors and editors by name; the rest are `et al.`."""
     editor = _EDITOR.fullmatch(cell)  # may be in brackets, as remarks are
     text = cell if editor else _REMARK.sub("", cell).strip()
     if text in _UNKNOWN:
@@ -81,7 +81,7 @@ def _people(cell: str) -> list[str]:
 
 
 def _said(sources: Graph, key: str, slot: str) -> list[str]:
-    """Give what the graph says; creators and editors one by one."""
+    """Return what the graph says; creators and editors one by one."""
     found = [str(each) for each in sources.objects(_iri(key), URIRef(expand(slot)))]
     if slot == "dg:creatorText":
         found = [name for text in found for name in text.split("; ")]

@@ -123,7 +123,7 @@ class SmallOntology:
             self.write(name, "".join(f"{line}\n" for line in lines))
 
     def columns(self, name: str) -> list[str]:
-        """Give the columns of a table, in order."""
+        """Return the columns of a table, in order."""
         schema = _schemas(self.folder)[name]
         return [column["name"] for column in schema["columns"] if not column.get("virtual")]
 
@@ -133,7 +133,7 @@ class SmallOntology:
         return "\t".join(cells.get(column, "") for column in columns)
 
     def path(self, name: str) -> Path:
-        """Give the path of a file, making its folder."""
+        """Return the path of a file, making its folder."""
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
@@ -211,7 +211,7 @@ def _declarations(folder: Path) -> str:
 
 @pytest.fixture
 def ontology(tmp_path: Path) -> SmallOntology:
-    """Give a small ontology that builds."""
+    """Return a small ontology that builds."""
     folder = tmp_path / "ontology"
     folder.mkdir()
     return SmallOntology(folder)

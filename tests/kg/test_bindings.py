@@ -31,7 +31,7 @@ _PROLOGUE = "PREFIX ex: <http://example.org/>\n"
 
 
 def _answer(text: str, bindings: Mapping[str, Term]) -> Any:
-    """Give the answer as parsed JSON, or the sorted lines of a graph."""
+    """Return the answer as parsed JSON, or the sorted lines of a graph."""
     answer = _ENGINE.run(Query(_PROLOGUE + text, bindings))
     if answer.format.name == "turtle":
         return sorted(answer.body.decode().splitlines())
@@ -39,7 +39,7 @@ def _answer(text: str, bindings: Mapping[str, Term]) -> Any:
 
 
 def _refusal(text: str, bindings: Mapping[str, Term]) -> QueryError | None:
-    """Give the error with which a query is refused, if it is."""
+    """Return the error with which a query is refused, if it is."""
     try:
         _ENGINE.run(Query(text, bindings))
     except QueryError as error:

@@ -45,7 +45,7 @@ def _digests(folder: Path, seed: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def shipped() -> Build:
-    """Give a build of the shipped files."""
+    """Return a build of the shipped files."""
     return build(ONTOLOGY_FOLDER)
 
 

@@ -34,12 +34,12 @@ MIB = 1 << 20
 
 
 def for_all(*folders: Path) -> dict[str, list[Path]]:
-    """Give what is found where all controllers have the same groups."""
+    """Return what is found where all controllers have the same groups."""
     return {controller: list(folders) for controller in cgroups.CONTROLLERS}
 
 
 def reading(**files: str) -> cgroups.Read:
-    """Give what reads some files; two underlines stand for a dot."""
+    """Return what reads some files; two underlines stand for a dot."""
     contents = {name.replace("__", "."): text for name, text in files.items()}
     return lambda path: contents.get(path.name, "")
 

@@ -103,12 +103,12 @@ PLAIN = Citation(
 
 @pytest.fixture(scope="module")
 def records(graph: kg.KnowledgeGraph) -> list[Citation]:
-    """Give all sources of the graph."""
+    """Return all sources of the graph."""
     return citations(graph.engine)
 
 
 def csl(record: Citation) -> dict[str, Any]:
-    """Give a record as an item of CSL-JSON."""
+    """Return a record as an item of CSL-JSON."""
     [item] = json.loads(as_csl_json([record]))
     assert isinstance(item, dict)
     return item

@@ -78,7 +78,7 @@ Isolate = Callable[..., IsolatedEngine]
 
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
-    """Give a function that writes a file and names it as a source."""
+    """Return a function that writes a file and names it as a source."""
 
     def written(name: str, content: str | bytes, graph: str | None = None) -> Source:
         path = tmp_path / name
@@ -99,14 +99,14 @@ def quads(text: str, default_graph: DefaultGraph = DefaultGraph.UNION) -> Engine
 
 
 def rows(engine: Engine, text: str = EVERYTHING, **query: tuple[str, ...]) -> list[str]:
-    """Give the rows of an answer, as lines of CSV, in order."""
+    """Return the rows of an answer, as lines of CSV, in order."""
     formats = {**DEFAULT_FORMATS, ResultKind.SOLUTIONS: CSV}
     answer = engine.run(replace(Query(text, formats=formats), **query))  # type: ignore[arg-type]
     return sorted(answer.body.decode().split("\r\n")[1:-1])
 
 
 def objects(engine: Engine, text: str, **query: tuple[str, ...]) -> str:
-    """Give the last steps of the IRIs ?o of a query, in order."""
+    """Return the last steps of the IRIs ?o of a query, in order."""
     return " ".join(row.removeprefix("a:") for row in rows(engine, text, **query))
 
 
@@ -352,7 +352,7 @@ class TestIsolated:
 
     @pytest.fixture
     def isolate(self) -> Iterator[Callable[..., IsolatedEngine]]:
-        """Give what holds data in processes of their own, until the test ends."""
+        """Yield what holds data in processes of their own, until the test ends."""
         made: list[IsolatedEngine] = []
 
         def isolated(data: Data, **options: Any) -> IsolatedEngine:
@@ -434,6 +434,6 @@ class TestIsolated:
 
 
 def children() -> set[int]:
-    """Give the process identifiers of the loaders that this process has started."""
+    """Return the process identifiers of the loaders that this process has started."""
     found = Path("/proc/self/task").glob("*/children")
     return {int(each) for path in found for each in path.read_text().split()}

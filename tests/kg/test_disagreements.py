@@ -27,7 +27,7 @@ NOT_OBSERVED = URIRef(DGD + "finding/not-observed")
 
 
 def found(*claims: Facts, more: str = "") -> list[tuple[str, str]]:
-    """Give the candidates among claims, by the numbers of the claims.
+    """Return the candidates among claims, by the numbers of the claims.
 
     Args:
         *claims: values by the names of properties; a list holds several values.
@@ -56,7 +56,7 @@ def _literal(name: str, value: object) -> Literal:
 
 
 def without(claim: Facts, *names: str) -> dict[str, object]:
-    """Give a claim without some of what it says."""
+    """Return a claim without some of what it says."""
     return {name: value for name, value in claim.items() if name not in names}
 
 
@@ -130,7 +130,7 @@ def test_claims_of_other_things_are_no_candidates(difference: Facts) -> None:
 
 
 def unit(code: str, *kinds: str, factor: bool = True) -> str:
-    """Give a unit with the kinds of quantity that are measured in it, as N-Triples."""
+    """Return a unit with the kinds of quantity that are measured in it, as N-Triples."""
     about = f"<urn:unit-{code}>"
     stated = [f'{about} <{PREFIXES["skos"]}notation> "{code}" .']
     stated += [f"{about} <{DG}quantityKind> <urn:kind:{kind}> ." for kind in kinds]

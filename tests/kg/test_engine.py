@@ -62,12 +62,12 @@ _G1, _G2 = _EX + "g1", _EX + "g2"
 
 @pytest.fixture(scope="module")
 def engine() -> InProcessEngine:
-    """Give an engine over four triples in two named graphs."""
+    """Return an engine over four triples in two named graphs."""
     return InProcessEngine(_DATA.encode(), version="v1", prefixes={"ex": _EX})
 
 
 def _rows(engine: engines.Engine, text: str, **asked: object) -> list[dict[str, str]]:
-    """Give the values of a SELECT query."""
+    """Return the values of a SELECT query."""
     answer = engine.run(Query(_PROLOGUE + text, **asked))  # type: ignore[arg-type]
     return [
         {name: term["value"] for name, term in row.items()}
@@ -331,7 +331,7 @@ class _Trap:
 
 @pytest.fixture(scope="module")
 def trap() -> Iterator[_Trap]:
-    """Give a server that no query may reach."""
+    """Yield a server that no query may reach."""
     server = _Trap()
     yield server
     server.close()
@@ -341,7 +341,7 @@ def trap() -> Iterator[_Trap]:
 def guarded(
     request: pytest.FixtureRequest, engine: InProcessEngine, trap: _Trap
 ) -> InProcessEngine | FederatedEngine:
-    """Give the engine alone, and behind one that may ask another endpoint beside the trap."""
+    """Return the engine alone, and behind one that may ask another endpoint beside the trap."""
     policy = Policy(private_allowed=(f"{trap.iri}allowed",))
     return engine if request.param == "alone" else FederatedEngine(engine, policy)
 

@@ -197,7 +197,7 @@ class Remote:
                 write(reply(str(error).encode(), status="400 x"))
 
     def _drip(self, write: Callable[[bytes], object]) -> None:
-        """Give a byte of a header now and then, for as long as anyone listens."""
+        """Return a byte of a header now and then, for as long as anyone listens."""
         write(b"HTTP/1.1 200 OK\r\nX: ")
         with contextlib.suppress(OSError):
             while not self.released.wait(0.02):
@@ -212,7 +212,7 @@ class Remote:
 
 @pytest.fixture(scope="module")
 def remote() -> Iterator[Remote]:
-    """Give the other endpoint."""
+    """Yield the other endpoint."""
     server = Remote()
     yield server
     server.close()
@@ -220,24 +220,24 @@ def remote() -> Iterator[Remote]:
 
 @pytest.fixture(scope="module")
 def local() -> InProcessEngine:
-    """Give an engine over our part of the data."""
+    """Return an engine over our part of the data."""
     return InProcessEngine(LOCAL.encode(), version="local")
 
 
 @pytest.fixture(scope="module")
 def engine(remote: Remote, local: InProcessEngine) -> FederatedEngine:
-    """Give an engine that may ask the other endpoint, by exactly one IRI."""
+    """Return an engine that may ask the other endpoint, by exactly one IRI."""
     return FederatedEngine(local, Policy(private_allowed=(remote.iri,)))
 
 
 @pytest.fixture(scope="module")
 def reference() -> InProcessEngine:
-    """Give an engine that has the data of both."""
+    """Return an engine that has the data of both."""
     return InProcessEngine((LOCAL + REMOTE).encode(), version="both")
 
 
 def rows(answer: Answer) -> tuple[list[str], list[str]]:
-    """Give columns and rows, these in an order of their own."""
+    """Return columns and rows, these in an order of their own."""
     parsed = json.loads(answer.body)
     return parsed["head"]["vars"], sorted(
         json.dumps(row, sort_keys=True) for row in parsed["results"]["bindings"]
@@ -403,7 +403,7 @@ def test_functions_of_the_endpoint_are_its_own_business(
 
 @pytest.fixture(scope="module")
 def closed() -> str:
-    """Give the IRI of an endpoint on a port that nobody listens on."""
+    """Return the IRI of an endpoint on a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{probe.getsockname()[1]}/"
@@ -411,7 +411,7 @@ def closed() -> str:
 
 @pytest.fixture(scope="module")
 def failing(remote: Remote, local: InProcessEngine, closed: str) -> FederatedEngine:
-    """Give an engine that may ask whoever misbehaves."""
+    """Return an engine that may ask whoever misbehaves."""
     paths = (*FAILURES, *ODDITIES)
     allowed = (*(remote.root + path for path in paths), closed, NOWHERE)
     return FederatedEngine(local, Policy(private_allowed=allowed, max_bytes=100_000, at_once=1))
@@ -419,7 +419,7 @@ def failing(remote: Remote, local: InProcessEngine, closed: str) -> FederatedEng
 
 @pytest.fixture(scope="module")
 def hasty(remote: Remote, local: InProcessEngine) -> FederatedEngine:
-    """Give an engine that may ask whoever is slow, but does not wait for long."""
+    """Return an engine that may ask whoever is slow, but does not wait for long."""
     allowed = (f"{remote.root}/drip", f"{remote.root}/hold")
     return FederatedEngine(local, Policy(private_allowed=allowed, seconds=0.3))
 

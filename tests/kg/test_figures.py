@@ -100,7 +100,7 @@ def test_what_is_no_proportion_has_no_interval(events: int, total: int) -> None:
 
 @pytest.fixture(scope="module")
 def units() -> Mapping[str, Unit]:
-    """Give the units by their codes."""
+    """Return the units by their codes."""
     return units_of(read_tables(ONTOLOGY_FOLDER, []))
 
 
@@ -173,7 +173,7 @@ def test_conversion_is_exact(number: Decimal) -> None:
 
 
 def _figures(ontology: SmallOntology, identifier: str) -> dict[str, list[str]]:
-    """Give what the build computes for a claim, by property name."""
+    """Return what the build computes for a claim, by property name."""
     dataset = Dataset()
     dataset.parse(data=ontology.build().nquads, format="nquads")
     found: dict[str, list[str]] = {}
@@ -247,7 +247,7 @@ def test_bands_begin_at_their_limits(
 
 
 def _shipped_bands() -> str:
-    """Give the limits of the shipped bands, as Turtle."""
+    """Return the limits of the shipped bands, as Turtle."""
     schemes = Graph().parse(ONTOLOGY_FOLDER / "schemes.ttl")
     limits = schemes.subject_objects(URIRef(DG + "lowerLimit"))
     return "".join(f"<{band}> <{DG}lowerLimit> {limit} .\n" for band, limit in limits)

@@ -27,7 +27,7 @@ DERMIS = f"<{DGD}spectrum/dermis-shimojo-2020>"
 
 
 def value(graph: kg.KnowledgeGraph, expression: str) -> Any:
-    """Give the value of an expression, or None where it has none."""
+    """Return the value of an expression, or None where it has none."""
     rows: Any = graph.query(f"{PREFIXES}SELECT ({expression} AS ?value) {{}}")
     return rows[0]["value"]
 
@@ -241,7 +241,7 @@ class TestEngine:
 
     @staticmethod
     def engine(**functions: Any) -> InProcessEngine:
-        """Give an engine without data, and with functions."""
+        """Return an engine without data, and with functions."""
         return InProcessEngine(
             b"", version="0", functions={f"urn:{name}": each for name, each in functions.items()}
         )

@@ -26,7 +26,7 @@ def fail(_: Term) -> Term | None:
 
 @pytest.fixture(scope="module")
 def engine() -> InProcessEngine:
-    """Give an engine with a function that fails."""
+    """Return an engine with a function that fails."""
     return InProcessEngine(QUADS.encode(), version="v", functions={FAILING: fail})
 
 

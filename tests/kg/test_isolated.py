@@ -62,7 +62,7 @@ Make = Callable[..., IsolatedEngine]
 
 
 def nquads() -> bytes:
-    """Give about 3,000 quads: items with values and labels, and a dense graph of nodes."""
+    """Return about 3,000 quads: items with values and labels, and a dense graph of nodes."""
     integer = "http://www.w3.org/2001/XMLSchema#integer"
     lines = []
     for item in range(ITEMS):
@@ -78,13 +78,13 @@ def nquads() -> bytes:
 
 @pytest.fixture(scope="module")
 def reference() -> InProcessEngine:
-    """Give the engine in this process, whose answers are the right ones."""
+    """Return the engine in this process, whose answers are the right ones."""
     return InProcessEngine(nquads(), version="v", prefixes=PREFIXES)
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[IsolatedEngine]:
-    """Give an isolated engine over the same data."""
+    """Yield an isolated engine over the same data."""
     isolated = IsolatedEngine(nquads(), version="v", prefixes=PREFIXES, processes=4)
     yield isolated
     isolated.close()
@@ -92,7 +92,7 @@ def engine() -> Iterator[IsolatedEngine]:
 
 @pytest.fixture
 def make() -> Iterator[Make]:
-    """Give what makes an engine for one test; its loader is recognised by its version."""
+    """Yield what makes an engine for one test; its loader is recognised by its version."""
     made: list[IsolatedEngine] = []
 
     def made_of(limits: Limits | None = None, processes: int = 1) -> IsolatedEngine:
@@ -108,7 +108,7 @@ def make() -> Iterator[Make]:
 
 
 def value(answer: Answer) -> bytes:
-    """Give the one value in an answer in SPARQL JSON."""
+    """Return the one value in an answer in SPARQL JSON."""
     return answer.body.split(b'"value":"')[1].partition(b'"')[0]
 
 
@@ -123,7 +123,7 @@ def eventually(true: Callable[[], object], seconds: float = 60) -> bool:
 
 
 def parents() -> dict[int, int]:
-    """Give the parent of every process that has not ended."""
+    """Return the parent of every process that has not ended."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -136,7 +136,7 @@ def parents() -> dict[int, int]:
 
 
 def loader_of(engine: IsolatedEngine) -> int:
-    """Give the process identifier of the loader of an engine."""
+    """Return the process identifier of the loader of an engine."""
     (found,) = (
         process
         for process, parent in parents().items()
@@ -146,7 +146,7 @@ def loader_of(engine: IsolatedEngine) -> int:
 
 
 def command_of(process: int) -> bytes:
-    """Give the command line of a process; empty if it has ended."""
+    """Return the command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
@@ -154,17 +154,17 @@ def command_of(process: int) -> bytes:
 
 
 def query_processes(loader: int) -> list[int]:
-    """Give the process identifiers of the query processes of a loader."""
+    """Return the process identifiers of the query processes of a loader."""
     return [process for process, parent in parents().items() if parent == loader]
 
 
 def processes_of(engine: IsolatedEngine) -> list[int]:
-    """Give all processes with the command line of an engine's loader, whoever is their parent."""
+    """Return all processes with the command line of an engine's loader, whoever is their parent."""
     return [each for each in parents() if engine.version.encode() in command_of(each)]
 
 
 def outcome(ask: Callable[[], object]) -> object:
-    """Give the answer, without the time it took, or all that is to be known of the error."""
+    """Return the answer, without the time it took, or all that is to be known of the error."""
     try:
         answer = ask()
     except EngineError as error:
@@ -260,7 +260,7 @@ def test_the_version_is_the_one_it_was_made_with(engine: IsolatedEngine) -> None
 
 
 def nested(before: str, middle: str, after: str, depth: int) -> str:
-    """Give a text with the same around it many times."""
+    """Return a text with the same around it many times."""
     return before * depth + middle + after * depth
 
 
@@ -458,7 +458,7 @@ def computes(engine: IsolatedEngine) -> bool:
 
 
 def state_of(process: int) -> str:
-    """Give the state of a process, R when it is running; empty if it has ended."""
+    """Return the state of a process, R when it is running; empty if it has ended."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:
@@ -471,7 +471,7 @@ def is_busy(engine: IsolatedEngine) -> bool:
 
 
 def ticks(process: int) -> int:
-    """Give the processor time that a process has used, in ticks of the kernel's clock."""
+    """Return the processor time that a process has used, in ticks of the kernel's clock."""
     try:
         stat = Path(f"/proc/{process}/stat").read_text()
     except OSError:
@@ -850,7 +850,7 @@ def test_closing_under_load_from_many_threads(make: Make) -> None:
 
 
 def open_files() -> int:
-    """Give how many files this process has open."""
+    """Return how many files this process has open."""
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 

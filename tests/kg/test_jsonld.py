@@ -29,7 +29,7 @@ THING = "https://dermograph.example/thing"
 
 @pytest.fixture(scope="module")
 def context() -> jsonld.Context:
-    """Give the context, as published at an example address."""
+    """Return the context, as published at an example address."""
     return jsonld.Context.load(ONTOLOGY_FOLDER / "context.jsonld", PUBLISHED)
 
 
@@ -41,7 +41,7 @@ def rows(graph: kg.KnowledgeGraph, text: str) -> Rows:
 
 
 def lines(ntriples: bytes) -> list[str]:
-    """Give the triples of a document in N-Triples, sorted."""
+    """Return the triples of a document in N-Triples, sorted."""
     return sorted(line for line in ntriples.decode().split("\n") if line)
 
 
@@ -296,14 +296,14 @@ def test_a_document_of_a_service_is_known_by_the_name_of_its_context(url: str) -
 
 
 def properties_in_use(graph: kg.KnowledgeGraph) -> set[str]:
-    """Give the properties that the data use; shapes speak SHACL's own language."""
+    """Return the properties that the data use; shapes speak SHACL's own language."""
     text = f"""SELECT DISTINCT ?property WHERE {{
         GRAPH ?graph {{ ?s ?property ?o }} FILTER (?graph != <{GRAPH}shapes>) }}"""
     return {str(row["property"]) for row in rows(graph, text)} - {PREFIXES["rdf"] + "type"}
 
 
 def named(context: jsonld.Context) -> set[str]:
-    """Give the IRIs that the context has terms for."""
+    """Return the IRIs that the context has terms for."""
     return {
         definition if isinstance(definition, str) else definition["@id"]
         for term, definition in context.terms.items()

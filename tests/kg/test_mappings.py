@@ -32,7 +32,7 @@ Folder = Callable[[str], Path]
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Folder:
-    """Give what makes a folder with a mapping table."""
+    """Return what makes a folder with a mapping table."""
 
     def write(text: str) -> Path:
         path = tmp_path / TABLE
@@ -130,7 +130,7 @@ _TREE = {
 
 
 def _engine() -> InProcessEngine:
-    """Give an engine over a tree of adverse events, one withdrawn, and three claims."""
+    """Return an engine over a tree of adverse events, one withdrawn, and three claims."""
     ontology = {
         f"dg:{name} a owl:Class ; rdfs:label {name!r}@en ; skos:definition 'A {name}.'@en"
         for name in ("AdverseEvent", *_TREE)

@@ -34,12 +34,12 @@ figures = st.floats(min_value=1e-6, max_value=1e6)
 
 
 def units_of(dimension: Dimension) -> list[str]:
-    """Give the units that measure something."""
+    """Return the units that measure something."""
     return [unit for unit, (measured, _) in UNITS.items() if measured is dimension]
 
 
 def unfit_for(dimension: Dimension) -> list[str]:
-    """Give the units that measure something else."""
+    """Return the units that measure something else."""
     return [unit for unit, (measured, _) in UNITS.items() if measured is not dimension]
 
 
@@ -306,7 +306,7 @@ class Computed:
 
 
 def described(graph: kg.KnowledgeGraph, claim: str, link: str) -> tuple[dict[str, str], ...]:
-    """Give the properties of what a claim points to, by their names, as text."""
+    """Return the properties of what a claim points to, by their names, as text."""
     rows: Any = graph.query(
         f"SELECT ?x ?p ?v {{ ?c <http://purl.org/dc/terms/identifier> '{claim}' ;"
         f" <{DG}{link}> ?x . ?x ?p ?v }} ORDER BY ?x"
@@ -320,7 +320,7 @@ def described(graph: kg.KnowledgeGraph, claim: str, link: str) -> tuple[dict[str
 
 @pytest.fixture(scope="module")
 def computed(graph: kg.KnowledgeGraph) -> list[Computed]:
-    """Give all claims that the graph says are computed."""
+    """Return all claims that the graph says are computed."""
     rows: Any = graph.query(
         f"""PREFIX dg: <{DG}>
         SELECT DISTINCT ?id ?function ?unit ?figure ?minimum ?maximum {{
@@ -348,7 +348,7 @@ def computed(graph: kg.KnowledgeGraph) -> list[Computed]:
 
 
 def of_function(computed: list[Computed], function: str, number: int) -> list[Computed]:
-    """Give the claims that one function computes; there are as many as expected."""
+    """Return the claims that one function computes; there are as many as expected."""
     found = [each for each in computed if each.function == function]
     assert len(found) == number
     return found
@@ -361,7 +361,7 @@ def rounds_to(value: float, printed: str) -> bool:
 
 
 def coefficient(point: dict[str, str], name: str) -> Quantity:
-    """Give a coefficient of a spectral point."""
+    """Return a coefficient of a spectral point."""
     return Quantity(float(point[f"{name}CoefficientPerCentimetre"]), "cm-1")
 
 
@@ -458,13 +458,13 @@ class TestDerivedClaims:
 
 
 def _rounding(printed: str) -> tuple[float, float]:
-    """Give the bounds of the numbers that round to what is printed."""
+    """Return the bounds of the numbers that round to what is printed."""
     half = Decimal(5).scaleb(int(Decimal(printed).as_tuple().exponent) - 1)
     return float(Decimal(printed) - half), float(Decimal(printed) + half)
 
 
 def _ranges(claim: Computed, wavelength: Quantity) -> dict[str, tuple[float, ...]]:
-    """Give the least and the greatest coefficients that the inputs of a claim can mean."""
+    """Return the least and the greatest coefficients that the inputs of a claim can mean."""
     ranges: dict[str, tuple[float, ...]] = {}
     for each in claim.inputs:
         if "predicate" in each:

@@ -16,7 +16,7 @@ NICENESS = st.integers(-20, 19)
 
 @st.composite
 def processes(draw: st.DrawFn) -> tuple[list[float], list[bool]]:
-    """Give the ages of queries, and which of their processes have a token."""
+    """Return the ages of queries, and which of their processes have a token."""
     number = draw(SLOTS)
     ages = draw(st.lists(AGES, min_size=number, max_size=number))
     return ages, draw(st.lists(st.booleans(), min_size=number, max_size=number))

@@ -23,12 +23,12 @@ _PREFIXES = "".join(f"PREFIX {name}: <{iri}> " for name, iri in PREFIXES.items()
 
 @pytest.fixture(scope="module")
 def written(graph: kg.KnowledgeGraph) -> str:
-    """Give the report of the shipped knowledge."""
+    """Return the report of the shipped knowledge."""
     return report(graph, ONTOLOGY_FOLDER)
 
 
 def rows_of(written: str, title: str) -> list[list[str]]:
-    """Give the cells of the table of a section, row by row, without its head."""
+    """Return the cells of the table of a section, row by row, without its head."""
     section = written.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
     lines = [line for line in section.splitlines() if line.startswith("| ")]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines[2:]]

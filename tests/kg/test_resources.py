@@ -32,13 +32,13 @@ CLAIM: Final = DGD + "claim/B0001"
 
 @cache
 def shipped() -> kg.KnowledgeGraph:
-    """Give the shipped knowledge; generated examples share it, as they cannot have fixtures."""
+    """Return the shipped knowledge; generated examples share it, as they cannot have fixtures."""
     return kg.load()
 
 
 @pytest.fixture
 def graph() -> kg.KnowledgeGraph:
-    """Give the shipped knowledge."""
+    """Return the shipped knowledge."""
     return shipped()
 
 
@@ -50,13 +50,13 @@ def rows(graph: kg.KnowledgeGraph, text: str) -> Rows:
 
 
 def described(graph: kg.KnowledgeGraph, iri: str, written: Format = formats.NTRIPLES) -> Graph:
-    """Give the description of a resource."""
+    """Return the description of a resource."""
     answer = resources.describe(graph.engine, Found(iri), written)
     return Graph().parse(data=answer.body, format=answer.format.media_type)
 
 
 def term(short: str) -> URIRef:
-    """Give the IRI for a short form."""
+    """Return the IRI for a short form."""
     return URIRef(expand(short))
 
 

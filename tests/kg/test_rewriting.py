@@ -26,24 +26,24 @@ TRIG = b"""
 
 
 def over(default_graph: DefaultGraph, trig: bytes = TRIG) -> InProcessEngine:
-    """Give an engine over a dataset."""
+    """Return an engine over a dataset."""
     return InProcessEngine(Data((Source(trig, formats.TRIG),), default_graph))
 
 
 @pytest.fixture(scope="module")
 def engine() -> InProcessEngine:
-    """Give an engine over the union of the graphs."""
+    """Return an engine over the union of the graphs."""
     return over(DefaultGraph.UNION)
 
 
 @pytest.fixture(scope="module")
 def strict() -> InProcessEngine:
-    """Give an engine whose default graph has only what is in no graph."""
+    """Return an engine whose default graph has only what is in no graph."""
     return over(DefaultGraph.STRICT)
 
 
 def asked(engine: InProcessEngine, text: str) -> Any:
-    """Give the rows of a query, sorted, without the namespace; or what ASK says."""
+    """Return the rows of a query, sorted, without the namespace; or what ASK says."""
     answer = engine.run(Query(f"PREFIX : <http://e/>\n{text}"))
     document = json.loads(answer.body)
     if "boolean" in document:
@@ -385,7 +385,7 @@ NODES = (":x", ":y", ":g1", ":no")
 
 
 def ends(graph: frozenset[Triple], start: str, path: Path, end: str) -> list[tuple[str, str]]:
-    """Give the pairs that a path connects (18.4); a variable for an end stands for any term."""
+    """Return the pairs that a path connects (18.4); a variable for an end stands for any term."""
     operator, *parts = path
     if operator == "=":
         found = [(s, o) for s, p, o in graph if p == parts[0]]
@@ -412,12 +412,12 @@ def is_term(name: str) -> bool:
 
 
 def nodes(graph: frozenset[Triple]) -> list[str]:
-    """Give the subjects and objects of a graph."""
+    """Return the subjects and objects of a graph."""
     return sorted({s for s, _, _ in graph} | {o for _, _, o in graph})
 
 
 def reached(graph: frozenset[Triple], start: str, operator: str, path: Path) -> set[str]:
-    """Give what a repeated path leads to from a term."""
+    """Return what a repeated path leads to from a term."""
     once = {o for _, o in ends(graph, start, path, "?")}
     if operator == "?":
         return once | {start}
@@ -439,18 +439,18 @@ def join(left: list[Row], right: list[Row]) -> list[Row]:
 
 
 def evaluated(graphs: Graphs, active: str, elements: list[Element]) -> list[Row]:
-    """Give the solutions of a group (18.2.2.6, 18.6)."""
+    """Return the solutions of a group (18.2.2.6, 18.6)."""
     return filtered(unfiltered(graphs, active, elements), elements)
 
 
 def filtered(rows: list[Row], elements: list[Element]) -> list[Row]:
-    """Give the solutions that the filters of a group let pass."""
+    """Return the solutions that the filters of a group let pass."""
     bound = [each[1] for each in elements if each[0] == "filter"]
     return [row for row in rows if all(name in row for name in bound)]
 
 
 def unfiltered(graphs: Graphs, active: str, elements: list[Element]) -> list[Row]:
-    """Give the solutions of a group before its filters, which see both sides of OPTIONAL."""
+    """Return the solutions of a group before its filters, which see both sides of OPTIONAL."""
     rows: list[Row] = [{}]
     for kind, *parts in elements:
         if kind == "optional":
@@ -471,7 +471,7 @@ def unfiltered(graphs: Graphs, active: str, elements: list[Element]) -> list[Row
 
 
 def solutions(graphs: Graphs, active: str, kind: str, parts: list[Any]) -> Iterator[Row]:
-    """Give the solutions of what is joined to a group."""
+    """Yield the solutions of what is joined to a group."""
     match kind, parts:
         case "triple", [start, path, end]:
             for s, o in ends(graphs[active], start, path, end):

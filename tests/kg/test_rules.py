@@ -43,7 +43,7 @@ def _dg(name: str) -> URIRef:
 
 
 def _rows(*names: str) -> Iterator[dict[str, str]]:
-    """Give the rows of claim tables, read without the build."""
+    """Yield the rows of claim tables, read without the build."""
     for name in names:
         with (ONTOLOGY_FOLDER / "claims" / name).open(encoding="utf-8", newline="") as file:
             yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
@@ -72,7 +72,7 @@ class _Derivations:
         return value
 
     def of(self, *predicates: Node) -> dict[Statement, set[str]]:
-        """Give all derived statements of some predicates, with all claims behind each."""
+        """Return all derived statements of some predicates, with all claims behind each."""
         found: dict[Statement, set[str]] = defaultdict(set)
         for statements in self.by_rule.values():
             for statement, claims in statements.items():
@@ -86,7 +86,7 @@ _PARTS = (RDF.subject, RDF.predicate, RDF.object)
 
 @pytest.fixture(scope="module")
 def derivations(dataset: Dataset) -> _Derivations:
-    """Give what the rules derived."""
+    """Return what the rules derived."""
     return _Derivations(dataset)
 
 
@@ -105,7 +105,7 @@ def test_founding_statements_support_nothing(derivations: _Derivations) -> None:
 
 
 def _closure(pairs: Iterable[tuple[Node, Node]]) -> set[tuple[Node, Node]]:
-    """Give the transitive closure of a relation."""
+    """Return the transitive closure of a relation."""
     above: dict[Node, set[Node]] = defaultdict(set)
     for lower, upper in pairs:
         above[lower].add(upper)
@@ -370,7 +370,7 @@ def test_a_risk_goes_up_and_never_down(derivations: _Derivations) -> None:
 
 
 def _remarks(derivations: _Derivations, rule: str, *statement: str) -> dict[str, set[str]]:
-    """Give what is remarked of a derivation, by property."""
+    """Return what is remarked of a derivation, by property."""
     subject, predicate, value = map(_dg, statement)
     (node,) = (
         each

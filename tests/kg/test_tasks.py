@@ -89,7 +89,7 @@ class Runner:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[IsolatedEngine]:
-    """Give an engine that does tasks."""
+    """Yield an engine that does tasks."""
     limits = Limits(seconds=60, memory=64 << 20)
     isolated = IsolatedEngine(DATA, tasks=Runner(), limits=limits, processes=2)
     yield isolated

@@ -19,7 +19,7 @@ IN_XML = {ResultKind.SOLUTIONS: XML, ResultKind.BOOLEAN: XML, ResultKind.GRAPH: 
 
 @pytest.fixture(scope="module")
 def engine() -> InProcessEngine:
-    """Give an engine whose prefixes are those of the terms below."""
+    """Return an engine whose prefixes are those of the terms below."""
     return InProcessEngine(b"", prefixes={"e": "http://e/", "rdf": RDF})
 
 

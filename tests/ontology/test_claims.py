@@ -18,7 +18,7 @@ _SOURCE = URIRef(PREFIXES["prov"] + "wasDerivedFrom")
 
 
 def _read(path: Path) -> dict[str, dict[str, str]]:
-    """Give the rows of a table by their first cell."""
+    """Return the rows of a table by their first cell."""
     with path.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         return {next(iter(row.values())): row for row in rows}
@@ -83,19 +83,19 @@ _LABELS = {
 
 
 def _read_settings() -> dict[str, dict[str, str]]:
-    """Give the rows of both tables of settings by their names."""
+    """Return the rows of both tables of settings by their names."""
     tables = ("settings-clinical.tsv", "settings-physics.tsv")
     return {k: v for name in tables for k, v in _read(ONTOLOGY_FOLDER / "claims" / name).items()}
 
 
 @pytest.fixture(scope="module")
 def claims(dataset: Dataset) -> Graph:
-    """Give the named graph of claims."""
+    """Return the named graph of claims."""
     return dataset.graph(URIRef(GRAPH + "claims"))
 
 
 def _names(graph: Graph, statement: URIRef, predicate: str) -> set[str]:
-    """Give the identifiers of what a statement points at."""
+    """Return the identifiers of what a statement points at."""
     return {
         str(each).rsplit("/", 1)[-1] for each in graph.objects(statement, URIRef(expand(predicate)))
     }

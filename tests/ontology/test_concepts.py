@@ -24,12 +24,12 @@ _OVER = URIRef(PREFIXES["obo"] + "BSPO_0000108")
 
 @pytest.fixture(scope="module")
 def terms(dataset: Dataset) -> Graph:
-    """Give the named graph of concepts, properties and controlled values."""
+    """Return the named graph of concepts, properties and controlled values."""
     return dataset.graph(URIRef(GRAPH + "ontology"))
 
 
 def _tops() -> set[Node]:
-    """Give the top classes that docs/model.md names."""
+    """Return the top classes that docs/model.md names."""
     model = (ONTOLOGY_FOLDER.parent / "docs" / "model.md").read_text(encoding="utf-8")
     listed = model.partition("The top classes")[2].partition("\n\n")[0]
     return {URIRef(DG + name) for name in re.findall(r"`dg:(\w+)`", listed)}
@@ -42,7 +42,7 @@ def _below(terms: Graph, top: Node) -> set[Node]:
 
 @pytest.fixture(scope="module")
 def concepts(terms: Graph) -> set[Node]:
-    """Give all concepts: what is below a top class, and the top classes."""
+    """Return all concepts: what is below a top class, and the top classes."""
     return {concept for top in _tops() for concept in {top, *_below(terms, top)}}
 
 
@@ -275,7 +275,7 @@ _RELATIONS = Path(__file__).parents[1] / "dossier" / "alignment" / "relations.ts
 
 
 def _relations() -> dict[str, str]:
-    """Give the label of each relation by its CURIE."""
+    """Return the label of each relation by its CURIE."""
     with _RELATIONS.open(encoding="utf-8", newline="") as file:
         rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
         return {row["object_id"]: row["object_label"] for row in rows}

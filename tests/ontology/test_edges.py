@@ -53,7 +53,7 @@ def _edge(row: Row) -> Edge:
 
 @pytest.fixture(scope="module")
 def inferred(dataset: Dataset) -> Graph:
-    """Give what the rules derived."""
+    """Return what the rules derived."""
     return dataset.graph(URIRef(GRAPH + "inferred"))
 
 
@@ -136,7 +136,7 @@ _MADE_UP = "".join(
 
 
 def _made_up(predicate: str) -> set[Edge]:
-    """Give the edges that the claims made up must not give of a predicate."""
+    """Return the edges that the claims made up must not give of a predicate."""
     names = {
         "absolutelyContraindicatedIn": ("Vitiligo", "Melasma"),
         "relativelyContraindicatedIn": ("Diabetes", "Rosacea"),
@@ -159,7 +159,7 @@ class _World:
         self.store.update(f"{prefixes}INSERT DATA {{ GRAPH <{GRAPH}claims> {{ {_MADE_UP} }} }}")
 
     def edges(self, predicate: str) -> set[Edge]:
-        """Give the edges of a predicate that the rules conclude from claims."""
+        """Return the edges of a predicate that the rules conclude from claims."""
         name = f"dg:{predicate.removeprefix(DG)}"
         due = [text for text in _RULES.values() if re.search(rf"{name}\b", _body(text))]
         found = set()
@@ -193,13 +193,13 @@ class _World:
 
 
 def _body(text: str) -> str:
-    """Give a rule without what it leaves to other rules."""
+    """Return a rule without what it leaves to other rules."""
     return re.sub(r"(?m)^#.*$|NOT IN \([^)]*\)", "", text)
 
 
 @pytest.fixture(scope="module")
 def world(graph: kg.KnowledgeGraph) -> _World:
-    """Give the dataset in a store of its own."""
+    """Return the dataset in a store of its own."""
     return _World(graph.nquads)
 
 

@@ -130,7 +130,7 @@ _MAY_BE_IDLE = (  # noqa: SIM905 - so many words read better as prose
 
 
 def _header(path: Path) -> list[str]:
-    """Give the columns; the lines before them, if any, are comments."""
+    """Return the columns; the lines before them, if any, are comments."""
     lines = _text(path).split("\n")
     return next(line for line in lines if not line.startswith("#")).split("\t")
 

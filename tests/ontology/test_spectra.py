@@ -39,12 +39,12 @@ _ORIGIN = URIRef(DG + "pointOrigin")
 
 @pytest.fixture(scope="module")
 def spectra(dataset: Dataset) -> Graph:
-    """Give the named graph of spectra."""
+    """Return the named graph of spectra."""
     return dataset.graph(URIRef(GRAPH + "spectra"))
 
 
 def _points(spectra: Graph, name: str) -> list[Node]:
-    """Give the points of a spectrum, whose IRIs lie below its own."""
+    """Return the points of a spectrum, whose IRIs lie below its own."""
     start = f"{DGD}spectrum/{name}/"
     points = spectra.subjects(RDF.type, URIRef(DG + "SpectralPoint"))
     return [point for point in points if str(point).startswith(start)]
@@ -155,7 +155,7 @@ def test_oxygenated_and_deoxygenated_blood_differ_as_known(spectra: Graph) -> No
 
 
 def _near(spectra: Graph, name: str, wavelength: float) -> float:
-    """Give the absorption at the point that is nearest to a wavelength."""
+    """Return the absorption at the point that is nearest to a wavelength."""
     nearest = min(
         (str(point).rsplit("/", 1)[-1] for point in _points(spectra, name)),
         key=lambda each: abs(float(each) - wavelength),

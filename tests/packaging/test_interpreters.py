@@ -26,7 +26,7 @@ _ESSENTIALS: Final = (
 
 
 def _others() -> dict[str, str]:
-    """Give an interpreter of each other version that is supported and on the path, or kept by pyenv."""
+    """Return an interpreter of each other supported version that is on the path or kept by pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = {}
     for minor in range(11, 20):

@@ -165,7 +165,7 @@ edition(sys.exit)  # with the name of the first step, should it build
 
 
 def _first_step(installation: Installation) -> str:
-    """Give the first step of the build that the installed package makes; nothing if it makes none."""
+    """Return the first step of the build that the installed package makes; nothing if none."""
     return subprocess.run(
         [installation.command.with_name("python"), "-c", _EDITION],
         cwd=installation.home,

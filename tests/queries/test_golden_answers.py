@@ -60,7 +60,7 @@ def _tail(value: str) -> str:
 
 
 def cases() -> Iterator[Case]:
-    """Give each canned query without parameters, where it can be asked so, and each example."""
+    """Yield each canned query without parameters, where it can be asked so, and each example."""
     for query in read_queries(QUERIES_FOLDER).values():
         if not any(parameter.required for parameter in query.parameters):
             yield Case(query, {})

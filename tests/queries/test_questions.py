@@ -55,7 +55,7 @@ by_ask = pytest.mark.parametrize("ask", ASKS, ids=lambda ask: f"{ask.number} {as
 
 
 def _golden(ask: Ask, graph: kg.KnowledgeGraph) -> Path:
-    """Give the golden answer to a question, which test_golden_answers.py compares with the answer."""
+    """Return the golden answer to a question, which test_golden_answers.py compares with it."""
     asked = graph.catalogue.bindings(ask.query, ask.values)
     (found,) = (
         case.file

@@ -42,25 +42,25 @@ _SECONDS_TO_START = 300.0
 
 @pytest.fixture(scope="session")
 def app(graph: kg.KnowledgeGraph) -> Flask:
-    """Give the service over the shipped knowledge."""
+    """Return the service over the shipped knowledge."""
     return create_app({}, graph)
 
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
-    """Give a client of the service."""
+    """Return a client of the service."""
     return app.test_client()
 
 
 @pytest.fixture(scope="session")
 def client_of_session(app: Flask) -> FlaskClient:
-    """Give a client that generated examples may share."""
+    """Return a client that generated examples may share."""
     return app.test_client()
 
 
 @pytest.fixture
 def ask(client: FlaskClient) -> Ask:
-    """Give a function that asks the SPARQL endpoint by GET."""
+    """Return a function that asks the SPARQL endpoint by GET."""
 
     def send(
         query: str, accept: str | None = None, method: str = "GET", **parameters: Any
@@ -74,13 +74,13 @@ def ask(client: FlaskClient) -> Ask:
 
 @pytest.fixture(scope="session")
 def start() -> Start:
-    """Give a context manager that serves the knowledge in a process of its own, with settings."""
+    """Return a context manager that serves the knowledge in a process of its own, with settings."""
     return _started
 
 
 @pytest.fixture(scope="session")
 def live_url(start: Start) -> Iterator[str]:
-    """Give the URL of a service in a process of its own."""
+    """Yield the URL of a service in a process of its own."""
     with start() as (_, port):
         yield f"http://127.0.0.1:{port}"
 

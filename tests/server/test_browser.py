@@ -56,7 +56,7 @@ return document.documentElement.scrollWidth > width
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Chrome]:
-    """Give a browser without a window."""
+    """Yield a browser without a window."""
     webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
     chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
     if not chromium or not driver:

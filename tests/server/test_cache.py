@@ -117,19 +117,19 @@ class Service:
 
 
 def uncached(app: Flask) -> WSGIApplication:
-    """Give a Flask app without the middleware that stands before it."""
+    """Return a Flask app without the middleware that stands before it."""
     return functools.partial(Flask.wsgi_app, app)
 
 
 @pytest.fixture(scope="module")
 def bare(graph: kg.KnowledgeGraph) -> WSGIApplication:
-    """Give the service without a cache."""
+    """Return the service without a cache."""
     return uncached(create_app({}, graph))
 
 
 @pytest.fixture
 def service(bare: WSGIApplication) -> Service:
-    """Give the service with an empty cache."""
+    """Return the service with an empty cache."""
     return Service(bare)
 
 
@@ -147,7 +147,7 @@ def ask(client: Client, query: str | None, path: str = "/sparql", **options: Any
 
 
 def told(response: TestResponse) -> dict[str, str]:
-    """Give the headers that tell of the answer, without what the cache is there to add."""
+    """Return the headers that tell of the answer, without what the cache is there to add."""
     apart = {"age", "date", "server-timing", "x-query-id", "vary"}
     return {name.lower(): value for name, value in response.headers if name.lower() not in apart}
 
@@ -1161,7 +1161,7 @@ HEADERS = st.dictionaries(
 
 @pytest.fixture(scope="module")
 def lasting(bare: WSGIApplication) -> Service:
-    """Give a service that generated examples share, with a small cache."""
+    """Return a service that generated examples share, with a small cache."""
     return Service(bare, budget=1_000_000)
 
 
@@ -1220,7 +1220,7 @@ def _app(
     status: str = "200 OK",
     body: bytes | None = None,
 ) -> WSGIApplication:
-    """Give an app whose body is the value of a request header."""
+    """Return an app whose body is the value of a request header."""
     named = {
         "Content-Type": "text/plain",
         "Cache-Control": "public, max-age=60",
@@ -1237,7 +1237,7 @@ def _app(
 
 
 def _raising(*, late: bool) -> WSGIApplication:
-    """Give an app that raises, before its response or in the middle of it."""
+    """Return an app that raises, before its response or in the middle of it."""
 
     def app(_: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start_response("200 OK", [("Cache-Control", "public")])

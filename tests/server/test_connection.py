@@ -26,7 +26,7 @@ _CHUNKED = _POST + b"Transfer-Encoding: chunked\r\n\r\n"
 
 @contextmanager
 def connected(url: str) -> Iterator[tuple[socket.socket, BinaryIO]]:
-    """Give a connection to a service, and what comes over it."""
+    """Yield a connection to a service, and what comes over it."""
     parts = urlsplit(url)
     with (
         socket.create_connection((parts.hostname, parts.port), timeout=120) as connection,
@@ -208,7 +208,7 @@ _OF_THE_MOMENT = {"server-timing", "x-query-id", "date", "age"}
 
 @pytest.fixture(scope="module")
 def same_app(graph: kg.KnowledgeGraph) -> FlaskClient:
-    """Give a client of the app alone, with the settings of the service."""
+    """Return a client of the app alone, with the settings of the service."""
     return create_app(LIVE_SETTINGS, graph).test_client()
 
 
@@ -241,7 +241,7 @@ def test_what_spares_the_app_is_what_the_app_says(
 
 
 def without(headers: dict[str, str], names: set[str]) -> dict[str, str]:
-    """Give headers without some."""
+    """Return headers without some."""
     return {key: value for key, value in headers.items() if key not in names}
 
 

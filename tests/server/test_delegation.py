@@ -107,7 +107,7 @@ class Service(NamedTuple):
 
 @pytest.fixture(scope="module")
 def service(start: Start) -> Iterator[Service]:
-    """Give a service with time enough for everything."""
+    """Yield a service with time enough for everything."""
     with start(QUERY_SECONDS=600, MAX_QUERY_SECONDS=600) as (process, port):
         yield Service(process.pid, port)
 

@@ -24,7 +24,7 @@ LABEL = "?event <http://www.w3.org/2000/01/rdf-schema#label> ?label"
 
 @pytest.fixture(scope="module")
 def other() -> Iterator[str]:
-    """Give the URL of a server with an endpoint, one that fails and one that never answers."""
+    """Yield the URL of a server with an endpoint, one that fails and one that never answers."""
     released = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
@@ -51,7 +51,7 @@ def other() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def federated(graph: kg.KnowledgeGraph, other: str) -> FlaskClient:
-    """Give a client of a service that asks other endpoints."""
+    """Return a client of a service that asks other endpoints."""
     return _client(graph, other, seconds=30)
 
 

@@ -56,7 +56,7 @@ DECODERS: Final[Mapping[str | None, Callable[[bytes], bytes]]] = {
 
 
 def fuzz(examples: int) -> settings:
-    """Give the settings of a property: so many examples in a hundred of what the profile says."""
+    """Return the settings of a property: so many examples in a hundred of what the profile says."""
     return settings(
         max_examples=settings().max_examples * examples // 100,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
@@ -81,7 +81,7 @@ class Request(NamedTuple):
     body: bytes = b""
 
     def environ(self) -> dict[str, str]:
-        """Give what this adds to an environment of WSGI."""
+        """Return what this adds to an environment of WSGI."""
         keys = {name: name.upper().replace("-", "_") for name in self.headers}
         named = {
             key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}": self.headers[name]
@@ -168,7 +168,7 @@ def _served(seconds: float) -> Iterator[Service]:
 
 
 def documented() -> set[int]:
-    """Give the statuses that the documentation allows, but for those of broken servers."""
+    """Return the statuses that the documentation allows, but for those of broken servers."""
     rows = re.findall(r"^\| (\d{3}) \|", (ROOT / "docs/protocol.md").read_text(), re.MULTILINE)
     return {int(status) for status in rows} - {500, 502, 504}
 
@@ -243,12 +243,12 @@ def is_result(document: dict[str, Any]) -> None:
 
 
 def told(headers: Headers) -> dict[str, str]:
-    """Give the headers that tell of the answer."""
+    """Return the headers that tell of the answer."""
     return {name.lower(): value for name, value in headers if name.lower() not in OF_ONE_REQUEST}
 
 
 def told_by_any(headers: Headers) -> dict[str, str]:
-    """Give the headers that tell of the answer in any coding, and with or without a cache."""
+    """Return the headers that tell of the answer in any coding, and with or without a cache."""
     found = told(headers)
     return {name: found[name] for name in found if name not in OF_A_CODING | {"vary"}}
 
@@ -280,7 +280,7 @@ def volatile(response: TestResponse) -> bool:
 
 
 def decoded(response: TestResponse) -> bytes:
-    """Give the body without its content coding."""
+    """Return the body without its content coding."""
     return DECODERS[response.headers.get("Content-Encoding")](response.data)
 
 
@@ -288,7 +288,7 @@ def decoded(response: TestResponse) -> bytes:
 
 
 def words(text: str) -> list[str]:
-    """Give what stands between spaces."""
+    """Return what stands between spaces."""
     return text.split()
 
 
@@ -320,7 +320,7 @@ OVERLONG: Final = st.builds(
 
 @st.composite
 def mutated(draw: st.DrawFn) -> str:
-    """Give a real query with some of its tokens deleted, doubled, exchanged or replaced."""
+    """Return a real query with some of its tokens deleted, doubled, exchanged or replaced."""
     pieces = TOKEN.findall(draw(st.sampled_from(REAL)))
     for _ in range(draw(st.integers(1, 4))):
         place = st.integers(0, len(pieces) - 1)
@@ -500,7 +500,7 @@ VALUES: Final[Mapping[str, SearchStrategy[str]]] = {
 
 @st.composite
 def parameters(draw: st.DrawFn, values: Mapping[str, SearchStrategy[str]]) -> list[tuple[str, str]]:
-    """Give names and values: mostly of parameters that there are, in any number and order."""
+    """Return names and values: mostly of parameters that there are, in any number and order."""
     names = st.lists(st.sampled_from(sorted(values)) | TEXT, max_size=5)
     return [(name, draw(values.get(name, TEXT) | TEXT)) for name in draw(names)]
 
@@ -575,7 +575,7 @@ def test_canned_queries_take_any_values(
 
 
 def near(*pieces: str) -> SearchStrategy[str]:
-    """Give values that are made of what the grammar of a header is made of."""
+    """Return values that are made of what the grammar of a header is made of."""
     return st.lists(st.sampled_from(pieces), max_size=9).map("".join)
 
 
@@ -648,7 +648,7 @@ ADDRESSES: Final = (
 
 @st.composite
 def headers(draw: st.DrawFn, known: Mapping[str, SearchStrategy[str]]) -> dict[str, str]:
-    """Give some headers with values that are near their grammar, or not."""
+    """Return some headers with values that are near their grammar, or not."""
     names = st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=4, unique=True)
     return {
         name: draw(known[name] | known[name] | ANY_LINE | UNREADABLE).strip()
@@ -872,7 +872,7 @@ def test_a_body_that_breaks_off_is_not_answered(live_url: str) -> None:
 
 
 def plain_head(line: str) -> bytes:
-    """Give the head of a request that begins with a line."""
+    """Return the head of a request that begins with a line."""
     rest = "Host: localhost\r\nAccept: text/csv, application/json\r\nConnection: close"
     return f"{line}\r\n{rest}\r\n\r\n".encode()
 

@@ -207,7 +207,7 @@ class Gate:
         self.outcome: Future[Answer] = Future()
 
     def __getattr__(self, name: str) -> Any:
-        """Give what the engine behind has."""
+        """Return what the engine behind has."""
         return getattr(self.behind, name)
 
     def _passes(self) -> bool:
@@ -250,13 +250,13 @@ def _raise(error: Exception) -> Answer:
 
 @pytest.fixture(scope="module")
 def knowledge() -> Edition:
-    """Give the shipped knowledge."""
+    """Return the shipped knowledge."""
     return edition()
 
 
 @pytest.fixture(scope="module")
 def engine(knowledge: Edition) -> Iterator[IsolatedEngine]:
-    """Give an engine that stops queries, and lets them run for long otherwise."""
+    """Yield an engine that stops queries, and lets them run for long otherwise."""
     with closing(knowledge.isolated_engine(Limits(seconds=SECONDS))) as engine:
         engine.wait_until_loaded()
         yield engine

@@ -322,7 +322,7 @@ SSRF = {
 
 
 def _shortened(request: Request) -> Request:
-    """Give a bomb with a time limit of its own, unless it has one."""
+    """Return a bomb with a time limit of its own, unless it has one."""
     if "timeout=" in request.path:
         return request
     mark = "&" if "?" in request.path else "?"
@@ -483,7 +483,7 @@ def eventually(true: Callable[[], object], seconds: float = 60) -> bool:
 
 
 def descendants(ancestor: int) -> set[int]:
-    """Give the processes that a process started, directly or not."""
+    """Return the processes that a process started, directly or not."""
     children: dict[int, list[int]] = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -502,7 +502,7 @@ def descendants(ancestor: int) -> set[int]:
 
 
 def command_of(process: int) -> bytes:
-    """Give the command line of a process; empty if it has ended."""
+    """Return the command line of a process; empty if it has ended."""
     try:
         return Path(f"/proc/{process}/cmdline").read_bytes()
     except OSError:
@@ -511,7 +511,7 @@ def command_of(process: int) -> bytes:
 
 @pytest.fixture(scope="module")
 def service() -> Iterator[Service]:
-    """Give a running service."""
+    """Yield a running service."""
     with running() as started:
         yield started
 
@@ -568,7 +568,7 @@ def test_a_hostile_request_gets_its_answer(siege: Siege, name: str) -> None:
 
 
 def problem_in(reply: Reply) -> dict[str, Any]:
-    """Give the problem document in a response."""
+    """Return the problem document in a response."""
     assert reply.headers["Content-Type"] == "application/problem+json", reply.body[:500]
     document: dict[str, Any] = json.loads(reply.body)
     return document
@@ -772,7 +772,7 @@ def computes(service: Service) -> bool:
 
 
 def state_of(process: int) -> str:
-    """Give the state of a process, R when it is running; empty if it has ended."""
+    """Return the state of a process, R when it is running; empty if it has ended."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
     except OSError:

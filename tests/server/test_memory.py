@@ -34,7 +34,7 @@ DIRECT: Final = "application/sparql-query"
 
 
 def filled(number: int, size: int) -> str:
-    """Give a text that no other number has."""
+    """Return a text that no other number has."""
     return f"u{number}x".ljust(size, "y")
 
 
@@ -47,7 +47,7 @@ class Request(NamedTuple):
     body: bytes = b""
 
     def sent(self) -> bytes:
-        """Give it as it is sent."""
+        """Return it as it is sent."""
         headers = {"Host": "localhost", **self.headers}
         if self.body:
             headers["Content-Length"] = str(len(self.body))
@@ -115,7 +115,7 @@ KINDS: Final[Mapping[str, tuple[int, Callable[[int], Request]]]] = {
 
 
 def host(number: int) -> str:
-    """Give a legal host that no other number has, of the greatest length."""
+    """Return a legal host that no other number has, of the greatest length."""
     return ".".join([f"h{number}", *["y" * 60] * 3, "y" * 50])
 
 
@@ -155,7 +155,7 @@ class Client:
 
 @pytest.fixture(scope="module")
 def service(graph: kg.KnowledgeGraph) -> Iterator[tuple[int, int]]:
-    """Give the port of a service with a small cache, and the process that speaks HTTP."""
+    """Yield the port of a service with a small cache, and the process that speaks HTTP."""
     del graph  # it has been built then
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -178,7 +178,7 @@ def service(graph: kg.KnowledgeGraph) -> Iterator[tuple[int, int]]:
 
 
 def speaker_of(parent: int) -> int:
-    """Give the child of a service that speaks HTTP."""
+    """Return the child of a service that speaks HTTP."""
     children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
     (speaker,) = (
         int(child)
@@ -189,7 +189,7 @@ def speaker_of(parent: int) -> int:
 
 
 def memory_of(process: int) -> int:
-    """Give how many bytes a process has for itself."""
+    """Return how many bytes a process has for itself."""
     rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
     return 1024 * sum(map(int, re.findall(r"^Private_\w+: +(\d+) kB", rollup, re.MULTILINE)))
 

@@ -141,7 +141,7 @@ def _is_alive(running: Running) -> bool:
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    """Give a service."""
+    """Yield a service."""
     with served(tmp_path_factory.mktemp("served")) as running:
         yield running
 

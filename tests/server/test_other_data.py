@@ -80,12 +80,12 @@ class Site(NamedTuple):
             return Reply(response.status, response.headers, response.read())
 
     def rows(self, query: str, **parameters: str) -> list[str]:
-        """Give the lines of an answer in CSV, in order, without the head."""
+        """Return the lines of an answer in CSV, in order, without the head."""
         path = "/sparql?" + urlencode({"query": query, **parameters})
         return sorted(self.get(path, "text/csv").body.decode().split("\r\n")[1:-1])
 
     def description(self) -> rdflib.Graph:
-        """Give what the service says of itself."""
+        """Return what the service says of itself."""
         return rdflib.Graph().parse(data=self.get("/sparql", "text/turtle").body, format="turtle")
 
 
@@ -114,7 +114,7 @@ def serving(*arguments: str, cwd: Path | None = None) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder with files of data."""
+    """Return a folder with files of data."""
     path = tmp_path_factory.mktemp("data")
     (path / "people.ttl").write_text(_PEOPLE, encoding="utf-8")
     (path / "graphs.trig.gz").write_bytes(gzip.compress(_GRAPHS.encode()))
@@ -139,7 +139,7 @@ def empty() -> Iterator[Site]:
 
 @pytest.fixture(params=["other", "empty"])
 def site(request: pytest.FixtureRequest) -> Site:
-    """Give each of the services in turn."""
+    """Return each of the services in turn."""
     found: Site = request.getfixturevalue(request.param)
     return found
 

@@ -112,7 +112,7 @@ def get(port: int, path: str, accept: str = "text/html") -> Got:
 
 
 def addresses(got: Got) -> list[tuple[str, str]]:
-    """Give all addresses in a response, with where they stand."""
+    """Return all addresses in a response, with where they stand."""
     found: list[tuple[str, str]] = [
         (name, got.headers[name])
         for name in ("location", "content-location")
@@ -130,13 +130,13 @@ def addresses(got: Got) -> list[tuple[str, str]]:
 
 
 def kind_of(path: str) -> str:
-    """Give what paths have in common whose responses are made alike."""
+    """Return what paths have in common whose responses are made alike."""
     names = path.removeprefix(PREFIX).split("/")
     return f"{'/'.join(names[: 3 if names[1:2] == ['id'] else 2])} {path.partition('.')[2]}"
 
 
 def in_json(value: Any, name: str = "") -> list[tuple[str, str]]:
-    """Give the addresses in a JSON document."""
+    """Return the addresses in a JSON document."""
     if isinstance(value, dict):
         return [pair for key, each in value.items() for pair in in_json(each, key)]
     if isinstance(value, list):

@@ -91,7 +91,7 @@ class Fused(Broken):
 
 
 def fused(graph: kg.KnowledgeGraph) -> tuple[Flask, Fused]:
-    """Give a prepared service, and its engine, which can be made to fail."""
+    """Return a prepared service, and its engine, which can be made to fail."""
     fuse = Fused(graph.engine)
     over = kg.KnowledgeGraph(
         engine=fuse, catalogue=graph.catalogue, release=graph.release, nquads=b""
@@ -102,7 +102,7 @@ def fused(graph: kg.KnowledgeGraph) -> tuple[Flask, Fused]:
 
 
 def service_over(error: Exception, graph: kg.KnowledgeGraph) -> Flask:
-    """Give a service whose engine raises an error."""
+    """Return a service whose engine raises an error."""
     broken = kg.KnowledgeGraph(
         engine=Broken(error), catalogue=graph.catalogue, release="0", nquads=b""
     )

@@ -261,7 +261,7 @@ def test_the_context_is_served_for_browsers_and_caches(client: FlaskClient) -> N
 
 
 def page(client: FlaskClient, path: str) -> str:
-    """Give the page about a resource."""
+    """Return the page about a resource."""
     response = client.get(path, headers={"Accept": BROWSER})
     assert response.status_code == 200
     return response.text
@@ -415,7 +415,7 @@ AWKWARD: Final = f"""
 
 @pytest.fixture
 def awkward(graph: kg.KnowledgeGraph) -> FlaskClient:
-    """Give a client of a service over a graph with a withdrawn term and hostile text."""
+    """Return a client of a service over a graph with a withdrawn term and hostile text."""
     nquads = AWKWARD.strip().encode() + b"\n"
     engine = InProcessEngine(nquads, version="awkward")
     small = KnowledgeGraph(engine=engine, catalogue=graph.catalogue, release="0", nquads=nquads)

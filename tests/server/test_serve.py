@@ -141,7 +141,7 @@ def served(
 
 
 def children_of(parent: int) -> dict[int, bytes]:
-    """Give the processes that a process started, with their command lines."""
+    """Return the processes that a process started, with their command lines."""
     found = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):  # it may end meanwhile
@@ -151,19 +151,19 @@ def children_of(parent: int) -> dict[int, bytes]:
 
 
 def query_processes_of(service: Served) -> set[int]:
-    """Give the query processes of a service."""
+    """Return the query processes of a service."""
     children = children_of(service.process.pid)
     (loader,) = (pid for pid, command in children.items() if b"kg.engine.loader" in command)
     return set(children_of(loader))
 
 
 def priorities_of(processes: set[int]) -> set[int]:
-    """Give the niceness of processes."""
+    """Return the niceness of processes."""
     return {os.getpriority(os.PRIO_PROCESS, each) for each in processes}
 
 
 def lowered_by(niceness: str) -> int:
-    """Give the niceness of what `nice` starts, which adds to that of the tests."""
+    """Return the niceness of what `nice` starts, which adds to that of the tests."""
     return min(19, os.getpriority(os.PRIO_PROCESS, 0) + int(niceness))
 
 
@@ -419,7 +419,7 @@ def test_a_user_without_a_home_can_ask(tmp_path: Path) -> None:
 
 @contextmanager
 def open_folder() -> Iterator[Path]:
-    """Give a new folder that every user may look into."""
+    """Yield a new folder that every user may look into."""
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -457,7 +457,7 @@ def test_threads_that_may_not_be_started_are_an_answer_too() -> None:
 
 
 def refused(folder: Path, *before: str, code: str = SERVE) -> subprocess.CompletedProcess[str]:
-    """Give how the command line ends that does not come to serve."""
+    """Return how the command line ends that does not come to serve."""
     return subprocess.run(
         [*before, sys.executable, "-c", code, "serve", "--empty", "--port", "8119"],
         capture_output=True,

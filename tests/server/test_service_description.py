@@ -21,7 +21,7 @@ ENDPOINT = URIRef("http://localhost/sparql")
 
 @pytest.fixture
 def description(client: FlaskClient) -> Graph:
-    """Give the description that a bare GET yields."""
+    """Return the description that a bare GET yields."""
     return Graph().parse(data=client.get("/sparql").text, format="turtle")
 
 

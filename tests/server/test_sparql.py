@@ -401,7 +401,7 @@ def test_any_bytes_as_query_string_are_answered_or_refused(
 
 
 def rows(response: TestResponse) -> list[dict[str, str]]:
-    """Give the rows of a response in SPARQL JSON, values only."""
+    """Return the rows of a response in SPARQL JSON, values only."""
     return [
         {name: term["value"] for name, term in row.items()}
         for row in response.get_json()["results"]["bindings"]

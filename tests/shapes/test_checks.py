@@ -33,7 +33,7 @@ def _found(check: Check, kind: str) -> Graph:
 
 
 def _marked(path: Path) -> list[str]:
-    """Give the subjects that an example marks as offenders, each on the line after the mark."""
+    """Return the subjects that an example marks as offenders, each on the line after the mark."""
     lines = path.read_text(encoding="utf-8").splitlines()
     prefixes = {name: str(iri) for name, iri in Graph().parse(path).namespaces()}
     written = [line.split()[0] for mark, line in pairwise(lines) if mark == "# offender"]

@@ -41,7 +41,7 @@ Judged = frozenset[tuple[str, str, str, str]]
 
 
 def _parameters() -> set[Node]:
-    """Give the parameters that make a constraint, from the vocabulary of SHACL."""
+    """Return the parameters that make a constraint, from the vocabulary of SHACL."""
     text = resources.files(pyshacl).joinpath("assets/shacl.ttl").read_text(encoding="utf-8")
     vocabulary = Graph().parse(data=text, format="turtle")
     return {
@@ -76,7 +76,7 @@ class Branch:
         return (self.triples - {triple}) | {(triple[0], triple[1], head), *graph}
 
     def mutants(self) -> Iterator[tuple[str, frozenset[Triple]]]:
-        """Give the branch without each of its constraints and members of lists, by a name."""
+        """Yield the branch without each of its constraints and members of lists, by a name."""
         for subject, predicate, value in sorted(self.triples):
             if predicate not in _PARAMETERS or predicate in _LEADS_ON:
                 continue
@@ -101,7 +101,7 @@ def _branches(root: Node) -> Iterator[Branch]:
 
 
 def _reached(start: Node) -> set[Triple]:
-    """Give all that the shapes say of a node, and of what that leads to, without targets."""
+    """Return all that the shapes say of a node, and of what that leads to, without targets."""
     found: set[Triple] = set()
     waiting = [start]
     while waiting:
@@ -157,7 +157,7 @@ def _renamed(variant: str, described: set[Node], node: Node) -> Node:
 
 
 def _examples() -> Graph:
-    """Give the good and the bad examples, without those that are a whole ontology."""
+    """Return the good and the bad examples, without those that are a whole ontology."""
     graph = Graph()
     for path in sorted(_FOLDER.glob("*valid/*.ttl")):
         each = Graph().parse(path)

@@ -120,7 +120,7 @@ def _background(paths: list[Path]) -> Graph:
 
 @pytest.fixture(scope="module")
 def accelerated_findings(once: Once) -> set[Finding]:
-    """Give what the shapes find in all examples; for the checks see test_checks.py."""
+    """Return what the shapes find in all examples; for the checks see test_checks.py."""
     findings: set[Finding] = once("findings", _found_in_all)
     return findings
 
@@ -140,7 +140,7 @@ def _file(finding: Finding) -> str:
 
 
 def _expected(path: Path) -> set[tuple[str, str]]:
-    """Give what an example says that it violates: pairs of a record and a statement about it."""
+    """Return what an example says that it violates: pairs of a record and a statement about it."""
     expected, statements = set(), []
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("# violates: "):
@@ -236,7 +236,7 @@ _TARGETED = [shape for shape in _node_shapes() if _targets(shape)]
 
 @cache
 def _components() -> dict[Node, Node]:
-    """Give the constraint component of each parameter, from the vocabulary of SHACL."""
+    """Return the constraint component of each parameter, from the vocabulary of SHACL."""
     vocabulary = _of_pyshacl("shacl")
     return {
         path: component
@@ -247,13 +247,13 @@ def _components() -> dict[Node, Node]:
 
 
 def _of_pyshacl(name: str) -> Graph:
-    """Give the vocabulary of SHACL, `shacl`, or its shapes for shapes, `shacl-shacl`."""
+    """Return the vocabulary of SHACL, `shacl`, or its shapes for shapes, `shacl-shacl`."""
     text = resources.files(pyshacl).joinpath(f"assets/{name}.ttl").read_text(encoding="utf-8")
     return Graph().parse(data=text, format="turtle")
 
 
 def _constraints(shape: Node) -> Iterator[Constraint]:
-    """Give the constraints of a node shape and of its property shapes."""
+    """Yield the constraints of a node shape and of its property shapes."""
     components = _components()
     for predicate, value in _SHAPES.predicate_objects(shape):
         if predicate == SH.property:
