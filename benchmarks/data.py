@@ -87,7 +87,7 @@ def _own(folder: Path) -> Data:
         path=path,
         triples=graph.nquads.count(b"\n"),
         subjects=_spread(claims),
-        branch=f"{DG}AdverseEvent",
+        branch=f"{DG}ClinicalCondition",
         resources=tuple("/" + iri.removeprefix(kg.namespaces.BASE) for iri in documents),
     )
 

@@ -225,8 +225,10 @@ def read_queries(folder: Path, engine: Engine | None = None) -> dict[str, Canned
     return {path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))}
 
 
-_IS_BELOW: Final = f"ASK {{ $term <{RDFS.subClassOf}>* $class }}"
-_BELOW: Final = f"SELECT DISTINCT ?term {{ ?term <{RDFS.subClassOf}>* $class }} ORDER BY ?term"
+_IS_BELOW: Final = (
+    f"ASK {{ {{ $term <{RDFS.subClassOf}>* $class }} UNION {{ $term $class true }} }}"
+)
+_BELOW: Final = f"SELECT DISTINCT ?term {_IS_BELOW[4:].replace('$term', '?term')} ORDER BY ?term"
 _OCCURS: Final = "ASK { { $term ?p ?o } UNION { ?s $term ?o } UNION { ?s ?p $term } }"
 
 

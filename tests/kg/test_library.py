@@ -233,12 +233,12 @@ def test_terms_that_the_graph_does_not_know_are_refused(graph: KnowledgeGraph) -
         (query.name, parameter.name)
         for query in graph.catalogue.values()
         for parameter in query.parameters
-        if parameter.class_iri == DG + "AdverseEvent"
+        if parameter.class_iri == DG + "usedAsAdverseEvent"
     )
 
     with pytest.raises(ParameterError, match="dg:Erythema"):
         graph.query(name, None, **{parameter: "dg:Erythma"})
-    with pytest.raises(ParameterError, match="is not a kind of dg:AdverseEvent"):
+    with pytest.raises(ParameterError, match="is not a kind of dg:usedAsAdverseEvent"):
         graph.query(name, None, **{parameter: "dg:CO2Laser"})
 
 

@@ -119,13 +119,13 @@ class TestTable:
 
 
 _TREE = {
-    "Erythema": "AdverseEvent",
+    "Erythema": "ClinicalCondition",
     "MildErythema": "Erythema",
-    "Itch": "AdverseEvent",
+    "Itch": "ClinicalCondition",
     "NightlyItch": "Itch",
-    "Rash": "AdverseEvent",
-    "Swelling": "AdverseEvent",
-    "OldRash": "AdverseEvent",
+    "Rash": "ClinicalCondition",
+    "Swelling": "ClinicalCondition",
+    "OldRash": "ClinicalCondition",
 }
 
 
@@ -133,10 +133,10 @@ def _engine() -> InProcessEngine:
     """Return an engine over a tree of adverse events, one withdrawn, and three claims."""
     ontology = {
         f"dg:{name} a owl:Class ; rdfs:label {name!r}@en ; skos:definition 'A {name}.'@en"
-        for name in ("AdverseEvent", *_TREE)
+        for name in ("ClinicalCondition", *_TREE)
     } | {f"dg:{name} rdfs:subClassOf dg:{parent}" for name, parent in _TREE.items()}
     ontology.add("dg:OldRash owl:deprecated true")
-    closure = {f"dg:{name} rdfs:subClassOf dg:AdverseEvent" for name in _TREE}
+    closure = {f"dg:{name} rdfs:subClassOf dg:ClinicalCondition" for name in _TREE}
     concepts = ("Swelling", "Swelling", "Itch")
     claims = {
         f"<urn:{number}> dg:predicate dg:hasRisk ; dg:object dg:{concept}"
@@ -174,7 +174,7 @@ class TestProposals:
     ) -> None:
         """A broad match of its own, or an equal of what is above it; no equal further up."""
         broad = "DG:Rash\tskos:broadMatch\tHP:0000988\tSkin rash\tbioregistry:hp\n"
-        top = "DG:AdverseEvent\tskos:closeMatch\tHP:0000118\tAbnormality\tbioregistry:hp\n"
+        top = "DG:ClinicalCondition\tskos:closeMatch\tHP:0000118\tAbnormality\tbioregistry:hp\n"
         table = read_table(folder(_HEADER + _ROW + broad + top))
 
         found = {each.label: each for each in proposals(_engine(), table)}

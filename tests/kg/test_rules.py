@@ -6,6 +6,7 @@ import csv
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,6 +29,7 @@ _JUST_OVER, _JUST_UNDER = (
     URIRef(PREFIXES["obo"] + "BSPO_0015014"),
     URIRef(PREFIXES["obo"] + "BSPO_0001107"),
 )
+_ADJACENT = URIRef(PREFIXES["obo"] + "RO_0002220")
 _FIGURES = {
     URIRef(DG + name)
     for name in (
@@ -179,8 +181,27 @@ def test_the_order_of_layers_is_complete_and_sound(derivations: _Derivations) ->
     over = {(s, o) for s, p, o in derivations.of(_OVER)}
     under = {(s, o) for s, p, o in derivations.of(_UNDER)}
 
+    part_of = _closure(derivations.asserted.subject_objects(_PART_OF))
+    ranks = {s: int(str(o)) for s, o in derivations.asserted.subject_objects(_dg("depthRank"))}
+    spans = {
+        whole: {rank for part, rank in ranks.items() if part == whole or (part, whole) in part_of}
+        for whole, wide in _closure(derivations.asserted.subject_objects(RDFS.subClassOf))
+        if wide == _dg("TissueLayer")
+    }
+    ranked = {
+        (s, o)
+        for s in spans
+        for o in spans
+        if spans[s] and spans[o] and max(spans[s]) < min(spans[o])
+    }
+
     assert len(stated) >= 5
-    assert over == _closure(stated)
+    assert over == _closure(stated | ranked)
+    for upper, lower in pairwise(("Epidermis", "DermoEpidermalJunction", "Dermis", "Hypodermis")):
+        assert (_dg(upper), _dg(lower)) in over
+    assert (_dg("StratumBasale"), _dg("PapillaryDermis")) in over
+    adjacent = {(s, o) for s, p, o in derivations.inferred if p == _ADJACENT}
+    assert adjacent == {(o, s) for s, o in adjacent} != set()
     assert {(o, s) for s, o in over} <= under
     assert not {(s, o) for s, o in over if s == o or (o, s) in over}
     just_over = {(s, o) for s, p, o in claims if p == _JUST_OVER}
@@ -222,20 +243,57 @@ def test_a_kind_of_source_has_what_the_wider_kind_has(derivations: _Derivations)
     assert expected
 
 
-def test_light_may_act_where_its_chromophore_is(derivations: _Derivations) -> None:
-    """The conclusion joins the chromophore of a source with what contains that chromophore."""
-    below = _closure(derivations.asserted.subject_objects(RDFS.subClassOf))
-    contained = {(o, s) for s, _, o in derivations.of(_dg("containsChromophore"))}
-    expected = {
-        (source, _dg("mayActOn"), entity)
-        for source, _, chromophore in derivations.of(_dg("targetsChromophore"))
-        if (source, _dg("EnergySource")) in below
-        for held, entity in contained
-        if held == chromophore
-    }
+_AXES = {
+    "definedEnergySource": "usesEnergySource",
+    "definedGainMedium": "hasGainMedium",
+    "definedInteractionMode": "hasInteractionMode",
+    "definedDeliveryMode": "hasDeliveryMode",
+}
+"""The axes that definitions state, each with the edge that it gives."""
 
-    assert set(derivations.by_rule["may-act-on"]) == expected
-    assert len(expected) > 20
+
+def test_a_procedure_or_laser_has_what_its_definition_says(derivations: _Derivations) -> None:
+    """Axes hold of all kinds, the most specific value of each, and rest on no claim."""
+    below = _closure(derivations.asserted.subject_objects(RDFS.subClassOf))
+    expected = set()
+    for axis, edge in _AXES.items():
+        own = set(derivations.asserted.subject_objects(_dg(axis)))
+        held = own | {(kind, o) for s, o in own for kind, wide in below if wide == s}
+        expected |= {
+            (kind, _dg(edge), o)
+            for kind, o in held
+            if not any(k == kind and (narrow, o) in below for k, narrow in held)
+        }
+    derived = derivations.by_rule["definition"]
+    edges = {each for each in derived if each[1] != _dg("emitsWavelengthInNanometre")}
+
+    assert edges == expected
+    assert set().union(*derived.values()) == set()
+    uses = _dg("usesEnergySource")
+    assert (_dg("FractionalCO2LaserResurfacing"), uses, _dg("FractionalCO2Laser")) in edges
+    assert (_dg("FractionalCO2LaserResurfacing"), uses, _dg("Laser")) not in edges
+    hybrid = _dg("HybridFractionalLaserResurfacing1470And2940")
+    assert len({o for s, p, o in edges if s == hybrid and p == _dg("hasInteractionMode")}) == 2
+
+
+def test_every_laser_procedure_leads_to_wavelength_medium_and_chromophore(
+    derivations: _Derivations,
+) -> None:
+    """From CO2 resurfacing one comes to 10600 nm, carbon dioxide and water; a name is enough."""
+    edges = {(s, p, o) for s, p, o in derivations.inferred if p != RDFS.subClassOf}
+    laser = _dg("CO2Laser")
+
+    assert (_dg("CO2LaserResurfacing"), _dg("usesEnergySource"), laser) in edges
+    assert (laser, _dg("hasGainMedium"), _dg("CarbonDioxideGas")) in edges
+    assert (laser, _dg("targetsChromophore"), _dg("Water")) in edges
+    named = {s: Decimal(str(o)) for s, p, o in edges if p == _dg("emitsWavelengthInNanometre")}
+    assert named[_dg("Laser1340")] == 1340
+    treatments = {
+        s for s, o in derivations.inferred.subject_objects(RDFS.subClassOf)
+        if o == _dg("LaserSkinTreatment")
+    }  # fmt: skip
+    assert len(treatments) > 50
+    assert treatments <= {s for s, p, _ in edges if p == _dg("usesEnergySource")}
 
 
 def test_every_derived_statement_has_a_derivation_and_every_derivation_a_statement(

@@ -118,7 +118,7 @@ def test_hierarchies_have_no_circle(terms: Graph, name: str) -> None:
 
 
 def test_no_hierarchy_states_what_follows(terms: Graph) -> None:
-    """A parent that another parent implies is not stated again, one aside that is listed here."""
+    """A parent that another parent implies is not stated again."""
     redundant = {
         (str(concept), str(parent))
         for concept, parent in terms.subject_objects(RDFS.subClassOf)
@@ -126,8 +126,7 @@ def test_no_hierarchy_states_what_follows(terms: Graph) -> None:
         if other != parent and parent in set(terms.transitive_objects(other, RDFS.subClassOf))
     }
 
-    # The genus of its definition is above both of its other parents.
-    assert redundant == {(f"{DG}CombinedCO2ErYAGLaserResurfacing", f"{DG}AblativeLaserResurfacing")}
+    assert redundant == set()
 
 
 def test_labels_are_unique_among_concepts_and_among_values(terms: Graph) -> None:
@@ -208,9 +207,10 @@ def test_another_name_of_a_concept_is_the_label_of_no_other(terms: Graph) -> Non
     assert [each for each, count in Counter(names).items() if count > 1] == []
 
 
-def test_adverse_events_are_known_in_lay_words(terms: Graph) -> None:
-    """Adverse events, which patients ask about, have words that patients use."""
-    events = _below(terms, URIRef(DG + "AdverseEvent"))
+def test_adverse_events_are_known_in_lay_words(dataset: Dataset, terms: Graph) -> None:
+    """Conditions used as adverse events, which patients ask about, have words that patients use."""
+    inferred = dataset.graph(URIRef(GRAPH + "inferred"))
+    events = set(inferred.subjects(URIRef(DG + "usedAsAdverseEvent"), Literal(True)))
     worded = {event for event in events if terms.value(event, _LAY_TERM) is not None}
 
     assert len(worded) >= 40
