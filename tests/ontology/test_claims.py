@@ -45,12 +45,12 @@ _NO_ENGLISH = {
 }
 _LABELS = {
     "claim/B0146": "wrinkle improvement with CO2 laser resurfacing: higher than with Er:YAG laser "
-    "resurfacing (wrinkle improvement better with CO2 overall, n = 21); for rhytid; face; "
+    "resurfacing (wrinkle improvement better with CO2 overall, n = 21); for rhytides; face; "
     "skin types I to III; p value less than 0.03; split-face design [KHATRI1999]",
     "claim/B0400": "post-inflammatory hyperpigmentation with picosecond fractional laser treatment: "
     "lower, relative risk 0.16 (95% CI 0.06 to 0.45), than with fractional laser resurfacing; "
     "for acne scar [LI2023FPL]",
-    "claim/B0245": "hypertrophic scarring or keloid formation after 1550 nm non-ablative fractional "
+    "claim/B0245": "hypertrophic scar or keloid after 1550 nm non-ablative fractional "
     "resurfacing: not observed in 0 of 10 patients (not ruled out up to 27.8%) (normal healing in "
     "all; no hypertrophic scar or keloid); for acne scar; in people with recent isotretinoin use; "
     "face; interval between sessions 4 weeks; session count 3; split-face design; time before "
