@@ -352,7 +352,10 @@ def test_titles_and_descriptions_are_sentences(graph: kg.KnowledgeGraph) -> None
 
 def test_classes_of_parameters_have_concepts_below_them(graph: kg.KnowledgeGraph) -> None:
     """What a parameter offers to choose from is not empty."""
-    text = "SELECT ?concept { ?concept <http://www.w3.org/2000/01/rdf-schema#subClassOf> ?class }"
+    text = (
+        "SELECT ?concept { { ?concept <http://www.w3.org/2000/01/rdf-schema#subClassOf> ?class }"
+        " UNION { ?concept ?class true } }"
+    )
     for query in graph.catalogue.values():
         for parameter in query.parameters:
             if parameter.class_iri is not None:

@@ -65,6 +65,7 @@ _OUTSIDE = {
     "skos:altLabel",
     "skos:definition",
     "skos:example",
+    "skos:hiddenLabel",
     "skos:inScheme",
     "skos:notation",
     "vann:preferredNamespacePrefix",
