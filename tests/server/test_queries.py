@@ -26,8 +26,8 @@ OWN = """#+ title: Own
 #+ params:
 #+   - name: event
 #+     type: iri
-#+     class: dg:AdverseEvent
-#+     default: dg:AdverseEvent
+#+     class: dg:ClinicalCondition
+#+     default: dg:ClinicalCondition
 #+     description: An event.
 #+   - name: name
 #+     type: string
@@ -206,13 +206,13 @@ def test_a_form_offers_the_concepts_of_a_class(
     rows: Any = graph.query(
         "PREFIX dg: <https://w3id.org/dermograph/ontology/> "
         "PREFIX rdfs: <http://www.w3.org/2000/01/rdf-schema#> "
-        "SELECT (COUNT(DISTINCT ?c) AS ?n) { ?c rdfs:subClassOf* dg:AdverseEvent ; rdfs:label ?l }"
+        "SELECT (COUNT(DISTINCT ?c) AS ?n) { ?c rdfs:subClassOf* dg:ClinicalCondition ; rdfs:label ?l }"
     )
     [counted] = rows
     options = page.partition('<select id="event"')[2].partition("</select>")[0]
 
     assert options.count('<option value="dg:') == counted["n"]
-    assert '<option value="dg:AdverseEvent" selected>adverse event</option>' in options
+    assert '<option value="dg:ClinicalCondition" selected>clinical condition</option>' in options
     assert options.count(" selected") == 1
 
 
