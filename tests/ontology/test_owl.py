@@ -25,7 +25,7 @@ _STRING = "^^<http://www.w3.org/2001/XMLSchema#string>"
 def owl() -> Graph:
     """Return what kg/queries/owl.rq makes of the shipped knowledge."""
     text = (ONTOLOGY_FOLDER.parent / "kg/queries/owl.rq").read_text(encoding="utf-8")
-    return Graph().parse(data=kg.load().engine.run(Query(text)).body, format="nt")
+    return Graph().parse(data=kg.load().engine.run(Query(text)).body, format="turtle")
 
 
 def test_nothing_is_undeclared_or_reserved(owl: Graph) -> None:
