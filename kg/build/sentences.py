@@ -122,13 +122,12 @@ def _said(cells: Mapping[str, str], labels: Labels, settings: list[Row]) -> str:
         pattern = phrases.pattern_of(key, relates=bool(objects) or not _quantity(cells, ""))
         before, what = pattern.split("{s}")
         figure = figure if "{p}" in what else _figure(cells, labels)
-        is_told = figure or phrases.is_optional("f", what)
         slots = {
             "p": predicate,
             "o": objects or text,
             "a": "an" if re.match("[aeiou]|Er:", objects or text) else "a",
             "t": text or objects,
-            "f": figure if is_told else objects or text,
+            "f": figure if figure or phrases.is_optional("f", what) else objects or text,
         }
         said = phrases.filled(what, slots)
         rest = [text if objects else "", _besides(what, slots)]
@@ -290,5 +289,6 @@ def _between(low: str | None, high: str | None, reported: str) -> str:
     if low and high:
         return f"{phrases.number(low)} to {phrases.number(high)}"
     if high:
-        return f"{'less than' if strict else 'at most'} {phrases.number(high)}"
+        most = "up to" if "up to" in reported else "at most"
+        return f"{'less than' if strict else most} {phrases.number(high)}"
     return f"{'more than' if strict else 'at least'} {phrases.number(low or '')}"

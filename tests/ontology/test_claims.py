@@ -74,6 +74,19 @@ _LABELS = {
     "2 days (start) [KHAN2008]",
     "claim/B0526": "fractional non-ablative laser resurfacing may relieve hypopigmentation (might "
     "help); after the procedure [MAYO_RISKS]",
+    "claim/A0053": "CO2 laser resurfacing leaves epidermis intact (epidermis partly intact after "
+    "three passes); finding: mixed; with TruPulse; raster scanning; in living rats; number of "
+    "passes 3 [CHOI1999_THERMO]",
+    "claim/B0565": "adverse event is independent of age, skin phototype, treated body site, energy "
+    "parameter and treatment density (equal across age, skin type, site and settings, except "
+    "post-inflammatory hyperpigmentation, which rises with darker skin); finding: no significant "
+    "difference; 1550 nm non-ablative fractional resurfacing [GRABER2008]",
+    "claim/B0263": "fractional ablative laser resurfacing is recommended for face (the author limits "
+    "it to facial skin; non-ablative preferred for other sites); suggested by the authors "
+    "[TF2012_AFR]",
+    "claim/B0389": "post-inflammatory hyperpigmentation after fractional ablative laser resurfacing: "
+    "up to 92.3%; for acne scar; duration of the event at most 6 months [ONG2012]",
+    "claim/B0070": "laser skin resurfacing is used for solar lentigo [MAYO2_OVER]",
     "claim/B0130": "acne scar improvement with 1064 nm picosecond fractional laser treatment: "
     "measured value lower, from 1.8 to 1.1 (acne scar score fell); follow-up: 3 months; p value "
     "less than 0.001; score after treatment 1.1; score before treatment 1.8; session count 4 "
