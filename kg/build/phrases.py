@@ -107,7 +107,7 @@ def advised(predicate: str, advice: str, named: Mapping[str, str], strength: str
     return str(pattern).format(s=subject, o=thing, v=verb, f="{f}")
 
 
-_SEVERAL: Final = re.compile(r"(?:few|repeated) \w+")
+_SEVERAL: Final = re.compile(r"(?:few|repeated) \w+|milia|petechiae|striae \w+|(?:\w+ )*rhytides")
 """The subjects that stand in the plural."""
 
 

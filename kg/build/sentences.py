@@ -289,6 +289,6 @@ def _between(low: str | None, high: str | None, reported: str) -> str:
     if low and high:
         return f"{phrases.number(low)} to {phrases.number(high)}"
     if high:
-        most = "up to" if "up to" in reported else "at most"
+        most = "up to" if re.search("up to|as high as", reported) else "at most"
         return f"{'less than' if strict else most} {phrases.number(high)}"
     return f"{'more than' if strict else 'at least'} {phrases.number(low or '')}"

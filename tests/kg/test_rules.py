@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from rdflib import RDF, RDFS, Dataset, Graph, Literal, URIRef
+from rdflib.query import ResultRow
 from rdflib.term import Node
 
 from kg.build.rules import read_rules
@@ -502,6 +503,28 @@ def test_two_readings_of_one_document_are_one_source(derivations: _Derivations) 
     named = {str(each).rpartition("/")[2] for sources, _ in lists.values() for each in sources}
     assert "NANNI1998" in named
     assert "MAYO2_EXPECT" in named
+
+
+def test_a_report_at_second_hand_counts_as_the_study_that_it_reports_on() -> None:
+    """Beside the study the news text of it is no second source; alone it is the one."""
+    study, news = (URIRef(f"{DGD}source/{key}") for key in ("WARD2008", "WARD2008_NEWS"))
+    claims = {URIRef(f"{DGD}claim/{name}"): source for name, source in (("A", study), ("B", news))}
+    edge, rests = URIRef(f"{DGD}derivation/1"), _dg("restsOnSource")
+    rule = next(
+        each for each in read_rules(ONTOLOGY_FOLDER, []) if each.file.endswith("remark-sources.rq")
+    )
+    facts = Graph().add((news, _dg("reportsOn"), study))
+    facts.add((_dg("hasRisk"), _dg("derivesEdge"), Literal(lexical_or_value=True)))
+    facts.add((edge, RDF.predicate, _dg("hasRisk")))
+    for claim, source in claims.items():
+        facts.add((claim, _DERIVED_FROM, source)).add((source, RDF.type, _dg("Source")))
+
+    for known, expected in ((claims, {study}), ([*claims][1:], {news})):
+        part = facts + Graph()
+        for claim in known:
+            part.add((edge, _DERIVED_FROM, claim))
+        found = [row for row in part.query(rule.text) if isinstance(row, ResultRow)]
+        assert {row[2] for row in found if row[1] == rests} == expected
 
 
 def test_rules_of_a_later_stage_see_what_earlier_ones_concluded(ontology: SmallOntology) -> None:
