@@ -87,6 +87,13 @@ _LABELS = {
     "claim/B0389": "post-inflammatory hyperpigmentation after fractional ablative laser resurfacing: "
     "up to 92.3%; for acne scar; duration of the event at most 6 months [ONG2012]",
     "claim/B0070": "laser skin resurfacing is used for solar lentigo [MAYO2_OVER]",
+    "claim/B0367": "nontuberculous mycobacterial infection: multidrug antimycobacterial therapy given "
+    "(multidrug regimen, 4-month multidrug regimen); after the procedure; course duration 4 months "
+    "[CULTON2013]",
+    "claim/B0467": "ciprofloxacin prophylaxis is recommended for CO2 laser resurfacing (500 mg twice "
+    "daily, 14 days from 48 h before); before the procedure; except very small areas; suggested by "
+    "the authors; applications per day 2; course duration 14 days; drug dose 500 mg; time before "
+    "treatment 48 hours (start) [KHAN2008]",
     "claim/B0130": "acne scar improvement with 1064 nm picosecond fractional laser treatment: "
     "measured value lower, from 1.8 to 1.1 (acne scar score fell); follow-up: 3 months; p value "
     "less than 0.001; score after treatment 1.1; score before treatment 1.8; session count 4 "
