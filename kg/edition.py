@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Self
 from rdflib import OWL, URIRef
 
 from kg.catalogue import CannedQuery, Catalogue
-from kg.engine import Engine, Query, TaskRunner
+from kg.engine import Engine, TaskRunner
 from kg.engine.data import Data, DefaultGraph, Source
 from kg.engine.formats import JSONLD
 from kg.engine.whole import whole
 from kg.functions import functions_over
 from kg.graph import KnowledgeGraph
 from kg.namespaces import COMMON_PREFIXES, ONTOLOGY
-from kg.results import Rows, python_result
+from kg.results import select
 
 if TYPE_CHECKING:
     from kg.engine.inprocess import InProcessEngine
@@ -129,6 +129,5 @@ _RELEASE = "SELECT ?release WHERE { ?ontology ?states ?release } ORDER BY ?relea
 def _release(engine: Engine) -> str | None:
     """Return the release of our ontology that an engine holds; None if it holds none."""
     bindings = {"ontology": URIRef(ONTOLOGY), "states": OWL.versionInfo}
-    rows = python_result(engine.run(Query(_RELEASE, bindings, seconds=inf)))
-    assert isinstance(rows, Rows)
+    rows = select(engine, _RELEASE, bindings, seconds=inf)
     return str(rows[0]["release"]) if rows else None

@@ -67,6 +67,7 @@ def views() -> Flask:
         mappings.blueprint,
         running.blueprint,
         operating.blueprint,
+        problems.blueprint,
     ):
         app.register_blueprint(blueprint)
     return app

@@ -20,9 +20,9 @@ from kg.shipped import ONTOLOGY_FOLDER
 from server import answers, http, pages, resources
 from server.delegation import delegated
 from server.errors import ParameterRefused, UnknownResource
-from server.negotiation import HTML, RDF, TSV, Representation
+from server.negotiation import HTML, RDF, SSSOM, TSV, Representation
 from server.parameters import Parameters, of_url
-from server.service import current_service, public_url
+from server.service import current_service
 
 blueprint = Blueprint("mappings", __name__)
 
@@ -34,15 +34,6 @@ def _only_of_our_own() -> None:
         raise UnknownResource("There are no mappings of the data that are served here.")
 
 
-SSSOM: Final = Representation(
-    "sssom",
-    "SSSOM",
-    "text/tab-separated-values",
-    "sssom.tsv",
-    (("charset", "utf-8"),),
-    stand_ins=("text/plain",),
-    names=("tsv",),
-)
 OFFERS: Final = (SSSOM, HTML)
 """What the table is offered as, the default first."""
 
@@ -116,8 +107,8 @@ def _parameters() -> Parameters:
 
 def _described(name: str) -> Response:
     """Return the description of the table in RDF, as of any resource."""
-    response = resources.resource("id", name)
-    response.headers["Link"] += f", {_alternate(SSSOM)}"
+    response = resources.document(f"id/{name}")
+    response.headers["Link"] += f", {resources.alternate(_IRI, SSSOM)}"
     return response
 
 
@@ -130,20 +121,9 @@ def _document(chosen: Representation, *, negotiated: bool) -> Response:
         response = http.reply(body, SSSOM, negotiated=negotiated)
         response.headers["Content-Disposition"] = f'attachment; filename="{_FILE_NAME}"'
     if negotiated:
-        response.headers["Content-Location"] = _address(chosen)
-    links = [f'<{_IRI}>; rel="canonical"']
-    links += [_alternate(offer) for offer in _RESOURCE_OFFERS if offer != chosen]
-    links.append('<https://creativecommons.org/licenses/by/4.0/>; rel="license"')
-    response.headers["Link"] = ", ".join(links)
+        response.headers["Content-Location"] = resources.address(_IRI, chosen)
+    response.headers["Link"] = ", ".join(resources.links(_IRI, _RESOURCE_OFFERS, chosen))
     return response
-
-
-def _address(offer: Representation) -> str:
-    return f"{public_url()}{pages.local_path(_IRI)}.{offer.suffix}"
-
-
-def _alternate(offer: Representation) -> str:
-    return f'<{_address(offer)}>; rel="alternate"; type="{offer.media_type}"'
 
 
 @lru_cache(maxsize=1)

@@ -6,7 +6,6 @@ values of labels.
 
 from __future__ import annotations
 
-import csv
 import resource
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -21,6 +20,8 @@ from prometheus_client.metrics_core import (
     Metric,
 )
 
+from server.data import rows
+
 BOUNDS: Final = (
     *(0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05),
     *(0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0),
@@ -33,13 +34,7 @@ SUM: Final = len(BOUNDS) + 1
 OTHER: Final = "other"
 
 
-def _table(name: str) -> list[list[str]]:
-    """Return the rows of a table beside this module, without its head."""
-    with Path(__file__).with_name(name).open(encoding="utf-8") as file:
-        return list(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE))[1:]
-
-
-LABELS: Final = {label: tuple(values.split()) for label, values in _table("labels.tsv")}
+LABELS: Final = {row["label"]: tuple(row["values"].split()) for row in rows("labels")}
 """The values of labels. A route begins with the first segment of a path."""
 
 
@@ -60,8 +55,8 @@ class _Listed(NamedTuple):
 
 
 _LISTED: Final = [
-    _Listed(name, kind, labels.split(",") if labels else [], told)
-    for name, kind, labels, told in _table("metrics.tsv")
+    _Listed(row["name"], row["kind"], list(filter(None, row["labels"].split(","))), row["help"])
+    for row in rows("metrics")
 ]
 _CELLS: Final = [key for each in _LISTED for key in each.combinations() for _ in range(each.width)]
 COLUMNS: Final = {key: column for column, key in reversed(list(enumerate(_CELLS)))}

@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 
+blueprint = Blueprint("problems", __name__)
+
+
 class ProblemType(NamedTuple):
     """A row of the table of problems.
 
@@ -118,7 +121,6 @@ def init_app(app: Flask, pages: Mapping[str, Page]) -> None:
 
     for handled in (HTTPException, *_ROOTS):
         app.register_error_handler(handled, handle)
-    app.register_blueprint(_explanations())
 
 
 _ROOTS: Final = (RequestError, EngineError, NotInJsonLd, ParameterError, UnknownQueryError)
@@ -230,13 +232,8 @@ def _representation() -> Representation:
 def last_resort(environ: WSGIEnvironment) -> Said:
     """Return the response where the app itself failed: a problem document, of no type."""
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    problem = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status.value,
-        "detail": PROBLEM_TYPES["internal-error"].explanation,
-    }
-    body = json.dumps(problem, indent=2).encode() + b"\n"
+    detail = PROBLEM_TYPES["internal-error"].explanation
+    body = _document(Problem(None, status.value, status.phrase, detail)).encode()
     headers = [
         ("Content-Type", PROBLEM.content_type),
         ("Content-Length", str(len(body))),
@@ -276,14 +273,9 @@ def generic_page(problem: Problem) -> str:
     return render_template("problem.html", problem=problem)
 
 
-def _explanations() -> Blueprint:
-    """Make the pages that explain the types of problems, at the addresses of the types."""
-    blueprint = Blueprint("problems", __name__)
-    blueprint.add_url_rule("/problems/<slug>", "explanation", _explanation)
-    return blueprint
-
-
-def _explanation(slug: str) -> Response:
+@blueprint.get("/problems/<slug>")
+def explanation(slug: str) -> Response:
+    """Explain a type of problem, at the address of the type."""
     row = PROBLEM_TYPES.get(slug)
     if row is None:
         known = ", ".join(PROBLEM_TYPES)

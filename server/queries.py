@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import dropwhile
+from itertools import chain, dropwhile
 from math import inf
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -14,7 +14,7 @@ from flask import Blueprint, Response, render_template, request, url_for
 from rdflib import RDF as RDF_TERMS
 from rdflib import RDFS, SDO, SH, Literal, URIRef
 
-from kg.catalogue import CannedQuery, Catalogue, Parameter, ParameterError
+from kg.catalogue import CannedQuery, Parameter, ParameterError
 from kg.engine import Engine, Term
 from kg.engine.tokens import significant
 from kg.namespaces import DG, curie
@@ -65,8 +65,9 @@ def catalogue() -> Response:
     if chosen == HTML:
         return http.reply(render_template("queries.html", queries=queries.values()), HTML)
     if chosen == PLAIN_JSON:
-        return _json({"queries": [_summary(query) for query in queries.values()]})
-    return http.reply(rdf.write(_triples(queries), chosen), chosen)
+        listed = {"queries": [_summary(query) for query in queries.values()]}
+        return http.reply(_document(listed), PLAIN_JSON)
+    return http.reply(rdf.write(chain.from_iterable(map(_about, queries.values())), chosen), chosen)
 
 
 @blueprint.get("/queries/<name>")
@@ -123,10 +124,6 @@ def _document(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
-def _json(value: object) -> Response:
-    return http.reply(_document(value), PLAIN_JSON)
-
-
 def _summary(found: CannedQuery) -> dict[str, Any]:
     address = f"{public_url()}/queries/{found.name}"
     return {
@@ -147,11 +144,6 @@ def _description(found: CannedQuery) -> dict[str, Any]:
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     described = parameter.described()
     return {key: value for key, value in described.items() if value is not None and value != []}
-
-
-def _triples(queries: Catalogue) -> Iterator[Triple]:
-    for found in queries.values():
-        yield from _about(found)
 
 
 def _about(found: CannedQuery) -> Iterator[Triple]:

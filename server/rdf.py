@@ -11,14 +11,13 @@ from kg.engine import ResultKind
 from kg.engine.bindings import canonical
 from kg.engine.inprocess import InProcessEngine
 from kg.engine.interface import Query
-from kg.namespaces import PREFIXES
+from kg.namespaces import WRITTEN_PREFIXES
 from server.negotiation import Representation
 
 Triple: TypeAlias = tuple[URIRef, URIRef, URIRef | Literal]
 
-# Without dgd, whose names have slashes, which Turtle has to escape.
 _PREFIXES = {
-    **{name: iri for name, iri in PREFIXES.items() if name != "dgd"},
+    **WRITTEN_PREFIXES,
     "sd": "http://www.w3.org/ns/sparql-service-description#",
     "format": "http://www.w3.org/ns/formats/",
 }

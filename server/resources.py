@@ -8,7 +8,7 @@ chooses the format, and Content-Location says which it became; a client that sen
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
@@ -26,7 +26,7 @@ from kg.shipped import ONTOLOGY_FOLDER
 from server import answers, http, pages
 from server.delegation import delegated
 from server.errors import ParameterRefused, UnknownResource
-from server.negotiation import HTML, JSONLD, RDF, Representation, parse_accept
+from server.negotiation import CONTEXT, HTML, JSONLD, RDF, Representation, parse_accept
 from server.parameters import of_url
 from server.problems import Problem
 from server.service import Service, current_service, public_url
@@ -38,7 +38,6 @@ OFFERS: Final = (*RDF, HTML)
 
 _BY_SUFFIX: Final = {offer.suffix: offer for offer in OFFERS}
 _PROFILE: Final = "http://www.w3.org/ns/json-ld#"
-_CONTEXT: Final = Representation("context", "JSON-LD context", "application/ld+json", "jsonld")
 _NOT_IN_IRI: Final = re.compile(r"[\x00-\x20<>\"{}|^`\\]")
 
 
@@ -58,36 +57,21 @@ class Address(NamedTuple):
 def context() -> Response:
     """Return the one context that our JSON-LD is written with."""
     body = (ONTOLOGY_FOLDER / "context.jsonld").read_bytes()
-    return http.reply(body, _CONTEXT, negotiated=False)
+    return http.reply(body, CONTEXT, negotiated=False)
 
 
 @blueprint.get("/ontology")
 @blueprint.get("/ontology/")
-@delegated
-def ontology() -> Response:
-    """Return the whole ontology."""
-    return _document("ontology")
-
-
 @blueprint.get("/ontology.<suffix>")
-@delegated
-def ontology_as(suffix: str) -> Response:
-    """Return the whole ontology in one format."""
-    return _document(f"ontology.{suffix}")
-
-
 @blueprint.get("/<any(id, ontology, graph, function):space>/<path:name>")
-@delegated
-def resource(space: str, name: str) -> Response:
-    """Return what is known of a concept, property, record, named graph or function."""
-    return _document(f"{space}/{name}")
-
-
 @blueprint.get("/.well-known/genid/<path:name>")
 @delegated
-def nameless(name: str) -> Response:
-    """Return what is known of a thing that was a blank node before it was published."""
-    return _document(f".well-known/genid/{name}")
+def resource(**_: str) -> Response:
+    """Return the whole ontology, or what is known of a concept, property, record, graph or function.
+
+    What was a blank node before it was published has its IRI below /.well-known/genid/.
+    """
+    return document(request.path.removeprefix("/"))
 
 
 def address_of(path: str) -> Address:
@@ -98,15 +82,16 @@ def address_of(path: str) -> Address:
     return Address(BASE + _NOT_IN_IRI.sub(lambda match: quote(match[0]), name), fixed)
 
 
-def _document(path: str) -> Response:
+def document(path: str) -> Response:
+    """Return the document at a path, without its first slash."""
     service = current_service()
-    address = address_of(path)
-    found = resources.find(service.graph.whole, address.iri)
+    asked = address_of(path)
+    found = resources.find(service.graph.whole, asked.iri)
     if found is None:
-        raise _unknown(service, address.iri)
-    chosen = _chosen(address)
-    response = _written(service, found, chosen, negotiated=address.fixed is None)
-    _link(response, found.iri, chosen, negotiated=address.fixed is None)
+        raise _unknown(service, asked.iri)
+    chosen = _chosen(asked)
+    response = _written(service, found, chosen, negotiated=asked.fixed is None)
+    _link(response, found.iri, chosen, negotiated=asked.fixed is None)
     return response
 
 
@@ -123,7 +108,7 @@ def _unknown(service: Service, iri: str) -> UnknownResource:
     )
 
 
-def _chosen(address: Address) -> Representation:
+def _chosen(asked: Address) -> Representation:
     """Choose the representation: by the suffix, by the parameter `format`, by the Accept header.
 
     Raises:
@@ -132,11 +117,11 @@ def _chosen(address: Address) -> Representation:
     """
     parameters = of_url(request)
     parameters.refuse_others(answers.FORMAT_PARAMETERS)
-    if address.fixed is None:
+    if asked.fixed is None:
         return answers.chosen(parameters, OFFERS)
     if answers.format_named(parameters, OFFERS):
         raise ParameterRefused("format", "The suffix of the URL names the format already.")
-    return address.fixed
+    return asked.fixed
 
 
 def _written(
@@ -197,21 +182,32 @@ def _with_profile(chosen: Representation, form: str | None) -> Representation:
 
 def _link(response: Response, iri: str, chosen: Representation, *, negotiated: bool) -> None:
     """Say where the same is to be had in other formats, and what the document is about."""
-    here = public_url() + pages.local_path(iri)
-    links = [f'<{iri}>; rel="canonical"']
+    listed = links(iri, OFFERS, chosen)
     if negotiated:
-        response.headers["Content-Location"] = f"{here}.{chosen.suffix}"
-        links.append(f'<{here}.{chosen.suffix}>; rel="describedby"')
+        here = response.headers["Content-Location"] = address(iri, chosen)
+        listed.insert(1, f'<{here}>; rel="describedby"')
     else:
         response.vary.discard("Accept")
-    links += [
-        f'<{here}.{offer.suffix}>; rel="alternate"; type="{offer.media_type}"'
-        for offer in OFFERS
-        if offer != chosen
-    ]
+    response.headers["Link"] = ", ".join(listed)
+
+
+def links(iri: str, offers: Iterable[Representation], chosen: Representation) -> list[str]:
+    """Return the links of a document in one format: to the resource, to the others, to the licence."""
+    found = [f'<{iri}>; rel="canonical"']
+    found += [alternate(iri, offer) for offer in offers if offer != chosen]
     if current_service().graph.is_own:
-        links.append('<https://creativecommons.org/licenses/by/4.0/>; rel="license"')
-    response.headers["Link"] = ", ".join(links)
+        found.append('<https://creativecommons.org/licenses/by/4.0/>; rel="license"')
+    return found
+
+
+def alternate(iri: str, offer: Representation) -> str:
+    """Return the link to a resource in another format."""
+    return f'<{address(iri, offer)}>; rel="alternate"; type="{offer.media_type}"'
+
+
+def address(iri: str, offer: Representation) -> str:
+    """Return where a resource is served in a format."""
+    return f"{public_url()}{pages.local_path(iri)}.{offer.suffix}"
 
 
 def _page(service: Service, found: Found) -> str:

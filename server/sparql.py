@@ -17,6 +17,7 @@ from flask import Blueprint, Response, redirect, render_template, request
 from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Response as AnyResponse
 
+from kg.namespaces import ABSOLUTE_IRI
 from server import answers, http, service_description
 from server.answers import FORMAT_PARAMETERS, Question
 from server.errors import (
@@ -43,7 +44,6 @@ _ALLOWED: Final = (
     *FORMAT_PARAMETERS,
     *_TOLERATED,
 )
-_ABSOLUTE_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]*")
 _WAIT: Final = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})\b', re.IGNORECASE)
 _DESCRIPTIONS: Final = (*RDF, HTML)
 
@@ -222,7 +222,7 @@ def _graphs(parameters: Parameters, name: str, other: str) -> tuple[str, ...] | 
     """Return the graphs of one kind; None if the request says nothing about the dataset."""
     iris = parameters.all(name)
     for iri in iris:
-        if not _ABSOLUTE_IRI.fullmatch(iri):
+        if not ABSOLUTE_IRI.fullmatch(iri):
             raise ParameterRefused(
                 name,
                 f"{iri[:200]!r} is not an absolute IRI.",

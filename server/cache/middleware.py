@@ -118,14 +118,12 @@ class _Flight:
 
     Attributes:
         environ: of the request that the app got.
-        generation: of the answers that are kept, when it began.
         landed: is set when the app has answered or failed.
         response: what everyone may have of it, if anything.
         is_personal: whether the app answered what nobody else may have, as it would do for others.
     """
 
     environ: WSGIEnvironment
-    generation: int
     landed: threading.Event = field(default_factory=threading.Event)
     response: _Response | None = None
     is_personal: bool = False
@@ -210,7 +208,6 @@ class Cache:
         self._reader = Reader(frozenset(query_paths), any_host, max_url_bytes, max_body_bytes)
         self._store = Store(budget)
         self._flights: dict[_FlightKey, _Flight] = {}
-        self._generation = 0
         self._lock = threading.Lock()
         self.misses = 0
         self.waiting = 0
@@ -235,13 +232,6 @@ class Cache:
     def size(self) -> int:
         """About how many bytes of memory the entries take."""
         return self._store.size
-
-    def clear(self) -> None:
-        """Forget all entries, and keep none that is being made; the data has changed."""
-        with self._lock:
-            self._generation += 1
-            self._flights.clear()
-            self._store.clear()
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, as a WSGI application."""
@@ -320,13 +310,13 @@ class Cache:
             return entry
         key = request.flight_key
         if not self._reader.is_repeatable(request.question):
-            return _Flight(request.environ, self._generation)  # for this request alone
+            return _Flight(request.environ)  # for this request alone
         # In one step, as a flight has its entry kept before it ends.
         with self._lock:
             entry = self._store.find(request.question, request.environ)
             if entry is not None:
                 return entry
-            flight = self._flights.setdefault(key, _Flight(request.environ, self._generation))
+            flight = self._flights.setdefault(key, _Flight(request.environ))
             self.waiting += flight.environ is not request.environ
             return flight
 
@@ -335,12 +325,12 @@ class Cache:
         request, found = begun
         while isinstance(found, _Flight):
             if found.environ is request.environ:
-                return self._land(request, found, partial(self._ask, request, found.generation))
+                return self._land(request, found, partial(self._ask, request))
             response = self._awaited(found, request)
             if response is not None:
                 return self._sent(response, request, _of_hit(request.environ, request.began))
             if found.is_personal:
-                return self._own(self._ask(request, self._generation), request)
+                return self._own(self._ask(request), request)
             # Who led has gone, or failed alone. One of those who waited leads now.
             found = self._entry_or_flight(request)
         return self._of_hit(found, request)
@@ -349,7 +339,7 @@ class Cache:
         """Answer what was begun, and leads, with what the app would say."""
         request, flight = begun
         assert isinstance(flight, _Flight), "it leads"
-        return self._land(request, flight, lambda: self._kept(request, said, flight.generation))
+        return self._land(request, flight, lambda: self._kept(request, said))
 
     def given_up(self, begun: Begun) -> None:
         """Leave what was begun; one of those who wait for it finds it out instead."""
@@ -377,7 +367,7 @@ class Cache:
                 del self._flights[request.flight_key]
         flight.landed.set()
 
-    def _ask(self, request: _Request, generation: int) -> _Response:
+    def _ask(self, request: _Request) -> _Response:
         with self._lock:
             self.misses += 1
         said = run(self._app, request.environ)
@@ -385,17 +375,15 @@ class Cache:
         if content is not None and said.status == OK:
             close(said.body)
             said = said._replace(body=content)
-        return self._kept(request, said, generation)
+        return self._kept(request, said)
 
-    def _kept(self, request: _Request, said: Said, generation: int) -> _Response:
+    def _kept(self, request: _Request, said: Said) -> _Response:
         """Keep what the app said, if everyone who asks gets the same."""
         response = _Response(said.status, said.headers, fields_of(said.headers), said.body)
         small = length_of(response.headers) < LARGE
         if small and is_public(response.status, response.fields):
             response.entry = Entry(response.headers, response.fields, whole(response.body))
-            with self._lock:
-                if generation == self._generation:
-                    self._store.put(request.question, request.environ, response.entry)
+            self._store.put(request.question, request.environ, response.entry)
         elif isinstance(response.body, SpooledFile):
             pass  # which may be read by many, each at its own speed
         elif response.may_be_shared or request.bodiless:

@@ -125,14 +125,6 @@ class Store:
                 self._add_line(kept, line_of(environ), reply)
             self._charge(kept)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._kept.clear()
-            self._varying.clear()
-            self._lines.clear()
-            self.size = 0
-
     def _add_line(self, kept: _Kept, line: Line, reply: Reply) -> None:
         # A line tells a request apart only by what stands in it.
         if not _TOLD_BY_LINE.issuperset(kept.entry.varying):
