@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,10 +106,8 @@ class _Name:
 
 def citations(engine: Engine) -> list[Citation]:
     """Return all sources, in the order of their keys."""
-    by_key = defaultdict(list)
-    for row in select(engine, stored("citations")):
-        by_key[str(row["key"])].append(row)
-    return [_citation(key, group) for key, group in by_key.items()]
+    by_key = select(engine, stored("citations")).by("key")
+    return [_citation(key, rows) for key, rows in by_key.items()]
 
 
 class UnknownSourceError(LookupError):

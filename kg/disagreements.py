@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import combinations
@@ -11,7 +12,7 @@ from typing import Final, TypeAlias
 
 from kg.engine import Engine
 from kg.namespaces import DG, DGD
-from kg.results import select, stored
+from kg.results import Row, select, stored
 
 _UNSPECIFIED: Final = DGD + "strength/unspecified"
 _IN_SI: Final = ("siValue", "siMinimum", "siMaximum")
@@ -48,7 +49,7 @@ class _Quantity:
     """
 
     interval: _Interval
-    scales: frozenset[object]
+    scales: AbstractSet[object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,22 +120,29 @@ def _apart(one: _Interval | None, other: _Interval | None) -> bool:
 
 def _claims_by_condition(engine: Engine) -> Mapping[tuple[object, ...], list[_Claim]]:
     """Return the claims by subject, predicate, qualifiers and settings."""
-    conditions, wordings = _conditions(engine), _wordings(engine)
-    figures, kinds = _figures(engine), _kinds_of_units(engine)
+    qualifiers, settings, figures, wordings = (
+        select(engine, stored(f"claims-{name}")).by("claim")
+        for name in ("qualifiers", "settings", "figures", "wordings")
+    )
+    kinds = select(engine, stored("claims-unit-kinds")).by("code")
     groups: dict[tuple[object, ...], list[_Claim]] = defaultdict(list)
     for row in select(engine, stored("claims-statements")):
         iri, unit = str(row["claim"]), row["unit"]
+        numbers = _numbers(figures[iri])
         claim = _Claim(
             iri=iri,
             label=str(row["label"]),
             source=str(row["source"]),
             says=(row["finding"], row["recommendation"]),
-            wording=frozenset(wordings[iri]),
+            wording=frozenset(each["wording"] for each in wordings[iri]),
             strength=_strength(row["strength"]),
-            quantity=_quantity(figures[iri], frozenset({unit, *kinds[unit]})),
-            share=_share(figures[iri]),
+            quantity=_quantity(numbers, {unit, *(each["kind"] for each in kinds[str(unit)])}),
+            share=_share(numbers),
         )
-        groups[row["subject"], row["predicate"], frozenset(conditions[iri])].append(claim)
+        conditions: set[tuple[object, ...]]
+        conditions = {(each["qualifier"], each["value"]) for each in qualifiers[iri]}
+        conditions |= {(each["parameter"], each["kind"], each["value"]) for each in settings[iri]}
+        groups[row["subject"], row["predicate"], frozenset(conditions)].append(claim)
     return groups
 
 
@@ -143,7 +151,7 @@ def _strength(stated: object) -> str | None:
 
 
 def _quantity(
-    figures: Mapping[str, Sequence[Decimal]], scales: frozenset[object]
+    figures: Mapping[str, Sequence[Decimal]], scales: AbstractSet[object]
 ) -> _Quantity | None:
     """Return the figures of a claim, in SI units if there are such."""
     for names in (_IN_SI, _AS_STATED):
@@ -171,45 +179,17 @@ def _share(figures: Mapping[str, Sequence[Decimal]]) -> _Interval | None:
     return (min(reported), max(reported)) if reported else None
 
 
-def _figures(engine: Engine) -> Mapping[str, Mapping[str, Sequence[Decimal]]]:
-    """Return the figures of each claim by the names of their properties."""
-    figures: dict[str, dict[str, list[Decimal]]] = defaultdict(lambda: defaultdict(list))
-    for row in select(engine, stored("claims-figures")):
+def _numbers(rows: Iterable[Row]) -> Mapping[str, Sequence[Decimal]]:
+    """Return the figures of a claim by the names of their properties."""
+    numbers: dict[str, list[Decimal]] = defaultdict(list)
+    for row in rows:
         if isinstance(number := row["number"], Decimal | int):
-            kind = str(row["kind"]).removeprefix(DG)
-            figures[str(row["claim"])][kind].append(Decimal(number))
-    return figures
-
-
-def _wordings(engine: Engine) -> Mapping[str, set[object]]:
-    """Return what stands in words for the object of each claim."""
-    wordings: dict[str, set[object]] = defaultdict(set)
-    for row in select(engine, stored("claims-wordings")):
-        wordings[str(row["claim"])].add(row["wording"])
-    return wordings
-
-
-def _kinds_of_units(engine: Engine) -> Mapping[object, set[object]]:
-    """Return the kinds of quantity of each unit that has a factor, by its code."""
-    kinds: dict[object, set[object]] = defaultdict(set)
-    for row in select(engine, stored("claims-unit-kinds")):
-        kinds[row["code"]].add(row["kind"])
-    return kinds
-
-
-def _conditions(engine: Engine) -> Mapping[str, set[tuple[object, ...]]]:
-    """Return all qualifiers and settings of each claim."""
-    conditions: dict[str, set[tuple[object, ...]]] = defaultdict(set)
-    for row in select(engine, stored("claims-qualifiers")):
-        conditions[str(row["claim"])].add((row["qualifier"], row["value"]))
-    for row in select(engine, stored("claims-settings")):
-        conditions[str(row["claim"])].add((row["parameter"], row["kind"], row["value"]))
-    return conditions
+            numbers[str(row["kind"]).removeprefix(DG)].append(Decimal(number))
+    return numbers
 
 
 def _judged(engine: Engine) -> set[frozenset[str]]:
     """Return the pairs of claims that stand in one recorded disagreement."""
-    members: dict[str, set[str]] = defaultdict(set)
-    for row in select(engine, stored("claims-disagreements")):
-        members[str(row["disagreement"])].add(str(row["claim"]))
-    return {frozenset(pair) for claims in members.values() for pair in combinations(claims, 2)}
+    recorded = select(engine, stored("claims-disagreements")).by("disagreement").values()
+    members = ([str(row["claim"]) for row in rows] for rows in recorded)
+    return {frozenset(pair) for claims in members for pair in combinations(claims, 2)}

@@ -12,7 +12,6 @@ What each function takes and gives is described in ontology/functions.ttl. They 
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -57,10 +56,8 @@ def functions_over(engine: Engine) -> dict[str, ExtensionFunction]:
 
 def read_spectra(engine: Engine) -> dict[str, Spectrum]:
     """Return the spectra that an engine holds by their IRIs."""
-    grouped = defaultdict(list)
-    for row in select(engine, stored("spectral-points")):
-        grouped[str(row["spectrum"])].append(row)
-    return {iri: _spectrum(points) for iri, points in grouped.items()}
+    points = select(engine, stored("spectral-points")).by("spectrum")
+    return {iri: _spectrum(rows) for iri, rows in points.items()}
 
 
 def _spectrum(rows: list[dict[str, Any]]) -> Spectrum:
@@ -91,27 +88,23 @@ def extension_functions(spectra: Mapping[str, Spectrum]) -> dict[str, ExtensionF
         reading = physics.read_spectrum(spectrum(iri).absorption, wavelength)
         return reading.interpolated or wavelength.to("nm").value in spectrum(iri).interpolated
 
+    def in_unit(compute: Callable[..., Quantity]) -> Callable[..., float]:
+        return lambda *given: compute(*given[:-1]).to(given[-1]).value
+
     table: Mapping[str, tuple[tuple[_Parameter, ...], Callable[..., float | bool]]] = {
-        "absorptionDepth": (
-            (_QUANTITY, _UNIT),
-            lambda absorption, unit: physics.absorption_depth(absorption).to(unit).value,
-        ),
+        "absorptionDepth": ((_QUANTITY, _UNIT), in_unit(physics.absorption_depth)),
         "effectivePenetrationDepth": (
             (_NUMBER, _NUMBER, _UNIT, _UNIT),
-            lambda absorption, scattering, unit, wanted: (
-                physics.effective_penetration_depth(
+            in_unit(
+                lambda absorption, scattering, unit: physics.effective_penetration_depth(
                     Quantity(absorption, unit), Quantity(scattering, unit)
                 )
-                .to(wanted)
-                .value
             ),
         ),
         "absorptionRatio": ((_QUANTITY, _QUANTITY), physics.absorption_ratio),
         "thermalRelaxationTime": (
             (_QUANTITY, _NUMBER, _QUANTITY, _UNIT),
-            lambda size, factor, diffusivity, unit: (
-                physics.thermal_relaxation_time(size, factor, diffusivity).to(unit).value
-            ),
+            in_unit(physics.thermal_relaxation_time),
         ),
         "absorptionAt": (
             (_IRI, _QUANTITY),
@@ -122,7 +115,7 @@ def extension_functions(spectra: Mapping[str, Spectrum]) -> dict[str, ExtensionF
             lambda iri, at: physics.read_spectrum(spectrum(iri).scattering, at).value,
         ),
         "isInterpolated": ((_IRI, _QUANTITY), is_interpolated),
-        "convert": ((_QUANTITY, _UNIT), lambda quantity, unit: quantity.to(unit).value),
+        "convert": ((_QUANTITY, _UNIT), in_unit(lambda quantity: quantity)),
     }
     return {DGF + name: _function(DGF + name, *row) for name, row in table.items()}
 

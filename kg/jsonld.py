@@ -22,9 +22,10 @@ from typing import Any, Final
 
 from pyld import jsonld
 
+from kg.engine.bindings import unescaped
 from kg.engine.data import KnownContext
 from kg.namespaces import ABSOLUTE_IRI, BASE, NOWHERE
-from kg.ntriples import TRIPLE, unescaped
+from kg.ntriples import TRIPLE
 from kg.textfiles import ONTOLOGY_FOLDER
 
 _FILE: Final = ONTOLOGY_FOLDER / "context.jsonld"

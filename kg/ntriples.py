@@ -9,6 +9,7 @@ from typing import Final
 from rdflib import BNode, Graph, Literal, URIRef
 
 from kg.datatypes import is_ill_typed
+from kg.engine.bindings import unescaped
 
 TRIPLE: Final = re.compile(
     r"(?:<([^>]*)>|_:(\S+)) <([^>]*)> "
@@ -16,9 +17,6 @@ TRIPLE: Final = re.compile(
 )
 """A line; its groups are subject (IRI, blank node), predicate, and object (IRI, blank node, text,
 datatype, language), with their escapes."""
-
-_ESCAPE: Final = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))")
-_ESCAPED: Final = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f"}
 
 
 class WrittenLiteral(Literal):
@@ -60,13 +58,3 @@ def graph_of(ntriples: str) -> Graph:
         start = BNode(blank_subject) if subject is None else URIRef(unescaped(subject))
         graph.add((start, URIRef(unescaped(predicate)), value))
     return graph
-
-
-def unescaped(text: str) -> str:
-    """Resolve the escapes in what an IRI or a literal holds."""
-    return _ESCAPE.sub(_character, text) if "\\" in text else text
-
-
-def _character(match: re.Match[str]) -> str:
-    short, long, letter = match.groups()
-    return _ESCAPED.get(letter, letter) if letter else chr(int(short or long, 16))

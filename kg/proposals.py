@@ -94,10 +94,10 @@ def proposals(engine: Engine, table: MappingTable) -> list[Proposal]:
 
 def _grouped(rows: Rows, column: str) -> Mapping[str, Sequence[str]]:
     """Return for each concept the values of a column, each once."""
-    groups: defaultdict[str, dict[str, None]] = defaultdict(dict)
-    for row in rows:
-        groups[str(row["concept"])][str(row[column])] = None
-    return {concept: tuple(values) for concept, values in groups.items()}
+    return {
+        concept: tuple(dict.fromkeys(str(row[column]) for row in group))
+        for concept, group in rows.by("concept").items()
+    }
 
 
 def _is_equal(match: Match) -> bool:

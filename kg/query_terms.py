@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
 
 from rdflib import URIRef
 
 from kg.catalogue import CannedQuery, CatalogueError
 from kg.engine import Engine
-from kg.engine.tokens import Token, TokenKind, significant
+from kg.engine.tokens import TokenKind, namespaces, significant
 from kg.namespaces import BASE, curie
 from kg.results import select, stored
 
@@ -40,19 +39,14 @@ def refuse_unknown_terms(queries: Mapping[str, CannedQuery], engine: Engine) -> 
 
 def _terms(query: CannedQuery) -> Iterator[tuple[str, int]]:
     """Yield the IRIs that a query names, each with its line."""
-    namespaces: dict[str, str] = {}
-    tokens = significant(query.text)
-    before: Token | None = None
-    for token, after in pairwise([*tokens, Token(TokenKind.SPACE, "", 0)]):
+    declared = namespaces(query.text)
+    for token in significant(query.text):
         line = query.text.count("\n", 0, token.offset) + 1
-        if before is not None and before.is_word("PREFIX"):
-            namespaces[token.text[:-1]] = after.text[1:-1]
-        elif token.kind is TokenKind.IRI and token.text[1:-1] not in namespaces.values():
+        prefix, _, local = token.text.partition(":")
+        if token.kind is TokenKind.IRI and token.text[1:-1] not in declared.values():
             yield token.text[1:-1], line
-        elif token.kind is TokenKind.PREFIXED_NAME:
-            prefix, _, local = token.text.partition(":")
-            yield namespaces.get(prefix, "") + local.replace("\\", ""), line
-        before = token
+        elif token.kind is TokenKind.PREFIXED_NAME and local:
+            yield declared.get(prefix, "") + local.replace("\\", ""), line
     for iri in _values(query):
         yield iri, _line_of_value(query.text, iri)
 

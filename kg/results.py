@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -70,6 +71,13 @@ class Rows(Sequence[Row]):
         shown = "\n".join(f"  {row}" for row in self._rows[:5])
         more = f"\n  ... and {len(self) - 5} more" if len(self) > 5 else ""  # noqa: PLR2004 - as above
         return f"<{len(self)} rows of {', '.join(self.columns)}>\n{shown}{more}"
+
+    def by(self, column: str) -> defaultdict[str, list[Row]]:
+        """Return the rows by the text of their values of a column, none for what no row has."""
+        groups: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in self._rows:
+            groups[str(row[column])].append(row)
+        return groups
 
     def to_pandas(self) -> pd.DataFrame:
         """Return the rows as a data frame; needs pandas (`pip install dermograph[pandas]`)."""

@@ -12,6 +12,7 @@ from flask import request
 
 from kg import ntriples
 from kg.engine import Answer, ResultKind
+from kg.engine.bindings import unescaped
 from kg.namespaces import BASE, curie
 
 ROWS_SHOWN: Final = 1000
@@ -141,8 +142,8 @@ def _term_cell(term: str) -> Cell:
     literal = _LITERAL.fullmatch(term)
     if literal:
         text, language, datatype = literal.groups()
-        kind = datatype and ntriples.unescaped(datatype)
-        return literal_cell(ntriples.unescaped(text), language, kind)
+        kind = datatype and unescaped(datatype)
+        return literal_cell(unescaped(text), language, kind)
     if term.startswith("<") and not term.startswith("<<("):
-        return iri_cell(ntriples.unescaped(term[1:-1]))
+        return iri_cell(unescaped(term[1:-1]))
     return Cell(term)

@@ -28,6 +28,8 @@ _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ESCAPES = str.maketrans(
     {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 )
+_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.))", re.DOTALL)
+_ESCAPED = {"t": "\t", "b": "\b", "n": "\n", "r": "\r", "f": "\f"}
 _LANGUAGE = re.compile(r"[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*\Z")
 
 
@@ -73,6 +75,16 @@ def canonical_iri(iri: str) -> str:
     if _NOT_IN_IRI.search(iri) or _MISPLACED.search(iri) or not _ABSOLUTE.match(iri):
         raise BindingError(f"{str(iri)!r} is not an absolute IRI.")
     return f"<{iri}>"
+
+
+def unescaped(text: str) -> str:
+    """Resolve the escapes in what an IRI or a literal holds between its marks."""
+    return _ESCAPE.sub(_character, text) if "\\" in text else text
+
+
+def _character(match: re.Match[str]) -> str:
+    short, long, letter = match.groups()
+    return _ESCAPED.get(letter, letter) if letter else chr(int(short or long, 16))
 
 
 def bind(text: str, bindings: Mapping[str, Term]) -> str:

@@ -7,6 +7,7 @@ from typing import Final
 
 from rdflib import Literal
 
+from kg.engine.bindings import unescaped
 from kg.engine.diagnosis import limitation
 from kg.engine.tokens import Token, TokenKind, first_word, significant, tokens
 
@@ -17,8 +18,6 @@ _REPLACEMENT_AT: Final = 2
 _DEEPER: Final = {"(": 1, "{": 1, ")": -1, "}": -1}
 _PARTS: Final = re.compile(r"\\[pP]\{Is|\\.|&&|~~|--|\(\?|.", re.DOTALL)
 _OPERATORS: Final = ("&&", "~~", "--")
-_ESCAPE: Final = re.compile(r"\\(u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|.)", re.DOTALL)
-_MEANT: Final = {"t": "\t", "n": "\n", "r": "\r", "b": "\b", "f": "\f"}
 _IN_REPLACEMENT: Final = re.compile(r"\$([0-9]+)|\\([\\$])|([\\$])")
 
 
@@ -92,12 +91,7 @@ def _content(string: Token | None) -> str:
     if string is None:
         return ""
     quotes = 3 if string.text[:3] in ('"""', "'''") else 1
-    return _ESCAPE.sub(_meant, string.text[quotes:-quotes])
-
-
-def _meant(escape: re.Match[str]) -> str:
-    code = escape[1]
-    return chr(int(code[1:], 16)) if len(code) > 1 else _MEANT.get(code, code)
+    return unescaped(string.text[quotes:-quotes])
 
 
 def _groups(pattern: str) -> int:

@@ -284,12 +284,12 @@ def _rewritten(text: str, rewrite: Callable[[Token, Mapping[str, str]], str]) ->
     """Rewrite the tokens of a query that has the letters of SERVICE, given its namespaces."""
     if not _has_letters(text, ("SERVICE",)):
         return text
-    namespaces = _namespaces(text)
+    known = namespaces(text)
     written = []
     before: Token | None = None
     for token in tokens(text):
         declares = before is not None and before.is_word("PREFIX")
-        written.append(token.text if declares else rewrite(token, namespaces))
+        written.append(token.text if declares else rewrite(token, known))
         if token.kind not in TRIVIA:
             before = token
     return "".join(written)
@@ -320,7 +320,7 @@ def _spelled_out(token: Token, namespaces: Mapping[str, str]) -> str:
     return f" <{namespaces[prefix]}{unescaped}> "
 
 
-def _namespaces(text: str) -> dict[str, str]:
+def namespaces(text: str) -> dict[str, str]:
     """Return the namespaces that a query declares, by prefix."""
     found = significant(text)
     return {

@@ -15,9 +15,10 @@ from rdflib.term import Node
 from kg.build.errors import BuildError, Problem
 from kg.build.query_files import read_query_file, rows_of
 from kg.datatypes import is_ill_typed
+from kg.engine.bindings import unescaped
 from kg.engine.inprocess import InProcessEngine
 from kg.namespaces import DGD, GRAPH, curie
-from kg.ntriples import graph_of, unescaped
+from kg.ntriples import graph_of
 from kg.textfiles import ONTOLOGY_FOLDER
 
 _OFFENDER: Final = "offender"
