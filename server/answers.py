@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
 from flask import Response, request
 
 import kg
-from kg.engine import Answer, Format, Query, ResultKind, Term, formats
+from kg.engine import Answer, Engine, Format, Query, ResultKind, formats
 from kg.engine.bindings import canonical
 from kg.namespaces import BASE
 from server import delegation, http
@@ -20,6 +20,7 @@ from server.negotiation import HTML, RESULTS, Representation, best, choose, name
 from server.parameters import Parameters
 from server.service import Service
 from server.tables import Table, table_of
+from server.wsgi import Headers
 
 FORMAT_PARAMETERS: Final = ("format", "output", "results")
 """Parameters that name a representation, the one that counts most first."""
@@ -73,23 +74,49 @@ def _carrier(kind: ResultKind, representation: Representation | None) -> Format 
     return _CARRIERS[kind] if representation == HTML else representation.format
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A query as the client put it.
+class Plan(NamedTuple):
+    """How a query is answered, whoever sees to it: the app, or the event loop by itself.
 
     Attributes:
-        text: in SPARQL.
-        bindings: values of its variables.
-        default_graphs, named_graphs, seconds: as in ``kg.engine.Query``.
-        of_whole: whether it is about all graphs together, whatever queries of clients see.
+        query: what the engine is asked.
+        choice: the representation for each kind of result.
+        etag: the entity tag of the answer, which is known before the query is run: it is its
+            identity.
     """
 
-    text: str
-    bindings: Mapping[str, Term] = field(default_factory=dict)
-    default_graphs: tuple[str, ...] | None = None
-    named_graphs: tuple[str, ...] | None = None
-    seconds: float | None = None
-    of_whole: bool = False
+    query: Query
+    choice: Choice
+    etag: str
+
+    def headers(self, answer: Answer) -> Headers:
+        """Return the headers of the answer in the chosen representation; see ``http.headers_of``."""
+        cache = http.CACHEABLE if answer.repeatable else http.UNCACHEABLE
+        return http.headers_of(self.choice.of(answer.kind), self.etag, cache)
+
+
+def planned(service: Service, query: Query, choice: Choice, query_id: str) -> Plan:
+    """Plan how a query is answered.
+
+    Args:
+        service: the graph, and the limits that hold.
+        query: as the client puts it.
+        choice: the representation for each kind of result.
+        query_id: by which the query can be stopped.
+    """
+    most = service.settings.max_result_bytes
+    asked = replace(
+        query,
+        formats=choice.formats,
+        base_iri=BASE,
+        max_bytes=min(most, _PAGE_BYTES) if choice.has_page else most,
+        names=(query_id,),
+    )
+    bindings = sorted((name, canonical(term)) for name, term in query.bindings.items())
+    graphs = repr((query.default_graphs, query.named_graphs))
+    etag = http.digest(
+        *(kg.__version__, service.graph.version, query.text, repr(bindings), graphs, choice.names)
+    )
+    return Plan(asked, choice, etag)
 
 
 def format_named(parameters: Parameters, offers: Collection[Representation]) -> str | None:
@@ -176,78 +203,36 @@ def _chosen_for(accept: str | None, name: str | None) -> Choice:
 _chosen_before = lru_cache(maxsize=512)(_chosen_for)
 
 
-def respond(
-    service: Service, question: Question, choice: Choice, page: Callable[[Table], str]
-) -> Response:
-    """Answer a question in the chosen representation.
+def respond(engine: Engine, plan: Plan, page: Callable[[Table], str]) -> Response:
+    """Answer a query as is planned.
 
     Args:
-        service: the graph to ask, and the limits.
-        question: what to ask.
-        choice: the representation for each kind of result.
+        engine: what is asked.
+        plan: the query, and the representations.
         page: writes the page if the choice is HTML.
 
     Raises:
-        EngineError: the question is not answered.
+        EngineError: the query is not answered.
     """
-    etag = etag_of(service.graph.version, question, choice)
-    known = None if choice.has_page else http.not_modified(etag)
+    known = None if plan.choice.has_page else http.not_modified(plan.etag)
     if known is not None:
         return known
     if http.NOTES in request.environ:
-        request.environ[http.NOTES].text = question.text
-    answer = delegation.answer_at_hand() or _answer(service, question, choice)
-    representation = choice.of(answer.kind)
-    cache = http.CACHEABLE if answer.repeatable else http.UNCACHEABLE
-    if representation == HTML:
-        made = delegation.elsewhere(answer)
-        if made is not None:
-            return made
-        with http.serialising():
-            written = page(table_of(answer))
-        return http.reply(written, HTML, cache=cache)
-    return http.reply(answer.content, representation, etag=etag, cache=cache)
-
-
-def _answer(service: Service, question: Question, choice: Choice) -> Answer:
-    engine = service.graph.whole if question.of_whole else service.graph.engine
-    answer = engine.run(query_for(service, question, choice, http.query_names()))
-    http.timed("queue", answer.waited)
-    http.timed("run", answer.seconds)
-    return answer
-
-
-def query_for(
-    service: Service, question: Question, choice: Choice, names: tuple[str, ...]
-) -> Query:
-    """Return what the engine is asked for a question.
-
-    Args:
-        service: whose limits hold.
-        question: the question.
-        choice: the representation for each kind of result.
-        names: by which the query can be stopped.
-    """
-    most = service.settings.max_result_bytes
-    return Query(
-        text=question.text,
-        bindings=question.bindings,
-        default_graphs=question.default_graphs,
-        named_graphs=question.named_graphs,
-        formats=choice.formats,
-        base_iri=BASE,
-        seconds=question.seconds,
-        max_bytes=min(most, _PAGE_BYTES) if choice.has_page else most,
-        names=names,
-    )
-
-
-def etag_of(data_version: str, question: Question, choice: Choice) -> str:
-    """Return the entity tag, which is known before the query is run: it is its identity."""
-    bindings = sorted((name, canonical(term)) for name, term in question.bindings.items())
-    graphs = repr((question.default_graphs, question.named_graphs))
-    return http.digest(
-        kg.__version__, data_version, question.text, repr(bindings), graphs, choice.names
+        request.environ[http.NOTES].text = plan.query.text
+    answer = delegation.answer_at_hand()
+    if answer is None:
+        answer = engine.run(plan.query)
+        http.timed("queue", answer.waited)
+        http.timed("run", answer.seconds)
+    if plan.choice.of(answer.kind) != HTML:
+        return http.conditional(answer.content, plan.headers(answer))
+    made = delegation.elsewhere(answer)
+    if made is not None:
+        return made
+    with http.serialising():
+        written = page(table_of(answer))
+    return http.reply(
+        written, HTML, cache=http.CACHEABLE if answer.repeatable else http.UNCACHEABLE
     )
 
 

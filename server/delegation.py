@@ -99,7 +99,7 @@ def elsewhere(answer: Answer | None = None) -> Response | None:
     environ = {name: value for name, value in request.environ.items() if isinstance(value, str)}
     environ["HTTP_X_QUERY_ID"] = g.query_id
     whole = replace(answer, content=answer.body) if answer else None
-    task = Task(HandedOver(environ, body, whole), names=http.query_names())
+    task = Task(HandedOver(environ, body, whole), names=(g.query_id,))
     result = engine.call(task)
     if result is None:
         return None

@@ -70,6 +70,9 @@ class ParameterRefused(RequestError):
 class ReadOnly(RequestError):
     """A change is asked of a service that only reads."""
 
+    def __init__(self) -> None:
+        super().__init__("This service is read-only; updates are not carried out.")
+
 
 class NotAcceptable(RequestError):
     """None of the offered representations is accepted.

@@ -8,11 +8,11 @@ no other endpoint, of requests without conditions. All errors are left to the ap
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from kg.engine import AsyncEngine
 from kg.engine.tokens import service_offset
-from server import answers, http, sparql
+from server import http, sparql
 from server.errors import RequestError
 from server.parameters import Parameters
 from server.wsgi import OK, Said
@@ -20,17 +20,11 @@ from server.wsgi import OK, Said
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+    from server.answers import Plan
     from server.cache.questions import Question
     from server.service import Service
 
 _PATH: Final = "/sparql"
-
-
-class _Put(NamedTuple):
-    """A query as the client put it, and the representation for each kind of result."""
-
-    question: answers.Question
-    choice: answers.Choice
 
 
 class Express:
@@ -62,49 +56,33 @@ class Express:
             EngineError: the query is not answered.
         """
         began = time.perf_counter()
-        put = self._put(environ, question)
-        if put is None:
-            return None
         version = self._service.graph.version
         query_id = http.query_id(environ.get("HTTP_X_QUERY_ID", ""))
-        notes: http.Notes = environ[http.NOTES]
-        notes.text = put.question.text
-        answer = await self._engine.answer(
-            answers.query_for(self._service, put.question, put.choice, (query_id,))
-        )
-        headers = http.headers_of_answer(
-            answer.content,
-            put.choice.of(answer.kind),
-            etag=answers.etag_of(version, put.question, put.choice),
-            cache=http.CACHEABLE if answer.repeatable else http.UNCACHEABLE,
-            version=version,
-        )
-        total = time.perf_counter() - began
-        notes.timings = {"queue": answer.waited, "run": answer.seconds, "total": total}
-        headers.append(("X-Query-Id", query_id))
-        headers.append(("Server-Timing", http.server_timing(notes.timings)))
+        plan = self._planned(environ, question, query_id)
+        if plan is None:
+            return None
+        environ[http.NOTES].text = plan.query.text
+        answer = await self._engine.answer(plan.query)
+        timings = {"queue": answer.waited, "run": answer.seconds}
         content = answer.content
+        headers = [
+            *plan.headers(answer),
+            ("Content-Length", str(len(content))),
+            *http.of_every_response(environ, version, query_id, timings, began),
+        ]
         return Said(OK, headers, [content] if isinstance(content, bytes) else content)
 
-    def _put(self, environ: WSGIEnvironment, asked: Question) -> _Put | None:
-        """Return the query that a request puts and what its client accepts; None: it is for the app."""
-        if asked.path != _PATH or not http.is_plain(environ):
-            return None
+    def _planned(self, environ: WSGIEnvironment, asked: Question, query_id: str) -> Plan | None:
+        """Plan the answer to a query; None: it is for the app."""
         parameters = Parameters(asked.parameters)
-        if "query" not in parameters:
+        if asked.path != _PATH or not http.is_plain(environ) or "query" not in parameters:
             return None
-        prefer = environ.get("HTTP_PREFER", "")
         try:
-            question = sparql.question_in(
-                parameters, prefer, self._service.settings.max_query_bytes
-            )
-            name = answers.result_format(parameters)
-            choice = answers.chosen_for(environ.get("HTTP_ACCEPT"), name)
+            plan = sparql.planned(self._service, parameters, environ, query_id)
         except RequestError:
             return None
-        if choice.has_page or self._asks_others(question.text):
-            return None
-        return _Put(question, choice)
+        is_for_app = plan.choice.has_page or self._asks_others(plan.query.text)
+        return None if is_for_app else plan
 
     def _asks_others(self, text: str) -> bool:
         may = bool(self._service.settings.service_endpoints)

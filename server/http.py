@@ -8,14 +8,13 @@ import re
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from flask import Flask, Response, g, request
-from werkzeug.datastructures import Headers
 from werkzeug.exceptions import NotFound, PreconditionFailed
 from werkzeug.routing import RequestRedirect
 
@@ -23,6 +22,7 @@ from kg.engine.spool import Content, SpooledFile
 from server.errors import MalformedHeader, UrlTooLong
 from server.hosts import is_host
 from server.service import current_service, public_url
+from server.wsgi import Headers
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -138,34 +138,63 @@ def reply(
         cache: the value of Cache-Control; with UNCACHEABLE there is no entity tag.
         negotiated: whether the Accept header had a say.
     """
-    response = response_of(body, content_type=representation.content_type)
-    _describe(response, cache=cache, negotiated=negotiated)
-    if cache != UNCACHEABLE:
-        response.set_etag(etag or digest(response.get_data()))
-        _check_condition(response)
-        if not _CONDITIONS.isdisjoint(request.environ):
+    if etag is None and cache != UNCACHEABLE:
+        assert not isinstance(body, SpooledFile), "a file comes with its entity tag"
+        etag = digest(body)
+    return conditional(body, headers_of(representation, etag, cache, negotiated=negotiated))
+
+
+def conditional(body: Content | str, headers: Headers) -> Response:
+    """Make the response to a request that succeeded, or to its conditions, of its headers.
+
+    Raises:
+        PreconditionFailed: the client wants another entity.
+    """
+    response = response_of(body, headers=headers)
+    tag, _ = response.get_etag()
+    if tag is not None:
+        wanted = request.if_match
+        if wanted and not (wanted.star_tag or wanted.is_strong(tag)):
+            raise PreconditionFailed("The entity has none of the tags in If-Match.")
+        request.environ.pop("HTTP_IF_MATCH", None)  # what is no condition is none
+        if not is_plain(request.environ):
             response.make_conditional(request)
     return response
 
 
-def _check_condition(response: Response) -> None:
-    """Refuse to answer if the client wants another entity; what is no condition is none."""
-    wanted = request.if_match
-    tag, _ = response.get_etag()
-    if wanted and not (wanted.star_tag or wanted.is_strong(tag or "")):
-        raise PreconditionFailed("The entity has none of the tags in If-Match.")
-    request.environ.pop("HTTP_IF_MATCH", None)
+def headers_of(
+    representation: Representation, etag: str | None, cache: str, *, negotiated: bool = True
+) -> Headers:
+    """Return the headers of an answer, but its length and those of every response.
+
+    Args:
+        representation: what it is.
+        etag: strong entity tag, without quotes.
+        cache: the value of Cache-Control; with UNCACHEABLE there is no entity tag.
+        negotiated: whether the Accept header had a say.
+    """
+    tag = None if cache == UNCACHEABLE else etag
+    return [
+        ("Content-Type", representation.content_type),
+        *_on_keeping(tag, cache, negotiated=negotiated),
+    ]
+
+
+def _on_keeping(etag: str | None, cache: str, *, negotiated: bool) -> Headers:
+    headers = [("Cache-Control", cache)]
+    if negotiated:
+        headers.append(("Vary", "Accept"))
+    return headers if etag is None else [*headers, ("ETag", f'"{etag}"')]
 
 
 def response_of(
     body: Content | str,
     *,
     status: str | None = None,
-    headers: Iterable[tuple[str, str]] | None = None,
-    content_type: str | None = None,
+    headers: Headers | None = None,
 ) -> Response:
     """Return a response with a body that is whole, wherever it lies."""
-    response = Response(body, status, Headers(headers), content_type=content_type)
+    response = Response(body, status, headers)
     if isinstance(body, SpooledFile):
         request.environ[CONTENT] = body
         response.content_length = len(body)
@@ -180,16 +209,7 @@ def not_modified(etag: str) -> Response | None:
     known = request.if_none_match
     if request.method not in ("GET", "HEAD") or known.star_tag or etag not in known:
         return None
-    response = Response(status=304)
-    _describe(response, cache=CACHEABLE, negotiated=True)
-    response.set_etag(etag)
-    return response
-
-
-def _describe(response: Response, *, cache: str, negotiated: bool) -> None:
-    response.headers["Cache-Control"] = cache
-    if negotiated:
-        response.vary.add("Accept")
+    return Response(status=304, headers=_on_keeping(etag, CACHEABLE, negotiated=True))
 
 
 def query_id(given: str) -> str:
@@ -243,11 +263,6 @@ def _let_go(_: BaseException | None) -> None:
     request.routing_exception = None
 
 
-def query_names() -> tuple[str, ...]:
-    """Return the names by which the query of this request can be stopped."""
-    return (g.query_id,)
-
-
 def _check_host() -> None:
     """Refuse an illegal Host header, from which the addresses in answers would be made."""
     if not is_host(request.environ.get("HTTP_HOST")):
@@ -299,42 +314,38 @@ def _answer_options() -> Response | None:
 
 
 def _finish(response: Response) -> Response:
-    response.headers.update(EVERY_RESPONSE)
-    response.headers["Dataset-Version"] = current_service().graph.version
-    response.headers["X-Query-Id"] = g.query_id
-    timings = {**g.timings, "total": time.perf_counter() - g.began}
-    if NOTES in request.environ:
-        request.environ[NOTES].timings = timings
-    response.headers["Server-Timing"] = server_timing(timings)
+    version = current_service().graph.version
+    told = of_every_response(request.environ, version, g.query_id, g.timings, g.began)
+    response.headers.update(told)
     return response
 
 
-def server_timing(timings: Mapping[str, float]) -> str:
-    """Return the value of Server-Timing for parts of the work, in seconds."""
-    return ", ".join([f"{name};dur={seconds * 1000:.2f}" for name, seconds in timings.items()])
-
-
-def headers_of_answer(
-    content: Content, representation: Representation, *, etag: str, cache: str, version: str
-) -> list[tuple[str, str]]:
-    """Return the headers that ``reply`` and the app give an answer, but those of one request alone.
+def of_every_response(
+    environ: WSGIEnvironment,
+    version: str,
+    query_id: str,
+    timings: Mapping[str, float],
+    began: float,
+) -> Headers:
+    """Return the headers that every response has, and note how long the parts of the work took.
 
     Args:
-        content: the whole of it.
-        representation: what it is.
-        etag: strong entity tag, without quotes.
-        cache: the value of Cache-Control; with UNCACHEABLE there is no entity tag.
-        version: the version of the data.
+        environ: the request.
+        version: that of the data.
+        query_id: of the request.
+        timings: of the parts of the work, in seconds.
+        began: when the work began.
     """
-    headers = [
-        ("Content-Type", representation.content_type),
-        ("Content-Length", str(len(content))),
-        ("Cache-Control", cache),
-        ("Vary", "Accept"),
+    timings = {**timings, "total": time.perf_counter() - began}
+    if NOTES in environ:
+        environ[NOTES].timings = timings
+    parts = [f"{name};dur={seconds * 1000:.2f}" for name, seconds in timings.items()]
+    return [
         *EVERY_RESPONSE.items(),
         ("Dataset-Version", version),
+        ("X-Query-Id", query_id),
+        ("Server-Timing", ", ".join(parts)),
     ]
-    return headers if cache == UNCACHEABLE else [*headers, ("ETag", f'"{etag}"')]
 
 
 def is_plain(environ: WSGIEnvironment) -> bool:

@@ -7,6 +7,7 @@ by name. What is worth proposing to public ontologies is at /mappings/proposals.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -20,7 +21,7 @@ from kg.shipped import ONTOLOGY_FOLDER
 from server import answers, http, pages, resources
 from server.delegation import delegated
 from server.errors import ParameterRefused, UnknownResource
-from server.negotiation import HTML, RDF, SSSOM, TSV, Representation
+from server.negotiation import HTML, RDF, TSV, Representation
 from server.parameters import Parameters, of_url
 from server.service import current_service
 
@@ -34,6 +35,9 @@ def _only_of_our_own() -> None:
         raise UnknownResource("There are no mappings of the data that are served here.")
 
 
+SSSOM: Final = replace(
+    TSV, name="sssom", label="SSSOM", suffix="sssom.tsv", names=("tsv",), stand_ins=("text/plain",)
+)
 OFFERS: Final = (SSSOM, HTML)
 """What the table is offered as, the default first."""
 

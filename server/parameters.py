@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from typing import Final
+from collections.abc import Callable, Collection, Iterable, Iterator
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request
 
-from server.errors import BodyTooLarge, MalformedRequest, ParameterRefused
+from server.errors import (
+    BodyTooLarge,
+    MalformedRequest,
+    ParameterRefused,
+    ReadOnly,
+    UnsupportedMediaType,
+)
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_QUERY: Final = "application/sparql-query"
+_BODIES: Final = (_QUERY, _FORM)
+_UPDATE: Final = "application/sparql-update"
 _MAX_PARAMETERS: Final = 200
 
 
@@ -98,6 +112,55 @@ def of_form(body: bytes) -> Parameters:
     return Parameters(_decoded(body, "body"))
 
 
+def with_body(
+    in_url: Parameters, environ: WSGIEnvironment, body: Callable[[], bytes]
+) -> Parameters:
+    """Return the parameters of a query operation, of which some are in the body of the request.
+
+    A body that is the query itself is the parameter `query`. The media type may have `version`,
+    unless that is a parameter already.
+
+    Args:
+        in_url: the parameters in the URL.
+        environ: the request, of which only headers are looked at.
+        body: reads the body.
+
+    Raises:
+        ReadOnly: the body is an update.
+        UnsupportedMediaType: it is not of a kind, or not encoded in a way, that is read here.
+        MalformedRequest: it is not UTF-8, or has too many parameters.
+        ParameterRefused: the query is in the URL too.
+    """
+    media_type, options = parse_options_header(environ.get("CONTENT_TYPE", ""))
+    media_type = media_type.lower()  # Werkzeug keeps the case, which means nothing
+    if media_type == _UPDATE:
+        raise ReadOnly
+    if media_type not in _BODIES:
+        what = f"has the media type {media_type[:80]}" if media_type else "has no media type"
+        raise UnsupportedMediaType(f"The body {what}.", supported=_BODIES)
+    charset = options.get("charset", "utf-8").lower()
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").lower()
+    if charset not in ("utf-8", "utf8") or encoding != "identity":
+        raise UnsupportedMediaType(
+            f"The body is encoded as {charset[:40]}, {encoding[:40]}.", supported=_BODIES
+        )
+    parameters = in_url + (of_form if media_type == _FORM else _of_query)(body())
+    if media_type == _QUERY and "query" in in_url:
+        raise ParameterRefused(
+            "query", "The query is given in the URL and in the body.", hint="Give it once."
+        )
+    if "version" in options and "version" not in parameters:
+        parameters += Parameters([("version", options["version"])])
+    return parameters
+
+
+def _of_query(body: bytes) -> Parameters:
+    try:
+        return Parameters([("query", body.decode())])
+    except UnicodeDecodeError as error:
+        raise _not_utf8("body") from error
+
+
 def _decoded(encoded: bytes, where: str) -> list[tuple[str, str]]:
     try:
         return parse_qsl(
@@ -107,15 +170,14 @@ def _decoded(encoded: bytes, where: str) -> list[tuple[str, str]]:
             max_num_fields=_MAX_PARAMETERS,
         )
     except UnicodeDecodeError as error:
-        raise not_utf8(where) from error
+        raise _not_utf8(where) from error
     except ValueError as error:
         raise MalformedRequest(
             f"The {where} has more than {_MAX_PARAMETERS} parameters."
         ) from error
 
 
-def not_utf8(where: str) -> MalformedRequest:
-    """Make the error for a part of the request that is not UTF-8."""
+def _not_utf8(where: str) -> MalformedRequest:
     return MalformedRequest(f"The {where} is not UTF-8.", hint="Encode it in UTF-8.")
 
 

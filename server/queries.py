@@ -10,17 +10,17 @@ from math import inf
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, render_template, request, url_for
+from flask import Blueprint, Response, g, render_template, request, url_for
 from rdflib import RDF as RDF_TERMS
 from rdflib import RDFS, SDO, SH, Literal, URIRef
 
 from kg.catalogue import CannedQuery, Parameter, ParameterError
-from kg.engine import Engine, Term
+from kg.engine import Engine, Query, Term
 from kg.engine.tokens import significant
 from kg.namespaces import DG, curie
 from kg.results import select, stored
 from server import answers, http, rdf
-from server.answers import FORMAT_PARAMETERS, Question
+from server.answers import FORMAT_PARAMETERS
 from server.delegation import delegated
 from server.errors import ParameterRefused
 from server.negotiation import HTML, PLAIN_JSON, RDF, SPARQL, Representation
@@ -95,9 +95,10 @@ def answer(name: str) -> Response:
     parameters = of_url(request)
     choice = answers.chosen_for(request.headers.get("Accept"), answers.result_format(parameters))
     values = _given(parameters)
-    question = Question(found.text, _bindings(found, values), of_whole=True)
+    query = Query(found.text, _bindings(found, values))
+    plan = answers.planned(service, query, choice, g.query_id)
     return answers.respond(
-        service, question, choice, lambda table: _answer_page(found, values, table)
+        service.graph.whole, plan, lambda table: _answer_page(found, values, table)
     )
 
 

@@ -26,7 +26,7 @@ from kg.shipped import ONTOLOGY_FOLDER
 from server import answers, http, pages
 from server.delegation import delegated
 from server.errors import ParameterRefused, UnknownResource
-from server.negotiation import CONTEXT, HTML, JSONLD, RDF, Representation, parse_accept
+from server.negotiation import HTML, JSONLD, RDF, Representation, parse_accept
 from server.parameters import of_url
 from server.problems import Problem
 from server.service import Service, current_service, public_url
@@ -57,7 +57,7 @@ class Address(NamedTuple):
 def context() -> Response:
     """Return the one context that our JSON-LD is written with."""
     body = (ONTOLOGY_FOLDER / "context.jsonld").read_bytes()
-    return http.reply(body, CONTEXT, negotiated=False)
+    return http.reply(body, JSONLD, negotiated=False)
 
 
 @blueprint.get("/ontology")

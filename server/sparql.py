@@ -7,36 +7,29 @@ https://www.rfc-editor.org/rfc/rfc10008.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from flask import Blueprint, Response, redirect, render_template, request
-from werkzeug.http import parse_options_header
+from flask import Blueprint, Response, g, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
+from kg.engine import Query
 from kg.namespaces import ABSOLUTE_IRI
 from server import answers, http, service_description
-from server.answers import FORMAT_PARAMETERS, Question
-from server.errors import (
-    ParameterRefused,
-    QueryTooLong,
-    ReadOnly,
-    UnsupportedMediaType,
-)
+from server.answers import FORMAT_PARAMETERS, Plan
+from server.errors import ParameterRefused, QueryTooLong, ReadOnly
 from server.negotiation import HTML, RDF
-from server.parameters import Parameters, body_of, not_utf8, of_form, of_url
+from server.parameters import Parameters, body_of, of_url, with_body
 from server.problems import Problem
 from server.service import Service, current_service, public_url
 from server.tables import ROWS_SHOWN, Table, iri_cell
 
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 blueprint = Blueprint("sparql", __name__)
 
-_FORM: Final = "application/x-www-form-urlencoded"
-_DIRECT: Final = "application/sparql-query"
-_UPDATE: Final = "application/sparql-update"
 _VERSIONS: Final = ("1.1", "1.2", "1.2-basic")
 _TOLERATED: Final = ("callback", "debug")
 _ALLOWED: Final = (
@@ -64,65 +57,51 @@ OTHER_EXAMPLES: Final = _read_examples("other")
 _GRAPHS_SHOWN: Final = 100
 
 
-@dataclass(frozen=True, slots=True)
-class _Body:
-    """What the body of a request holds.
-
-    Attributes:
-        parameters: of a form.
-        query: the text of a query that is the body itself; None: the body is a form.
-        version: of SPARQL, from the media type.
-    """
-
-    parameters: Parameters
-    query: str | None = None
-    version: str | None = None
-
-
 @blueprint.route("/sparql", methods=["GET", "POST", "QUERY"])
 def endpoint() -> Response:
     """Answer a query, or describe the service if a GET asks nothing."""
     service = current_service()
-    in_url = of_url(request)
-    body = _body(service.settings.max_body_bytes)
-    parameters = in_url + body.parameters
-    _refuse_update(parameters)
-    parameters.refuse_others(_ALLOWED)
-    if request.method in ("GET", "HEAD") and all(name in FORMAT_PARAMETERS for name, _ in in_url):
+    parameters = of_url(request)
+    if request.method in ("POST", "QUERY"):  # the body of another means nothing
+        most = service.settings.max_body_bytes
+        parameters = with_body(parameters, request.environ, lambda: body_of(request, most))
+    elif all(name in FORMAT_PARAMETERS for name, _ in parameters):
         return _description(service, parameters)
-    prefer = request.headers.get("Prefer", "")
-    question = question_in(parameters, prefer, service.settings.max_query_bytes, body)
-    accept = request.headers.get("Accept")
-    choice = answers.chosen_for(accept, answers.result_format(parameters))
+    _refuse_update(parameters)
+    plan = planned(service, parameters, request.environ, g.query_id)
     return answers.respond(
-        service, question, choice, lambda table: _page(service, question.text, table)
+        service.graph.engine, plan, lambda table: _page(service, plan.query.text, table)
     )
 
 
-def question_in(
-    parameters: Parameters, prefer: str, most_bytes: int, body: _Body | None = None
-) -> Question:
-    """Return the question that a query operation puts.
+def planned(
+    service: Service, parameters: Parameters, environ: WSGIEnvironment, query_id: str
+) -> Plan:
+    """Plan how a query operation is answered.
 
     Args:
+        service: the service.
         parameters: of the URL, and of the body if there is one.
-        prefer: the value of the Prefer header.
-        most_bytes: the limit of the text.
-        body: holds the query, if the parameters do not.
+        environ: the request, of which only headers are looked at.
+        query_id: by which the query can be stopped.
 
     Raises:
-        RequestError: they put none.
+        RequestError: the parameters or headers are not right.
     """
     parameters.refuse_others(_ALLOWED)
-    body = body or _Body(Parameters(()))
-    text = _text(parameters, body, most_bytes)
-    _check_version(parameters.at_most_once("version") or body.version)
-    return Question(
+    text = parameters.exactly_once("query")
+    limit = service.settings.max_query_bytes
+    if len(text.encode()) > limit:
+        raise QueryTooLong(f"The query is longer than {limit} bytes.", limit)
+    _check_version(parameters.at_most_once("version") or None)
+    query = Query(
         text,
         default_graphs=_graphs(parameters, "default-graph-uri", "named-graph-uri"),
         named_graphs=_graphs(parameters, "named-graph-uri", "default-graph-uri"),
-        seconds=_seconds(parameters, prefer),
+        seconds=_seconds(parameters, environ.get("HTTP_PREFER", "")),
     )
+    choice = answers.chosen_for(environ.get("HTTP_ACCEPT"), answers.result_format(parameters))
+    return answers.planned(service, query, choice, query_id)
 
 
 @blueprint.get("/.well-known/void")
@@ -130,45 +109,6 @@ def void() -> AnyResponse:
     """Lead to the description of the dataset, https://www.w3.org/TR/void/#discovery."""
     described_at = "/id/dataset" if current_service().graph.is_own else "/sparql"
     return redirect(f"{public_url()}{described_at}", 303)
-
-
-def _body(limit: int) -> _Body:
-    """Read the body of a POST or QUERY; other methods have none that means anything."""
-    if request.method not in ("POST", "QUERY"):
-        return _Body(Parameters(()))
-    media_type, options = parse_options_header(request.headers.get("Content-Type", ""))
-    media_type = media_type.lower()  # Werkzeug keeps the case, which means nothing
-    if media_type == _UPDATE:
-        raise ReadOnly("This service is read-only; updates are not carried out.")
-    read = _READERS.get(media_type)
-    if read is None:
-        what = f"has the media type {media_type[:80]}" if media_type else "has no media type"
-        raise UnsupportedMediaType(f"The body {what}.", supported=list(_READERS))
-    charset = options.get("charset", "utf-8").lower()
-    encoding = request.headers.get("Content-Encoding", "identity").lower()
-    if charset not in ("utf-8", "utf8") or encoding != "identity":
-        raise UnsupportedMediaType(
-            f"The body is encoded as {charset[:40]}, {encoding[:40]}.", supported=list(_READERS)
-        )
-    return read(body_of(request, limit), options)
-
-
-def _read_direct(body: bytes, options: Mapping[str, str]) -> _Body:
-    try:
-        text = body.decode()
-    except UnicodeDecodeError as error:
-        raise not_utf8("body") from error
-    return _Body(Parameters(()), text, options.get("version"))
-
-
-def _read_form(body: bytes, options: Mapping[str, str]) -> _Body:
-    return _Body(of_form(body), version=options.get("version"))
-
-
-_READERS: Final[Mapping[str, Callable[[bytes, Mapping[str, str]], _Body]]] = {
-    _DIRECT: _read_direct,
-    _FORM: _read_form,
-}
 
 
 def _refuse_update(parameters: Parameters) -> None:
@@ -182,18 +122,7 @@ def _refuse_update(parameters: Parameters) -> None:
         raise ParameterRefused(
             "update", f"{request.method} carries out no update.", hint="Give query instead."
         )
-    raise ReadOnly("This service is read-only; updates are not carried out.")
-
-
-def _text(parameters: Parameters, body: _Body, limit: int) -> str:
-    if body.query is not None and "query" in parameters:
-        raise ParameterRefused(
-            "query", "The query is given in the URL and in the body.", hint="Give it once."
-        )
-    text = parameters.exactly_once("query") if body.query is None else body.query
-    if len(text.encode()) > limit:
-        raise QueryTooLong(f"The query is longer than {limit} bytes.", limit)
-    return text
+    raise ReadOnly
 
 
 def _seconds(parameters: Parameters, prefer: str) -> float | None:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from werkzeug.http import parse_options_header
-
 from kg.engine.tokens import is_repeatable
-from server.errors import MalformedRequest
+from server.errors import MalformedRequest, RequestError
 from server.hosts import is_host
-from server.parameters import Parameters, of_form
+from server.parameters import Parameters, of_form, with_body
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -20,8 +19,6 @@ READS: Final = frozenset({"GET", "HEAD"})
 """Methods that put a question in the URL alone."""
 
 _WITH_BODY: Final = frozenset({"POST", "QUERY"})
-_FORM: Final = "application/x-www-form-urlencoded"
-_DIRECT: Final = "application/sparql-query"
 _PERSONAL: Final = ("HTTP_AUTHORIZATION", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE")
 
 
@@ -91,60 +88,32 @@ class Reader:
             return None
         if len(path) + 1 + len(query_string) > self.max_url_bytes:
             return None
-        in_url = _parsed(query_string.encode("latin-1"))
-        if in_url is None or method in READS:
-            return in_url
-        if method not in _WITH_BODY or path not in self.query_paths:
+        try:
+            parameters = of_form(query_string.encode("latin-1"))
+            if method not in READS:
+                if method not in _WITH_BODY or path not in self.query_paths:
+                    return None
+                parameters = with_body(
+                    parameters, environ, lambda: _taken(environ, self.max_body_bytes)
+                )
+        except RequestError:
             return None
-        in_body = self._in_body(environ)
         # Without a query the methods mean different things.
-        if in_body is None or "query" not in (both := in_url + in_body):
-            return None
-        return both
-
-    def _in_body(self, environ: WSGIEnvironment) -> Parameters | None:
-        media_type, options = parse_options_header(environ.get("CONTENT_TYPE", ""))
-        media_type = media_type.lower()
-        if media_type not in (_FORM, _DIRECT) or "HTTP_CONTENT_ENCODING" in environ:
-            return None
-        if options.get("charset", "utf-8").lower() != "utf-8":
-            return None
-        body = _taken(environ, self.max_body_bytes)
-        found = None if body is None else _READERS[media_type](body)
-        if found is None or "version" not in options:
-            return found
-        return found + Parameters([("version", options["version"])])
+        return parameters if method in READS or "query" in parameters else None
 
 
-def _taken(environ: WSGIEnvironment, limit: int) -> bytes | None:
-    """Read a body of known length that is not too large, and put it back."""
+def _taken(environ: WSGIEnvironment, limit: int) -> bytes:
+    """Read a body of known length that is not too large, and put it back.
+
+    Raises:
+        MalformedRequest: it is none, or is not whole, as the app will find out.
+    """
     declared = environ.get("CONTENT_LENGTH", "")
-    if not (declared.isascii() and declared.isdigit()) or len(declared) > len(str(limit)):
-        return None
-    length = int(declared)
-    if length > limit:
-        return None
-    try:
-        body: bytes = environ["wsgi.input"].read(length)
-    except (OSError, ValueError):
-        # The client is gone, as the app will find out.
-        return None
-    environ["wsgi.input"] = io.BytesIO(body)
-    return body if len(body) == length else None
-
-
-def _parsed(form: bytes) -> Parameters | None:
-    try:
-        return of_form(form)
-    except MalformedRequest:
-        return None
-
-
-def _text(body: bytes) -> Parameters | None:
-    try:
-        return Parameters([("query", body.decode())])
-    except UnicodeDecodeError:
-        return None
-
-
-_READERS: Final = {_FORM: _parsed, _DIRECT: _text}
+    known = declared.isascii() and declared.isdigit() and len(declared) <= len(str(limit))
+    if known and int(declared) <= limit:
+        with suppress(OSError, ValueError):
+            body: bytes = environ["wsgi.input"].read(int(declared))
+            environ["wsgi.input"] = io.BytesIO(body)
+            if len(body) == int(declared):
+                return body
+    raise MalformedRequest("The body cannot be read here.")

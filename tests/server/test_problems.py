@@ -43,7 +43,7 @@ STATUSES = [
     (engine.FormatNotAvailable(engine.ResultKind.BOOLEAN, ()), 406, "not-acceptable"),
     (ParameterError("x", "no", "do"), 400, "bad-parameter"),
     (UnknownQueryError("x", ["y"]), 404, "not-found"),
-    (errors.ReadOnly("no"), 403, "read-only"),
+    (errors.ReadOnly(), 403, "read-only"),
     (errors.UnknownResource("no"), 404, "not-found"),
 ]
 
