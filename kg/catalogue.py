@@ -16,12 +16,12 @@ from typing import Final, NamedTuple
 
 from rdflib import RDFS, XSD, Literal, URIRef
 
-from kg.engine import Engine, Query, QueryError, QuerySyntaxError, Term
+from kg.engine import Engine, QueryError, QuerySyntaxError, Term
 from kg.engine.bindings import bind
 from kg.engine.tokens import Token, TokenKind, tokens
 from kg.headers import Header, HeaderError, read_header
 from kg.namespaces import DG, curie, expand
-from kg.results import python_result, select
+from kg.results import ask, select
 
 
 class CatalogueError(Exception):
@@ -243,12 +243,12 @@ def _check_terms(query: CannedQuery, bindings: Mapping[str, Term], engine: Engin
             continue
         if parameter.class_iri is not None:
             _check_below(parameter.name, term, URIRef(parameter.class_iri), engine)
-        elif not python_result(engine.run(Query(_OCCURS, {"term": term}))):
+        elif not ask(engine, _OCCURS, {"term": term}):
             raise ParameterError(parameter.name, f"The graph does not know {curie(term)}.")
 
 
 def _check_below(name: str, term: URIRef, wide: URIRef, engine: Engine) -> None:
-    if python_result(engine.run(Query(_IS_BELOW, {"term": term, "class": wide}))):
+    if ask(engine, _IS_BELOW, {"term": term, "class": wide}):
         return
     known = [curie(str(row["term"])) for row in select(engine, _BELOW, {"class": wide})]
     near = difflib.get_close_matches(curie(term), known, n=3)

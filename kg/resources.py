@@ -29,7 +29,7 @@ from kg.engine import Query, ResultKind
 from kg.engine.formats import JSON
 from kg.namespaces import BASE, DG, GRAPH, ONTOLOGY, PREFIXES
 from kg.nodes import Node, Surroundings
-from kg.results import Rows, python_result, select, stored, stored_text
+from kg.results import Rows, ask, select, stored, stored_text
 
 if TYPE_CHECKING:
     from kg.engine import Answer, Engine, Format
@@ -123,10 +123,6 @@ class LaserLine:
     nanometres: float
 
 
-def _ask(engine: Engine, text: str, iri: str) -> bool:
-    return bool(python_result(engine.run(Query(text, {"resource": URIRef(iri)}))))
-
-
 _IS_GRAPH: Final = "ASK { GRAPH ?resource { ?s ?p ?o } }"
 
 
@@ -139,13 +135,15 @@ def find(engine: Engine, iri: str) -> Found | None:
     Raises:
         kg.engine.BindingError: it is no legal IRI.
     """
+    resource = {"resource": URIRef(iri)}
     release = f"ASK {{ <{ONTOLOGY}> <{PREFIXES['owl']}versionIRI> ?resource }}"
-    if iri in (ONTOLOGY, DG) or (iri.startswith(DG) and _ask(engine, release, iri)):
+    if iri in (ONTOLOGY, DG) or (iri.startswith(DG) and ask(engine, release, resource)):
         graph = GRAPH + "ontology"
-        return Found(ONTOLOGY, graph) if _ask(engine, _IS_GRAPH, graph) else None
-    if iri.startswith(GRAPH) and _ask(engine, _IS_GRAPH, iri):
+        is_there = ask(engine, _IS_GRAPH, {"resource": URIRef(graph)})
+        return Found(ONTOLOGY, graph) if is_there else None
+    if iri.startswith(GRAPH) and ask(engine, _IS_GRAPH, resource):
         return Found(iri, iri)
-    return Found(iri) if _ask(engine, "ASK { ?resource ?property ?value }", iri) else None
+    return Found(iri) if ask(engine, "ASK { ?resource ?property ?value }", resource) else None
 
 
 def describe(engine: Engine, found: Found, written: Format, max_bytes: int | None = None) -> Answer:

@@ -125,6 +125,15 @@ def select(
     return rows
 
 
+def ask(engine: Engine, text: str, bindings: Mapping[str, Term] | None = None) -> bool:
+    """Return the answer to an ASK query.
+
+    Raises:
+        EngineError: it is not answered.
+    """
+    return bool(python_result(engine.run(Query(text, bindings or {}))))
+
+
 def stored(name: str, **parts: str) -> str:
     """Return a query that the library itself asks: `kg/queries/NAME.rq`, with all our prefixes.
 

@@ -5,11 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final
-
-WIDTH: Final = 800
-HEIGHT: Final = 420
-_LEFT, _RIGHT, _TOP, _BOTTOM = 74, 16, 46, 58
+from typing import ClassVar, Final
 
 Points = Sequence[tuple[float, float]]
 """Wavelength in nanometres and coefficient, both positive."""
@@ -21,26 +17,13 @@ class Tick:
 
     Attributes:
         at: where, in units of the drawing.
-        text: what is written there.
-    """
-
-    at: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class LaserTick:
-    """A laser line.
-
-    Attributes:
-        at: where, in units of the drawing.
-        text: its wavelength; empty where there is no room.
+        text: what is written there; empty where there is no room.
         row: in which row, counted upwards from 0, the text stands.
     """
 
     at: float
     text: str
-    row: int
+    row: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +46,25 @@ class Plot:
     """A diagram with wavelength to the right and coefficients upwards, both logarithmic.
 
     Attributes:
-        width, height: of the drawing.
-        left, right, top, bottom: the edges of the area that the axes bound.
         across: ticks of the horizontal axis.
         up: ticks of the vertical axis.
         curves: what is shown.
         lines: the wavelengths of lasers.
+        width, height: of the drawing.
+        left, right, top, bottom: the edges of the area that the axes bound.
     """
 
-    width: int
-    height: int
-    left: int
-    right: int
-    top: int
-    bottom: int
     across: tuple[Tick, ...]
     up: tuple[Tick, ...]
     curves: tuple[Curve, ...]
-    lines: tuple[LaserTick, ...]
+    lines: tuple[Tick, ...]
+
+    width: ClassVar = 800
+    height: ClassVar = 420
+    left: ClassVar = 74
+    right: ClassVar = 784
+    top: ClassVar = 46
+    bottom: ClassVar = 362
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,12 +97,10 @@ def plot(curves: Iterable[tuple[str, Points]], lines: Iterable[float]) -> Plot |
     coefficients = [y for _, points in shown for _, y in points]
     if len(set(wavelengths)) < 2:  # noqa: PLR2004 - two points span an axis
         return None
-    right, bottom = WIDTH - _RIGHT, HEIGHT - _BOTTOM
-    across = _Axis(min(wavelengths), max(wavelengths), _LEFT, right)
+    across = _Axis(min(wavelengths), max(wavelengths), Plot.left, Plot.right)
     decades = _decades(min(coefficients), max(coefficients))
-    up = _Axis(10.0 ** decades[0], 10.0 ** decades[-1], bottom, _TOP)
+    up = _Axis(10.0 ** decades[0], 10.0 ** decades[-1], Plot.bottom, Plot.top)
     return Plot(
-        *(WIDTH, HEIGHT, _LEFT, right, _TOP, bottom),
         across=tuple(Tick(across.at(each), f"{each:g}") for each in _wavelength_ticks(across)),
         up=tuple(Tick(up.at(10.0**power), _power(power)) for power in decades),
         curves=tuple(_curve(label, points, across, up) for label, points in shown),
@@ -165,14 +147,14 @@ _LINE_ROOM: Final = 34
 _ROWS: Final = 2
 
 
-def _laser_lines(lines: Iterable[float], axis: _Axis) -> tuple[LaserTick, ...]:
+def _laser_lines(lines: Iterable[float], axis: _Axis) -> tuple[Tick, ...]:
     """Place laser lines, their numbers in the lowest row that has room, else without number."""
-    ticks: list[LaserTick] = []
+    ticks: list[Tick] = []
     ends = [-math.inf] * _ROWS
     for line in sorted({each for each in lines if axis.low <= each <= axis.high}):
         at = axis.at(line)
         row = next((row for row, end in enumerate(ends) if at - end >= _LINE_ROOM), None)
-        ticks.append(LaserTick(at, "" if row is None else f"{line:g}", row or 0))
+        ticks.append(Tick(at, "" if row is None else f"{line:g}", row or 0))
         if row is not None:
             ends[row] = at
     return tuple(ticks)

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, dropwhile
+from itertools import dropwhile
 from math import inf
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from flask import Blueprint, Response, g, render_template, request, url_for
-from rdflib import RDF as RDF_TERMS
-from rdflib import RDFS, SDO, SH, Literal, URIRef
+from rdflib import URIRef
 
 from kg.catalogue import CannedQuery, Parameter, ParameterError
 from kg.engine import Engine, Query, Term
@@ -26,7 +25,6 @@ from server.errors import ParameterRefused
 from server.negotiation import HTML, PLAIN_JSON, RDF, SPARQL, Representation
 from server.parameters import Parameters, of_url
 from server.problems import Problem, generic_page
-from server.rdf import Triple
 from server.service import Service, current_service, public_url
 from server.tables import ROWS_SHOWN, Table
 
@@ -35,11 +33,12 @@ blueprint = Blueprint("queries", __name__)
 _CATALOGUE: Final = (PLAIN_JSON, HTML, *RDF)
 _QUERY: Final = (PLAIN_JSON, HTML, SPARQL, *RDF)
 _FORMS: Final = {
-    "SELECT": (SH.SPARQLSelectExecutable, SH.select),
-    "ASK": (SH.SPARQLAskExecutable, SH.ask),
-    "CONSTRUCT": (SH.SPARQLConstructExecutable, SH.construct),
-    "DESCRIBE": (SH.SPARQLExecutable, SDO.text),
+    "SELECT": ("sh:SPARQLSelectExecutable", "sh:select"),
+    "ASK": ("sh:SPARQLAskExecutable", "sh:ask"),
+    "CONSTRUCT": ("sh:SPARQLConstructExecutable", "sh:construct"),
+    "DESCRIBE": ("sh:SPARQLExecutable", "schema:text"),
 }
+"""What a query of each form is, and the property for its text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ def catalogue() -> Response:
     if chosen == PLAIN_JSON:
         listed = {"queries": [_summary(query) for query in queries.values()]}
         return http.reply(_document(listed), PLAIN_JSON)
-    return http.reply(rdf.write(chain.from_iterable(map(_about, queries.values())), chosen), chosen)
+    return _rdf(queries.values(), chosen)
 
 
 @blueprint.get("/queries/<name>")
@@ -83,7 +82,7 @@ def query(name: str) -> Response:
     }
     if chosen in writers:
         return http.reply(writers[chosen](), chosen)
-    return http.reply(rdf.write(_about(found), chosen), chosen)
+    return _rdf([found], chosen)
 
 
 @blueprint.get("/queries/<name>/answer")
@@ -147,17 +146,15 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
     return {key: value for key, value in described.items() if value is not None and value != []}
 
 
-def _about(found: CannedQuery) -> Iterator[Triple]:
-    """Describe a query in the vocabulary in which query editors look for examples."""
-    node = URIRef(f"{public_url()}/queries/{found.name}")
-    yield node, RDF_TERMS.type, SH.SPARQLExecutable
-    yield node, RDFS.label, Literal(found.title, lang="en")
-    yield node, RDFS.comment, Literal(found.description, lang="en")
-    yield node, SDO.target, URIRef(f"{public_url()}/sparql")
-    form = next(word for word in significant(found.text) if word.is_word(*_FORMS))
-    kind, states = _FORMS[form.text.upper()]
-    yield node, RDF_TERMS.type, kind
-    yield node, states, Literal(found.text)
+def _rdf(queries: Iterable[CannedQuery], chosen: Representation) -> Response:
+    """Describe queries in RDF."""
+    described = [(each, *_FORMS[_form(each)]) for each in queries]
+    written = rdf.write("queries.ttl", chosen, url=public_url(), queries=described)
+    return http.reply(written, chosen)
+
+
+def _form(found: CannedQuery) -> str:
+    return next(word for word in significant(found.text) if word.is_word(*_FORMS)).text.upper()
 
 
 def choices(service: Service) -> Mapping[str, Sequence[Choice]]:

@@ -421,8 +421,8 @@ class _Rewriting:
 
     def _is_star(self, place: int) -> bool:
         """Tell whether a `*` stands for variables."""
-        before = ("SELECT", "DISTINCT", "REDUCED", "DESCRIBE")
-        return self._parser.found[place].text == "*" and self._parser.is_word(place - 1, *before)
+        parser = self._parser
+        return parser.found[place].text == "*" and parser.is_word(place - 1, *_BEFORE_ALL)
 
     def _without_own(self, body: str, node: _Node) -> str:
         """Let the group of a query with `*` have no variables but those of the query."""
