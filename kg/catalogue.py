@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rdflib import RDFS, XSD, Literal, URIRef
 
@@ -22,6 +22,9 @@ from kg.engine.tokens import Token, TokenKind, tokens
 from kg.headers import Header, HeaderError, read_header
 from kg.namespaces import DG, curie, expand
 from kg.results import ask, select
+
+if TYPE_CHECKING:
+    from kg.engine.inprocess import InProcessEngine
 
 
 class CatalogueError(Exception):
@@ -169,15 +172,6 @@ class Catalogue(Mapping[str, CannedQuery]):
         self._queries = dict(sorted(queries.items()))
         self._engine = engine
 
-    @classmethod
-    def load(cls, folder: Path, engine: Engine) -> Catalogue:
-        """Read and check all .rq files of a folder; see ``read_queries``."""
-        return cls(read_queries(folder, engine), engine)
-
-    def over(self, engine: Engine) -> Catalogue:
-        """Return the same queries, to be asked of another engine over the same data."""
-        return Catalogue(self._queries, engine)
-
     def bindings(self, name: str, values: Mapping[str, str]) -> dict[str, Term]:
         """Turn values of the parameters of a query into bindings, see ``CannedQuery.bindings``.
 
@@ -212,7 +206,7 @@ class Catalogue(Mapping[str, CannedQuery]):
         return len(self._queries)
 
 
-def read_queries(folder: Path, engine: Engine | None = None) -> dict[str, CannedQuery]:
+def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[str, CannedQuery]:
     """Read all .rq files of a folder.
 
     Args:
@@ -256,7 +250,7 @@ def _check_below(name: str, term: URIRef, wide: URIRef, engine: Engine) -> None:
     raise ParameterError(name, f"{curie(term)} is not a kind of {curie(wide)}.", hint)
 
 
-def _read(path: Path, engine: Engine | None) -> CannedQuery:
+def _read(path: Path, engine: InProcessEngine | None) -> CannedQuery:
     if not re.fullmatch(r"[a-z][a-z0-9-]*", path.stem):
         raise CatalogueError(f"{path}: name the file in lower-case words joined by hyphens.")
     try:
@@ -339,7 +333,7 @@ def _check_variables(header: Header, parameters: tuple[Parameter, ...]) -> None:
             raise _error(header, line, f"Declare ${name} among the params, or write ?{name}.")
 
 
-def _check_text(header: Header, query: CannedQuery, engine: Engine) -> None:
+def _check_text(header: Header, query: CannedQuery, engine: InProcessEngine) -> None:
     """Check that a query parses, as written and with a value in place of each parameter."""
     samples = {parameter.name: _sample(parameter) for parameter in query.parameters}
     try:

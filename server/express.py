@@ -8,11 +8,12 @@ no other endpoint, of requests without conditions. All errors are left to the ap
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from kg.engine import AsyncEngine
 from kg.engine.tokens import service_offset
 from server import http, sparql
+from server.cache.questions import QUERY_PATH, Question
 from server.errors import RequestError
 from server.parameters import Parameters
 from server.wsgi import OK, Said
@@ -21,10 +22,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
     from server.answers import Plan
-    from server.cache.questions import Question
     from server.service import Service
-
-_PATH: Final = "/sparql"
 
 
 class Express:
@@ -75,7 +73,7 @@ class Express:
     def _planned(self, environ: WSGIEnvironment, asked: Question, query_id: str) -> Plan | None:
         """Plan the answer to a query; None: it is for the app."""
         parameters = Parameters(asked.parameters)
-        if asked.path != _PATH or not http.is_plain(environ) or "query" not in parameters:
+        if asked.path != QUERY_PATH or not http.is_plain(environ) or "query" not in parameters:
             return None
         try:
             plan = sparql.planned(self._service, parameters, environ, query_id)

@@ -128,13 +128,6 @@ class FederatedEngine(Wrapper):
         self._places = threading.BoundedSemaphore(policy.at_once)
         self._asks = Asks()
 
-    def check(self, text: str) -> None:
-        """Parse a query and see whether its SERVICE clauses are allowed; see ``Engine.check``."""
-        if self._federates(text):
-            self._planned(Query(text))
-        else:
-            self._engine.check(text)
-
     def stop(self, name: str) -> bool:
         """Stop the queries of a name, also while they wait for an endpoint; see ``Engine.stop``.
 

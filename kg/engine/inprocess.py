@@ -111,7 +111,11 @@ class InProcessEngine:
         return self._store.contents
 
     def check(self, text: str) -> None:
-        """Parse a query without answering it; see ``Engine.check``."""
+        """Parse a query without answering it.
+
+        Raises:
+            QueryError: where ``run`` would refuse it for its text.
+        """
         self._refuse_federation(text)
         self._evaluate(ox.Store(), text, {}, None, self._callable([]))
         with_patterns_of_xpath(text)

@@ -159,13 +159,6 @@ class Engine(Protocol):
     def isolated(self) -> bool:
         """Whether each query runs in a process of its own, in which its limits hold."""
 
-    def check(self, text: str) -> None:
-        """Parse a query without answering it.
-
-        Raises:
-            QueryError: where ``run`` would refuse it for its text.
-        """
-
     def stop(self, name: str) -> bool:
         """Stop the queries that go by a name; those who wait for them get ``QueryStopped``.
 
@@ -242,10 +235,6 @@ class Wrapper:
     def contents(self) -> Contents:
         """How much the engine holds."""
         return self._engine.contents
-
-    def check(self, text: str) -> None:
-        """Parse a query; see ``Engine.check``."""
-        self._engine.check(text)
 
     def stop(self, name: str) -> bool:
         """Stop queries; see ``Engine.stop``."""

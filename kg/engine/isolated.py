@@ -183,10 +183,6 @@ class IsolatedEngine:
         self._loaded = self._loaded or self._keeper.wait_until_loaded()
         return self._loaded
 
-    def check(self, text: str) -> None:
-        """Parse a query without answering it; see ``Engine.check``."""
-        _run(self._ask(Query(text), _ready, only_check=True))
-
     def run(self, query: Query) -> Answer:
         """Answer a query; see ``Engine.run``.
 
@@ -261,12 +257,10 @@ class IsolatedEngine:
             self._board.close()
             self._held.close()
 
-    async def _ask(
-        self, work: Query | Task, ready: _Ready, *, only_check: bool = False
-    ) -> wire.Done:
+    async def _ask(self, work: Query | Task, ready: _Ready) -> wire.Done:
         """Have something done; it waits for nothing but by ``ready``."""
         for _ in range(_ATTEMPTS):
-            with self._asking(work, only_check=only_check) as exchange:
+            with self._asking(work) as exchange:
                 await self._put(exchange, ready)
                 message = await self._outcome(exchange, ready)
                 if message is not None:
@@ -278,14 +272,14 @@ class IsolatedEngine:
         raise EngineUnavailable(_KILLED)
 
     @contextmanager
-    def _asking(self, work: Query | Task, *, only_check: bool = False) -> Iterator[wire.Exchange]:
+    def _asking(self, work: Query | Task) -> Iterator[wire.Exchange]:
         """Yield what a query or task is asked by, if there is room for it."""
         seconds = min(work.seconds or self.limits.seconds, self.limits.most_seconds)
         number = os.getpid() << 32 | next(self._numbers)
         try:
             self._keeper.refuse_if_longer_than(self.limits.patience)
             with self._asks.known_as(work.names) as ask:
-                exchange = self._admitted(wire.Job(work, only_check, seconds, number), ask)
+                exchange = self._admitted(wire.Job(work, seconds, number), ask)
                 try:
                     yield exchange
                 finally:

@@ -280,9 +280,6 @@ class _QueryProcess:
             if isinstance(work, Task):
                 assert self.tasks is not None, "an engine without a runner is asked for no task"
                 return wire.Done(self.tasks.run(work.subject), began)
-            if job.only_check:
-                self.engine.check(work.text)
-                return wire.Done(None, began)
             return wire.Done(self.engine.run(work), began)
         except EngineError as error:
             return error

@@ -90,19 +90,17 @@ class Job:
 
     Attributes:
         work: the query, or the task.
-        only_check: whether to parse it only.
         seconds: how long it may run.
         number: no other job of this engine has it.
     """
 
     work: Query | Task
-    only_check: bool
     seconds: float
     number: int
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel in few pieces, as taking each of them apart takes longer than a short query."""
-        query, job = self.work, (self.only_check, self.seconds, self.number)
+        query, job = self.work, (self.seconds, self.number)
         if isinstance(query, Task):
             return Job, (query, *job)
         formats = [each and each.name for each in map(query.formats.get, ResultKind)]
@@ -124,11 +122,11 @@ class Done:
     """A job was done.
 
     Attributes:
-        answer: its answer, or what came of the task; None if the query was only parsed.
+        answer: its answer, or what came of the task.
         began: when, on the monotonic clock.
     """
 
-    answer: Answer | TaskResult | None
+    answer: Answer | TaskResult
     began: float
 
     def told(self) -> tuple[Any, ...]:
@@ -137,15 +135,13 @@ class Done:
         if isinstance(answer, Answer):
             told = (answer.version, answer.repeatable, answer.seconds)
             return self.began, None, answer.kind.value, answer.format.name, *told
-        return self.began, answer and answer.about
+        return self.began, answer.about
 
     @classmethod
     def of(cls, content: Content, asked: float, began: float, about: Any, *told: Any) -> Done:
         """Put it together again, given when the job was put, and what ``told`` gave."""
         if about is not None:
             return cls(TaskResult(content, about, began - asked), began)
-        if not told:
-            return cls(None, began)
         kind, name, version, repeatable, seconds = told
         about_it = (version, repeatable, seconds, began - asked)
         return cls(Answer(ResultKind(kind), named(name), content, *about_it), began)
@@ -178,7 +174,7 @@ def unpacked(message: bytes | memoryview, content: Content = b"", asked: float =
 def send(connection: socket.socket, message: Message) -> None:
     """Send a message wholly, the content of an answer with it; a file is handed over, not copied."""
     content: Content = b""
-    if isinstance(message, Done) and message.answer is not None:
+    if isinstance(message, Done):
         content = message.answer.content
     told = packed(message)
     if isinstance(content, SpooledFile):

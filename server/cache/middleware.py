@@ -181,7 +181,6 @@ class Cache:
         any_host: whether answers are the same whatever host the request names.
         max_url_bytes: requests with longer URLs are left to the app.
         max_body_bytes: requests with larger bodies are left to the app.
-        query_paths: paths that take the parameters of a GET in the body of a POST or QUERY too.
         passed_paths: paths whose requests are left to the app, each by itself.
 
     Attributes:
@@ -199,13 +198,12 @@ class Cache:
         any_host: bool = False,
         max_url_bytes: int = 60_000,
         max_body_bytes: int = 1_000_000,
-        query_paths: Iterable[str] = ("/sparql",),
         passed_paths: Iterable[str] = (),
     ) -> None:
         self._app = app
         self._prefix = prefix
         self._passed = frozenset(passed_paths)
-        self._reader = Reader(frozenset(query_paths), any_host, max_url_bytes, max_body_bytes)
+        self._reader = Reader(any_host, max_url_bytes, max_body_bytes)
         self._store = Store(budget)
         self._flights: dict[_FlightKey, _Flight] = {}
         self._lock = threading.Lock()

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 READS: Final = frozenset({"GET", "HEAD"})
 """Methods that put a question in the URL alone."""
 
+QUERY_PATH: Final = "/sparql"
+"""Where a query is asked: by a GET, or by a POST or QUERY that has it in its body."""
+
 _WITH_BODY: Final = frozenset({"POST", "QUERY"})
 _PERSONAL: Final = ("HTTP_AUTHORIZATION", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE")
 
@@ -41,14 +44,11 @@ class Reader:
     """Reads the questions out of requests.
 
     Attributes:
-        query_paths: paths that take the parameters of a GET in the body of a POST or QUERY, or
-            the parameter `query` as the body itself.
         any_host: whether answers are the same whatever host the request names.
         max_url_bytes: longer URLs are left to the app.
         max_body_bytes: larger bodies are left to the app.
     """
 
-    query_paths: frozenset[str]
     any_host: bool
     max_url_bytes: int
     max_body_bytes: int
@@ -68,7 +68,7 @@ class Reader:
 
     def is_repeatable(self, question: Question) -> bool:
         """Tell whether a question may have the same answer for all who ask it at the same time."""
-        if question.path not in self.query_paths:
+        if question.path != QUERY_PATH:
             return True
         return all(is_repeatable(text) for name, text in question.parameters if name == "query")
 
@@ -91,7 +91,7 @@ class Reader:
         try:
             parameters = of_form(query_string.encode("latin-1"))
             if method not in READS:
-                if method not in _WITH_BODY or path not in self.query_paths:
+                if method not in _WITH_BODY or path != QUERY_PATH:
                     return None
                 parameters = with_body(
                     parameters, environ, lambda: _taken(environ, self.max_body_bytes)

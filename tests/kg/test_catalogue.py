@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 from rdflib import XSD, Literal, URIRef
 
 import kg
-from kg.catalogue import Catalogue, CatalogueError, Parameter, ParameterError, UnknownQueryError
+from kg.catalogue import (
+    Catalogue,
+    CatalogueError,
+    Parameter,
+    ParameterError,
+    UnknownQueryError,
+    read_queries,
+)
 from kg.engine import Query
 from kg.engine.inprocess import InProcessEngine
 from kg.namespaces import DG, DGD
@@ -50,7 +57,7 @@ WHERE {
 
 def _load(folder: Path, text: str, name: str = "things") -> Catalogue:
     (folder / f"{name}.rq").write_text(text, encoding="utf-8")
-    return Catalogue.load(folder, _ENGINE)
+    return Catalogue(read_queries(folder, _ENGINE), _ENGINE)
 
 
 def test_a_canned_query_is_what_its_file_says(tmp_path: Path) -> None:
@@ -182,7 +189,7 @@ def test_a_file_without_readable_header_is_refused(
     (tmp_path / "things.rq").write_bytes(content)
 
     with pytest.raises(CatalogueError, match=said):
-        Catalogue.load(tmp_path, _ENGINE)
+        read_queries(tmp_path, _ENGINE)
 
 
 def test_a_parameter_may_stand_in_every_place_that_takes_its_type(tmp_path: Path) -> None:

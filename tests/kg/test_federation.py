@@ -386,9 +386,8 @@ def test_a_query_without_service_goes_straight_through(engine: FederatedEngine) 
     assert answer.repeatable
     assert answer.version == engine.version == "local"
     assert engine.contents.triples == 4
-    engine.check("ASK {}")
     with pytest.raises(QuerySyntaxError):
-        engine.check("ASK {")
+        engine.run(Query("ASK {"))
 
 
 def test_functions_of_the_endpoint_are_its_own_business(
@@ -569,13 +568,12 @@ ILLEGAL = {
 def test_what_is_not_allowed_or_not_legal_asks_nobody(
     engine: FederatedEngine, remote: Remote, text: str
 ) -> None:
-    """An allowed endpoint is asked only in a legal query and an allowed way; check says so too."""
+    """An allowed endpoint is asked only in a legal query and an allowed way."""
     before = remote.connections
-    for ask in (lambda text: engine.run(Query(text)), engine.check):
-        with pytest.raises(QueryError) as failure:
-            ask(text.replace("REMOTE", remote.iri))
-        assert (failure.type is FederationRefused) == (text in REFUSED.values())
+    with pytest.raises(QueryError) as failure:
+        engine.run(Query(text.replace("REMOTE", remote.iri)))
 
+    assert (failure.type is FederationRefused) == (text in REFUSED.values())
     assert remote.connections == before
 
 
@@ -590,14 +588,6 @@ def test_an_error_says_where(engine: FederatedEngine, remote: Remote) -> None:
     nested = "ASK { ?s ?p ?o SERVICE <http://e/> { SERVICE ?x {} } }"
     with pytest.raises(FederationRefused, match="line 1, column 38: it is within another"):
         engine.run(Query(nested))
-
-
-def test_check_accepts_what_run_would_ask(engine: FederatedEngine, remote: Remote) -> None:
-    """A check asks nobody and refuses nothing that is allowed."""
-    before = remote.connections
-    engine.check(f"PREFIX r: <{remote.root}/> ASK {{ SERVICE r:sparql {{ ?s ?p ?o }} }}")
-
-    assert remote.connections == before
 
 
 HOSTS = (

@@ -65,6 +65,7 @@ class TestWhatThereIs:
 
     def test_a_query_with_functions_is_legal(self, graph: kg.KnowledgeGraph) -> None:
         """Checking a query without asking it knows the functions."""
+        assert isinstance(graph.engine, InProcessEngine)
         graph.engine.check(f'{PREFIXES}SELECT (dgf:convert(1, "um", "nm") AS ?x) {{}}')
 
         with pytest.raises(QuerySyntaxError):

@@ -220,12 +220,11 @@ def test_an_answer_is_that_of_the_engine_in_this_process(
 def test_an_error_is_that_of_the_engine_in_this_process(
     engine: IsolatedEngine, reference: InProcessEngine, text: str
 ) -> None:
-    """The exception has the same type, message, position, excerpt and hint, for run and check."""
+    """The exception has the same type, message, position, excerpt and hint."""
     expected = outcome(lambda: reference.run(Query(text)))
 
     assert isinstance(expected, tuple)
     assert outcome(lambda: engine.run(Query(text))) == expected
-    assert outcome(lambda: engine.check(text)) == outcome(lambda: reference.check(text))
 
 
 @pytest.mark.parametrize(
@@ -247,11 +246,6 @@ def test_every_member_of_a_query_reaches_the_query_process(
 ) -> None:
     """Bindings, graphs, base and size limit mean what they mean to the engine in this process."""
     assert outcome(lambda: engine.run(query)) == outcome(lambda: reference.run(query))
-
-
-def test_a_text_is_checked_without_being_answered(engine: IsolatedEngine) -> None:
-    """Checking gives nothing for a legal query, though answering it would take all its time."""
-    engine.check(BOMB)
 
 
 def test_the_version_is_the_one_it_was_made_with(engine: IsolatedEngine) -> None:

@@ -14,7 +14,7 @@ import pytest
 from rdflib import Dataset, Graph, Literal, URIRef
 
 import kg
-from kg.catalogue import ParameterError, UnknownQueryError
+from kg.catalogue import ParameterError, UnknownQueryError, read_queries
 from kg.engine import BindingError, QuerySyntaxError
 from kg.graph import KnowledgeGraph
 from kg.namespaces import DG, ONTOLOGY
@@ -191,7 +191,7 @@ def test_parameters_may_be_python_values(graph: KnowledgeGraph, tmp_path: Path) 
     )
     own = KnowledgeGraph(
         engine=graph.engine,
-        catalogue=Catalogue.load(tmp_path, graph.engine),
+        catalogue=Catalogue(read_queries(tmp_path), graph.engine),
         release="1",
         nquads=b"",
     )

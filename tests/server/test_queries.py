@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from rdflib import RDF, RDFS, SH, Graph, URIRef
 
 import kg
-from kg.catalogue import Catalogue
+from kg.catalogue import Catalogue, read_queries
 from kg.namespaces import DG
 from kg.results import Rows
 from server import create_app
@@ -43,7 +43,7 @@ def client_of_own(graph: kg.KnowledgeGraph, tmp_path: Path) -> FlaskClient:
     (tmp_path / "own.rq").write_text(OWN)
     own = kg.KnowledgeGraph(
         engine=graph.engine,
-        catalogue=Catalogue.load(tmp_path, graph.engine),
+        catalogue=Catalogue(read_queries(tmp_path), graph.engine),
         release=graph.release,
         nquads=b"",
     )
