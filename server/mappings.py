@@ -10,11 +10,11 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from flask import Blueprint, Response, render_template, request
 
-from kg.build.mappings import TABLE, MappingTable, Match, read_table
+from kg.build.mappings import TABLE, MappingTable, read_table
 from kg.namespaces import DGD
 from kg.proposals import Proposal, Search, as_tsv, proposals
 from kg.shipped import ONTOLOGY_FOLDER
@@ -47,21 +47,6 @@ _RESOURCE_OFFERS: Final = (*RDF, SSSOM, HTML)
 _BY_SUFFIX: Final = {"html": HTML, "sssom.tsv": SSSOM, "tsv": SSSOM}
 _IRI: Final = f"{DGD}mappings"
 _FILE_NAME: Final = Path(TABLE).name
-
-
-class Row(NamedTuple):
-    """A mapping as the page shows it.
-
-    Attributes:
-        path, label: our term.
-        relation: how it relates to the other, in words.
-        match: the row of the table.
-    """
-
-    path: str
-    label: str
-    relation: str
-    match: Match
 
 
 @blueprint.get("/mappings")
@@ -137,18 +122,11 @@ def _table() -> MappingTable:
 
 def _page() -> str:
     mapped = _table()
-    rows = [
-        Row(
-            pages.own_href(str(match.subject)),
-            match.cells["subject_label"],
-            pages.OUTSIDE_WORDS[match.predicate],
-            match,
-        )
-        for match in mapped.found
-    ]
     return render_template(
         "mappings.html",
-        rows=rows,
+        matches=mapped.found,
+        path_of=pages.own_href,
+        relation_of=pages.OUTSIDE_WORDS.__getitem__,
         metadata=mapped.metadata,
         ontologies=sorted({match.ontology for match in mapped.found}),
         iri=_IRI,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
@@ -189,14 +190,8 @@ def body_of(request: Request, limit: int) -> bytes:
     """
     # Werkzeug cuts a chunked body off at its limit in silence, so it may read one byte more.
     request.max_content_length = limit + 1
-    try:
+    with suppress(RequestEntityTooLarge):
         body = request.get_data()
-    except RequestEntityTooLarge as error:
-        raise _too_large(limit) from error
-    if len(body) > limit:
-        raise _too_large(limit)
-    return body
-
-
-def _too_large(limit: int) -> BodyTooLarge:
-    return BodyTooLarge(f"The body is larger than {limit} bytes.", limit)
+        if len(body) <= limit:
+            return body
+    raise BodyTooLarge(f"The body is larger than {limit} bytes.", limit)
