@@ -163,7 +163,7 @@ _SHOWN: Final = {
     "bounds": "bounds",
     "circumstances": "circumstances",
     "coIntervention": "qualifiers measure_label",
-    "comparator": "qualifiers other_label",
+    "comparator": "qualifiers other_label compared_with",
     "condition": "qualifiers condition_label conditions",
     "decisionDate": "decision_date",
     "eventCount": "event_count",

@@ -1,0 +1,134 @@
+"""What canned queries must tell whoever shows their rows without more: nothing left out, the nearest first."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+import kg
+from tests.queries.test_golden_answers import CASES, Case, by_case
+
+_CLAIM = "https://w3id.org/dermograph/id/claim/"
+_SCOPES = ("as asked", "narrower", "wider", "condition not stated")
+"""What the column scope may say, from the nearest to the furthest."""
+
+
+def _ask(graph: kg.KnowledgeGraph, name: str, **values: str) -> list[dict[str, str]]:
+    """Return the rows of an answer that state something."""
+    (query,) = {case.query.name: case.query for case in CASES if case.query.name == name}.values()
+    body = Case(query, values).answer(graph.engine).decode()
+    rows = csv.DictReader(io.StringIO(body, newline=""))
+    return [row for row in rows if not row["gap"]]
+
+
+def _claims(rows: list[dict[str, str]]) -> set[str]:
+    return {row["claim"].removeprefix(_CLAIM) for row in rows}
+
+
+@by_case
+def test_what_is_nearest_to_the_question_comes_first(case: Case) -> None:
+    """Rows about what is asked stand before those about its kinds, and these before wider ones."""
+    with case.file.open(encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("scope") and not row.get("gap")]
+    # Thicknesses are measured of layers below and above the one that a laser reaches, layer by layer.
+    groups = ("laser_iri", "layer_iri") if case.query.name == "reached-layers" else ()
+    last: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        group = tuple(row[name] for name in groups)
+        distance = _SCOPES.index(row["scope"])
+        assert distance >= last.get(group, 0), row
+        last[group] = distance
+
+
+@pytest.mark.parametrize(("name", "column"), [("outcomes", "condition_iri"), ("comparisons", "")])
+def test_indications_leave_out_no_outcome_and_no_comparison(
+    graph: kg.KnowledgeGraph, name: str, column: str
+) -> None:
+    """Whatever is known of a treatment in a condition is in the answer on treatments of conditions."""
+    known = _ask(graph, name)
+    everything = {
+        (row["claim"], row["condition_iri"], row["treatment_iri"])
+        for row in _ask(graph, "indications")
+    }
+    told = {claim for claim, _, _ in everything}
+
+    if column:
+        rows = {(row["claim"], row["condition_iri"], row["treatment_iri"]) for row in known}
+        assert {row for row in rows if row[1]} <= everything
+    else:
+        assert {row["claim"] for row in known if row["conditions"]} <= told
+
+
+@pytest.mark.parametrize("treatment", ["FractionalCO2LaserResurfacing", "ErYAGLaserResurfacing"])
+def test_indications_of_a_treatment_leave_out_neither(
+    graph: kg.KnowledgeGraph, treatment: str
+) -> None:
+    """Asked for a treatment, the answer has its outcomes, and its comparisons on either side."""
+    asked = {"treatment": f"dg:{treatment}"}
+    compared = [row for row in _ask(graph, "comparisons", **asked) if row["conditions"]]
+    seen = [row for row in _ask(graph, "outcomes", **asked) if row["condition_iri"]]
+
+    assert compared
+    assert seen
+    assert _claims(compared) | _claims(seen) <= _claims(_ask(graph, "indications", **asked))
+
+
+def test_indications_mark_what_is_known_of_wider_treatments(graph: kg.KnowledgeGraph) -> None:
+    """What a guideline says of CO2 resurfacing is shown for fractional CO2, and marked as wider."""
+    asked = _ask(graph, "indications", treatment="dg:FractionalCO2LaserResurfacing")
+    scopes = {row["claim"].removeprefix(_CLAIM): row["scope"] for row in asked}
+
+    assert scopes["B0082"] == "wider"
+    assert scopes["B0125"] == "as asked"
+
+
+def test_a_measure_stands_beside_the_arm_without_it(graph: kg.KnowledgeGraph) -> None:
+    """None of 27 under famciclovir says nothing without the 9.4% of those who went without."""
+    rows = _ask(graph, "prevention", measure="dg:AntiviralProphylaxis")
+    relations = {row["claim"].removeprefix(_CLAIM): row["relation"] for row in rows}
+
+    assert relations["B0341"] == relations["B0339"] == "occurred under"
+    assert not {"has risk"} & set(relations.values())
+
+
+def test_prevention_of_pigment_change_is_shown_unasked(graph: kg.KnowledgeGraph) -> None:
+    """By default the answer has every event: clobetasol with both halves of the face, hydroquinone."""
+    assert {"B0480", "B0402", "B0403", "B0476", "B0481"} <= _claims(_ask(graph, "prevention"))
+
+
+def test_isotretinoin_puts_label_consensus_and_trial_side_by_side(
+    graph: kg.KnowledgeGraph,
+) -> None:
+    """Each says who speaks and what it comes to: wait, permits, forbids, or what a trial saw."""
+    rows = _ask(graph, "isotretinoin")
+    said = {
+        row["claim"].removeprefix(_CLAIM): (row["said_by"], row["verdict"])
+        for row in rows
+        if row["claim"]
+    }
+
+    assert said["B0236"] == ("quoted label: package insert", "asks to wait: 6 months")
+    assert said["B0240"] == ("consensus statement", "permits")
+    assert said["B0241"] == ("consensus statement", "advises against")
+    assert said["B0203"] == ("professional reference page", "forbids: within the previous 6 months")
+    assert said["B0245"] == ("randomised controlled trial", "saw no harm (0 of 10)")
+    assert all(row["verdict"] for row in rows)
+
+
+def test_a_laser_has_a_number_for_each_wavelength(graph: kg.KnowledgeGraph) -> None:
+    """The wavelength says where it is from: claims, the name, or the wider kind of laser."""
+    rows = _ask(graph, "lasers")
+    known = {
+        (row["laser_label"], row["wavelength_nm"]): row["wavelength_from"]
+        for row in rows
+        if row["wavelength_nm"]
+    }
+
+    assert known["CO2 laser", "10600"] == "claims"
+    assert known["fractional CO2 laser", "10600"] == "wider kind: CO2 laser"
+    assert known["1470 nm laser", "1470"] == "name"
+    assert ("KTP laser", "532") in known
+    assert all(float(number) > 0 for _, number in known)
+    assert len(rows) == len({(row["laser_iri"], row["wavelength_nm"]) for row in rows})
