@@ -92,13 +92,25 @@ def test_a_changed_predicate_is_told_with_its_reason(published: list[Row], table
 def test_objects_and_their_labels_are_those_that_were_read(
     published: list[Row], table: Table
 ) -> None:
-    """No object is published that was not verified, and none under another label."""
+    """No object is published that was not verified, and none under another label.
+
+    What was read after the dossier is listed with the public record in which it was seen.
+    """
     read = {
         (row["object_id"].replace("%", "%25"), row["object_label"])
         for row in table("alignment/mappings.sssom.tsv")
     } | {("sssom:NoTermFound", "")}
+    later = {
+        (row["object_id"], row["object_label"]): row["verified_in"]
+        for row in table("alignment/read-later.tsv")
+    }
 
-    assert {(row["object_id"], row["object_label"]) for row in published} <= read
+    assert {(row["object_id"], row["object_label"]) for row in published} <= read | later.keys()
+    assert {
+        (row["object_id"], row["object_label"]): row["other"].partition("verified_in=")[2]
+        for row in published
+        if (row["object_id"], row["object_label"]) in later
+    } == later
 
 
 def test_every_published_row_is_in_the_graph(

@@ -387,6 +387,69 @@ def test_the_layers_of_the_skin_have_an_order(dataset: Dataset, terms: Graph) ->
     assert all(ranks[upper] < ranks[lower] for upper, lower in ordered)
 
 
+def test_layers_are_in_order_across_levels(dataset: Dataset) -> None:
+    """Wholes, parts and neighbours: each of these lies nearer to the surface than the next."""
+    order = {
+        ("Epidermis", "Dermis"), ("Epidermis", "Hypodermis"), ("Dermis", "Hypodermis"),
+        ("Epidermis", "DermoEpidermalJunction"), ("DermoEpidermalJunction", "Dermis"),
+        ("StratumBasale", "PapillaryDermis"), ("StratumBasale", "Dermis"),
+        ("PapillaryDermis", "ReticularDermis"), ("ViableEpidermis", "Dermis"),
+        ("SuprabasalEpidermis", "StratumBasale"), ("SuprabasalEpidermis", "Dermis"),
+        ("StratumCorneum", "Hypodermis"),
+    }  # fmt: skip
+    stated = {
+        (str(upper).removeprefix(DG), str(lower).removeprefix(DG))
+        for upper, _, lower in dataset.triples((None, _OVER, None))
+    }
+    under = URIRef(PREFIXES["obo"] + "BSPO_0000107")
+    back = {
+        (str(upper).removeprefix(DG), str(lower).removeprefix(DG))
+        for lower, _, upper in dataset.triples((None, under, None))
+    }
+
+    assert order <= stated
+    assert stated == back
+    assert not {(lower, upper) for upper, lower in stated} & stated
+
+
+def test_infrared_lasers_are_those_that_emit_in_the_infrared(dataset: Dataset) -> None:
+    """A laser whose wavelengths are all beyond 780 nm is one, and no other is."""
+    emits = URIRef(DG + "emitsWavelengthInNanometre")
+    waves = defaultdict(set)
+    for laser, _, value in dataset.triples((None, emits, None)):
+        waves[laser].add(float(str(value)))
+    below = {each for each, _, _ in dataset.triples((None, RDFS.subClassOf, _INFRARED))}
+    named = {each for each, _, _ in dataset.triples((None, URIRef(DG + "wavelengthInName"), None))}
+
+    assert len(below) > 30
+    assert {str(each) for each in below if min(waves[each], default=1000) < 780} == set()
+    assert {str(each) for each in named if min(waves[each]) > 780} <= {str(each) for each in below}
+
+
+_INFRARED = URIRef(DG + "InfraredLaser")
+_OTHER_NAMES = (_ALTERNATIVE, _LAY_TERM, _ABBREVIATION)
+
+
+def test_a_class_with_one_kind_is_spoken_of(dataset: Dataset, terms: Graph) -> None:
+    """A class that only stands between two others, and that nobody names, says nothing."""
+    claims = dataset.graph(URIRef(GRAPH + "claims"))
+    mappings = dataset.graph(URIRef(GRAPH + "mappings"))
+    kinds = Counter(terms.objects(None, RDFS.subClassOf))
+    idle = {
+        str(each).removeprefix(DG)
+        for each, count in kinds.items()
+        if count == 1
+        and str(each).startswith(DG)
+        and not [name for other in _OTHER_NAMES for name in terms.objects(each, other)]
+        and (None, None, each) not in claims
+        and (each, None, None) not in mappings
+        and not {p for _, p in terms.subject_predicates(each)} - {RDFS.subClassOf, OWL.disjointWith}
+        and {p for p in terms.predicates(each) if "defin" in str(p)} <= {_DEFINITION}
+    }
+
+    assert idle == set()
+
+
 def test_the_header_of_the_ontology_is_complete(terms: Graph) -> None:
     """Version IRI, licence, preferred prefix and dates are stated."""
     header = URIRef(DG.rstrip("/"))
