@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from rdflib import RDF, RDFS, Dataset, Graph, Literal, URIRef
+from rdflib import OWL, RDF, RDFS, Dataset, Graph, Literal, URIRef
 
 from kg.namespaces import DG, DGD, GRAPH, PREFIXES, expand
 from kg.shipped import ONTOLOGY_FOLDER
@@ -268,6 +268,20 @@ def test_disagreements_name_claims_of_both_sides(dataset: Dataset) -> None:
         assert first & second == set(), name
         node = URIRef(f"{DGD}disagreement/{name}")
         assert (node, RDF.type, URIRef(DG + "Disagreement")) in dataset
+
+
+def test_a_property_that_only_claims_name_says_so(dataset: Dataset, claims: Graph) -> None:
+    """Who asks for its statements finds none, and reads why: no other property has the note."""
+    terms, note = dataset.graph(URIRef(GRAPH + "ontology")), URIRef(PREFIXES["skos"] + "scopeNote")
+    stated = set(claims.objects(None, URIRef(DG + "predicate")))
+    silent = {
+        each
+        for each in stated & set(terms.subjects(RDF.type, OWL.ObjectProperty))
+        if next(dataset.triples((None, each, None)), None) is None
+    }
+    told = {term for term, text in terms.subject_objects(note) if "(dg:predicate)" in str(text)}
+
+    assert told == silent
 
 
 def test_labels_of_claims_are_sentences(claims: Graph) -> None:
