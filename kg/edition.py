@@ -17,7 +17,7 @@ from kg.engine.formats import JSONLD
 from kg.engine.whole import whole
 from kg.functions import functions_over
 from kg.graph import KnowledgeGraph
-from kg.namespaces import COMMON_PREFIXES, ONTOLOGY
+from kg.namespaces import COMMON_PREFIXES, ONTOLOGY, WIDER
 from kg.results import select
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Edition:
 
             known = Context.published(public_url).known
             sources = [replace(source, context=known) for source in sources]
-        return cls(Data(tuple(sources), default_graph))
+        return cls(Data(tuple(sources), default_graph, (WIDER,)))
 
     def load(self) -> KnowledgeGraph:
         """Load the data into this process.

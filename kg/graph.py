@@ -123,7 +123,10 @@ class KnowledgeGraph:
         return python_result(self.engine.run(Query(text, bindings or {})))
 
     def as_rdflib(self) -> Dataset:
-        """Return a copy of the dataset for rdflib, its default graph the union of all graphs."""
+        """Return a copy of the dataset for rdflib, its default graph the union of all graphs.
+
+        Also of ``kg.namespaces.WIDER``, whose predicates are its own: rdflib can leave out none.
+        """
         dataset = Dataset(default_union=True)
         dataset.parse(data=self.nquads, format="nquads")
         return dataset

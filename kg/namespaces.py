@@ -14,6 +14,10 @@ DGD: Final = BASE + "id/"
 GRAPH: Final = BASE + "graph/"
 DGF: Final = BASE + "function/"
 
+WIDER: Final = GRAPH + "wider"
+"""The named graph of what is reported for wider procedures. It is outside the default union, so that
+a pattern without GRAPH never takes it for what is known of the procedure itself."""
+
 ABSOLUTE_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]*")
 NOWHERE: Final = "https://relative.invalid/"
 """What relative IRIs are read with where there is no base, so that they are found."""

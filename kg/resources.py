@@ -7,7 +7,8 @@ The description of a resource is a graph of three rings. It is the same in every
    about it, gaps in the evidence on it, derivations of its plain edges and the claims behind them,
    the points of a spectrum, direct subclasses, the members of a scheme, what was taken from a
    source or computed from it. Of these the triples whose property is listed in
-   kg/queries/rings.json, but for its backlinks.
+   kg/queries/rings.json, but for its backlinks. Of what is reported for wider procedures, the
+   derivations only: figures of other treatments have no place here.
 3. What the summaries point to: kind and name, and of a source how to find it.
 
 So every statement about a concept comes with its source, and the size depends on how much is
@@ -27,7 +28,7 @@ from rdflib import URIRef
 
 from kg.engine import Query, ResultKind
 from kg.engine.formats import JSON
-from kg.namespaces import BASE, DG, GRAPH, ONTOLOGY, PREFIXES
+from kg.namespaces import BASE, DG, GRAPH, ONTOLOGY, PREFIXES, WIDER
 from kg.nodes import Node, Surroundings
 from kg.results import Rows, ask, select, stored, stored_text
 
@@ -124,6 +125,9 @@ class LaserLine:
 
 
 _IS_GRAPH: Final = "ASK { GRAPH ?resource { ?s ?p ?o } }"
+_IS_KNOWN: Final = f"""
+ASK {{ {{ ?resource ?property ?value }} UNION {{ GRAPH <{WIDER}> {{ ?resource ?property ?value }} }} }}
+"""
 
 
 def find(engine: Engine, iri: str) -> Found | None:
@@ -143,7 +147,7 @@ def find(engine: Engine, iri: str) -> Found | None:
         return Found(ONTOLOGY, graph) if is_there else None
     if iri.startswith(GRAPH) and ask(engine, _IS_GRAPH, resource):
         return Found(iri, iri)
-    return Found(iri) if ask(engine, "ASK { ?resource ?property ?value }", resource) else None
+    return Found(iri) if ask(engine, _IS_KNOWN, resource) else None
 
 
 def describe(engine: Engine, found: Found, written: Format, max_bytes: int | None = None) -> Answer:
@@ -255,6 +259,11 @@ def hierarchy(engine: Engine, iri: str) -> tuple[list[Named], list[Named]]:
     parents = [Named(str(row["parent"]), str(row["name"])) for row in rows if row["parent"]]
     children = [Named(str(row["child"]), str(row["name"])) for row in rows if row["child"]]
     return parents, children
+
+
+def reported_for_wider(engine: Engine, iri: str) -> Rows:
+    """Return what is reported for wider procedures, the nearest first: wider, relation, object."""
+    return select(engine, stored("wider"), {"resource": URIRef(iri)})
 
 
 def laser_lines(engine: Engine) -> list[LaserLine]:

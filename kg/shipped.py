@@ -24,7 +24,7 @@ from kg.engine.data import Data, DefaultGraph, Source
 from kg.engine.errors import DataError
 from kg.engine.formats import NQUADS
 from kg.graph import KnowledgeGraph
-from kg.namespaces import WRITTEN_PREFIXES
+from kg.namespaces import WIDER, WRITTEN_PREFIXES
 from kg.textfiles import knowledge_files
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
     with source.opened() as file:  # as the file may be gone when all of it is asked for
         held = replace(source, content=file.read(), compressed=False)
     progress("loading")
-    return replace(found, data=Data((held,))).load()
+    return replace(found, data=replace(found.data, sources=(held,))).load()
 
 
 def edition(
@@ -118,7 +118,7 @@ def edition(
     version = built.digest
     if default_graph is not DefaultGraph.UNION:
         version = hashlib.sha256(f"{version} {default_graph.value}".encode()).hexdigest()
-    data = Data((built.source,), default_graph)
+    data = Data((built.source,), default_graph, (WIDER,))
     return Edition(data, version[:16], built.queries, WRITTEN_PREFIXES)
 
 

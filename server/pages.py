@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from flask import request
 from kg import resources
 from kg.namespaces import BASE, DG, curie
 from kg.nodes import Node, Value
+from kg.resources import Named
 from server.data import rows
 from server.plots import plot
 
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from kg.engine import Engine
     from kg.resources import Found, LaserLine, Mention
+    from kg.results import Row
     from server.service import Service
 
 
@@ -143,6 +146,7 @@ def _concept(engine: Engine, node: Node) -> Page:
         "mappings": [(words_of(property_), values) for property_, values in _mappings(node)],
         "facts": _stated(node, _facts(node, _SHOWN["shown_of_concept"])),
         "spectra": node.back("dg:medium"),
+        "wider": _wider(engine, node) if node.is_a("schema:MedicalTherapy") else [],
         "mentions": _mentions(engine, node),
         "structured": structured_data(node),
     }
@@ -287,6 +291,23 @@ def _edges(node: Node) -> Grouped:
     return [
         (predicate, [Edge(value, tuple(reasons[predicate][value])) for value in values])
         for predicate, values in sorted(reasons.items(), key=lambda item: words_of(item[0]))
+    ]
+
+
+def _wider(engine: Engine, node: Node) -> list[tuple[Named, list[tuple[str, list[Row]]]]]:
+    """Return what is reported for wider procedures, by these, the nearest first, and by relation."""
+    found = resources.reported_for_wider(engine, node.iri)
+    return [
+        (
+            wider,
+            [
+                (words, list(rows))
+                for words, rows in groupby(of_it, lambda row: str(row["relation"]))
+            ],
+        )
+        for wider, of_it in groupby(
+            found, lambda row: Named(str(row["wider"]), str(row["widerName"]))
+        )
     ]
 
 

@@ -47,6 +47,7 @@ def write(service: Service, url: str, representation: Representation) -> bytes:
         dataset=f"{DGD}dataset" if is_own else f"{endpoint}#dataset",
         contents=contents,
         is_union=contents.default_graph is DefaultGraph.UNION,
+        beside=sum(contents.graphs[graph] for graph in contents.apart),
         graphs=[
             (quote(graph.removeprefix(GRAPH), safe=""), graph, triples)
             for graph, triples in islice(contents.graphs.items(), _MOST_GRAPHS)

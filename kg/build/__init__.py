@@ -122,8 +122,9 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
         origins[str(rule.iri)] = rule.file
     premises = {name: _nquads({name: graphs[name]}) for name in _PREMISES}
     derived = rules.infer(premises, inference, labels)
-    _refuse(files.references.unknown_conclusions(derived, inference))
-    graphs["inferred"] |= derived
+    for name in (name for name, triples in derived.items() if triples):
+        _refuse(files.references.unknown_conclusions(derived[name], inference))
+        graphs[name] |= derived[name]
     release = _release(graphs["ontology"])
     graphs["dataset"] = {*description.describe(graphs, release), *files.mappings.description}
     progress("writing")

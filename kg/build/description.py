@@ -9,13 +9,17 @@ from typing import Final
 from rdflib import RDF, RDFS, XSD, Literal, URIRef
 
 from kg.build.tables import Triple
-from kg.namespaces import BASE, DG, DGD, GRAPH, ONTOLOGY, PREFIXES
+from kg.namespaces import BASE, DG, DGD, GRAPH, ONTOLOGY, PREFIXES, WIDER
 
 _DATASET: Final = URIRef(DGD + "dataset")
 _TITLE: Final = "Dermograph: the knowledge graph of laser skin rejuvenation"
 _DESCRIPTION: Final = (
     "Procedures, lasers, tissue layers, effects, indications, risks and aftercare of laser skin "
     "rejuvenation, as claims with their sources."
+)
+_APART: Final = (
+    "What is reported for wider procedures. It is outside the default graph: ask for it with GRAPH "
+    "or FROM."
 )
 _LICENCE: Final = URIRef("https://creativecommons.org/licenses/by/4.0/")
 
@@ -48,6 +52,8 @@ def describe(graphs: Mapping[str, set[Triple]], release: str) -> Iterator[Triple
         yield graph, RDF.type, _term("void", "Dataset")
         yield graph, RDFS.label, Literal(f"named graph {name}", lang="en")
         yield graph, _term("void", "triples"), _count(len(triples))
+        if graph == URIRef(WIDER):
+            yield graph, RDFS.comment, Literal(_APART, lang="en")
     yield from _class_partitions(graphs)
 
 

@@ -89,12 +89,13 @@ _STAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "hierarchy": ("ontology",),
     "edges": (),
     "conclusions": (),
+    "wider": (),
     "remarks": (),
 }
 """When rules are run, so that a rule that asks what is not so finds all that it asks for, and the
 named graphs that each stage sees; none: all."""
 
-_ONCE: Final = ("edges", "remarks")
+_ONCE: Final = ("edges", "wider", "remarks")
 """The stages whose rules conclude nothing from what others of the stage do."""
 
 _COLUMNS: Final = ("subject", "predicate", "object")
@@ -109,7 +110,7 @@ _REASONS: Final = {
 
 def infer(
     premises: Mapping[str, bytes], rules: Sequence[Rule], labels: Mapping[str, str]
-) -> set[Triple]:
+) -> dict[str, set[Triple]]:
     """Derive all that follows from a dataset, stage by stage.
 
     Args:
@@ -118,13 +119,15 @@ def infer(
         labels: labels by IRI, for the labels of derivations.
 
     Returns:
-        The derived statements and, for each rule and statement, its derivation.
+        The derived statements and, for each rule and statement, its derivation, by the name of the
+        graph that they belong in: what the stage `wider` derives has one of its own.
 
     Raises:
         BuildError: a rule is not a SELECT query of the form described above, or the rules come to
             no end.
     """
-    derived: set[Triple] = set()
+    derived: dict[str, set[Triple]] = {"inferred": set(), "wider": set()}
+    apart: set[URIRef] = set()
     written: list[bytes] = []
     for stage, graphs in _STAGES.items():
         due = [rule for rule in rules if rule.stage == stage]
@@ -140,8 +143,12 @@ def infer(
                 for statement, reasons in _conclusions(rule, engine).items():
                     if known.get((rule.iri, statement)) != reasons:
                         known[rule.iri, statement] = reasons
-                        new = {*_derivation(rule, statement, reasons, labels)} - derived
-                        derived |= new
+                        is_apart = stage == "wider" or statement[0] in apart
+                        graph = derived["wider" if is_apart else "inferred"]
+                        new = {*_derivation(rule, statement, reasons, labels)} - graph
+                        graph |= new
+                        if is_apart:  # what is remarked of these derivations belongs with them
+                            apart |= {each for each, *_ in new if each.startswith(_DERIVATION)}
                         written.append("".join(map(_line, new)).encode())
                         latest.add(rule)
             if len(known) > _MOST_PER_STATEMENT * seen.count(b"\n"):

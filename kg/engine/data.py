@@ -191,10 +191,12 @@ class Data:
     Attributes:
         sources: what is put together, in this order.
         default_graph: what a pattern outside GRAPH sees.
+        apart: the IRIs of named graphs that are outside the union.
     """
 
     sources: tuple[Source, ...] = ()
     default_graph: DefaultGraph = DefaultGraph.UNION
+    apart: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, data: Self | bytes | Path) -> Self:
@@ -227,11 +229,13 @@ class Contents:
         triples: how many a pattern outside GRAPH sees.
         graphs: how many each named graph has, by its IRI, in the order of the IRIs.
         default_graph: what a pattern outside GRAPH sees.
+        apart: those of the graphs that are outside the union.
     """
 
     triples: int
     graphs: Mapping[str, int]
     default_graph: DefaultGraph
+    apart: tuple[str, ...] = ()
 
 
 def _look(source: Source) -> tuple[str, bool, bool]:

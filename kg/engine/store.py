@@ -32,7 +32,7 @@ _MOST_IN_ORDER: Final = 100
 _MOST_HELD_TWICE: Final = 1_000_000
 """Up to how many triples a second store of them is made."""
 
-_EVERY_TRIPLE: Final = "INSERT { ?s ?p ?o } WHERE { GRAPH ?graph { ?s ?p ?o } }"
+_EVERY_TRIPLE: Final = "INSERT { ?s ?p ?o } WHERE { GRAPH ?graph { ?s ?p ?o } FILTER($which) }"
 _TRIPLES_OF_GRAPHS: Final = """
 SELECT ?graph (COUNT(*) AS ?number) WHERE { GRAPH ?graph { ?s ?p ?o } } GROUP BY ?graph
 """
@@ -49,8 +49,9 @@ class DatasetStore:
     """Data in memory.
 
     The default graph has each triple once, however many graphs it is in. Oxigraph counts it once
-    for each of them, so where there are such triples the union is made, and held besides. A query
-    that does not ask for graphs is answered from a store that has none.
+    for each of them, and puts all graphs into the union, so where there are such triples, or graphs
+    outside the union, the union is made, and held besides. A query that does not ask for graphs is
+    answered from a store that has none.
 
     Args:
         data: what to load.
@@ -77,10 +78,13 @@ class DatasetStore:
         for source, plain in zip(data.sources, reading.plain, strict=True):
             _load(self._store, source, None if plain else numbers)
         self._repeats = _repeats(self._store)
+        named = map(ox.NamedNode, data.apart)
+        self._apart = [graph for graph in named if self._store.contains_named_graph(graph)]
         self._is_union = data.default_graph is DefaultGraph.UNION
         self._without_graphs = self._triples_alone() if self._is_union else None
-        if self._is_union and self._repeats:
-            self._store.update(_EVERY_TRIPLE)
+        if self._is_union and (self._repeats or self._apart):
+            which = " && ".join(["true", *(f"?graph != {graph}" for graph in self._apart)])
+            self._store.update(_EVERY_TRIPLE.replace("$which", which))
             self._is_union = False
 
     def _triples_alone(self) -> ox.Store | None:
@@ -94,7 +98,8 @@ class DatasetStore:
         if len(self._store) > _MOST_HELD_TWICE:
             return None
         store = ox.Store()
-        store.bulk_extend(_without_graph(self._store))
+        joined = (quad for quad in self._store if quad.graph_name not in self._apart)
+        store.bulk_extend(_without_graph(joined))
         return store
 
     @cached_property
@@ -114,6 +119,7 @@ class DatasetStore:
                 if isinstance(graph, ox.NamedNode)
             },
             default_graph=self._default_graph,
+            apart=tuple(graph.value for graph in self._apart),
         )
 
     def nquads(self) -> bytes:

@@ -11,7 +11,7 @@ from kg.engine.tokens import has_dataset_clause
 
 
 def whole(engine: Engine) -> Engine:
-    """Return an engine whose queries see the union of all graphs, unless they name a dataset.
+    """Return an engine whose queries see the union of graphs, unless they name a dataset.
 
     Triples in no named graph are seen only if the engine itself makes the union. It is the same
     engine each time, as long as anyone holds it, so that what is remembered of it is found again.
@@ -31,13 +31,15 @@ class _Whole(Wrapper):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self._graphs = tuple(engine.contents.graphs)
+        contents = engine.contents
+        self._named = tuple(contents.graphs)
+        self._union = tuple(graph for graph in contents.graphs if graph not in contents.apart)
 
     def run(self, query: Query) -> Answer:
         """Answer a query; see ``Engine.run``."""
         is_named = query.default_graphs is not None or query.named_graphs is not None
         if not is_named and not has_dataset_clause(query.text):
-            query = replace(query, default_graphs=self._graphs, named_graphs=self._graphs)
+            query = replace(query, default_graphs=self._union, named_graphs=self._named)
         return self._engine.run(query)
 
 

@@ -104,6 +104,7 @@ def test_the_named_graphs_are_those_of_the_model(shipped: Build) -> None:
     """Each kind of knowledge has its graph, and none is empty."""
     names = {
         "ontology", "claims", "sources", "spectra", "shapes", "inferred", "dataset", "mappings",
+        "wider",
     }  # fmt: skip
 
     assert set(shipped.counts) == names
@@ -223,7 +224,8 @@ def test_every_described_subject_is_traced_to_its_line(shipped: Build) -> None:
     described = {
         match[1].decode()
         for match in ours.finditer(shipped.nquads)
-        if match[2] not in (b"inferred", b"dataset") and b".well-known/genid" not in match[1]
+        if match[2] not in (b"inferred", b"wider", b"dataset")
+        and b".well-known/genid" not in match[1]
     }
 
     assert described - set(shipped.origins) == set()

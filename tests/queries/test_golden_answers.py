@@ -202,6 +202,14 @@ _SHOWN: Final = {
 }
 """For what a claim can state, by the name of the property, the columns of which one shows it."""
 
+_FIGURES: Final = {
+    *("ageMaximumInYears", "ageMinimumInYears", "bounds", "eventCount", "frequencyOrigin"),
+    *("maximum", "minimum", "note", "proportion", "reportedFigure", "reportedFollowUp"),
+    *("reportedPercentage", "reportedPercentageMaximum", "reportedPercentageMinimum"),
+    *("sampleSize", "setting", "statistic", "unitCode", "unitOfAnalysis", "value"),
+}
+"""What is not passed on from wider procedures: figures, what they count, and notes that hold some."""
+
 
 def test_a_row_shows_all_that_its_claim_states(graph: kg.KnowledgeGraph) -> None:
     """Each figure and qualifier of a claim has a column, unless the claim is given as a sentence.
@@ -229,6 +237,7 @@ def test_a_row_shows_all_that_its_claim_states(graph: kg.KnowledgeGraph) -> None
         for row in _rows(case.file.read_bytes())
         if row.get("claim") and "claim_says" not in row
         for name, words in stated[row["claim"]]
+        if case.query.name != "wider-procedures" or name not in _FIGURES
         if not any(words in row[column] for column in _SHOWN[name].split() if row.get(column))
     }
     assert hidden == set()
