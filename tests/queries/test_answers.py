@@ -132,3 +132,36 @@ def test_a_laser_has_a_number_for_each_wavelength(graph: kg.KnowledgeGraph) -> N
     assert ("KTP laser", "532") in known
     assert all(float(number) > 0 for _, number in known)
     assert len(rows) == len({(row["laser_iri"], row["wavelength_nm"]) for row in rows})
+
+
+def test_comparisons_of_people_stand_before_those_of_tissue(graph: kg.KnowledgeGraph) -> None:
+    """Trials come first, then what is said in general, and absorption ratios and biopsies last."""
+    rows = _ask(graph, "comparisons")
+    compared = {row["claim"].removeprefix(_CLAIM): row["compared"] for row in rows}
+    order = ["people", "treatments in general", "lasers in general", "tissue, animals or models"]
+
+    assert list(dict.fromkeys(row["compared"] for row in rows)) == order
+    assert compared["B0125"] == "people"
+    assert compared["B0560"] == "treatments in general"
+    assert compared["A0163"] == "lasers in general"
+    assert compared["A0686"] == compared["A0850"] == compared["A0438"] == order[-1]
+
+
+def test_comparisons_say_what_is_better_for_the_patient(graph: kg.KnowledgeGraph) -> None:
+    """Less pain and more effect are better; no difference and more fibrosis say nothing of it."""
+    rows = _ask(graph, "comparisons")
+    said = {row["claim"].removeprefix(_CLAIM): row["direction"] for row in rows}
+
+    assert said["B0065"] == said["B0125"] == said["B0513"] == said["B0519"] == "better"
+    assert said["B0066"] == said["B0159"] == said["B0200"] == said["B0304"] == "worse"
+    assert not said["B0145"] + said["B0068"] + said["A0847"] + said["A0264"] + said["A0686"]
+    assert {row["finding"] for row in rows if row["direction"]} == {"higher", "lower"}
+
+
+def test_a_scar_score_that_fell_is_better(graph: kg.KnowledgeGraph) -> None:
+    """A mean difference of -0.63 is an improvement; one that is not significant is none."""
+    said = {row["claim"].removeprefix(_CLAIM): row for row in _ask(graph, "outcomes")}
+
+    assert said["B0179"]["value"] == "-0.63"
+    assert said["B0179"]["direction"] == "better"
+    assert not said["B0182"]["direction"]
