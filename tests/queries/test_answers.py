@@ -165,3 +165,54 @@ def test_a_scar_score_that_fell_is_better(graph: kg.KnowledgeGraph) -> None:
     assert said["B0179"]["value"] == "-0.63"
     assert said["B0179"]["direction"] == "better"
     assert not said["B0182"]["direction"]
+
+
+def test_contraindications_say_in_one_column_what_is_advised(graph: kg.KnowledgeGraph) -> None:
+    """Rows can be grouped by it: strength where it is stated, else the recommendation."""
+    said = {
+        row["claim"].removeprefix(_CLAIM): row["advice"] for row in _ask(graph, "contraindications")
+    }
+
+    assert said["B0202"] == "absolute contraindication"
+    assert said["B0210"] == "relative contraindication"
+    assert said["B0570"] == "contraindication of unspecified strength"
+    assert said["B0229"] == "not recommended"
+    assert said["B0236"] == "wait at least"
+    assert said["B0224"] == "caution"
+    assert said["B0240"] == "not a contraindication"
+    assert "" not in said.values()
+
+
+def test_incidence_says_what_its_figures_are(graph: kg.KnowledgeGraph) -> None:
+    """Nine months of a case are no frequency, nor is less than 1% a rate of 1%."""
+    rows = {
+        row["claim"].removeprefix(_CLAIM): row for row in _ask(graph, "adverse-event-incidence")
+    }
+    kinds = {claim: row["figure_kind"] for claim, row in rows.items()}
+
+    assert kinds["B0375"] == kinds["B0378"] == kinds["B0346"] == "incidence"
+    assert kinds["B0406"] == kinds["B0389"] == "upper limit"
+    assert (kinds["B0416"], rows["B0416"]["reported"]) == ("cases", "9 months")
+    assert kinds["B0297"] == "none"
+    frequency = ("proportion", "reported_percentage", "percentage_minimum")
+    for row in rows.values():
+        assert any(row[name] for name in frequency) == (row["figure_kind"] == "incidence"), row
+
+    common = _claims(_ask(graph, "adverse-event-incidence", minimum_percentage="1"))
+    assert "B0389" in common
+    assert not {"B0406", "B0416", "B0297"} & common
+
+
+def test_a_course_names_its_treatment_and_no_day_is_rounded_to_nothing(
+    graph: kg.KnowledgeGraph,
+) -> None:
+    """Ten seconds are not 0 days, and four hours are a sixth of one."""
+    rows = {row["claim"].removeprefix(_CLAIM): row for row in _ask(graph, "course")}
+
+    assert rows["A0052"]["minimum"] == "10"
+    assert not rows["A0052"]["minimum_days"]
+    assert rows["B0588"]["minimum_days"] == "0.167"
+    assert all(bool(row["treatment_iri"]) == bool(row["treatment_label"]) for row in rows.values())
+    asked = _ask(graph, "course", procedure="dg:FractionalCO2LaserResurfacing")
+    as_asked = {row["treatment_iri"] for row in asked if row["scope"] == "as asked"}
+    assert as_asked == {"https://w3id.org/dermograph/ontology/FractionalCO2LaserResurfacing"}

@@ -195,7 +195,7 @@ _SHOWN: Final = {
     "statistic": "statistic",
     "strength": "qualifiers strength",
     "submissionNumber": "submission_number",
-    "technique": "qualifiers methods procedures",
+    "technique": "qualifiers methods",
     "unitCode": "unit year",
     "unitOfAnalysis": "unit_of_analysis",
     "value": "value year",
