@@ -53,7 +53,7 @@ def describe(graphs: Mapping[str, set[Triple]], release: str) -> Iterator[Triple
         yield graph, RDFS.label, Literal(f"named graph {name}", lang="en")
         yield graph, _term("void", "triples"), _count(len(triples))
         if graph == URIRef(WIDER):
-            yield graph, RDFS.comment, Literal(_APART, lang="en")
+            yield graph, _term("dcterms", "description"), Literal(_APART, lang="en")
     yield from _class_partitions(graphs)
 
 
