@@ -216,3 +216,14 @@ def test_a_course_names_its_treatment_and_no_day_is_rounded_to_nothing(
     asked = _ask(graph, "course", procedure="dg:FractionalCO2LaserResurfacing")
     as_asked = {row["treatment_iri"] for row in asked if row["scope"] == "as asked"}
     assert as_asked == {"https://w3id.org/dermograph/ontology/FractionalCO2LaserResurfacing"}
+
+
+def test_what_is_said_in_general_is_no_effect_between_arms(graph: kg.KnowledgeGraph) -> None:
+    """A page that calls one treatment less effective tells an order, not the result of a trial."""
+    rows = _ask(graph, "comparisons")
+    general = [row for row in rows if row["compared"].endswith("in general")]
+    effects = {row["claim"].removeprefix(_CLAIM): row["effect"] for row in rows}
+
+    assert effects["B0006"] == effects["B0007"] == effects["B0017"] == "rank"
+    assert effects["B0125"] == "between arms"
+    assert not [row for row in general if row["effect"] == "between arms" and not row["reported"]]
