@@ -21,7 +21,7 @@ class CustomBuildHook(BuildHookInterface[Any]):
         if version == "editable":
             return
         sys.path.insert(0, self.root)
-        from kg.shipped import write_ready  # noqa: PLC0415 - importable only from here on
+        from kg.releases.bundled import write_ready  # noqa: PLC0415 - importable only from here on
 
         self._folder = tempfile.TemporaryDirectory()  # removed together with the hook
         path = write_ready(Path(self._folder.name))

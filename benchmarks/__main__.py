@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import bombs, documents, tables
-from benchmarks.comparison import Cell, Comparison, Effort
-from benchmarks.data import OWN, Data, prepare
-from benchmarks.fleet import Fleet, Setting
+from benchmarks.comparison import Comparison, Effort, Measurement
+from benchmarks.data import OWN, BenchmarkData, prepare
+from benchmarks.fleet import Fleet, FleetSetting
 from benchmarks.servers import KINDS, OTHERS, Kind, install
 from benchmarks.tables import Footnotes, Footprint
 from benchmarks.workloads import ROW, WORKLOADS, Mix, Workload
@@ -35,7 +35,7 @@ def main() -> None:
     if shutil.which("wrk") is None:
         sys.exit("Install wrk first, such as with: apt-get install wrk")
     with _folder(options.folder) as folder:
-        setting = Setting(folder, install(folder / "servers"), options.patience)
+        setting = FleetSetting(folder, install(folder / "servers"), options.patience)
         lines = [_BEGIN, "", *_machine()]
         for name in options.data:
             lines += ["", *_about(prepare(name, folder), setting, options)]
@@ -95,7 +95,7 @@ def _machine() -> list[str]:
     return [f"{os.cpu_count()} cores, {memory:.0f} GiB, {system}; {', '.join(OTHERS)}."]
 
 
-def _about(data: Data, setting: Setting, options: argparse.Namespace) -> list[str]:
+def _about(data: BenchmarkData, setting: FleetSetting, options: argparse.Namespace) -> list[str]:
     """Compare the servers over some data."""
     kinds = [kind for kind in KINDS if kind.name in options.servers]
     title = "Our graph" if data.is_own else "Generated graph"
@@ -146,7 +146,7 @@ def _start(fleet: Fleet, kinds: Sequence[Kind], times: int) -> dict[str, float]:
     return {name: statistics.median(each) for name, each in taken.items()}
 
 
-def _chosen(names: Sequence[str], data: Data) -> list[Workload]:
+def _chosen(names: Sequence[str], data: BenchmarkData) -> list[Workload]:
     return [
         workload
         for workload in WORKLOADS
@@ -156,7 +156,7 @@ def _chosen(names: Sequence[str], data: Data) -> list[Workload]:
 
 def _cells(
     comparison: Comparison, workloads: Sequence[Workload], clients: Sequence[int]
-) -> list[Cell]:
+) -> list[Measurement]:
     mixes = list(Mix)
     return [cell for each in workloads for cell in comparison.measure(each, mixes, clients)]
 

@@ -28,7 +28,7 @@ class TooSlow(NoAnswer):
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ServerReply:
     """An answer.
 
     Attributes:
@@ -50,13 +50,13 @@ def connect(url: str, patience: float) -> HTTPConnection:
     return HTTPConnection(urlsplit(url).netloc, timeout=patience)
 
 
-def ask(url: str, workload: Workload, stem: str, number: int, patience: float) -> Reply:
+def ask(url: str, workload: Workload, stem: str, number: int, patience: float) -> ServerReply:
     """Put one question on a connection of its own, see ``ask_on``."""
     with closing(connect(url, patience)) as connection:
         return ask_on(connection, workload, request_target(url, stem, number))
 
 
-def ask_on(connection: HTTPConnection, workload: Workload, target: str) -> Reply:
+def ask_on(connection: HTTPConnection, workload: Workload, target: str) -> ServerReply:
     """Put one question.
 
     Args:
@@ -79,7 +79,7 @@ def ask_on(connection: HTTPConnection, workload: Workload, target: str) -> Reply
         raise NoAnswer(f"no answer, the connection broke: {error}") from error
     if response.status != HTTPStatus.OK:
         raise NoAnswer(f"answered with {response.status}")
-    return Reply(body, time.perf_counter() - began)
+    return ServerReply(body, time.perf_counter() - began)
 
 
 def check(given: bytes, expected: bytes, workload: Workload) -> None:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from benchmarks import agreement
 from benchmarks.agreement import NoAnswer
-from benchmarks.data import Data
+from benchmarks.data import BenchmarkData
 from benchmarks.generator import CORES
 from benchmarks.servers import Server
 from benchmarks.workloads import ROW
@@ -89,7 +89,7 @@ class Outcome:
     alive: bool
 
 
-def bomb(server: Server, data: Data, seconds: float) -> Outcome:
+def bomb(server: Server, data: BenchmarkData, seconds: float) -> Outcome:
     """See how lookups fare without and with bombs.
 
     Args:
@@ -117,7 +117,7 @@ def bomb(server: Server, data: Data, seconds: float) -> Outcome:
 
 
 def lookups(
-    server: Server, data: Data, seconds: float, first: int, *, repeated: int = 0
+    server: Server, data: BenchmarkData, seconds: float, first: int, *, repeated: int = 0
 ) -> Lookups:
     """Put lookups at fixed times, on connections that are kept, and wait for the last of them.
 
@@ -134,7 +134,7 @@ def lookups(
     numbers = iter(range(found.due))
 
     def probe() -> None:
-        connection = Connection(server.url)
+        connection = BombConnection(server.url)
         while True:
             number = next(numbers, None)
             if number is None:
@@ -151,7 +151,7 @@ def lookups(
     return found
 
 
-class Connection:
+class BombConnection:
     """A connection to an endpoint that is made again after it has broken."""
 
     def __init__(self, url: str) -> None:
@@ -200,7 +200,7 @@ def _bombing(url: str, ended: list[tuple[str, float]]) -> Iterator[None]:
     def send() -> None:
         while not stopped.is_set():
             began = time.perf_counter()
-            end = _end_of(Connection(url), _BOMB + str(next(numbers)))
+            end = _end_of(BombConnection(url), _BOMB + str(next(numbers)))
             ended.append((end, time.perf_counter() - began))
             # A server that refuses at once is not to be flooded.
             stopped.wait(0.1)
@@ -214,7 +214,7 @@ def _bombing(url: str, ended: list[tuple[str, float]]) -> Iterator[None]:
         stopped.set()
 
 
-def _end_of(connection: Connection, question: str) -> str:
+def _end_of(connection: BombConnection, question: str) -> str:
     try:
         status, _ = connection.get(question, _BOMB_PATIENCE)
     except TimeoutError:
@@ -224,7 +224,7 @@ def _end_of(connection: Connection, question: str) -> str:
     return str(status)
 
 
-def _answers(server: Server, data: Data) -> bool:
+def _answers(server: Server, data: BenchmarkData) -> bool:
     try:
         agreement.ask(server.url, ROW, ROW.stems(data)[0], FIRST, _PATIENCE)
     except NoAnswer:

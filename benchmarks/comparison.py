@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from benchmarks import agreement
-from benchmarks.agreement import NoAnswer, Reply, TooSlow
+from benchmarks.agreement import NoAnswer, ServerReply, TooSlow
 from benchmarks.fleet import Fleet
 from benchmarks.generator import CORES, Generator, Load, LoadFailed, request_target
 from benchmarks.servers import REFERENCE, Server
@@ -39,7 +39,7 @@ class Effort:
 
 
 @dataclass(slots=True)
-class Cell:
+class Measurement:
     """What was found for one workload, mix and number of clients.
 
     Attributes:
@@ -86,7 +86,7 @@ class Comparison:
 
     def measure(
         self, workload: Workload, mixes: Sequence[Mix], clients: Sequence[int]
-    ) -> list[Cell]:
+    ) -> list[Measurement]:
         """Check that the servers agree on a workload, then measure it in each mix.
 
         Args:
@@ -100,17 +100,17 @@ class Comparison:
         for count in clients:
             for mix in mixes:
                 self._progress(f"{workload.title}, {mix.value}, {count} clients")
-                cell = Cell(workload, mix, count, notes=dict(notes))
+                cell = Measurement(workload, mix, count, notes=dict(notes))
                 self._fill(cell, stems, replies)
                 cells.append(cell)
         return cells
 
     def _checked(
         self, workload: Workload, stems: Sequence[str]
-    ) -> tuple[dict[str, Reply], dict[str, str]]:
+    ) -> tuple[dict[str, ServerReply], dict[str, str]]:
         """Return the last reply of each server that answers right, and why others are left out."""
         notes = dict(self._fleet.missing)
-        replies: dict[str, list[Reply]] = {}
+        replies: dict[str, list[ServerReply]] = {}
         for server in self._fleet:
             if workload.ours_only and not server.kind.is_ours:
                 continue
@@ -124,7 +124,9 @@ class Comparison:
         right = {name: given[-1] for name, given in replies.items() if name not in notes}
         return right, notes
 
-    def _fill(self, cell: Cell, stems: Sequence[str], replies: Mapping[str, Reply]) -> None:
+    def _fill(
+        self, cell: Measurement, stems: Sequence[str], replies: Mapping[str, ServerReply]
+    ) -> None:
         if cell.mix is Mix.ZIPF:
             replies = {**replies, **self._kept(cell, stems, replies)}
         lengths = {name: self._length(cell, reply) for name, reply in replies.items()}
@@ -140,8 +142,8 @@ class Comparison:
                     self._run(cell, server, stems, length, len(replies[name].body), keep=turn > 0)
 
     def _kept(
-        self, cell: Cell, stems: Sequence[str], replies: Mapping[str, Reply]
-    ) -> dict[str, Reply]:
+        self, cell: Measurement, stems: Sequence[str], replies: Mapping[str, ServerReply]
+    ) -> dict[str, ServerReply]:
         """Have our server keep the answers to all questions of the repeated mix.
 
         So what is measured is the steady state, not how many questions fit into the warm-up.
@@ -160,7 +162,7 @@ class Comparison:
 
     def _run(
         self,
-        cell: Cell,
+        cell: Measurement,
         server: Server,
         stems: Sequence[str],
         seconds: int,
@@ -187,13 +189,13 @@ class Comparison:
                 cell.loads.setdefault(name, []).append(load)
         server.settle(_PATIENCE)
 
-    def _length(self, cell: Cell, reply: Reply) -> int:
+    def _length(self, cell: Measurement, reply: ServerReply) -> int:
         """Return seconds enough for every client to have some answers, if all cores are at work."""
         needed = _ANSWERS * reply.seconds * cell.clients / CORES
         return max(self._effort.seconds, math.ceil(needed))
 
 
-def _asked(server: Server, workload: Workload, stems: Sequence[str]) -> list[Reply]:
+def _asked(server: Server, workload: Workload, stems: Sequence[str]) -> list[ServerReply]:
     """Put the same few questions as to the other servers."""
     places = range(0, len(stems), max(1, len(stems) // _CHECKED))
     return [
@@ -202,7 +204,7 @@ def _asked(server: Server, workload: Workload, stems: Sequence[str]) -> list[Rep
     ]
 
 
-def _put_all(server: Server, workload: Workload, stems: Sequence[str]) -> Reply:
+def _put_all(server: Server, workload: Workload, stems: Sequence[str]) -> ServerReply:
     """Put each question of the repeated mix on each of some connections, and the first once more.
 
     Several connections reach each of the processes among which a server may share them out.
@@ -219,7 +221,9 @@ def _put_all(server: Server, workload: Workload, stems: Sequence[str]) -> Reply:
     return reply
 
 
-def _differences(replies: Mapping[str, Sequence[Reply]], workload: Workload) -> dict[str, str]:
+def _differences(
+    replies: Mapping[str, Sequence[ServerReply]], workload: Workload
+) -> dict[str, str]:
     """Say which servers give other answers than the reference, or else than the first."""
     if not replies:
         return {}

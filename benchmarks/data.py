@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 import kg
-from kg.namespaces import DG, PREFIXES
+from kg.rdf.namespaces import DG, PREFIXES
 
 OWN: Final = "own"
 """The name of our graph; a generated one is named by its number of triples."""
@@ -28,7 +28,7 @@ _LARGEST_BRANCH: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Data:
+class BenchmarkData:
     """A graph to serve, and what questions can be asked of it.
 
     Attributes:
@@ -53,7 +53,7 @@ class Data:
         return self.name == OWN
 
 
-def prepare(name: str, folder: Path) -> Data:
+def prepare(name: str, folder: Path) -> BenchmarkData:
     """Write a graph to a folder, unless it is there already, and say what is in it.
 
     Args:
@@ -66,7 +66,7 @@ def prepare(name: str, folder: Path) -> Data:
     return _own(folder) if name == OWN else _generated(int(float(name)), folder)
 
 
-def _own(folder: Path) -> Data:
+def _own(folder: Path) -> BenchmarkData:
     graph = kg.load()
     path = folder / f"own-{graph.version}.nq"
     path.write_bytes(graph.nquads)
@@ -79,16 +79,16 @@ def _own(folder: Path) -> Data:
         graph,
         "SELECT DISTINCT ?iri WHERE { VALUES ?kind { dg:Claim dg:Source owl:Class } "
         "?iri a/rdfs:subClassOf* ?kind . "
-        f'FILTER(STRSTARTS(STR(?iri), "{kg.namespaces.BASE}")) }} ORDER BY ?iri',
+        f'FILTER(STRSTARTS(STR(?iri), "{kg.rdf.namespaces.BASE}")) }} ORDER BY ?iri',
     )
     random.Random(_SEED).shuffle(documents)  # noqa: S311 - it has to be repeatable
-    return Data(
+    return BenchmarkData(
         name=OWN,
         path=path,
         triples=graph.nquads.count(b"\n"),
         subjects=_spread(claims),
         branch=f"{DG}ClinicalCondition",
-        resources=tuple("/" + iri.removeprefix(kg.namespaces.BASE) for iri in documents),
+        resources=tuple("/" + iri.removeprefix(kg.rdf.namespaces.BASE) for iri in documents),
     )
 
 
@@ -103,7 +103,7 @@ def _spread(claims: list[str]) -> tuple[str, ...]:
     return tuple(claims[:: max(1, len(claims) // _SUBJECTS)][:_SUBJECTS])
 
 
-def _generated(triples: int, folder: Path) -> Data:
+def _generated(triples: int, folder: Path) -> BenchmarkData:
     path = folder / f"generated-{triples}.nt"
     if not path.exists():
         unfinished = path.with_suffix(".part")
@@ -113,7 +113,7 @@ def _generated(triples: int, folder: Path) -> Data:
     blocks = triples // _TRIPLES
     step = max(1, blocks * _CLAIMS // _SUBJECTS)
     numbers = range(0, blocks * _CLAIMS, step)
-    return Data(
+    return BenchmarkData(
         name=str(triples),
         path=path,
         triples=triples,

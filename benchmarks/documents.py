@@ -12,8 +12,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from benchmarks.bombs import FIRST, Connection, Lookups, lookups
-from benchmarks.data import Data
+from benchmarks.bombs import FIRST, BombConnection, Lookups, lookups
+from benchmarks.data import BenchmarkData
 from benchmarks.generator import CORES
 from benchmarks.servers import Server
 
@@ -50,7 +50,7 @@ class Disturbance:
     refused: int
 
 
-def disturb(server: Server, data: Data, seconds: float) -> Disturbance:
+def disturb(server: Server, data: BenchmarkData, seconds: float) -> Disturbance:
     """See how cached lookups fare.
 
     Args:
@@ -91,7 +91,7 @@ def _asking(url: str, statuses: list[int]) -> Iterator[None]:
     numbers = itertools.count(FIRST)
 
     def ask() -> None:
-        connection = Connection(url)
+        connection = BombConnection(url)
         while not stopped.is_set():
             number = next(numbers)
             document = _DOCUMENTS[number % len(_DOCUMENTS)]

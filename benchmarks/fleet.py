@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks import agreement
 from benchmarks.agreement import NoAnswer
-from benchmarks.data import Data
+from benchmarks.data import BenchmarkData
 from benchmarks.servers import Kind, Place, Server, StartFailed, free_port
 from benchmarks.workloads import LOOKUP
 
@@ -17,7 +17,7 @@ _BETWEEN_TRIES = 0.01
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
+class FleetSetting:
     """Where a comparison takes place.
 
     Attributes:
@@ -42,8 +42,8 @@ class Fleet:
         missing: why others do not, by the names of their kinds.
     """
 
-    data: Data
-    setting: Setting
+    data: BenchmarkData
+    setting: FleetSetting
     servers: dict[str, Server] = field(default_factory=dict)
     missing: dict[str, str] = field(default_factory=dict)
 
@@ -103,7 +103,7 @@ class Fleet:
             self.stop(server)
 
 
-def _wait_for_answer(server: Server, data: Data, deadline: float) -> None:
+def _wait_for_answer(server: Server, data: BenchmarkData, deadline: float) -> None:
     """Ask for the subject that comes last in the data until its rows are there."""
     stem = LOOKUP.stems(data)[-1]
     while True:

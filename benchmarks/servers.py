@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import processes
-from benchmarks.data import Data
+from benchmarks.data import BenchmarkData
 
 OTHERS: Final = ("oxigraph==0.5.13", "rdflib-endpoint[cli]==0.6.3")
 """What is compared with, as pip takes it."""
@@ -45,7 +45,7 @@ class Place:
         limited: whether queries are to have a time limit where that is optional.
     """
 
-    data: Data
+    data: BenchmarkData
     folder: Path
     programs: Path
     port: int

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from benchmarks.bombs import Outcome
-from benchmarks.comparison import Cell
+from benchmarks.comparison import Measurement
 from benchmarks.documents import Disturbance
 from benchmarks.servers import OURS, Kind
 from benchmarks.workloads import Mix
@@ -56,7 +56,7 @@ class Footnotes:
         return [f"{number}. {reason}" for number, reason in enumerate(self.reasons, 1)]
 
 
-def workloads(cells: Sequence[Cell], kinds: Sequence[Kind], notes: Footnotes) -> list[str]:
+def workloads(cells: Sequence[Measurement], kinds: Sequence[Kind], notes: Footnotes) -> list[str]:
     """Write the table of answers per second, with the ratio of ours to each of the others."""
     others = [kind for kind in kinds if kind != OURS]
     header = ["workload", OURS.title]
@@ -65,14 +65,14 @@ def workloads(cells: Sequence[Cell], kinds: Sequence[Kind], notes: Footnotes) ->
     return _table(header, (_workload_row(cell, others, notes) for cell in cells))
 
 
-def _workload_row(cell: Cell, others: Sequence[Kind], notes: Footnotes) -> list[str]:
+def _workload_row(cell: Measurement, others: Sequence[Kind], notes: Footnotes) -> list[str]:
     row = [f"{cell.workload.title}, {cell.mix.value}", _rate(cell, OURS, notes)]
     for kind in others:
         row += [_rate(cell, kind, notes), _ratio(cell.rate(OURS.name), cell.rate(kind.name))]
     return row
 
 
-def clients(cells: Sequence[Cell], kinds: Sequence[Kind], notes: Footnotes) -> list[str]:
+def clients(cells: Sequence[Measurement], kinds: Sequence[Kind], notes: Footnotes) -> list[str]:
     """Write the table of answers per second and 99th percentiles by the number of clients."""
     header = ["workload", "clients", *(kind.title for kind in kinds)]
     rows = (
@@ -86,7 +86,7 @@ def clients(cells: Sequence[Cell], kinds: Sequence[Kind], notes: Footnotes) -> l
     return _table(header, rows)
 
 
-def _with_p99(cell: Cell, kind: Kind, notes: Footnotes) -> str:
+def _with_p99(cell: Measurement, kind: Kind, notes: Footnotes) -> str:
     p99 = cell.p99(kind.name)
     rate = _rate(cell, kind, notes)
     return rate if p99 is None else f"{rate} ({p99:.1f} ms)"
@@ -169,7 +169,7 @@ def _milliseconds(seconds: float) -> str:
     return f"{seconds * 1000:,.1f}" if math.isfinite(seconds) else "not answered"
 
 
-def _rate(cell: Cell, kind: Kind, notes: Footnotes) -> str:
+def _rate(cell: Measurement, kind: Kind, notes: Footnotes) -> str:
     rate = cell.rate(kind.name)
     if rate is not None:
         shown = f"{rate:,.0f}" if rate >= _HUNDREDTHS_BELOW else f"{rate:.2f}"

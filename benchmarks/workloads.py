@@ -10,8 +10,8 @@ from itertools import accumulate
 from typing import Final
 from urllib.parse import quote
 
-from benchmarks.data import Data
-from kg.namespaces import PREFIXES
+from benchmarks.data import BenchmarkData
+from kg.rdf.namespaces import PREFIXES
 
 ROWS: Final = "application/sparql-results+json"
 TRIPLES: Final = "application/n-triples"
@@ -48,7 +48,7 @@ class Workload:
 
     name: str
     title: str
-    stems: Callable[[Data], Sequence[str]]
+    stems: Callable[[BenchmarkData], Sequence[str]]
     accept: str = ROWS
     distinct: int = 50
     cut: bool = False
@@ -62,11 +62,11 @@ def _asking(text: str) -> str:
     return "?query=" + quote(f"{declared}{text}\n#", safe="")
 
 
-def _about_each(text: str) -> Callable[[Data], Sequence[str]]:
+def _about_each(text: str) -> Callable[[BenchmarkData], Sequence[str]]:
     return lambda data: [_asking(text.replace("$subject", f"<{iri}>")) for iri in data.subjects]
 
 
-def _always(text: str) -> Callable[[Data], Sequence[str]]:
+def _always(text: str) -> Callable[[BenchmarkData], Sequence[str]]:
     return lambda data: [_asking(text.replace("$branch", f"<{data.branch}>"))]
 
 

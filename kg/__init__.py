@@ -10,11 +10,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from kg.build.errors import BuildError
+    from kg.builder.errors import BuildError
     from kg.engine import EngineError, Query
     from kg.graph import KnowledgeGraph
+    from kg.releases.bundled import InvalidKnowledge, load
     from kg.results import Row, Rows
-    from kg.shipped import InvalidKnowledge, load
 
 __version__ = "0.1.0"
 
@@ -22,14 +22,14 @@ __all__ = ["BuildError", "EngineError", "InvalidKnowledge", "KnowledgeGraph", "Q
 __all__ += ["Rows", "load"]
 
 _HOMES: Final = {
-    "BuildError": "kg.build.errors",
+    "BuildError": "kg.builder.errors",
     "EngineError": "kg.engine",
-    "InvalidKnowledge": "kg.shipped",
+    "InvalidKnowledge": "kg.releases.bundled",
     "KnowledgeGraph": "kg.graph",
     "Query": "kg.engine",
     "Row": "kg.results",
     "Rows": "kg.results",
-    "load": "kg.shipped",
+    "load": "kg.releases.bundled",
 }
 
 

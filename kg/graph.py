@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from rdflib import Dataset, Graph
 
-from kg.catalogue import Catalogue, as_text
+from kg.catalogue.canned_queries import Catalogue, as_text
 from kg.engine import Engine, Query, Term
-from kg.engine.whole import whole
+from kg.engine.union import whole
 from kg.results import Rows, python_result
 
 if TYPE_CHECKING:
-    from kg.engine.federation import Policy
+    from kg.engine.federated.engine import Policy
 
 
 class KnowledgeGraph:
@@ -81,7 +81,7 @@ class KnowledgeGraph:
         Raises:
             ValueError: an IRI of the policy is not that of an endpoint.
         """
-        from kg.engine.federation import FederatedEngine  # noqa: PLC0415 - seldom needed
+        from kg.engine.federated.engine import FederatedEngine  # noqa: PLC0415 - seldom needed
 
         return KnowledgeGraph(
             engine=FederatedEngine(self.engine, policy),
@@ -111,8 +111,8 @@ class KnowledgeGraph:
 
         Raises:
             kg.engine.EngineError: the query cannot be answered.
-            kg.catalogue.UnknownQueryError: there is no canned query of this name.
-            kg.catalogue.ParameterError: a parameter is unknown, missing or unfit.
+            kg.catalogue.canned_queries.UnknownQueryError: there is no canned query of this name.
+            kg.catalogue.canned_queries.ParameterError: a parameter is unknown, missing or unfit.
         """
         if text in self.catalogue:
             given = {name: as_text(value) for name, value in parameters.items()}
@@ -125,7 +125,7 @@ class KnowledgeGraph:
     def as_rdflib(self) -> Dataset:
         """Return a copy of the dataset for rdflib, its default graph the union of all graphs.
 
-        Also of ``kg.namespaces.WIDER``, whose predicates are its own: rdflib can leave out none.
+        Also of ``kg.rdf.namespaces.WIDER``, whose predicates are its own: rdflib can leave out none.
         """
         dataset = Dataset(default_union=True)
         dataset.parse(data=self.nquads, format="nquads")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 from rdflib import XSD, Graph, URIRef
 
 from kg.engine import JSON, Answer, Engine, Query, ResultKind, Term
-from kg.namespaces import PREFIXES
+from kg.rdf.namespaces import PREFIXES
 
 if TYPE_CHECKING:
     import pandas as pd

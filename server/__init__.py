@@ -27,7 +27,7 @@ def create_app(
         server.config.SettingError: a setting is unknown or has an illegal value.
         kg.BuildError: the shipped knowledge cannot be built.
         kg.InvalidKnowledge: the shipped knowledge is invalid.
-        kg.catalogue.CatalogueError: a canned query is malformed.
+        kg.catalogue.canned_queries.CatalogueError: a canned query is malformed.
     """
     # The command line needs none of the app until it serves.
     from server.app import create_app as create  # noqa: PLC0415

@@ -9,23 +9,15 @@ from flask import Flask
 
 import kg
 from kg.engine import Overloaded
-from server import (
-    config,
-    home,
-    http,
-    mappings,
-    operating,
-    problems,
-    queries,
-    resources,
-    running,
-    service,
-    service_description,
-    sources,
-    sparql,
-)
+from server import config, context
 from server.cache import Cache
-from server.observer import Observer
+from server.operating import probes
+from server.operating.observer import Observer
+from server.protocol import problems, responses
+from server.queries import canned_queries
+from server.resources import documents, mappings, sources
+from server.sparql import endpoint, running_queries, service_description
+from server.web import home
 
 _STARTING_ATTEMPTS: Final = 30
 """How many times the engine is asked at the start, each with the patience of a query: five minutes.
@@ -42,7 +34,9 @@ def create_app(
     values = config.read(settings)
     own = kg.load() if graph is None else graph
     app = views()
-    service.init_app(app, service.Service(_federated(own, values), values, Observer(own, values)))
+    context.init_app(
+        app, context.AppContext(_federated(own, values), values, Observer(own, values))
+    )
     _put_cache_before(app, values)
     return app
 
@@ -51,22 +45,22 @@ def views() -> Flask:
     """Return the app with all its views, which need a service to work with; see ``service``."""
     app = Flask("server")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
-    http.init_app(app)
+    responses.init_app(app)
     pages = {
-        "sparql": sparql.problem_page,
-        "queries": queries.problem_page,
-        "resources": resources.problem_page,
+        "sparql": endpoint.problem_page,
+        "queries": canned_queries.problem_page,
+        "resources": documents.problem_page,
     }
     problems.init_app(app, pages)
     for blueprint in (
         home.blueprint,
-        sparql.blueprint,
-        queries.blueprint,
-        resources.blueprint,
+        endpoint.blueprint,
+        canned_queries.blueprint,
+        documents.blueprint,
         sources.blueprint,
         mappings.blueprint,
-        running.blueprint,
-        operating.blueprint,
+        running_queries.blueprint,
+        probes.blueprint,
         problems.blueprint,
     ):
         app.register_blueprint(blueprint)
@@ -79,11 +73,11 @@ def prepare(app: Flask) -> None:
     Raises:
         kg.engine.EngineError: the engine did not answer.
     """
-    served = service.service_of(app)
+    served = context.service_of(app)
     for attempt in range(_STARTING_ATTEMPTS):
         try:
             served.once(service_description.functions)
-            served.once(queries.choices)
+            served.once(canned_queries.choices)
         except Overloaded:
             if attempt + 1 == _STARTING_ATTEMPTS:
                 raise
@@ -95,7 +89,7 @@ def _federated(knowledge: kg.KnowledgeGraph, settings: config.Settings) -> kg.Kn
     """Let queries ask the endpoints that the settings allow, if they allow any."""
     if not settings.service_endpoints:
         return knowledge
-    from kg.engine.federation import Policy  # noqa: PLC0415 - seldom needed
+    from kg.engine.federated.engine import Policy  # noqa: PLC0415 - seldom needed
 
     return knowledge.federated(
         Policy(
@@ -116,6 +110,6 @@ def _put_cache_before(app: Flask, settings: config.Settings) -> None:
         any_host=settings.public_url is not None,
         max_url_bytes=settings.max_url_bytes,
         max_body_bytes=settings.max_body_bytes,
-        passed_paths=(operating.ALIVE, operating.READY, operating.METRICS),
+        passed_paths=(probes.ALIVE, probes.READY, probes.METRICS),
     )
     app.wsgi_app = cache  # type: ignore[method-assign]  # as Flask documents middleware

@@ -19,15 +19,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 import click
 
 import kg
-from kg import citations, shipped
-from kg.catalogue import (
+from kg.catalogue.canned_queries import (
     CannedQuery,
     CatalogueError,
     Parameter,
     ParameterError,
     UnknownQueryError,
 )
-from kg.edition import Edition
+from kg.curation import citations
 from kg.engine import (
     CSV,
     FORMATS,
@@ -43,13 +42,15 @@ from kg.engine import (
     ResultKind,
     formats_for,
 )
-from kg.engine.data import COMPRESSED, SUFFIXES, DefaultGraph
-from kg.namespaces import curie
+from kg.engine.dataset import COMPRESSED, SUFFIXES, DefaultGraph
+from kg.rdf.namespaces import curie
+from kg.releases import bundled
+from kg.releases.bundled import ONTOLOGY_FOLDER
+from kg.releases.dataset_spec import DatasetSpec
 from kg.results import Rows, Value, python_result
-from kg.shipped import ONTOLOGY_FOLDER
 
 if TYPE_CHECKING:
-    from kg.build.mappings import MappingTable
+    from kg.builder.read.mappings import MappingTable
 
 _Command = TypeVar("_Command", bound=Callable[..., object])
 
@@ -242,11 +243,11 @@ def _edition(
     default_graph: DefaultGraph,
     public_url: str | None,
     progress: Callable[[str], None],
-) -> Edition:
+) -> DatasetSpec:
     if files is None:
-        return shipped.edition(progress, default_graph)
+        return bundled.edition(progress, default_graph)
     try:
-        return Edition.of_files(files, default_graph, public_url)
+        return DatasetSpec.of_files(files, default_graph, public_url)
     except DataError as error:
         raise click.UsageError(f"{error} {error.hint or ''}".strip()) from error
 
@@ -261,7 +262,7 @@ def _edition(
 )
 def build_command(output: Path | None, folder: Path) -> None:
     """Build the dataset from its files, validate it, and write it if it is valid."""
-    from kg.build import build as build_dataset  # noqa: PLC0415 - most commands do not need it
+    from kg.builder import build as build_dataset  # noqa: PLC0415 - most commands do not need it
     from kg.validate import validate as check  # noqa: PLC0415 - as above
 
     with _failures_said(), _progress() as progress:
@@ -305,7 +306,7 @@ def validate(files: Sequence[Path], form: str, *, reference: bool, public_url: s
     them; what a file describes takes the place of what ships. The exit code is 1 if there is a
     violation or nothing to check; warnings do not count.
     """
-    from kg.build import build as build_dataset  # noqa: PLC0415 - most commands do not need it
+    from kg.builder import build as build_dataset  # noqa: PLC0415 - most commands do not need it
     from kg.validate import ValidationInputError  # noqa: PLC0415 - as above
     from kg.validate import validate as check  # noqa: PLC0415 - as above
 
@@ -524,9 +525,12 @@ def sources(keys: Sequence[str], form: str) -> None:
 )
 def mappings(form: str, *, proposals: bool) -> None:
     """List what our terms correspond to in public ontologies, or what these are not known to have."""
-    from kg.build.mappings import TABLE, read_table  # noqa: PLC0415 - the others do not need it
-    from kg.proposals import as_tsv  # noqa: PLC0415 - as above
-    from kg.proposals import proposals as terms_to_propose  # noqa: PLC0415 - as above
+    from kg.builder.read.mappings import (  # noqa: PLC0415 - the others do not need it
+        TABLE,
+        read_table,
+    )
+    from kg.curation.term_requests import as_tsv  # noqa: PLC0415 - as above
+    from kg.curation.term_requests import proposals as terms_to_propose  # noqa: PLC0415 - as above
 
     with _failures_said():
         table = read_table(ONTOLOGY_FOLDER)
@@ -551,7 +555,9 @@ def _mapping_lines(table: MappingTable) -> str:
 @_output_option("Where to write it.", default="-", show_default="standard output")
 def report(output: Path) -> None:
     """Write the quality report, in Markdown: counts, coverage, gaps, and what remains to be done."""
-    from kg.report import report as quality_report  # noqa: PLC0415 - the others do not need it
+    from kg.curation.report import (  # noqa: PLC0415 - the others do not need it
+        report as quality_report,
+    )
 
     with _failures_said():
         written = quality_report(_load(), ONTOLOGY_FOLDER)

@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from server.data import rows
-from server.hosts import is_host
-from server.log import STANDARD_ERROR, opened
+from server.operating.log import STANDARD_ERROR, opened
+from server.protocol.hosts import is_host
 
 ENVIRONMENT_PREFIX: Final = "DERMOGRAPH_"
 """A setting NAME is read from the environment variable DERMOGRAPH_NAME."""
@@ -196,7 +196,7 @@ def _endpoints(value: object, shown: str) -> tuple[str, ...]:
     if not isinstance(given, list | tuple) or not all(isinstance(each, str) for each in given):
         raise SettingError(f"{shown} has to be URLs with space between them, not {value!r}.")
     if given:
-        from kg.engine.outbound import Endpoint  # noqa: PLC0415 - seldom needed
+        from kg.engine.endpoint_client import Endpoint  # noqa: PLC0415 - seldom needed
 
         try:
             for iri in given:

@@ -20,8 +20,8 @@ from flask import Response, g, request
 
 from kg.engine import Answer, ResultTooLarge, Task, TaskEngine, TaskResult
 from kg.engine.spool import Spool, SpooledFile
-from server import http
-from server.service import current_service
+from server.context import current_service
+from server.protocol import responses
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -104,12 +104,12 @@ def elsewhere(answer: Answer | None = None) -> Response | None:
     if result is None:
         return None
     head: _Head = result.about
-    http.timed("queue", result.waited)
-    if http.NOTES in request.environ:
-        request.environ[http.NOTES].text = head.text
+    responses.timed("queue", result.waited)
+    if responses.NOTES in request.environ:
+        request.environ[responses.NOTES].text = head.text
     for name, seconds in head.timings.items():
-        http.timed(name, seconds)
-    return http.response_of(result.content, status=head.status, headers=head.headers)
+        responses.timed(name, seconds)
+    return responses.response_of(result.content, status=head.status, headers=head.headers)
 
 
 def answer_at_hand() -> Answer | None:
@@ -120,13 +120,13 @@ def answer_at_hand() -> Answer | None:
 
 def respond(app: Flask, handed: HandedOver) -> TaskResult:
     """Answer a request that was handed over."""
-    notes = http.Notes(time.perf_counter())
+    notes = responses.Notes(time.perf_counter())
     environ = {
         **handed.environ,
         "CONTENT_LENGTH": str(len(handed.body)),
         "wsgi.input": io.BytesIO(handed.body),
         "wsgi.errors": sys.stderr,
-        http.NOTES: notes,
+        responses.NOTES: notes,
         _ANSWER: handed.answer,
     }
     environ.pop("HTTP_TRANSFER_ENCODING", None)

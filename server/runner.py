@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from kg.engine.data import Data
-from kg.namespaces import BASE
+from kg.engine.dataset import Data
+from kg.rdf.namespaces import BASE
 
 if TYPE_CHECKING:
     from flask import Flask
 
-    from kg.edition import Edition
     from kg.engine import Engine, TaskResult
+    from kg.releases.dataset_spec import DatasetSpec
     from server.config import Settings
     from server.delegation import HandedOver
 
@@ -29,7 +29,7 @@ class AppRunner:
         settings: of the service.
     """
 
-    def __init__(self, edition: Edition, settings: Settings) -> None:
+    def __init__(self, edition: DatasetSpec, settings: Settings) -> None:
         self._edition = replace(edition, data=Data())  # which the engine has
         self._settings = settings
         self._app: Flask | None = None
@@ -44,16 +44,16 @@ class AppRunner:
 
     def open(self, engine: Engine) -> None:
         """Let the app serve what an engine holds; see ``TaskRunner.open``."""
-        from kg import resources  # noqa: PLC0415 - see above
-        from server import app, service  # noqa: PLC0415
-        from server.observer import Observer  # noqa: PLC0415
+        from kg.resources import lookup  # noqa: PLC0415 - see above
+        from server import app, context  # noqa: PLC0415
+        from server.operating.observer import Observer  # noqa: PLC0415
 
         graph = self._edition.over(engine)
         observer = Observer(graph, self._settings)
-        service.init_app(self._prepared, service.Service(graph, self._settings, observer))
+        context.init_app(self._prepared, context.AppContext(graph, self._settings, observer))
         app.prepare(self._prepared)
         if graph.is_own:
-            resources.similar(graph.whole, BASE)  # which gathers the names that it compares
+            lookup.similar(graph.whole, BASE)  # which gathers the names that it compares
 
     def run(self, subject: HandedOver) -> TaskResult:
         """Answer a request; see ``TaskRunner.run``."""

@@ -9,13 +9,14 @@ from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
-from kg.engine import Engine, kernel
-from kg.engine.isolated import Limits
+from kg.engine import Engine
+from kg.engine.isolated import sandbox
+from kg.engine.isolated.engine import Limits
 from server import config
 from server.runner import AppRunner
 
 if TYPE_CHECKING:
-    from kg.edition import Edition
+    from kg.releases.dataset_spec import DatasetSpec
 
 _BACKLOG: Final = 1024
 """How many connections may wait to be accepted."""
@@ -32,7 +33,7 @@ class IsolationError(Exception):
 
 
 def serve(
-    edition: Edition,
+    edition: DatasetSpec,
     settings: Mapping[str, object] | None = None,
     *,
     host: str,
@@ -58,24 +59,24 @@ def serve(
     values = config.read(settings)
     with _listener(host, port) as listener, closing(_engine(edition, values)) as engine:
         # This takes its time, in which the engine loads.
-        from server import workers  # noqa: PLC0415
+        from server import prefork  # noqa: PLC0415
 
         graph = edition.over(engine)
-        app = workers.create_app(settings, graph)
-        workers.prepare(app)
+        app = prefork.create_app(settings, graph)
+        prefork.prepare(app)
         listener.listen(_BACKLOG)
         address = listener.getsockname()[0]
         shown = f"[{address}]" if ":" in address else address
         say = announce or _say
         say(f"{graph.title} is served at http://{shown}:{port}")
-        workers.run(app, values, listener)
+        prefork.run(app, values, listener)
 
 
-def _engine(edition: Edition, values: config.Settings) -> Engine:
+def _engine(edition: DatasetSpec, values: config.Settings) -> Engine:
     if values.isolation == "off":
         _LOG.warning("Queries are not isolated: no limit of time or memory holds, as is set.")
         return edition.engine()
-    lacking = kernel.lacking()
+    lacking = sandbox.lacking()
     if lacking is not None:
         raise IsolationError(
             f"Queries cannot be isolated here, as this platform lacks {lacking}. "
@@ -90,7 +91,7 @@ def _limits(values: config.Settings) -> Limits:
         seconds=values.query_seconds,
         most_seconds=values.max_query_seconds,
         memory=values.query_memory_bytes,
-        spooled=kernel.memory_in_all() // 4 // values.workers,  # as waiting below
+        spooled=sandbox.memory_in_all() // 4 // values.workers,  # as waiting below
         waiting=max(1, values.query_queue // values.workers),  # each worker has its share
     )
 

@@ -1,8 +1,9 @@
 """Asking SPARQL questions: the interface, and the engines behind it."""
 
-from kg.engine.errors import *
-from kg.engine.formats import *
 from kg.engine.interface import *
+from kg.rdf.formats import *
+from kg.sparql.bind import Term
+from kg.sparql.errors import *
 
 __all__ = ["CSV", "DEFAULT_FORMATS", "FORMATS", "JSON", "JSONLD", "NQUADS", "NTRIPLES", "RDFXML"]
 __all__ += ["TRIG", "TSV", "TURTLE", "XML", "ActiveEngine", "Answer", "AsyncEngine", "BindingError"]

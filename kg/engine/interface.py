@@ -6,14 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
-from rdflib import Literal, URIRef
-
-from kg.engine.data import Contents
-from kg.engine.formats import DEFAULT_FORMATS, Format, ResultKind
+from kg.engine.dataset import Contents
 from kg.engine.spool import Content, SpooledFile
-
-Term: TypeAlias = URIRef | Literal
-"""A value that can be bound to a variable."""
+from kg.rdf.formats import DEFAULT_FORMATS, Format, ResultKind
+from kg.sparql.bind import Term
 
 ExtensionFunction: TypeAlias = Callable[..., Term | None]
 """A function that queries can call, from terms to a term.

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Final, TypeAlias
 from weakref import WeakSet
 
-from kg.engine.errors import EngineUnavailable, ResultTooLarge
+from kg.sparql.errors import EngineUnavailable, ResultTooLarge
 
 _IN_MEMORY: Final = 4 << 20
 """Bytes up to which an answer stays in memory."""

@@ -7,8 +7,8 @@ from typing import Final
 
 from rdflib import Graph
 
-from kg.namespaces import BASE, DGD, ONTOLOGY, PREFIXES
-from kg.remarks import without_remarks_of_rdflib
+from kg.rdf.namespaces import BASE, DGD, ONTOLOGY, PREFIXES
+from kg.rdf.rdflib_logging import without_remarks_of_rdflib
 from kg.validate.checks import Check, CheckError, findings, ill_typed, read_checks
 from kg.validate.inputs import Data, ValidationInputError, read
 from kg.validate.report import Finding, ValidationReport

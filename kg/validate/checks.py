@@ -12,14 +12,13 @@ from typing import Any, Final, TypeAlias
 from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
 from rdflib.term import Node
 
-from kg.build.errors import BuildError, Problem
-from kg.build.query_files import read_query_file, rows_of
-from kg.datatypes import is_ill_typed
-from kg.engine.bindings import unescaped
-from kg.engine.inprocess import InProcessEngine
-from kg.namespaces import DGD, GRAPH, curie
-from kg.ntriples import graph_of
-from kg.textfiles import ONTOLOGY_FOLDER
+from kg.builder.errors import BuildError, FileProblem
+from kg.builder.read.query_files import read_query_file, rows_of
+from kg.engine.oxigraph.engine import InProcessEngine
+from kg.rdf.datatypes import is_ill_typed
+from kg.rdf.namespaces import DGD, GRAPH, curie
+from kg.rdf.ntriples import graph_of, unescaped
+from kg.text_files import ONTOLOGY_FOLDER
 
 _OFFENDER: Final = "offender"
 
@@ -70,7 +69,7 @@ def read_checks(folder: Path = ONTOLOGY_FOLDER / "checks") -> tuple[Check, ...]:
     Raises:
         CheckError: headers are malformed, or queries do not parse; names all of them.
     """
-    problems: list[Problem] = []
+    problems: list[FileProblem] = []
     checks = []
     for path in sorted(folder.glob("*.rq")):
         header = read_query_file(path, f"checks/{path.name}", "check", problems)
@@ -153,11 +152,11 @@ def _rows(check: Check, engine: InProcessEngine) -> list[Mapping[str, Any]]:
         raise CheckError(error.problems) from error
     if _OFFENDER not in columns:
         detail, remedy = f"The check does not select ?{_OFFENDER}.", "Select what has to be mended."
-        raise CheckError([Problem(check.file, 0, "", detail, remedy)])
+        raise CheckError([FileProblem(check.file, 0, "", detail, remedy)])
     if any(row.get(_OFFENDER, {}).get("type") != "uri" for row in rows):
         detail = f"The check finds a ?{_OFFENDER} that is no IRI."
         remedy = "Select the record that has to be mended."
-        raise CheckError([Problem(check.file, 0, "", detail, remedy)])
+        raise CheckError([FileProblem(check.file, 0, "", detail, remedy)])
     return rows
 
 

@@ -13,13 +13,13 @@ from typing import Final
 from rdflib import Dataset, Graph, URIRef
 from rdflib.term import Node
 
-from kg import jsonld
-from kg.engine.data import Source
-from kg.engine.errors import DataError
-from kg.engine.formats import JSONLD, NQUADS, NTRIPLES
-from kg.engine.inprocess import ntriples_of
-from kg.namespaces import ABSOLUTE_IRI, GRAPH
-from kg.ntriples import graph_of
+from kg.engine.dataset import Source
+from kg.engine.oxigraph.engine import ntriples_of
+from kg.rdf import jsonld
+from kg.rdf.formats import JSONLD, NQUADS, NTRIPLES
+from kg.rdf.namespaces import ABSOLUTE_IRI, GRAPH
+from kg.rdf.ntriples import graph_of
+from kg.sparql.errors import DataError
 
 Data = Graph | bytes | Path | Sequence[Path]
 """What can be validated. A Dataset is a Graph; bytes are N-Quads."""

@@ -13,7 +13,7 @@ from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
 from rdflib.collection import Collection
 from rdflib.term import Node
 
-from kg.namespaces import BASE, DGD, ONTOLOGY, curie
+from kg.rdf.namespaces import BASE, DGD, ONTOLOGY, curie
 
 _SEVERITIES: Final = ("Violation", "Warning", "Info")
 """The severities, the gravest first."""

@@ -13,14 +13,14 @@ from typing import Final
 from rdflib import RDF, RDFS, SH, SKOS, Graph, Literal, URIRef
 from rdflib.term import Node
 
-from kg.build.errors import BuildError, Problem
-from kg.build.turtle import read_document
-from kg.engine.data import Source
-from kg.engine.errors import DataError
-from kg.engine.inprocess import ntriples_of
-from kg.namespaces import DG, DGD, ONTOLOGY
-from kg.ntriples import graph_of
-from kg.textfiles import ONTOLOGY_FOLDER
+from kg.builder.errors import BuildError, FileProblem
+from kg.builder.read.turtle import read_document
+from kg.engine.dataset import Source
+from kg.engine.oxigraph.engine import ntriples_of
+from kg.rdf.namespaces import DG, DGD, ONTOLOGY
+from kg.rdf.ntriples import graph_of
+from kg.sparql.errors import DataError
+from kg.text_files import ONTOLOGY_FOLDER
 
 _BACKGROUND: Final = ("dermograph.ttl", "schemes.ttl", "concepts/*.ttl", "functions.ttl")
 """The Turtle files of the ontology that hold knowledge."""
@@ -89,7 +89,7 @@ def _joined(paths: Iterable[Path]) -> Graph:
         try:
             graph += graph_of(ntriples_of(Source.at(path), numbers))
         except (DataError, ValueError) as error:
-            problems: list[Problem] = []
+            problems: list[FileProblem] = []
             read_document(path.parent, path, "", problems)
             raise BuildError(problems) from error
     return graph

@@ -14,15 +14,15 @@ import shacl
 from pyparsing import ParseBaseException
 from rdflib import Graph
 
-from kg.build.errors import BuildError, Problem
-from kg.ntriples import graph_of
+from kg.builder.errors import BuildError, FileProblem
+from kg.rdf.ntriples import graph_of
 
 
 class ShapesError(BuildError):
     """The shapes are malformed, so that nothing can be said about the data."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__([Problem("shapes", 0, "", f"{reason}.", "Correct the shapes.")])
+        super().__init__([FileProblem("shapes", 0, "", f"{reason}.", "Correct the shapes.")])
 
 
 def reference_verdict(ntriples: str, shapes: Graph) -> Graph:

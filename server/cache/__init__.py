@@ -13,6 +13,6 @@ that was asked for, within a budget of bytes.
 
 from __future__ import annotations
 
-from server.cache.middleware import Begun, Cache
+from server.cache.middleware import Cache, Pending
 
-__all__ = ["Begun", "Cache"]
+__all__ = ["Cache", "Pending"]

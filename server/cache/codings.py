@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 import brotli
 
-from server.negotiation import REPRESENTATIONS
+from server.protocol.negotiation import REPRESENTATIONS
 
 if sys.version_info >= (3, 14):
     from compression import zstd

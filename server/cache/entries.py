@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from server.cache.codings import IDENTITY, Preference, compressed, is_text
-from server.wsgi import OK, Headers, head_of
+from server.http1.wsgi import OK, Headers, head_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -26,10 +26,21 @@ from server.cache.entries import (
     varying,
     with_encoding,
 )
-from server.cache.questions import READS, Question, Reader
+from server.cache.key import READS, CacheKey, KeyReader
 from server.cache.store import Store, line_of
-from server.http import CONTENT, REFUSAL, query_id
-from server.wsgi import LARGE, OK, Headers, Said, close, length_of, lines_of, run, whole
+from server.http1.wsgi import (
+    LARGE,
+    OK,
+    REFUSAL,
+    Headers,
+    RawResponse,
+    close,
+    length_of,
+    lines_of,
+    run,
+    whole,
+)
+from server.protocol.responses import CONTENT, query_id
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -45,11 +56,11 @@ _TOLD_APART_BY: Final = (
     *("HTTP_ACCEPT", "HTTP_PREFER", "HTTP_IF_NONE_MATCH"),
     *("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_RANGE", "HTTP_RANGE"),
 )
-_FlightKey = tuple[Question, tuple[str | None, ...]]
+_FlightKey = tuple[CacheKey, tuple[str | None, ...]]
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class _CachedRequest:
     """A request that the cache sees to.
 
     Attributes:
@@ -63,7 +74,7 @@ class _Request:
     """
 
     environ: WSGIEnvironment
-    question: Question
+    question: CacheKey
     preference: Preference
     condition: str | None
     bodiless: bool
@@ -138,7 +149,7 @@ class _Flight:
         return self.response if same else None
 
 
-class Begun(NamedTuple):
+class Pending(NamedTuple):
     """A request whose answer is being found out, or has still to be compressed.
 
     Attributes:
@@ -146,7 +157,7 @@ class Begun(NamedTuple):
         found: what finds it out; or the answer, which is large.
     """
 
-    request: _Request
+    request: _CachedRequest
     found: _Flight | Entry
 
     @property
@@ -165,7 +176,7 @@ class Begun(NamedTuple):
         return self.request.environ
 
     @property
-    def question(self) -> Question:
+    def question(self) -> CacheKey:
         """What it asks."""
         return self.request.question
 
@@ -203,7 +214,7 @@ class Cache:
         self._app = app
         self._prefix = prefix
         self._passed = frozenset(passed_paths)
-        self._reader = Reader(any_host, max_url_bytes, max_body_bytes)
+        self._reader = KeyReader(any_host, max_url_bytes, max_body_bytes)
         self._store = Store(budget)
         self._flights: dict[_FlightKey, _Flight] = {}
         self._lock = threading.Lock()
@@ -250,18 +261,18 @@ class Cache:
             environ["PATH_INFO"] = path[len(self._prefix) :] or "/"
         environ["SCRIPT_NAME"] = self._prefix
 
-    def asked(self, environ: WSGIEnvironment) -> Said:
+    def asked(self, environ: WSGIEnvironment) -> RawResponse:
         """Answer a request that cannot be recalled."""
         begun = self.begun(environ)
         if begun is None:
             return self.passed_on(environ)
-        return begun if isinstance(begun, Said) else self.ended(begun)
+        return begun if isinstance(begun, RawResponse) else self.ended(begun)
 
-    def passed_on(self, environ: WSGIEnvironment) -> Said:
+    def passed_on(self, environ: WSGIEnvironment) -> RawResponse:
         """Have the app answer a request that is not for a cache."""
         return run(self._app, environ)
 
-    def begun(self, environ: WSGIEnvironment) -> Said | Begun | None:
+    def begun(self, environ: WSGIEnvironment) -> RawResponse | Pending | None:
         """Find the answer to a request, or begin to find it out; None: it is not for a cache.
 
         What was begun has to be ended by ``ended``, ``landed`` or ``given_up``.
@@ -275,9 +286,9 @@ class Cache:
         found = self._entry_or_flight(request)
         if isinstance(found, Entry) and not found.takes_long(request.preference):
             return self._of_hit(found, request)
-        return Begun(request, found)
+        return Pending(request, found)
 
-    def recalled(self, environ: WSGIEnvironment) -> Said | None:
+    def recalled(self, environ: WSGIEnvironment) -> RawResponse | None:
         """Answer a request at once that was put in just this way before; None: it was not."""
         began = time.perf_counter()
         if environ["REQUEST_METHOD"] not in READS:
@@ -292,7 +303,7 @@ class Cache:
             bodiless=environ["REQUEST_METHOD"] == "HEAD",
         )
 
-    def _awaited(self, flight: _Flight, request: _Request) -> _Response | None:
+    def _awaited(self, flight: _Flight, request: _CachedRequest) -> _Response | None:
         """Wait for the response to another request; None if it is not right for this one."""
         flight.landed.wait()
         response = flight.response_to(request.environ)
@@ -301,7 +312,7 @@ class Cache:
             self.shared += response is not None
         return response
 
-    def _entry_or_flight(self, request: _Request) -> Entry | _Flight:
+    def _entry_or_flight(self, request: _CachedRequest) -> Entry | _Flight:
         """Return the entry, or the flight to wait for, or a new flight for this request to lead."""
         entry = self._store.find(request.question, request.environ)
         if entry is not None:
@@ -318,7 +329,7 @@ class Cache:
             self.waiting += flight.environ is not request.environ
             return flight
 
-    def ended(self, begun: Begun) -> Said:
+    def ended(self, begun: Pending) -> RawResponse:
         """Answer what was begun: have the app asked, or wait until it has been."""
         request, found = begun
         while isinstance(found, _Flight):
@@ -333,13 +344,13 @@ class Cache:
             found = self._entry_or_flight(request)
         return self._of_hit(found, request)
 
-    def landed(self, begun: Begun, said: Said) -> Said:
+    def landed(self, begun: Pending, said: RawResponse) -> RawResponse:
         """Answer what was begun, and leads, with what the app would say."""
         request, flight = begun
         assert isinstance(flight, _Flight), "it leads"
         return self._land(request, flight, lambda: self._kept(request, said))
 
-    def given_up(self, begun: Begun) -> None:
+    def given_up(self, begun: Pending) -> None:
         """Leave what was begun; one of those who wait for it finds it out instead."""
         if not isinstance(begun.found, _Flight):
             return
@@ -349,7 +360,9 @@ class Cache:
         with self._lock:
             self.waiting -= 1
 
-    def _land(self, request: _Request, flight: _Flight, answer: Callable[[], _Response]) -> Said:
+    def _land(
+        self, request: _CachedRequest, flight: _Flight, answer: Callable[[], _Response]
+    ) -> RawResponse:
         try:
             response = answer()
             if response.may_be_shared:
@@ -359,13 +372,13 @@ class Cache:
             self._end(request, flight)
         return self._own(response, request)
 
-    def _end(self, request: _Request, flight: _Flight) -> None:
+    def _end(self, request: _CachedRequest, flight: _Flight) -> None:
         with self._lock:
             if self._flights.get(request.flight_key) is flight:
                 del self._flights[request.flight_key]
         flight.landed.set()
 
-    def _ask(self, request: _Request) -> _Response:
+    def _ask(self, request: _CachedRequest) -> _Response:
         with self._lock:
             self.misses += 1
         said = run(self._app, request.environ)
@@ -375,7 +388,7 @@ class Cache:
             said = said._replace(body=content)
         return self._kept(request, said)
 
-    def _kept(self, request: _Request, said: Said) -> _Response:
+    def _kept(self, request: _CachedRequest, said: RawResponse) -> _Response:
         """Keep what the app said, if everyone who asks gets the same."""
         response = _Response(said.status, said.headers, fields_of(said.headers), said.body)
         small = length_of(response.headers) < LARGE
@@ -388,7 +401,7 @@ class Cache:
             response.body = [whole(response.body)]
         return response
 
-    def _own(self, response: _Response, request: _Request) -> Said:
+    def _own(self, response: _Response, request: _CachedRequest) -> RawResponse:
         """Send what the app said to this request."""
         timing = response.fields.get("server-timing")
         own = [("Server-Timing", f"cache;desc=miss, {timing}" if timing else "cache;desc=miss")]
@@ -396,21 +409,21 @@ class Cache:
             own.append(("X-Query-Id", response.fields["x-query-id"]))
         return self._sent(response, request, own)
 
-    def _sent(self, response: _Response, request: _Request, own: Headers) -> Said:
+    def _sent(self, response: _Response, request: _CachedRequest, own: Headers) -> RawResponse:
         if response.entry is not None:
             return self._of_entry(response.entry, request, own)
         return _rest(response, request, own)
 
-    def _of_hit(self, entry: Entry, request: _Request) -> Said:
+    def _of_hit(self, entry: Entry, request: _CachedRequest) -> RawResponse:
         return self._of_entry(entry, request, _of_hit(request.environ, request.began))
 
-    def _of_entry(self, entry: Entry, request: _Request, own: Headers) -> Said:
+    def _of_entry(self, entry: Entry, request: _CachedRequest, own: Headers) -> RawResponse:
         reply = entry.reply(request.preference)
         self._store.note(request.question, request.environ, entry, reply)
         return _said(reply, own, condition=request.condition, bodiless=request.bodiless)
 
 
-def _request(environ: WSGIEnvironment, question: Question, began: float) -> _Request:
+def _request(environ: WSGIEnvironment, question: CacheKey, began: float) -> _CachedRequest:
     preference = preferred(environ.get("HTTP_ACCEPT_ENCODING"))
     method = environ["REQUEST_METHOD"]
     condition = environ.get("HTTP_IF_NONE_MATCH") if method in READS else None
@@ -420,7 +433,7 @@ def _request(environ: WSGIEnvironment, question: Question, began: float) -> _Req
     # `*` is met by any answer, so there has to be one.
     if tags:
         changed["HTTP_IF_NONE_MATCH"] = ", ".join(tags)
-    return _Request(
+    return _CachedRequest(
         environ=changed,
         question=question,
         preference=preference,
@@ -439,24 +452,24 @@ def _of_hit(environ: WSGIEnvironment, began: float) -> Headers:
     ]
 
 
-def _said(reply: Reply, own: Headers, *, condition: str | None, bodiless: bool) -> Said:
+def _said(reply: Reply, own: Headers, *, condition: str | None, bodiless: bool) -> RawResponse:
     if condition is not None and reply.is_known(condition):
-        return Said("304 NOT MODIFIED", reply.headers_of_304 + own, [])
+        return RawResponse("304 NOT MODIFIED", reply.headers_of_304 + own, [])
     body = [] if bodiless else [reply.body]
-    return Said(OK, reply.headers + own, body, reply.head + lines_of(own))
+    return RawResponse(OK, reply.headers + own, body, reply.head + lines_of(own))
 
 
-def _rest(response: _Response, request: _Request, own: Headers) -> Said:
+def _rest(response: _Response, request: _CachedRequest, own: Headers) -> RawResponse:
     """Send what is no entry: an error, what the client has, or what is not the same for all."""
     replaced = OF_ONE_REQUEST
     if response.code == _NOT_MODIFIED and request.condition is not None:
         replaced |= {"etag", "vary"}
         own = own + _as_known(response.fields, request)
     headers = [pair for pair in response.headers if pair[0].lower() not in replaced]
-    return Said(response.status, headers + own, [] if request.bodiless else response.body)
+    return RawResponse(response.status, headers + own, [] if request.bodiless else response.body)
 
 
-def _as_known(fields: Fields, request: _Request) -> Headers:
+def _as_known(fields: Fields, request: _CachedRequest) -> Headers:
     """Return the headers of a 304 that name the answer as the client knows it."""
     tag = fields.get("etag", "")
     if tag not in opaque_tags(request.condition or ""):

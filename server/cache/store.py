@@ -10,7 +10,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from server.cache.entries import Entry, Reply, values_of
-from server.cache.questions import READS, Question
+from server.cache.key import READS, CacheKey
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -28,7 +28,7 @@ _KEPT_SHARE: Final = 8
 Line = tuple[str | None, ...]
 """A reading request as it came, without what makes no difference to its answer."""
 
-_Key = tuple[Question, tuple[str, ...], tuple[str | None, ...]]
+_Key = tuple[CacheKey, tuple[str, ...], tuple[str | None, ...]]
 
 
 def line_of(environ: WSGIEnvironment) -> Line:
@@ -66,7 +66,7 @@ class Store:
         self._budget = budget
         self._lock = threading.Lock()
         self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
-        self._varying: dict[Question, Counter[tuple[str, ...]]] = {}
+        self._varying: dict[CacheKey, Counter[tuple[str, ...]]] = {}
         self._lines: dict[Line, tuple[_Kept, Reply]] = {}
         self.size = 0
         self.hits = 0
@@ -88,7 +88,7 @@ class Store:
                 self._kept.move_to_end(kept.key)
         return reply
 
-    def find(self, question: Question, environ: WSGIEnvironment) -> Entry | None:
+    def find(self, question: CacheKey, environ: WSGIEnvironment) -> Entry | None:
         """Return the entry that answers a question of a request with these headers, or None."""
         with self._lock:
             for names in self._varying.get(question, ()):
@@ -100,7 +100,7 @@ class Store:
                     return kept.entry
         return None
 
-    def put(self, question: Question, environ: WSGIEnvironment, entry: Entry) -> None:
+    def put(self, question: CacheKey, environ: WSGIEnvironment, entry: Entry) -> None:
         """Keep an entry, unless it is too large for the budget."""
         key = _key(question, environ, entry)
         kept = _Kept(key, entry, _cost_of(key))
@@ -113,7 +113,7 @@ class Store:
             self._charge(kept)
 
     def note(
-        self, question: Question, environ: WSGIEnvironment, entry: Entry, reply: Reply
+        self, question: CacheKey, environ: WSGIEnvironment, entry: Entry, reply: Reply
     ) -> None:
         """Note which reply a request got, and what the entry has grown to thereby."""
         key = _key(question, environ, entry)
@@ -161,7 +161,7 @@ class Store:
             del self._varying[question]
 
 
-def _key(question: Question, environ: WSGIEnvironment, entry: Entry) -> _Key:
+def _key(question: CacheKey, environ: WSGIEnvironment, entry: Entry) -> _Key:
     return question, entry.varying, values_of(environ, entry.varying)
 
 

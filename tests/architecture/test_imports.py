@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from kg.shipped import BUILDING_LIBRARIES, BUILDING_MODULES
+from kg.releases.bundled import BUILDING_LIBRARIES, BUILDING_MODULES
 
 _ROOT = Path(__file__).resolve().parents[2]
 _ROOMS = ("kg", "server", "benchmarks")
@@ -51,16 +53,9 @@ def _in_room(*parts: str) -> list[Path]:
     return [path for path in _MODULES if path.parts[: len(parts)] == parts]
 
 
-def test_every_room_has_modules() -> None:
-    """The tests below look at something."""
-    assert len(_in_room("kg", "engine")) > 5
-    assert len(_in_room("kg", "build")) > 5
-    assert len(_in_room("server")) > 5
-
-
 def test_imports_are_seen_wherever_they_stand() -> None:
     """An import inside a function or a relative one counts like any other."""
-    assert "kg.validate" in set(_imports(Path("kg/shipped.py")))
+    assert "kg.validate" in set(_imports(Path("kg/releases/bundled.py")))
     assert _importing("pyoxigraph", _MODULES)
 
 
@@ -70,24 +65,80 @@ def test_kg_knows_no_http_and_nothing_above_it(upward: str) -> None:
     assert _importing(upward, _in_room("kg")) == set()
 
 
-def test_the_engine_knows_nothing_of_our_knowledge() -> None:
-    """kg.engine imports of kg only kg.engine."""
+_KG: Final = (
+    *("text_files", "rdf", "sparql", "engine", "results", "catalogue", "physics", "builder"),
+    *("validate", "resources", "graph", "releases", "curation"),
+)
+"""The rooms of kg: each imports only from itself and from those before it."""
+
+
+@pytest.mark.parametrize("room", _KG)
+def test_rooms_of_kg_import_only_from_those_before_them(room: str) -> None:
+    """Whatever a room needs lies below it, so that each can be read without those above."""
+    below = _KG[: _KG.index(room) + 1]
+    modules = [path for path in _in_room("kg") if path.with_suffix("").parts[1] == room]
+    above = {
+        (path.as_posix(), name)
+        for path in modules
+        for name in _imports(path)
+        if name.startswith("kg.") and name.split(".")[1] not in below
+    }
+
+    assert modules
+    assert above == set()
+
+
+def test_every_room_of_kg_has_its_place_in_the_order() -> None:
+    """A new room says what it may import."""
+    rooms = {path.with_suffix("").parts[1] for path in _in_room("kg")}
+
+    assert rooms - {"__init__"} == set(_KG)
+
+
+def test_http1_imports_nothing_else_of_ours() -> None:
+    """What speaks HTTP/1.1 can be replaced, and taken elsewhere."""
     foreign = {
         (path.as_posix(), name)
-        for path in _in_room("kg", "engine")
+        for path in _in_room("server", "http1")
         for name in _imports(path)
-        if name.split(".")[0] == "kg" and not f"{name}.".startswith("kg.engine.")
+        if name.split(".")[0] in _ROOMS and not f"{name}.".startswith("server.http1.")
     }
 
     assert foreign == set()
 
 
+def test_only_what_asks_endpoints_and_speaks_http_opens_connections() -> None:
+    """No other module of kg can reach the network."""
+    allowed = {"kg/engine/endpoint_client.py"}
+
+    for library in ("http.client", "urllib.request", "ssl"):
+        assert _importing(library, _in_room("kg")) <= allowed
+
+
+def test_a_class_has_a_name_of_its_own() -> None:
+    """Whoever looks for a class by its name finds one."""
+    named = Counter(
+        node.name
+        for path in _MODULES
+        for node in ast.walk(_tree(path))
+        if isinstance(node, ast.ClassDef)
+    )
+
+    assert [name for name, times in named.items() if times > 1] == []
+
+
+@pytest.mark.parametrize("room", sorted({path.parent for path in _MODULES}), ids=str)
+def test_a_room_has_a_dozen_modules(room: Path) -> None:
+    """A folder has one subject, and can be taken in at a glance."""
+    assert len([path for path in _MODULES if path.parent == room]) <= 15
+
+
 def test_one_engine_speaks_to_oxigraph() -> None:
     """All but the engine in this process and its store is free of Oxigraph, so that engines are interchangeable."""
-    speaking = {"kg/engine/inprocess.py", "kg/engine/store.py"}
+    speaking = {"kg/engine/oxigraph/engine.py", "kg/engine/oxigraph/store.py"}
 
     assert _importing("pyoxigraph", _MODULES) == speaking
-    assert _importing("kg.engine.store", _MODULES) == {"kg/engine/inprocess.py"}
+    assert _importing("kg.engine.oxigraph.store", _MODULES) == {"kg/engine/oxigraph/engine.py"}
 
 
 def _without_type_checking(tree: ast.AST) -> ast.AST:
@@ -131,7 +182,7 @@ def _needed(start: Path, part: ast.AST) -> tuple[set[Path], set[str]]:
 
 def test_the_key_of_a_build_covers_what_builds_and_nothing_else() -> None:
     """A kept build is taken as long as nothing changed that took part in it, by its imports."""
-    shipped = Path("kg/shipped.py")
+    shipped = Path("kg/releases/bundled.py")
     (made,) = (
         node
         for node in _tree(shipped).body
@@ -142,8 +193,8 @@ def test_the_key_of_a_build_covers_what_builds_and_nothing_else() -> None:
     listed = {path.relative_to(_ROOT) for path in keyed}
     distributions = packages_distributions()
 
-    assert files - listed == set(), "List them in kg/shipped.py, BUILDING_MODULES."
-    assert listed - files == set(), "Take them off kg/shipped.py, BUILDING_MODULES."
+    assert files - listed == set(), "List them in kg/releases/bundled.py, BUILDING_MODULES."
+    assert listed - files == set(), "Take them off kg/releases/bundled.py, BUILDING_MODULES."
     # pandas only takes answers further.
     assert {distributions[name][0].lower() for name in foreign - {"pandas"}} == set(
         BUILDING_LIBRARIES

@@ -9,28 +9,29 @@ import pytest
 from rdflib import RDFS, Graph
 
 from benchmarks.agreement import NoAnswer, check, size
-from benchmarks.data import Data, ntriples, prepare
+from benchmarks.data import BenchmarkData, ntriples, prepare
 from benchmarks.workloads import LOOKUP, WORKLOADS, Workload, draws
-from kg.engine import Query, ResultKind, formats
-from kg.engine.inprocess import InProcessEngine
+from kg.engine import Query, ResultKind
+from kg.engine.oxigraph.engine import InProcessEngine
+from kg.rdf import formats
 
 _SMALL = 20_000
 _SHARED = [workload for workload in WORKLOADS if not workload.ours_only]
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Data:
+def data(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkData:
     """Return a small generated graph."""
     return prepare(str(_SMALL), tmp_path_factory.mktemp("benchmarks"))
 
 
 @pytest.fixture(scope="module")
-def engine(data: Data) -> InProcessEngine:
+def engine(data: BenchmarkData) -> InProcessEngine:
     """Return an engine over it."""
     return InProcessEngine(data.path, version="generated")
 
 
-def test_a_generated_graph_is_the_same_every_time(data: Data) -> None:
+def test_a_generated_graph_is_the_same_every_time(data: BenchmarkData) -> None:
     """As many lines as were asked for, all different, and the same ones whoever writes them."""
     lines = list(ntriples(_SMALL))
 
@@ -51,7 +52,7 @@ def test_a_generated_graph_speaks_of_nothing_unknown() -> None:
 
 @pytest.mark.parametrize("workload", _SHARED, ids=lambda workload: workload.name)
 def test_every_workload_has_answers(
-    workload: Workload, data: Data, engine: InProcessEngine
+    workload: Workload, data: BenchmarkData, engine: InProcessEngine
 ) -> None:
     """A query of each workload, open for any number, finds something in a generated graph."""
     stems = workload.stems(data)

@@ -28,10 +28,10 @@ from rdflib.compare import isomorphic
 from rdflib.query import Result
 
 import kg
-from kg.citations import Citation, as_bibtex, as_csl_json, citations
+from kg.curation.citations import Citation, as_bibtex, as_csl_json, citations
+from kg.curation.report import report
 from kg.engine import FORMATS, Format, ResultKind
-from kg.report import report
-from kg.shipped import ONTOLOGY_FOLDER, QUERIES_FOLDER
+from kg.releases.bundled import ONTOLOGY_FOLDER, QUERIES_FOLDER
 from kg.validate import read_checks
 from server.cli import main
 

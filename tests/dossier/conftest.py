@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rdflib import Dataset, Graph, URIRef
 
-from kg.namespaces import GRAPH
+from kg.rdf.namespaces import GRAPH
 
 _FOLDER = Path(__file__).parent
 

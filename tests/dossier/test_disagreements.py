@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from rdflib import RDF, Graph, URIRef
 
-from kg.namespaces import DG, DGD, PREFIXES
+from kg.rdf.namespaces import DG, DGD, PREFIXES
 
 Table = Callable[[str], list[dict[str, str]]]
 

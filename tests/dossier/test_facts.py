@@ -12,8 +12,8 @@ import pytest
 from rdflib import RDF, SKOS, Graph, Literal, URIRef
 from rdflib.term import Node
 
-from kg.build.figures import counts_of
-from kg.namespaces import DG, DGD, PREFIXES
+from kg.builder.derive.figures import counts_of
+from kg.rdf.namespaces import DG, DGD, PREFIXES
 
 Row = dict[str, str]
 Table = Callable[[str], list[Row]]

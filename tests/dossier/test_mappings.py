@@ -11,8 +11,8 @@ import pytest
 import yaml
 from rdflib import RDFS, SKOS, Graph, Literal, URIRef
 
-from kg.namespaces import DG, DGD
-from kg.shipped import ONTOLOGY_FOLDER
+from kg.rdf.namespaces import DG, DGD
+from kg.releases.bundled import ONTOLOGY_FOLDER
 
 Row = dict[str, str]
 Table = Callable[[str], list[Row]]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from rdflib import Graph, URIRef
 
-from kg.namespaces import DGD, expand
+from kg.rdf.namespaces import DGD, expand
 
 Row = dict[str, str]
 Table = Callable[[str], list[Row]]

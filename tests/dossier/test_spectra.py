@@ -9,7 +9,7 @@ import pytest
 from rdflib import Graph, URIRef
 from rdflib.term import Node
 
-from kg.namespaces import DG, PREFIXES, curie
+from kg.rdf.namespaces import DG, PREFIXES, curie
 
 Row = dict[str, str]
 Table = Callable[[str], list[Row]]

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from kg.build import Build, BuildError, Problem, build
-from kg.build.tables import term_of
-from kg.namespaces import PREFIXES
-from kg.shipped import ONTOLOGY_FOLDER
+from kg.builder import Build, BuildError, FileProblem, build
+from kg.builder.read.tables import term_of
+from kg.rdf.namespaces import PREFIXES
+from kg.releases.bundled import ONTOLOGY_FOLDER
 
 _CONCEPTS = """
 <https://w3id.org/dermograph/ontology> a owl:Ontology ; owl:versionInfo "9.9.9" .
@@ -172,7 +172,7 @@ class SmallOntology:
         """Build it."""
         return build(self.folder)
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[FileProblem, ...]:
         """Build it, which must fail, and give what was found."""
         with pytest.raises(BuildError) as failure:
             self.build()

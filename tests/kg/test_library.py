@@ -14,10 +14,10 @@ import pytest
 from rdflib import Dataset, Graph, Literal, URIRef
 
 import kg
-from kg.catalogue import ParameterError, UnknownQueryError, read_queries
+from kg.catalogue.canned_queries import ParameterError, UnknownQueryError, read_queries
 from kg.engine import BindingError, QuerySyntaxError
 from kg.graph import KnowledgeGraph
-from kg.namespaces import DG, ONTOLOGY
+from kg.rdf.namespaces import DG, ONTOLOGY
 
 _XSD = "PREFIX xsd: <http://www.w3.org/2001/XMLSchema#>\n"
 
@@ -177,7 +177,7 @@ def test_canned_queries_are_asked_by_name(graph: KnowledgeGraph) -> None:
 
 def test_parameters_may_be_python_values(graph: KnowledgeGraph, tmp_path: Path) -> None:
     """Numbers, booleans, dates and URIRefs need not be written as text."""
-    from kg.catalogue import Catalogue
+    from kg.catalogue.canned_queries import Catalogue
 
     (tmp_path / "q.rq").write_text(
         "#+ title: x\n#+ description: y\n#+ params:\n"

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from rdflib import OWL, RDF, RDFS, Dataset, Graph, Literal, URIRef
 
-from kg.namespaces import DG, DGD, GRAPH, PREFIXES, expand
-from kg.shipped import ONTOLOGY_FOLDER
+from kg.rdf.namespaces import DG, DGD, GRAPH, PREFIXES, expand
+from kg.releases.bundled import ONTOLOGY_FOLDER
 
 _EXPECTED = Path(__file__).with_name("founding-text-assessments.tsv")
 _SOURCE = URIRef(PREFIXES["prov"] + "wasDerivedFrom")

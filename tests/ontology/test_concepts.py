@@ -11,8 +11,8 @@ import pytest
 from rdflib import OWL, RDF, RDFS, Dataset, Graph, Literal, URIRef
 from rdflib.term import Node
 
-from kg.namespaces import DG, DGD, GRAPH, PREFIXES
-from kg.shipped import ONTOLOGY_FOLDER
+from kg.rdf.namespaces import DG, DGD, GRAPH, PREFIXES
+from kg.releases.bundled import ONTOLOGY_FOLDER
 
 _DEFINITION = URIRef(PREFIXES["skos"] + "definition")
 _ALTERNATIVE = URIRef(PREFIXES["skos"] + "altLabel")

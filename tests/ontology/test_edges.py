@@ -13,8 +13,8 @@ import pytest
 from rdflib import RDF, Dataset, Graph, URIRef
 
 import kg
-from kg.namespaces import DG, DGD, GRAPH, PREFIXES, expand
-from kg.shipped import ONTOLOGY_FOLDER
+from kg.rdf.namespaces import DG, DGD, GRAPH, PREFIXES, expand
+from kg.releases.bundled import ONTOLOGY_FOLDER
 
 Edge = tuple[str, str, str]
 Row = dict[str, str]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from rdflib import Graph
 
-from kg.shipped import ONTOLOGY_FOLDER, QUERIES_FOLDER
+from kg.releases.bundled import ONTOLOGY_FOLDER, QUERIES_FOLDER
 
 _FILES = sorted(
     path.relative_to(folder.parent)
@@ -164,7 +164,7 @@ def test_turtle_parses_and_says_something(path: Path) -> None:
 @pytest.mark.parametrize("path", _TURTLE, ids=str)
 def test_turtle_declares_the_prefixes_that_it_uses(path: Path) -> None:
     """Declared in order, each once, with the namespace that it has everywhere, and used."""
-    from kg.namespaces import PREFIXES
+    from kg.rdf.namespaces import PREFIXES
 
     text = _text(path)
     declared = _PREFIX.findall(text)
@@ -183,8 +183,8 @@ def test_turtle_declares_the_prefixes_that_it_uses(path: Path) -> None:
 @pytest.mark.parametrize("path", [path for path in _FILES if path.suffix == ".rq"], ids=str)
 def test_queries_declare_the_prefixes_that_they_use(path: Path) -> None:
     """As in Turtle."""
-    from kg.engine.tokens import TokenKind, significant
-    from kg.namespaces import PREFIXES
+    from kg.rdf.namespaces import PREFIXES
+    from kg.sparql.lexer import TokenKind, significant
 
     found = significant(_text(path))
     names = [token.text[:-1] for last, token in pairwise(found) if last.is_word("PREFIX")]

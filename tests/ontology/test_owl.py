@@ -13,8 +13,8 @@ from rdflib.term import Node
 
 import kg
 from kg.engine.interface import Query
-from kg.namespaces import DG, PREFIXES
-from kg.shipped import ONTOLOGY_FOLDER
+from kg.rdf.namespaces import DG, PREFIXES
+from kg.releases.bundled import ONTOLOGY_FOLDER
 
 pytestmark = pytest.mark.long
 

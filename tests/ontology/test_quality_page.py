@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kg.namespaces import expand
-from kg.shipped import ONTOLOGY_FOLDER
+from kg.rdf.namespaces import expand
+from kg.releases.bundled import ONTOLOGY_FOLDER
 from kg.validate import read_checks, shapes_graph
 
 _ROOT = ONTOLOGY_FOLDER.parent

@@ -9,7 +9,7 @@ import pytest
 from rdflib import RDF, Dataset, Graph, URIRef
 from rdflib.term import Node
 
-from kg.namespaces import DG, DGD, GRAPH, PREFIXES
+from kg.rdf.namespaces import DG, DGD, GRAPH, PREFIXES
 
 _SPECTRA = {
     # spectrum: medium, source, points

@@ -11,13 +11,13 @@ import pytest
 from rdflib import RDF, RDFS, Dataset, Graph, Literal, URIRef
 
 import kg
-from kg import shipped
 from kg.engine import Engine, Query
-from kg.engine.data import DefaultGraph
-from kg.engine.federation import Policy
-from kg.engine.isolated import Limits
-from kg.engine.whole import whole
-from kg.namespaces import DG, DGD, PREFIXES, WIDER, expand
+from kg.engine.dataset import DefaultGraph
+from kg.engine.federated.engine import Policy
+from kg.engine.isolated.engine import Limits
+from kg.engine.union import whole
+from kg.rdf.namespaces import DG, DGD, PREFIXES, WIDER, expand
+from kg.releases import bundled
 from kg.results import python_result
 
 Row = dict[str, str]
@@ -119,11 +119,11 @@ def test_a_disputed_report_says_so(wider: Graph) -> None:
 
 
 def _in_process() -> Engine:
-    return shipped.edition().engine()
+    return bundled.edition().engine()
 
 
 def _isolated() -> Engine:
-    return shipped.edition().isolated_engine(Limits(seconds=60))
+    return bundled.edition().isolated_engine(Limits(seconds=60))
 
 
 def _federated() -> Engine:
@@ -131,7 +131,7 @@ def _federated() -> Engine:
 
 
 def _strict() -> Engine:
-    return whole(shipped.edition(default_graph=DefaultGraph.STRICT).engine())
+    return whole(bundled.edition(default_graph=DefaultGraph.STRICT).engine())
 
 
 @pytest.fixture(

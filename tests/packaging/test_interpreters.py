@@ -16,8 +16,8 @@ pytestmark = pytest.mark.interpreters
 _ROOT: Final = Path(__file__).parents[2]
 _ESSENTIALS: Final = (
     "tests/kg/test_library.py",
-    "tests/kg/test_isolated.py",
-    "tests/server/test_connection.py",
+    "tests/kg/engine/test_isolated.py",
+    "tests/server/test_http1.py",
     "tests/server/test_isolation.py",
     "tests/server/test_serve.py",
     "tests/server/test_sparql.py",

@@ -20,7 +20,7 @@ from typing import Final
 
 import pytest
 
-from kg.shipped import BUILDING_MODULES
+from kg.releases.bundled import BUILDING_MODULES
 
 _ROOT: Final = Path(__file__).parent.parent.parent
 _SHIPPED: Final = ("kg", "server", "ontology", "queries")
@@ -159,7 +159,7 @@ def test_the_installed_package_is_not_the_checkout(installation: Installation) -
 
 _EDITION: Final = """
 import sys
-from kg.shipped import edition
+from kg.releases.bundled import edition
 edition(sys.exit)  # with the name of the first step, should it build
 """
 
@@ -197,7 +197,12 @@ def _packages(installation: Installation) -> Path:
 @pytest.mark.parametrize(
     "name",
     [
-        *("kg/build/phrases.py", "kg/validate/checks.py", "kg/catalogue.py", "kg/engine/store.py"),
+        *(
+            "kg/builder/label/phrases.py",
+            "kg/validate/checks.py",
+            "kg/catalogue/canned_queries.py",
+            "kg/engine/oxigraph/store.py",
+        ),
         *("ontology/units.tsv", "queries/lay-terms.rq"),
     ],
 )
@@ -215,7 +220,7 @@ def test_a_change_of_anything_else_makes_no_new_build(installation: Installation
 
     with _edited(others - building):
         assert _first_step(installation) == ""
-    assert packages / "kg" / "engine" / "isolated.py" in others - building
+    assert packages / "kg" / "engine" / "isolated" / "engine.py" in others - building
 
 
 def test_the_installed_service_answers(installation: Installation) -> None:

@@ -18,11 +18,11 @@ import pytest
 from rdflib import XSD, Literal, URIRef
 
 import kg
-from kg.catalogue import CannedQuery, read_queries
+from kg.catalogue.canned_queries import CannedQuery, read_queries
 from kg.engine import CSV, Engine, Query, ResultKind, Term
-from kg.engine.inprocess import InProcessEngine
-from kg.functions import extension_functions, read_spectra
-from kg.shipped import QUERIES_FOLDER
+from kg.engine.oxigraph.engine import InProcessEngine
+from kg.physics.functions import extension_functions, read_spectra
+from kg.releases.bundled import QUERIES_FOLDER
 
 GOLDEN: Final = Path(__file__).parent / "golden"
 _RECORDED_GAP: Final = r"G\d\d: "

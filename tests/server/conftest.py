@@ -33,7 +33,7 @@ LIVE_SETTINGS: Final = {
 
 _SERVE = """
 import json, sys
-from kg.shipped import edition
+from kg.releases.bundled import edition
 from server.serve import serve
 serve(edition(), json.loads(sys.argv[2]), host="127.0.0.1", port=int(sys.argv[1]))
 """

@@ -18,11 +18,11 @@ import pytest
 from flask import Flask
 
 import kg
-from kg.engine import kernel
+from kg.engine.isolated import sandbox
 from server import create_app
 from tests.server.conftest import Start
 
-isolated = pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate")
+isolated = pytest.mark.skipif(sandbox.lacking() is not None, reason="this platform cannot isolate")
 
 ROWS: Final = "SELECT * { ?s ?p ?o } LIMIT 20000"
 
@@ -168,7 +168,7 @@ def loader_of(service: Service) -> int:
     (loader,) = [
         child
         for child in children_of(service.process)
-        if b"kg.engine.loader" in Path(f"/proc/{child}/cmdline").read_bytes()
+        if b"kg.engine.isolated.fork_server" in Path(f"/proc/{child}/cmdline").read_bytes()
     ]
     return loader
 

@@ -23,18 +23,20 @@ from hypothesis.strategies import SearchStrategy
 from werkzeug.datastructures import Headers
 from werkzeug.test import Client, TestResponse
 
-from kg.engine import kernel
-from kg.engine.isolated import Limits
-from kg.shipped import edition
+from kg.engine.isolated import sandbox
+from kg.engine.isolated.engine import Limits
+from kg.releases.bundled import edition
 from server import create_app
-from server.sparql import EXAMPLES
+from server.sparql.endpoint import EXAMPLES
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
-pytestmark = pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate")
+pytestmark = pytest.mark.skipif(
+    sandbox.lacking() is not None, reason="this platform cannot isolate"
+)
 
 ROOT: Final = Path(__file__).parents[2]
 SECONDS: Final = 1.0
@@ -584,7 +586,7 @@ ANY_LINE: Final = st.text(
     max_size=50,
 )
 UNREADABLE: Final = st.just("\ufffd")
-"""What stands for a value that is not ASCII, see server.gateway."""
+"""What stands for a value that is not ASCII, see server.dispatcher."""
 
 TAGS: Final = near('"a"', 'W/"b"', '"', "W/", "w/", "*", ",", ", ", "c", " ", "\xe9", "-gzip")
 DATES: Final = near(

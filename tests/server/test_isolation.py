@@ -21,10 +21,12 @@ from urllib.parse import quote, urlencode
 
 import pytest
 
-from kg.engine import kernel
+from kg.engine.isolated import sandbox
 from tests.conftest import Once
 
-pytestmark = pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate")
+pytestmark = pytest.mark.skipif(
+    sandbox.lacking() is not None, reason="this platform cannot isolate"
+)
 
 LIMIT = 10.0
 LONGEST = 10.0
@@ -765,7 +767,9 @@ def test_answers_are_whole_or_errors_while_processes_are_killed(service: Service
 def computes(service: Service) -> bool:
     """Tell whether a query process of a service is using a processor."""
     loaders = [
-        each for each in descendants(service.process.pid) if b"kg.engine.loader" in command_of(each)
+        each
+        for each in descendants(service.process.pid)
+        if b"kg.engine.isolated.fork_server" in command_of(each)
     ]
     query_processes = {each for loader in loaders for each in descendants(loader)}
     return any(state_of(each) == "R" for each in query_processes)

@@ -8,10 +8,10 @@ from flask.testing import FlaskClient
 from rdflib import Graph, Literal, URIRef
 
 import kg
-from kg.build.mappings import TABLE, read_table
-from kg.namespaces import DGD, PREFIXES
-from kg.proposals import as_tsv, proposals
-from kg.shipped import ONTOLOGY_FOLDER
+from kg.builder.read.mappings import TABLE, read_table
+from kg.curation.term_requests import as_tsv, proposals
+from kg.rdf.namespaces import DGD, PREFIXES
+from kg.releases.bundled import ONTOLOGY_FOLDER
 from server.cli import main
 
 _FILE = (ONTOLOGY_FOLDER / TABLE).read_bytes()

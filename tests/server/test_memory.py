@@ -16,12 +16,12 @@ from urllib.parse import urlencode
 import pytest
 
 import kg
-from kg.engine import kernel
+from kg.engine.isolated import sandbox
 from tests.server.conftest import wait_for
 
 pytestmark = [
     pytest.mark.long,
-    pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate"),
+    pytest.mark.skipif(sandbox.lacking() is not None, reason="this platform cannot isolate"),
 ]
 
 CACHE_BYTES: Final = 1_000_000
@@ -183,7 +183,7 @@ def speaker_of(parent: int) -> int:
     (speaker,) = (
         int(child)
         for child in children
-        if b"kg.engine.loader" not in Path(f"/proc/{child}/cmdline").read_bytes()
+        if b"kg.engine.isolated.fork_server" not in Path(f"/proc/{child}/cmdline").read_bytes()
     )
     return speaker
 

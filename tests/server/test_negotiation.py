@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from kg.engine import ResultKind
-from server.errors import MalformedHeader, NotAcceptable
-from server.negotiation import (
+from server.protocol.errors import MalformedHeader, NotAcceptable
+from server.protocol.negotiation import (
     CSV,
     HTML,
     JSON,

@@ -22,10 +22,10 @@ import pytest
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from kg.engine import kernel
-from server.metrics import LABELS
+from kg.engine.isolated import sandbox
+from server.operating.metrics import LABELS
 
-isolates = pytest.mark.skipif(kernel.lacking() is not None, reason="this platform cannot isolate")
+isolates = pytest.mark.skipif(sandbox.lacking() is not None, reason="this platform cannot isolate")
 
 HOST = "127.0.0.1"
 SERVE = "from server.cli import main; main()"
@@ -100,7 +100,7 @@ def children(pid: int) -> list[int]:
 
 def is_loader(pid: int) -> bool:
     """Tell whether a process is a loader."""
-    return b"kg.engine.loader" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return b"kg.engine.isolated.fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
 def until(true: Callable[[], bool]) -> None:

@@ -24,10 +24,10 @@ from click.testing import CliRunner
 from rdflib import DCTERMS, RDF, VOID, Namespace
 
 import kg
-from kg.edition import Edition
-from kg.engine.data import DefaultGraph
-from kg.namespaces import DGD
-from kg.shipped import edition
+from kg.engine.dataset import DefaultGraph
+from kg.rdf.namespaces import DGD
+from kg.releases.bundled import edition
+from kg.releases.dataset_spec import DatasetSpec
 from kg.validate import validate
 from server import create_app
 from server.cli import main
@@ -298,4 +298,4 @@ def test_a_byte_order_mark_is_read_over(name: str, tmp_path: Path) -> None:
     """Spreadsheets and editors of Windows begin files with one."""
     (tmp_path / name).write_bytes(b"\xef\xbb\xbf<http://e/a> <http://e/b> <http://e/c> .\n")
 
-    assert Edition.of_files([tmp_path / name]).load().engine.contents.triples == 1
+    assert DatasetSpec.of_files([tmp_path / name]).load().engine.contents.triples == 1

@@ -11,12 +11,13 @@ from jinja2 import DictLoader
 
 import kg
 from kg import engine
-from kg.catalogue import ParameterError, UnknownQueryError
+from kg.catalogue.canned_queries import ParameterError, UnknownQueryError
 from kg.engine import Answer, Query
-from kg.engine.data import Contents, DefaultGraph
-from server import create_app, errors
+from kg.engine.dataset import Contents, DefaultGraph
+from server import create_app
 from server.app import prepare
-from server.problems import PROBLEM_TYPES, problem_of
+from server.protocol import errors
+from server.protocol.problems import PROBLEM_TYPES, problem_of
 
 STATUSES = [
     (engine.QueryTimeout(1.5), 503, "query-timeout"),

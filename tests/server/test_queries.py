@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 from rdflib import RDF, RDFS, SH, Graph, URIRef
 
 import kg
-from kg.catalogue import Catalogue, read_queries
-from kg.namespaces import DG
+from kg.catalogue.canned_queries import Catalogue, read_queries
+from kg.rdf.namespaces import DG
 from kg.results import Rows
 from server import create_app
 

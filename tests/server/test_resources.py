@@ -15,14 +15,13 @@ from hypothesis import strategies as st
 from pyoxigraph import RdfFormat, parse
 
 import kg
-from kg import jsonld
-from kg.engine import formats
-from kg.engine.inprocess import InProcessEngine
+from kg.engine.oxigraph.engine import InProcessEngine
 from kg.graph import KnowledgeGraph
-from kg.namespaces import BASE, DG, GRAPH
-from kg.shipped import ONTOLOGY_FOLDER
+from kg.rdf import formats, jsonld
+from kg.rdf.namespaces import BASE, DG, GRAPH
+from kg.releases.bundled import ONTOLOGY_FOLDER
 from server import create_app
-from server.negotiation import RDF, Representation
+from server.protocol.negotiation import RDF, Representation
 
 CONCEPT: Final = "/ontology/CO2LaserResurfacing"
 CLAIM: Final = "/id/claim/B0001"

@@ -23,8 +23,8 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
-from kg.edition import Edition
-from kg.engine.data import Data
+from kg.engine.dataset import Data
+from kg.releases.dataset_spec import DatasetSpec
 from server.serve import AddressError, serve
 
 Start = Callable[[], AbstractContextManager[tuple[subprocess.Popen[bytes], int]]]
@@ -60,13 +60,13 @@ def test_an_address_in_use_is_an_error(live_url: str) -> None:
     assert port is not None
 
     with pytest.raises(AddressError, match=f"port {port}.*Choose another"):
-        serve(Edition(Data()), {}, host="127.0.0.1", port=port)
+        serve(DatasetSpec(Data()), {}, host="127.0.0.1", port=port)
 
 
 def test_an_unknown_host_is_an_error() -> None:
     """A name that is no interface of this machine is said to be the trouble."""
     with pytest.raises(AddressError, match=r"192\.0\.2\.1"):
-        serve(Edition(Data()), {}, host="192.0.2.1", port=8080)
+        serve(DatasetSpec(Data()), {}, host="192.0.2.1", port=8080)
 
 
 def test_flask_finds_the_app() -> None:
@@ -153,7 +153,9 @@ def children_of(parent: int) -> dict[int, bytes]:
 def query_processes_of(service: Served) -> set[int]:
     """Return the query processes of a service."""
     children = children_of(service.process.pid)
-    (loader,) = (pid for pid, command in children.items() if b"kg.engine.loader" in command)
+    (loader,) = (
+        pid for pid, command in children.items() if b"kg.engine.isolated.fork_server" in command
+    )
     return set(children_of(loader))
 
 
@@ -267,7 +269,8 @@ def test_isolation_can_be_done_without(tmp_path: Path) -> None:
     with served(tmp_path, environment=off, code=WITHOUT_PIDFD) as service:
         assert service.ask(COUNT)[0] == 200
         assert not any(
-            b"kg.engine.loader" in command for command in children_of(service.process.pid).values()
+            b"kg.engine.isolated.fork_server" in command
+            for command in children_of(service.process.pid).values()
         )
         with urllib.request.urlopen(f"http://127.0.0.1:{service.port}/sparql") as response:
             assert b"no limit of time or memory holds" in response.read()
@@ -280,7 +283,7 @@ def test_a_process_told_to_end_at_once_does_not_end_the_service(tmp_path: Path) 
         (worker,) = (
             pid
             for pid, command in children_of(service.process.pid).items()
-            if b"kg.engine.loader" not in command
+            if b"kg.engine.isolated.fork_server" not in command
         )
         known = set(children_of(service.process.pid)) - {worker}
         for _ in range(5):

@@ -10,11 +10,11 @@ from rdflib import RDF, RDFS, SH, VOID, Graph, Literal, Namespace, URIRef
 
 import kg
 from kg.engine import FunctionMisused
-from kg.functions import extension_functions
-from kg.namespaces import WIDER
+from kg.physics.functions import extension_functions
+from kg.rdf.namespaces import WIDER
 from server import create_app
-from server.negotiation import RDF as RDF_OFFERS
-from server.negotiation import REPRESENTATIONS, Representation
+from server.protocol.negotiation import RDF as RDF_OFFERS
+from server.protocol.negotiation import REPRESENTATIONS, Representation
 
 SD = Namespace("http://www.w3.org/ns/sparql-service-description#")
 ENDPOINT = URIRef("http://localhost/sparql")

@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 
 import kg
-from kg.citations import as_bibtex, as_csl_json, citations
+from kg.curation.citations import as_bibtex, as_csl_json, citations
 
 CSL_JSON = "application/vnd.citationstyles.csl+json"
 BIBTEX = "application/x-bibtex"

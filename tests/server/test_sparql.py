@@ -14,7 +14,7 @@ from rdflib import Graph
 from werkzeug.test import TestResponse
 
 import kg
-from kg.namespaces import BASE, GRAPH, WIDER
+from kg.rdf.namespaces import BASE, GRAPH, WIDER
 from server import create_app
 
 Ask = Callable[..., TestResponse]

@@ -9,15 +9,8 @@ from pathlib import Path
 import pytest
 from rdflib import DCTERMS, RDF, SH, Dataset, Graph, URIRef
 
-from kg.namespaces import DG, DGD, ONTOLOGY
-from kg.validate import (
-    Check,
-    CheckError,
-    background_graph,
-    findings,
-    read_checks,
-    validate,
-)
+from kg.rdf.namespaces import DG, DGD, ONTOLOGY
+from kg.validate import Check, CheckError, background_graph, findings, read_checks, validate
 
 _EXAMPLES = Path(__file__).parent / "checks"
 _CHECKS = read_checks()

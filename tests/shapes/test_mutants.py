@@ -15,7 +15,7 @@ from rdflib import OWL, RDF, RDFS, SH, BNode, Graph, URIRef
 from rdflib.collection import Collection
 from rdflib.term import Node
 
-from kg.namespaces import curie
+from kg.rdf.namespaces import curie
 from kg.validate import background_graph, shapes_graph
 from kg.validate.verdict import accelerated_verdict
 

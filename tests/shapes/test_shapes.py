@@ -15,8 +15,8 @@ from rdflib.collection import Collection
 from rdflib.term import Node
 
 import kg
-from kg.namespaces import BASE, DG, GRAPH, PREFIXES, curie, expand
-from kg.ntriples import graph_of
+from kg.rdf.namespaces import BASE, DG, GRAPH, PREFIXES, curie, expand
+from kg.rdf.ntriples import graph_of
 from kg.validate import Finding, background_graph, shapes_graph, validate
 from kg.validate.verdict import accelerated_verdict
 from tests.background import background_of

@@ -1,0 +1,1 @@
+"""What follows from what was read: figures, and statements by rules with their reasons."""

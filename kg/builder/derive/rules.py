@@ -1,0 +1,224 @@
+"""Inference: rules as SPARQL files, run until nothing new follows, each result with its reasons.
+
+A rule is a SELECT query whose rows say what follows, `?subject`, `?predicate`, `?object`, and why:
+`?claim`, `?against` and the other columns of _REASONS. The statement itself, and a `dg:Derivation`
+that names the rule and the reasons, are made from that.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rdflib import RDF, RDFS, Literal, URIRef
+
+from kg.builder.errors import BuildError, FileProblem
+from kg.builder.read.query_files import read_query_file, rows_of
+from kg.builder.read.terms import Triple
+from kg.engine.oxigraph.engine import InProcessEngine
+from kg.rdf.namespaces import DG, DGD, PREFIXES, curie
+from kg.sparql.bind import canonical
+
+_DERIVED_FROM: Final = URIRef(PREFIXES["prov"] + "wasDerivedFrom")
+_DEFINITION: Final = URIRef(PREFIXES["skos"] + "definition")
+_DERIVATION: Final = f"{DGD}derivation/"
+_Reasons = set[tuple[URIRef, URIRef]]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An inference rule.
+
+    Attributes:
+        iri: names it in derivations.
+        file: its file, relative to the folder that is built.
+        title: its name in words.
+        description: what it concludes from what.
+        text: the SPARQL.
+        stage: when it is run, see ``_STAGES``.
+    """
+
+    iri: URIRef
+    file: str
+    title: str
+    description: str
+    text: str
+    stage: str = "conclusions"
+
+    def triples(self) -> Iterator[Triple]:
+        """Describe the rule itself."""
+        yield self.iri, RDF.type, URIRef(DG + "InferenceRule")
+        yield self.iri, RDFS.label, Literal(self.title, lang="en")
+        yield self.iri, _DEFINITION, Literal(self.description, lang="en")
+        yield self.iri, URIRef(DG + "ruleQuery"), Literal(self.text)
+
+
+def read_rules(folder: Path, problems: list[FileProblem]) -> list[Rule]:
+    """Read the rules of a folder: all `rules/*.rq`, in the order of their names.
+
+    Args:
+        folder: the ontology folder.
+        problems: takes what is wrong: names of files, headers, queries that do not parse.
+    """
+    rules = []
+    for path in sorted((folder / "rules").glob("*.rq")):
+        name = path.relative_to(folder).as_posix()
+        if not _NAME.fullmatch(path.stem):
+            remedy = "Name the file in lower-case words joined by hyphens."
+            problems.append(FileProblem(name, 0, "", "This name of a file makes no IRI.", remedy))
+            continue
+        header = read_query_file(path, name, "rule", problems)
+        if header is not None:
+            said = {key: value.strip() for key, value in header.values.items()}
+            rules.append(Rule(URIRef(f"{DGD}rule/{path.stem}"), name, **said, text=header.text))
+    return rules
+
+
+_NAME: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_MOST_ROUNDS: Final = 30
+_MOST_PER_STATEMENT: Final = 10
+"""How often rules are run, and how many statements may follow from each that is there; where each
+thing that follows makes another follow, there is no end."""
+
+_STAGES: Final[Mapping[str, tuple[str, ...]]] = {
+    "hierarchy": ("ontology",),
+    "edges": (),
+    "conclusions": (),
+    "wider": (),
+    "remarks": (),
+}
+"""When rules are run, so that a rule that asks what is not so finds all that it asks for, and the
+named graphs that each stage sees; none: all."""
+
+_ONCE: Final = ("edges", "wider", "remarks")
+"""The stages whose rules conclude nothing from what others of the stage do."""
+
+_COLUMNS: Final = ("subject", "predicate", "object")
+_REASONS: Final = {
+    "claim": _DERIVED_FROM,
+    "against": URIRef(DG + "claimAgainst"),
+    "narrower": URIRef(DG + "derivedFromEdgeOf"),
+    "wider": URIRef(DG + "derivedFromEdgeOf"),
+}
+"""The columns that say why, and what they are of a derivation."""
+
+
+def infer(
+    premises: Mapping[str, bytes], rules: Sequence[Rule], labels: Mapping[str, str]
+) -> dict[str, set[Triple]]:
+    """Derive all that follows from a dataset, stage by stage.
+
+    Args:
+        premises: the named graphs that rules see, as N-Quads, by name.
+        rules: the rules.
+        labels: labels by IRI, for the labels of derivations.
+
+    Returns:
+        The derived statements and, for each rule and statement, its derivation, by the name of the
+        graph that they belong in: what the stage `wider` derives has one of its own.
+
+    Raises:
+        BuildError: a rule is not a SELECT query of the form described above, or the rules come to
+            no end.
+    """
+    derived: dict[str, set[Triple]] = {"inferred": set(), "wider": set()}
+    apart: set[URIRef] = set()
+    written: list[bytes] = []
+    for stage, graphs in _STAGES.items():
+        due = [rule for rule in rules if rule.stage == stage]
+        seen = b"".join(premises[name] for name in graphs or premises)
+        known: dict[tuple[URIRef, Triple], _Reasons] = {}
+        latest = set(due)
+        for _ in range(_MOST_ROUNDS):
+            if not latest or (known and stage in _ONCE):
+                break
+            latest.clear()
+            engine = InProcessEngine(b"".join([seen, *written]), version="under construction")
+            for rule in due:
+                for statement, reasons in _conclusions(rule, engine).items():
+                    if known.get((rule.iri, statement)) != reasons:
+                        known[rule.iri, statement] = reasons
+                        is_apart = stage == "wider" or statement[0] in apart
+                        graph = derived["wider" if is_apart else "inferred"]
+                        new = {*_derivation(rule, statement, reasons, labels)} - graph
+                        graph |= new
+                        if is_apart:  # what is remarked of these derivations belongs with them
+                            apart |= {each for each, *_ in new if each.startswith(_DERIVATION)}
+                        written.append("".join(map(_line, new)).encode())
+                        latest.add(rule)
+            if len(known) > _MOST_PER_STATEMENT * seen.count(b"\n"):
+                break
+        if latest and stage not in _ONCE:
+            detail = "The rule comes to no end: ever more statements follow."
+            remedy = "Do not let it make new IRIs or numbers of what it concludes."
+            raise BuildError(FileProblem(rule.file, 0, "", detail, remedy) for rule in latest)
+    return derived
+
+
+def _line(triple: Triple) -> str:
+    return f"{' '.join(canonical(term) for term in triple)} <{DGD}under-construction> .\n"
+
+
+def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, _Reasons]:
+    """Return the statements that a rule concludes, each with its reasons."""
+    columns, rows = rows_of(rule.file, rule.text, engine)
+    if not set(_COLUMNS) <= set(columns) <= {*_COLUMNS, *_REASONS}:
+        detail = f"The rule gives {' '.join(columns) or 'no rows'}."
+        remedy = (
+            f"Select ?subject ?predicate ?object and, of {', '.join(_REASONS)}, what are reasons."
+        )
+        raise BuildError([FileProblem(rule.file, 0, "", detail, remedy)])
+    reasons: dict[Triple, _Reasons] = defaultdict(set)
+    for row in rows:
+        if not _is_statement(row):
+            shown = " ".join(row[name]["value"] if name in row else "nothing" for name in _COLUMNS)
+            detail = f"The rule concludes {shown}."
+            remedy = "Subject and predicate must be IRIs, the object an IRI or a literal."
+            raise BuildError([FileProblem(rule.file, 0, "", detail, remedy)])
+        statement = (
+            URIRef(row["subject"]["value"]),
+            URIRef(row["predicate"]["value"]),
+            _object(row["object"]),
+        )
+        given = {(_REASONS[name], URIRef(row[name]["value"])) for name in _REASONS if name in row}
+        reasons[statement] |= given
+    return reasons
+
+
+def _is_statement(row: Mapping[str, Mapping[str, str]]) -> bool:
+    kinds = [row[name]["type"] if name in row else None for name in _COLUMNS]
+    return kinds[:2] == ["uri", "uri"] and kinds[2] in ("uri", "literal")
+
+
+def _object(term: Mapping[str, str]) -> URIRef | Literal:
+    if term["type"] == "uri":
+        return URIRef(term["value"])
+    return Literal(term["value"], lang=term.get("xml:lang"), datatype=term.get("datatype"))
+
+
+def _derivation(
+    rule: Rule,
+    statement: Triple,
+    reasons: _Reasons,
+    labels: Mapping[str, str],
+) -> Iterator[Triple]:
+    yield statement
+    subject, predicate, value = statement
+    if subject.startswith(_DERIVATION):
+        return  # what is remarked of a derivation needs none of its own
+    key = "\n".join([rule.iri, *(canonical(term) for term in statement)])
+    node = URIRef(f"{_DERIVATION}{hashlib.sha256(key.encode()).hexdigest()[:16]}")
+    said = " ".join(labels.get(str(term), curie(str(term))) for term in statement)
+    yield node, RDF.type, URIRef(DG + "Derivation")
+    yield node, RDFS.label, Literal(f"{said}, by the rule: {rule.title}", lang="en")
+    yield node, RDF.subject, subject
+    yield node, RDF.predicate, predicate
+    yield node, RDF.object, value
+    yield node, URIRef(DG + "rule"), rule.iri
+    for property_, reason in reasons:
+        yield node, property_, reason

@@ -1,0 +1,79 @@
+"""The description of the dataset itself, in DCAT and VoID, with its counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from rdflib import RDF, RDFS, XSD, Literal, URIRef
+
+from kg.builder.read.tables import Triple
+from kg.rdf.namespaces import BASE, DG, DGD, GRAPH, ONTOLOGY, PREFIXES, WIDER
+
+_DATASET: Final = URIRef(DGD + "dataset")
+_TITLE: Final = "Dermograph: the knowledge graph of laser skin rejuvenation"
+_DESCRIPTION: Final = (
+    "Procedures, lasers, tissue layers, effects, indications, risks and aftercare of laser skin "
+    "rejuvenation, as claims with their sources."
+)
+_APART: Final = (
+    "What is reported for wider procedures. It is outside the default graph: ask for it with GRAPH "
+    "or FROM."
+)
+_LICENCE: Final = URIRef("https://creativecommons.org/licenses/by/4.0/")
+
+
+def _term(prefix: str, name: str) -> URIRef:
+    return URIRef(PREFIXES[prefix] + name)
+
+
+def describe(graphs: Mapping[str, set[Triple]], release: str) -> Iterator[Triple]:
+    """Describe the dataset that is made of named graphs.
+
+    Args:
+        graphs: the triples of each graph, by its name.
+        release: the version of the ontology.
+    """
+    yield _DATASET, RDF.type, _term("dcat", "Dataset")
+    yield _DATASET, RDF.type, _term("void", "Dataset")
+    yield _DATASET, RDFS.label, Literal("Dermograph", lang="en")
+    yield _DATASET, _term("dcterms", "title"), Literal(_TITLE, lang="en")
+    yield _DATASET, _term("dcterms", "description"), Literal(_DESCRIPTION, lang="en")
+    yield _DATASET, _term("dcterms", "license"), _LICENCE
+    yield _DATASET, _term("dcat", "version"), Literal(release)
+    yield _DATASET, _term("dcterms", "conformsTo"), URIRef(ONTOLOGY)
+    yield _DATASET, _term("void", "uriSpace"), Literal(BASE)
+    yield _DATASET, _term("void", "vocabulary"), URIRef(DG)
+    yield _DATASET, _term("void", "triples"), _count(sum(len(each) for each in graphs.values()))
+    for name, triples in graphs.items():
+        graph = URIRef(GRAPH + name)
+        yield _DATASET, _term("void", "subset"), graph
+        yield graph, RDF.type, _term("void", "Dataset")
+        yield graph, RDFS.label, Literal(f"named graph {name}", lang="en")
+        yield graph, _term("void", "triples"), _count(len(triples))
+        if graph == URIRef(WIDER):
+            yield graph, _term("dcterms", "description"), Literal(_APART, lang="en")
+    yield from _class_partitions(graphs)
+
+
+def _class_partitions(graphs: Mapping[str, set[Triple]]) -> Iterator[Triple]:
+    """Count the records of each of our classes."""
+    counts = Counter(
+        str(value)
+        for triples in graphs.values()
+        for _, predicate, value in triples
+        if predicate == RDF.type and value.startswith(DG)
+    )
+    for iri, number in counts.items():
+        name = iri.removeprefix(DG)
+        partition = URIRef(f"{DGD}dataset/class/{name}")
+        yield _DATASET, _term("void", "classPartition"), partition
+        yield partition, RDF.type, _term("void", "Dataset")
+        yield partition, RDFS.label, Literal(f"records of the class {name}", lang="en")
+        yield partition, _term("void", "class"), URIRef(iri)
+        yield partition, _term("void", "entities"), _count(number)
+
+
+def _count(number: int) -> Literal:
+    return Literal(number, datatype=XSD.integer)

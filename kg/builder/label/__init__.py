@@ -1,0 +1,1 @@
+"""How records are worded: the labels that the build composes."""

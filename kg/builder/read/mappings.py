@@ -1,0 +1,254 @@
+"""Mappings to other ontologies: an SSSOM table, read as it stands and as triples.
+
+See https://mapping-commons.github.io/sssom/. The table itself is the published artefact; the graph
+gets the mapping predicates, the labels of what is mapped to, and a description of the table. A row
+with `sssom:NoTermFound` says where a term was looked for in vain, and gives no triple.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+from rdflib import RDF, RDFS, SKOS, XSD, Literal, URIRef
+
+from kg.builder.errors import BuildError, FileProblem, problems_of
+from kg.builder.read.terms import Triple, fault_of_term
+from kg.rdf.namespaces import DGD, GRAPH, expand
+from kg.text_files import read_text_file
+
+TABLE: Final = "mappings/dermograph.sssom.tsv"
+"""The published table, in the ontology folder."""
+
+_NOT_FOUND: Final = "sssom:NoTermFound"
+_PREDICATES: Final = {
+    f"skos:{name}": SKOS[name]
+    for name in ("exactMatch", "closeMatch", "broadMatch", "narrowMatch", "relatedMatch")
+}
+_NEEDED: Final = ("subject_id", "predicate_id", "object_id", "object_label", "object_source")
+_READ: Final = json.loads(Path(__file__).with_name("sssom.json").read_bytes())
+"""The columns of SSSOM that tell more of a mapping and leave what it says as it is, unlike
+`predicate_modifier` and `mapping_cardinality`; and the slots of the header that do the same, while
+others would count for each row."""
+
+_NO_TERMS: Final = ("rdfs literal", "composed entity expression")
+"""What SSSOM maps beside terms."""
+
+_KINDS: Final = (URIRef(expand("dcat:Dataset")), URIRef(expand("void:Dataset")))
+_STANDARD: Final = URIRef("https://w3id.org/sssom/")
+
+_TEXT: Final = partial(Literal, lang="en")
+_VALUES: Final[Mapping[str, tuple[str, Callable[[str], URIRef | Literal]]]] = {
+    "mapping_set_title": ("rdfs:label", _TEXT),
+    "mapping_set_description": ("dcterms:description", _TEXT),
+    "creator_label": ("dcterms:creator", Literal),
+    "license": ("dcterms:license", URIRef),
+    "mapping_date": ("dcterms:issued", partial(Literal, datatype=XSD.date, normalize=False)),
+    "mapping_set_version": ("dcat:version", Literal),
+}
+"""The property for each slot of the header that is told, and how its values are written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A row of the table.
+
+    Attributes:
+        line: its line in the file, counted from 1.
+        subject: the IRI of our term.
+        predicate: a SKOS mapping predicate in short form.
+        target: the IRI of the term of the other ontology; None: none was found there.
+        cells: the cells by their columns, as they are written.
+    """
+
+    line: int
+    subject: URIRef
+    predicate: str
+    target: URIRef | None
+    cells: Mapping[str, str] = field(repr=False)
+
+    @property
+    def ontology(self) -> str:
+        """The prefix of the other ontology at https://bioregistry.io, such as `maxo`."""
+        return self.cells["object_source"].partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class MappingTable:
+    """A mapping table that has been read.
+
+    Attributes:
+        metadata: the slots of its header by their names.
+        matches: its rows, in order.
+    """
+
+    metadata: Mapping[str, Any]
+    matches: tuple[Match, ...] = field(repr=False)
+
+    @property
+    def found(self) -> list[Match]:
+        """The rows that map, which are all but those that tell of a search in vain."""
+        return [match for match in self.matches if match.target is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class Mappings:
+    """What a mapping table says, as triples.
+
+    Attributes:
+        file: its name, relative to the folder.
+        rows: line, counted from 1, and triples of each row.
+        description: the triples about the table as a whole.
+    """
+
+    file: str
+    rows: tuple[tuple[int, tuple[Triple, ...]], ...]
+    description: tuple[Triple, ...] = ()
+
+
+def read_mappings(folder: Path) -> Mappings:
+    """Read what the mapping table of a folder says; a folder without one has no mappings.
+
+    Raises:
+        BuildError: as ``read_table``, or it is no sound text.
+    """
+    if not (folder / TABLE).exists():
+        return Mappings(TABLE, ())
+    unfit = problems_of(TABLE, read_text_file(folder / TABLE).faults)
+    if unfit:
+        raise BuildError(unfit)
+    table = read_table(folder)
+    rows = ((match.line, tuple(_triples(match))) for match in table.found)
+    description = tuple(_description(table))
+    faults = [fault for triple in description if (fault := fault_of_term(triple[2]))]
+    if faults:
+        raise BuildError(
+            FileProblem(TABLE, 1, "", fault, "Correct the header.") for fault in faults
+        )
+    return Mappings(TABLE, tuple(rows), description)
+
+
+def read_table(folder: Path) -> MappingTable:
+    """Read the mapping table of a folder, row by row.
+
+    Raises:
+        BuildError: it is malformed, or uses a prefix or predicate that it may not.
+    """
+    lines = (folder / TABLE).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    start = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
+    metadata = _metadata([line[1:] for line in lines[:start]])
+    columns = lines[start].split("\t") if len(lines) > start else []
+    problems = [FileProblem(TABLE, start + 1, "", *each) for each in _faults_of_columns(columns)]
+    if problems:
+        raise BuildError(problems)
+    matches: list[Match] = []
+    for number, line in enumerate(lines[start + 1 :], start=start + 2):
+        try:
+            matches.append(_match(number, _cells(columns, line), metadata["curie_map"]))
+        except ValueError as error:
+            column, detail = error.args
+            problems.append(FileProblem(TABLE, number, column, detail, "Correct the row."))
+    if problems:
+        raise BuildError(problems)
+    return MappingTable(metadata, tuple(matches))
+
+
+def _faults_of_columns(columns: list[str]) -> Iterator[tuple[str, str]]:
+    """Say what is wrong with the columns, and what to do."""
+    missing = [name for name in _NEEDED if name not in columns]
+    if missing:
+        yield f"The columns {', '.join(missing)} are missing.", "Add them."
+    for name in sorted({name for name in columns if columns.count(name) > 1}):
+        yield f"The column {name} is given twice.", "Keep one."
+    for name in sorted(set(columns).difference(_READ["columns"])):
+        detail = f"The column {name!r} is not read here, and may change what the rows say."
+        yield detail, "Correct its name, or take it out."
+
+
+def _cells(columns: list[str], line: str) -> Mapping[str, str]:
+    """Return the cells of a row by their columns.
+
+    Raises:
+        ValueError: with no column, and what is wrong.
+    """
+    cells = line.split("\t")
+    if line.startswith("#"):
+        raise ValueError("", "A line of the header, with # before it, stands among the rows.")
+    if len(cells) != len(columns):
+        raise ValueError("", f"The row has {len(cells)} cells instead of {len(columns)}.")
+    return dict(zip(columns, cells, strict=True))
+
+
+def _metadata(header: list[str]) -> Mapping[str, Any]:
+    try:
+        metadata: Any = yaml.safe_load("\n".join(header))
+    except yaml.YAMLError as error:
+        raise BuildError(
+            [FileProblem(TABLE, 1, "", f"The header is not YAML: {error}", "")]
+        ) from error
+    if not isinstance(metadata, dict) or not isinstance(metadata.get("curie_map"), dict):
+        raise BuildError([FileProblem(TABLE, 1, "", "The header has no curie_map.", "Add it.")])
+    for slot in sorted(set(metadata).difference(_READ["slots"])):
+        line = next((n for n, each in enumerate(header, 1) if each.startswith(f"{slot}:")), 1)
+        detail = f"The slot {slot!r} is not read here, and may change what the rows say."
+        raise BuildError(
+            [FileProblem(TABLE, line, "", detail, "Correct its name, or take it out.")]
+        )
+    return metadata
+
+
+def _match(line: int, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> Match:
+    """Read a row.
+
+    Raises:
+        ValueError: with the column and what is wrong with it.
+    """
+    predicate = cells.get("predicate_id", "")
+    if predicate not in _PREDICATES:
+        raise ValueError("predicate_id", f"{predicate!r} is no SKOS mapping predicate.")
+    if not cells.get("object_source"):
+        raise ValueError("object_source", "The row does not say which ontology it is about.")
+    for column in ("subject_type", "object_type"):
+        if cells.get(column) in _NO_TERMS:
+            raise ValueError(column, f"A {cells[column]} is no term that has a mapping here.")
+    in_vain = cells.get("object_id") == _NOT_FOUND
+    target = None if in_vain else _iri("object_id", cells, prefixes)
+    return Match(line, _iri("subject_id", cells, prefixes), predicate, target, cells)
+
+
+def _iri(column: str, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> URIRef:
+    prefix, colon, local = cells.get(column, "").partition(":")
+    if not colon or prefix not in prefixes:
+        raise ValueError(column, f"The prefix of {cells.get(column, '')!r} is not in curie_map.")
+    return URIRef(prefixes[prefix] + local)
+
+
+def _triples(match: Match) -> Iterator[Triple]:
+    assert match.target is not None
+    yield match.subject, URIRef(_PREDICATES[match.predicate]), match.target
+    if match.cells["object_label"]:
+        yield match.target, RDFS.label, Literal(match.cells["object_label"], lang="en")
+
+
+def _description(table: MappingTable) -> Iterator[Triple]:
+    """Describe a table by the slots of its header, if these give it an IRI."""
+    known = table.metadata
+    if "mapping_set_id" not in known:
+        return
+    mapping_set = URIRef(known["mapping_set_id"])
+    for kind in _KINDS:
+        yield mapping_set, RDF.type, kind
+    yield mapping_set, URIRef(expand("dcterms:conformsTo")), _STANDARD
+    for slot, (name, make) in _VALUES.items():
+        values = known.get(slot, [])
+        for value in values if isinstance(values, list) else [values]:
+            yield mapping_set, URIRef(expand(name)), make(value)
+    number = Literal(len(table.found), datatype=XSD.integer)
+    yield mapping_set, URIRef(expand("void:triples")), number
+    yield mapping_set, RDFS.seeAlso, URIRef(GRAPH + "mappings")
+    yield URIRef(DGD + "dataset"), RDFS.seeAlso, mapping_set

@@ -1,0 +1,307 @@
+"""Tables to RDF, by the mapping that is declared in the vocabulary of CSV on the Web.
+
+`ontology/tables.json` is a table group (https://www.w3.org/TR/tabular-metadata/) and is read as far
+as it is used: `url` and `tableSchema` of a table; `aboutUrl`, `primaryKey`, `foreignKeys` and
+`columns` of a schema; `name`, `required`, `datatype` (with `format`), `separator`, `lang`, `default`,
+`aboutUrl`, `propertyUrl`, `valueUrl`, `virtual` and `suppressOutput` of a column. Three things go beyond the
+standard: prefixed names in cells are expanded when a `valueUrl` yields them, a `valueUrl` is
+applied to each value of a cell that has a separator, and identifiers are unique over all tables.
+The rows of a table without primary key add to what other tables describe.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+from rdflib import XSD, Literal, URIRef
+
+from kg.builder.errors import FileProblem, problems_of
+from kg.builder.read.table_schemas import TableSchema, read_schemas
+from kg.builder.read.terms import Triple, canonical_decimal, fault_of_term, term_of
+from kg.text_files import CONFLICT, UNREADABLE, UNSEEN, read_text_file
+
+__all__ = ["SourceTable", "TableRow", "Triple", "canonical_decimal", "read_tables", "term_of"]
+
+_FORMS: Final = {
+    "string": (r"(?s:.+)", "Write some text."),
+    "integer": (r"[+-]?[0-9]+", "Write digits only."),
+    "decimal": (
+        r"[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)",
+        "Write digits with a point, without unit or spaces.",
+    ),
+    "boolean": (r"true|false", "Write true or false."),
+    "date": (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "Write YYYY-MM-DD."),
+    "gYear": (r"[0-9]{4}", "Write four digits."),
+    "duration": (
+        r"(?a:P(?=.)(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?=.)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?)",
+        "Write an ISO 8601 duration such as P6M or PT30M.",
+    ),
+    "anyURI": (
+        r"\S+",
+        "Write a prefixed name such as dg:Erythema, or a whole address (https://...).",
+    ),
+}
+"""For each datatype the form of its values, and what to do about one that has it not."""
+_MOST_DIGITS: Final = re.compile(r"[+-]?\d{0,18}(?:\.\d{0,18})?", re.ASCII)
+"""The numbers that the engine computes with; it would take longer ones for text."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """A row of a table that has been read.
+
+    Attributes:
+        file: the file, relative to the folder.
+        line: its line, counted from 1 (the header is line 1).
+        subject: the IRI that it describes.
+        cells: its cells by column name; empty cells are left out.
+        triples: what it says.
+        columns: for each triple the column that says it.
+    """
+
+    file: str
+    line: int
+    subject: URIRef
+    cells: Mapping[str, str]
+    triples: tuple[Triple, ...] = field(repr=False)
+    columns: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SourceTable:
+    """A table that has been read.
+
+    Attributes:
+        schema: what its columns are.
+        rows: its rows. Of rows that are malformed, what could be read.
+        is_lost: whether its rows could not be read.
+    """
+
+    schema: TableSchema = field(repr=False)
+    rows: tuple[TableRow, ...] = field(repr=False)
+    is_lost: bool = False
+
+    @property
+    def file(self) -> str:
+        """The file, relative to the folder."""
+        return self.schema.table
+
+
+def read_tables(folder: Path, problems: list[FileProblem]) -> list[SourceTable]:
+    """Read all tables that the mapping of a folder names.
+
+    Args:
+        folder: holds `tables.json`, whose table URLs are relative to it.
+        problems: takes all that is malformed in the mapping or a table. Where the mapping is, no
+            table can be read.
+    """
+    malformed: list[FileProblem] = []
+    schemas = read_schemas(folder, malformed)
+    problems += malformed
+    if malformed:
+        return []
+    tables = [_read_table(folder, schema, problems) for schema in schemas]
+    for table in tables:
+        problems += _broken_references(table, tables)
+    problems += _repeated_keys(tables)
+    return tables
+
+
+def _read_table(folder: Path, schema: TableSchema, problems: list[FileProblem]) -> SourceTable:
+    file = read_text_file(folder / schema.table)
+    problems += problems_of(schema.table, file.faults)
+    if not file.text:
+        return SourceTable(schema, (), is_lost=True)
+    lines = file.text.removesuffix("\n").split("\n")
+    if not file.text.endswith("\n"):
+        detail, remedy = "The last line has no end.", "End it with a line feed."
+        problems.append(FileProblem(schema.table, len(lines), "", detail, remedy))
+    fault = _header_fault(lines[0].split("\t"), schema.columns)
+    if fault is not None:
+        remedy = f"The columns must be: {' '.join(schema.columns)}."
+        problems.append(FileProblem(schema.table, 1, "", fault, remedy))
+        return SourceTable(schema, (), is_lost=True)
+    rows = (
+        _read_row(schema, number, line.split("\t"), problems)
+        for number, line in enumerate(lines[1:], start=2)
+        if not CONFLICT.fullmatch(line)
+    )
+    return SourceTable(schema, tuple(rows))
+
+
+def _header_fault(header: Sequence[str], expected: Sequence[str]) -> str | None:
+    """Say how the first line differs from what it should be, or give None."""
+    if header == expected:
+        return None
+    missing = [name for name in expected if name not in header]
+    unknown = [repr(name) for name in header if name not in expected]
+    if len(header) == 1 and len(expected) > 1:
+        return "The first line is not divided by tabs."
+    if len(missing) > len(expected) / 2:
+        return "The first line is no header."
+    said = [f"{', '.join(missing)} missing"] if missing else []
+    said += [f"{', '.join(unknown)} unknown"] if unknown else []
+    twice = sorted({name for name in header if header.count(name) > 1})
+    said += [f"{', '.join(twice)} repeated"] if twice else []
+    return f"The columns are not as declared: {'; '.join(said) or 'their order differs'}."
+
+
+def _subject_of_row(schema: TableSchema, number: int, cells: Sequence[str]) -> TableRow:
+    """Take from a row only what it describes, so that nobody is told that it is unknown."""
+    given = {name: cell for name, cell in zip(schema.columns, cells, strict=False) if cell}
+    subject = URIRef(_filled(schema.content["aboutUrl"], given))
+    return TableRow(schema.table, number, subject, given, (), ())
+
+
+def _read_row(
+    schema: TableSchema, number: int, cells: Sequence[str], problems: list[FileProblem]
+) -> TableRow:
+    def wrong(column: str, detail: str, remedy: str) -> None:
+        problems.append(FileProblem(schema.table, number, column, detail, remedy))
+
+    if len(cells) != len(schema.columns):
+        detail = f"The row has {len(cells)} cells instead of {len(schema.columns)}."
+        remedy = "Separate cells by single tabs; leave none out and put none into a cell."
+        if not any(cells):
+            detail, remedy = "The line is empty.", "Take it out."
+        wrong("", detail, remedy)
+        return _subject_of_row(schema, number, cells)
+    for column, cell in zip(schema.columns, cells, strict=True):
+        if cell != cell.strip():
+            wrong(column, "The cell begins or ends with white space.", "Remove it.")
+    row = _subject_of_row(schema, number, [cell.strip() for cell in cells])
+    if any(UNREADABLE in cell or UNSEEN.search(cell) for cell in cells):
+        return row  # the file is refused for it
+    triples: list[Triple] = []
+    columns: list[str] = []
+    for column in schema.content["columns"]:
+        try:
+            said = _column_triples(row.subject, column, row.cells)
+        except ValueError as error:
+            wrong(column["name"], *error.args)
+        else:
+            triples += said
+            columns += [column["name"]] * len(said)
+    return TableRow(row.file, number, row.subject, row.cells, tuple(triples), tuple(columns))
+
+
+def _column_triples(
+    subject: URIRef, column: Mapping[str, Any], cells: Mapping[str, str]
+) -> list[Triple]:
+    """Return what a column says in a row.
+
+    Raises:
+        ValueError: with what is wrong and, as second argument, the remedy.
+    """
+    name = column["name"]
+    if not column.get("virtual") and name not in cells and "default" not in column:
+        if column.get("required"):
+            raise ValueError("The cell is empty.", "A value is required here.")
+        return []
+    values = [cells.get(name, column.get("default", ""))]
+    if "separator" in column:
+        values = values[0].split(column["separator"])
+        if len(set(values)) != len(values):
+            raise ValueError("A value is repeated in the cell.", "Give each value once.")
+    objects = [_value(column, {**cells, name: value}) for value in values]
+    for value in objects:
+        fault = fault_of_term(value)
+        if fault is not None:
+            raise ValueError(fault, "Correct the cell.")
+    if column.get("suppressOutput") or "propertyUrl" not in column:
+        return []
+    predicate = term_of(column["propertyUrl"])
+    if "aboutUrl" in column:
+        subject = URIRef(_filled(column["aboutUrl"], cells))
+    return [(subject, predicate, value) for value in objects]
+
+
+def _value(column: Mapping[str, Any], cells: Mapping[str, str]) -> URIRef | Literal:
+    datatype = column.get("datatype", "string")
+    base = datatype if isinstance(datatype, str) else datatype["base"]
+    text = cells[column["name"]]
+    if not column.get("virtual"):
+        _check_value(text, column, base, None if isinstance(datatype, str) else datatype["format"])
+    if "valueUrl" in column:
+        try:
+            return term_of(_filled(column["valueUrl"], cells))
+        except ValueError as error:
+            raise ValueError(str(error), _FORMS["anyURI"][1]) from error
+    if "lang" in column:
+        return Literal(text, lang=column["lang"])
+    if base == "string":
+        return Literal(text)
+    lexical = canonical_decimal(text) if base in ("decimal", "integer") else text
+    return Literal(lexical, datatype=XSD[base], normalize=False)
+
+
+def _check_value(text: str, column: Mapping[str, Any], base: str, pattern: str | None) -> None:
+    """Refuse a value that is not of the type of its column.
+
+    Raises:
+        ValueError: with what is wrong and, as second argument, the remedy.
+    """
+    if not text:
+        raise ValueError("A value is empty.", f"Take out one {column['separator']}.")
+    is_name = "valueUrl" in column and "://" not in text
+    if is_name and (found := re.search(r"[\s,;|]+", text)):
+        raise ValueError(f"{text!r} is no single name: it has {found[0]!r}.", _separation(column))
+    form, remedy = _FORMS[base]
+    if not re.fullmatch(form, text):
+        raise ValueError(f"{text!r} is not of the type {base}.", remedy)
+    if base in ("decimal", "integer") and not _MOST_DIGITS.fullmatch(text):
+        raise ValueError("The number has too many digits.", "Give at most 18 on each side.")
+    if pattern is not None and not re.fullmatch(pattern, text, re.ASCII):
+        raise ValueError(f"{text!r} is not accepted.", f"It must match {pattern}.")
+    before = str(column.get("valueUrl", "")).partition("{")[0]
+    if before and is_name and ":" in text:
+        raise ValueError(f"{text!r} is more than the name.", f"Write only what follows {before}.")
+
+
+def _separation(column: Mapping[str, Any]) -> str:
+    """Say how several values are written in a column."""
+    if "separator" in column:
+        return f"Separate several names by {column['separator']} alone."
+    return "This column takes one name."
+
+
+def _filled(template: str, cells: Mapping[str, str]) -> str:
+    """Fill a URI template: `{name}` percent-encodes the cell, `{+name}` puts it as it is."""
+
+    def value(match: re.Match[str]) -> str:
+        cell = cells.get(match["name"], "")
+        return cell if match["reserved"] else quote(cell, safe="/:@!$'()*,;=.-_~")
+
+    return re.sub(r"\{(?P<reserved>\+?)(?P<name>\w+)\}", value, template)
+
+
+def _broken_references(table: SourceTable, tables: Sequence[SourceTable]) -> Iterator[FileProblem]:
+    for key in table.schema.content.get("foreignKeys", ()):
+        column, reference = key["columnReference"], key["reference"]
+        other = next(each for each in tables if each.file == reference["resource"])
+        known = {row.cells.get(reference["columnReference"]) for row in other.rows}
+        for row in table.rows:
+            if not other.is_lost and column in row.cells and row.cells[column] not in known:
+                detail = f"{row.cells[column]!r} is not in {reference['resource']}."
+                yield FileProblem(
+                    row.file, row.line, column, detail, "Correct it, or add it there."
+                )
+
+
+def _repeated_keys(tables: Iterable[SourceTable]) -> Iterator[FileProblem]:
+    """Find rows that describe, or add to, what another such row describes or adds to already."""
+    first: dict[tuple[URIRef, bool], TableRow] = {}
+    for table in tables:
+        key = table.schema.key
+        column = table.schema.columns[0] if key is None else key
+        for row in table.rows:
+            other = first.setdefault((row.subject, key is None), row)
+            if other is not row and column in row.cells:
+                detail = f"{row.cells[column]!r} stands in {other.file} already."
+                remedy = f"See line {other.line} there; identifiers are used once."
+                yield FileProblem(row.file, row.line, column, detail, remedy)

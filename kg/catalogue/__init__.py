@@ -1,0 +1,1 @@
+"""The canned queries: their front matter, parameters, and what they may name."""

@@ -1,0 +1,426 @@
+"""The canned queries: named, typed, parameterised SPARQL, one .rq file each.
+
+In the query a parameter is written with a dollar sign, `$procedure`, which SPARQL takes for the same
+variable as `?procedure`: so a reader, and the check for undeclared parameters, can tell them apart.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from rdflib import RDFS, XSD, Literal, URIRef
+
+from kg.catalogue.front_matter import Header, HeaderError, read_header
+from kg.engine import Engine, QueryError, QuerySyntaxError, Term
+from kg.rdf.namespaces import DG, curie, expand
+from kg.results import ask, select
+from kg.sparql.bind import bind
+from kg.sparql.lexer import Token, TokenKind, tokens
+
+if TYPE_CHECKING:
+    from kg.engine.oxigraph.engine import InProcessEngine
+
+
+class CatalogueError(Exception):
+    """A canned query that cannot be offered; says the file, the line and what to do."""
+
+
+class UnknownQueryError(KeyError):
+    """There is no canned query of this name.
+
+    Attributes:
+        name: the name asked for.
+        near: names that resemble it.
+    """
+
+    def __init__(self, name: str, near: list[str]) -> None:
+        super().__init__(name)
+        self.name = name
+        self.near = near
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        suggestion = f" Did you mean {', '.join(self.near)}?" if self.near else ""
+        return f"There is no canned query named {self.name!r}.{suggestion}"
+
+
+class ParameterError(ValueError):
+    """A parameter of a canned query that is unknown, missing or of the wrong type.
+
+    Attributes:
+        parameter: its name.
+        detail: what is wrong.
+        hint: what to do, or None.
+    """
+
+    def __init__(self, parameter: str, detail: str, hint: str | None = None) -> None:
+        super().__init__(f"{parameter}: {detail}{' ' + hint if hint else ''}")
+        self.parameter = parameter
+        self.detail = detail
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A parameter of a canned query.
+
+    Attributes:
+        name: also the name of the variable that it is bound to.
+        type: iri, string, integer, decimal, boolean or date.
+        class_iri: for an iri, the class below which its values are; None: any IRI.
+        values: the only values that are accepted; empty: all of the type.
+        default: the value when none is given, as text; None: there is none.
+        required: whether a value must be given.
+        description: what it is for.
+    """
+
+    name: str
+    type: str
+    class_iri: str | None
+    values: tuple[str, ...]
+    default: str | None
+    required: bool
+    description: str
+
+    def described(self) -> dict[str, object]:
+        """Return what there is to say of it, as JSON holds it."""
+        return {
+            "name": self.name,
+            "type": self.type,
+            "class": self.class_iri,
+            "values": list(self.values),
+            "default": self.default,
+            "required": self.required,
+            "description": self.description,
+        }
+
+    def term(self, text: str) -> Term:
+        """Turn a value, as text, into an RDF term.
+
+        An IRI may be given whole, as a short form (`dg:Erythema`), or by the name of a term of
+        our ontology (`Erythema`).
+
+        Raises:
+            ParameterError: the text is no value of the type, or none of the accepted values.
+        """
+        if self.values and text not in self.values:
+            raise ParameterError(
+                self.name, f"{text!r} is not accepted.", f"Give one of {', '.join(self.values)}."
+            )
+        try:
+            return _TYPES[self.type].term(text)
+        except (ValueError, KeyError) as error:
+            kind = _TYPES[self.type]
+            raise ParameterError(self.name, f"{text!r} is not {kind.words}.", kind.hint) from error
+
+
+@dataclass(frozen=True, slots=True)
+class CannedQuery:
+    """A query of the catalogue.
+
+    Attributes:
+        name: its name, which is also the name of its file.
+        title: the question that it answers.
+        description: what the answer holds, and what to mind.
+        text: the SPARQL, with its header as comments.
+        parameters: in the order of the header.
+        examples: values of parameters to try, by parameter name.
+    """
+
+    name: str
+    title: str
+    description: str
+    text: str
+    parameters: tuple[Parameter, ...]
+    examples: tuple[Mapping[str, str], ...]
+
+    def bindings(self, values: Mapping[str, str]) -> dict[str, Term]:
+        """Turn values of parameters, as text, into bindings for the query.
+
+        A parameter without a value and without a default stays unbound.
+
+        Raises:
+            ParameterError: a name is unknown, a required value missing, or a value unfit.
+        """
+        known = {parameter.name: parameter for parameter in self.parameters}
+        for name in values:
+            if name not in known:
+                offered = ", ".join(known) or "none"
+                raise ParameterError(
+                    name, f"{self.name} has no such parameter.", f"Its parameters: {offered}."
+                )
+        bound = {}
+        for name, parameter in known.items():
+            text = values.get(name, parameter.default)
+            if text is not None:
+                bound[name] = parameter.term(text)
+            elif parameter.required:
+                raise ParameterError(name, "A value is required.", parameter.description)
+        return bound
+
+
+class Catalogue(Mapping[str, CannedQuery]):
+    """The canned queries by name, in the order of their names."""
+
+    def __init__(self, queries: Mapping[str, CannedQuery], engine: Engine) -> None:
+        self._queries = dict(sorted(queries.items()))
+        self._engine = engine
+
+    def bindings(self, name: str, values: Mapping[str, str]) -> dict[str, Term]:
+        """Turn values of the parameters of a query into bindings, see ``CannedQuery.bindings``.
+
+        Raises:
+            UnknownQueryError: there is no query of this name.
+            ParameterError: besides, where a term is unknown or not below the class that its
+                parameter asks for; suggests terms that resemble it.
+        """
+        query = self[name]
+        bound = query.bindings(values)
+        _check_terms(query, bound, self._engine)
+        return bound
+
+    def __getitem__(self, name: str) -> CannedQuery:
+        """Return a query by its name.
+
+        Raises:
+            UnknownQueryError: there is none of this name.
+        """
+        try:
+            return self._queries[name]
+        except KeyError:
+            near = difflib.get_close_matches(name, self._queries, n=3)
+            raise UnknownQueryError(name, near) from None
+
+    def __iter__(self) -> Iterator[str]:
+        """Go through the names in order."""
+        return iter(self._queries)
+
+    def __len__(self) -> int:
+        """Count the queries."""
+        return len(self._queries)
+
+
+def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[str, CannedQuery]:
+    """Read all .rq files of a folder.
+
+    Args:
+        folder: where the files are; `NAME.rq` is the query NAME.
+        engine: checks that each query parses; None: all were checked when they were as they are.
+
+    Raises:
+        CatalogueError: a file is not a canned query; says file, line and what to do.
+    """
+    return {path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))}
+
+
+_IS_BELOW: Final = (
+    f"ASK {{ {{ $term <{RDFS.subClassOf}>* $class }} UNION {{ $term $class true }} }}"
+)
+_BELOW: Final = f"SELECT DISTINCT ?term {_IS_BELOW[4:].replace('$term', '?term')} ORDER BY ?term"
+_OCCURS: Final = "ASK { { $term ?p ?o } UNION { ?s $term ?o } UNION { ?s ?p $term } }"
+
+
+def _check_terms(query: CannedQuery, bindings: Mapping[str, Term], engine: Engine) -> None:
+    """Refuse terms that the graph does not know.
+
+    A misspelt concept would get an empty answer, as if nothing were known of it.
+    """
+    for parameter in query.parameters:
+        term = bindings.get(parameter.name)
+        if not isinstance(term, URIRef) or parameter.values:
+            continue
+        if parameter.class_iri is not None:
+            _check_below(parameter.name, term, URIRef(parameter.class_iri), engine)
+        elif not ask(engine, _OCCURS, {"term": term}):
+            raise ParameterError(parameter.name, f"The graph does not know {curie(term)}.")
+
+
+def _check_below(name: str, term: URIRef, wide: URIRef, engine: Engine) -> None:
+    if ask(engine, _IS_BELOW, {"term": term, "class": wide}):
+        return
+    known = [curie(str(row["term"])) for row in select(engine, _BELOW, {"class": wide})]
+    near = difflib.get_close_matches(curie(term), known, n=3)
+    hint = f"Did you mean {', '.join(near)}?" if near else None
+    raise ParameterError(name, f"{curie(term)} is not a kind of {curie(wide)}.", hint)
+
+
+def _read(path: Path, engine: InProcessEngine | None) -> CannedQuery:
+    if not re.fullmatch(r"[a-z][a-z0-9-]*", path.stem):
+        raise CatalogueError(f"{path}: name the file in lower-case words joined by hyphens.")
+    try:
+        header = read_header(path, None if engine is None else "query")
+    except HeaderError as error:
+        raise CatalogueError(str(error)) from error
+    parameters = tuple(
+        _parameter(header, index) for index in range(len(header.values.get("params", ())))
+    )
+    query = CannedQuery(
+        name=path.stem,
+        title=header.values["title"],
+        description=header.values["description"].strip(),
+        text=header.text,
+        parameters=parameters,
+        examples=tuple(
+            {name: as_text(value) for name, value in example.items()}
+            for example in header.values.get("examples", ())
+        ),
+    )
+    if engine is not None:
+        _check_variables(header, parameters)
+        _check_text(header, query, engine)
+        _check_examples(header, query)
+    return query
+
+
+def _parameter(header: Header, index: int) -> Parameter:
+    given = header.values["params"][index]
+    default = given.get("default")
+    parameter = Parameter(
+        name=given["name"],
+        type=given["type"],
+        class_iri=_class_iri(header, index),
+        values=tuple(as_text(value) for value in given.get("values", ())),
+        default=None if default is None else as_text(default),
+        required=given.get("required", False),
+        description=given["description"],
+    )
+    line = header.line_of("params", index)
+    if parameter.required and parameter.default is not None:
+        raise _error(header, line, f"{parameter.name} is required, so it can have no default.")
+    try:
+        for value in (*parameter.values, *([parameter.default] if parameter.default else [])):
+            parameter.term(value)
+    except ParameterError as error:
+        raise _error(header, line, str(error)) from error
+    return parameter
+
+
+def _class_iri(header: Header, index: int) -> str | None:
+    given = header.values["params"][index]
+    if "class" not in given:
+        return None
+    line = header.line_of("params", index, "class")
+    if given["type"] != "iri":
+        raise _error(header, line, "class goes with type: iri only.")
+    try:
+        return expand(given["class"])
+    except KeyError as error:
+        raise _error(header, line, f"The prefix of {given['class']} is unknown.") from error
+
+
+def _check_variables(header: Header, parameters: tuple[Parameter, ...]) -> None:
+    used: dict[str, Token] = {}
+    for token in tokens(header.text):
+        if token.kind is TokenKind.VARIABLE and token.text.startswith("$"):
+            used.setdefault(token.text[1:], token)
+    seen = set()
+    for index, parameter in enumerate(parameters):
+        line = header.line_of("params", index)
+        if parameter.name in seen:
+            raise _error(header, line, f"The parameter {parameter.name} is declared twice.")
+        if parameter.name not in used:
+            raise _error(header, line, f"The query does not use its parameter ${parameter.name}.")
+        seen.add(parameter.name)
+    for name, token in used.items():
+        if name not in seen:
+            line = header.text.count("\n", 0, token.offset) + 1
+            raise _error(header, line, f"Declare ${name} among the params, or write ?{name}.")
+
+
+def _check_text(header: Header, query: CannedQuery, engine: InProcessEngine) -> None:
+    """Check that a query parses, as written and with a value in place of each parameter."""
+    samples = {parameter.name: _sample(parameter) for parameter in query.parameters}
+    try:
+        engine.check(query.text)
+        engine.check(bind(query.text, samples))
+    except QuerySyntaxError as error:
+        hint = f" {error.hint}" if error.hint else ""
+        raise _error(header, error.line, f"{error.detail}{hint}") from error
+    except QueryError as error:
+        raise _error(header, 1, str(error)) from error
+
+
+def _check_examples(header: Header, query: CannedQuery) -> None:
+    for index, example in enumerate(query.examples):
+        try:
+            query.bindings(example)
+        except ParameterError as error:
+            raise _error(header, header.line_of("examples", index), str(error)) from error
+
+
+def _sample(parameter: Parameter) -> Term:
+    return parameter.term((*parameter.values, _TYPES[parameter.type].sample)[0])
+
+
+def _error(header: Header, line: int, detail: str) -> CatalogueError:
+    return CatalogueError(f"{header.path}, line {line}: {detail}")
+
+
+def as_text(value: object) -> str:
+    """Return a value of a parameter as text."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _iri(text: str) -> URIRef:
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s<>\"{}|^`\\]+", text):
+        return URIRef(text)
+    if not re.fullmatch(r"(?:[a-z]+:)?[A-Za-z0-9_./-]+", text):
+        raise ValueError(text)
+    return URIRef(expand(text) if ":" in text else DG + text)
+
+
+def _typed(pattern: str, datatype: URIRef) -> Callable[[str], Term]:
+    def make(text: str) -> Literal:
+        if not re.fullmatch(pattern, text, re.ASCII):
+            raise ValueError(text)
+        return Literal(text, datatype=datatype)
+
+    return make
+
+
+def _date(text: str) -> Literal:
+    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
+        raise ValueError(text)
+    return Literal(date.fromisoformat(text).isoformat(), datatype=XSD.date)
+
+
+class _Type(NamedTuple):
+    """A type of parameters: how its values are read, what it is called, what to do, and a value."""
+
+    term: Callable[[str], Term]
+    words: str
+    hint: str | None
+    sample: str
+
+
+_TYPES: Final = {
+    "iri": _Type(
+        _iri,
+        "an IRI",
+        f"Write it whole, or short as in {curie(DG + 'Erythema')} or Erythema.",
+        "dg:Procedure",
+    ),
+    "string": _Type(Literal, "a text", None, "text"),
+    "integer": _Type(
+        _typed(r"[+-]?\d+", XSD.integer),
+        "a whole number",
+        "Write digits only, for example 12.",
+        "1",
+    ),
+    "decimal": _Type(
+        _typed(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", XSD.decimal),
+        "a decimal number",
+        "Write it with a point, for example 0.5.",
+        "1.5",
+    ),
+    "boolean": _Type(
+        _typed(r"true|false", XSD.boolean), "true or false", "Write true or false.", "true"
+    ),
+    "date": _Type(_date, "a date", "Write it as YYYY-MM-DD.", "2026-01-01"),
+}

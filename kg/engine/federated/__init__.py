@@ -1,0 +1,1 @@
+"""SERVICE for endpoints that are allowed, carried out before the query."""

@@ -1,0 +1,304 @@
+"""SERVICE for endpoints that are allowed, while the engine itself never has a network.
+
+A query with SERVICE is rewritten before it runs: each clause is put to its endpoint by this process,
+and the rows that come back take its place, as a VALUES block, which is what SERVICE means by
+https://www.w3.org/TR/sparql11-federated-query/#defn_evaluation. The engine behind goes on refusing
+every SERVICE, so nothing that this module might overlook can reach a network.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from math import inf
+from typing import Final
+
+from kg.engine.cancellation import CancellableCall, CancellableCalls
+from kg.engine.endpoint_client import Budget, Endpoint, fetch
+from kg.engine.federated.service_clauses import (
+    ServiceClause,
+    clauses,
+    inline_data,
+    malformed,
+    prologue,
+    question,
+    with_graph_for_service,
+)
+from kg.engine.interface import Answer, Engine, Query, Wrapper
+from kg.sparql.bind import bind
+from kg.sparql.errors import (
+    FederationRefused,
+    Overloaded,
+    QuerySyntaxError,
+    QueryTimeout,
+    ServiceFailed,
+    UnsupportedFunction,
+)
+from kg.sparql.lexer import Token, TokenKind, service_offset
+from kg.sparql.syntax_errors import at_offset, service_refused
+
+_NOTHING: Final = "{}"
+"""A group with the one empty solution, which is what a failed SERVICE SILENT gives."""
+
+_SHOWN: Final = 200
+"""Characters of an IRI that an error quotes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Which endpoints queries may ask with SERVICE, and how much of it.
+
+    Attributes:
+        allowed: IRIs of endpoints; a query has to name them exactly so.
+        private_allowed: further ones, which may be on this machine or in a private network.
+        seconds: how long the endpoints of one query may take together.
+        max_bytes: how much they may give together, and how long their rows may be as SPARQL.
+        max_text: how many characters a query with SERVICE may have, as it is gone through here.
+        max_clauses: how many SERVICE clauses it may have.
+        at_once: how many queries may ask endpoints at the same time.
+        agent: who asks, for the header User-Agent.
+    """
+
+    allowed: tuple[str, ...] = ()
+    private_allowed: tuple[str, ...] = ()
+    seconds: float = 10.0
+    max_bytes: int = 5_000_000
+    max_text: int = 65_536
+    max_clauses: int = 8
+    at_once: int = 8
+    agent: str = "kg"
+
+    def endpoints(self) -> dict[str, Endpoint]:
+        """Return the endpoints by their IRIs.
+
+        Raises:
+            ValueError: one of the IRIs is not that of an endpoint, see ``Endpoint.named``.
+        """
+        public = {iri: Endpoint.named(iri) for iri in self.allowed}
+        private = {iri: Endpoint.named(iri, private=True) for iri in self.private_allowed}
+        return public | private
+
+
+@dataclass(frozen=True, slots=True)
+class _EndpointRequest:
+    """What an endpoint is to be asked."""
+
+    clause: ServiceClause
+    endpoint: Endpoint
+    text: str
+    variables: frozenset[str]  # that may have values in its solutions
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How to answer a query."""
+
+    query: Query  # its bindings bound
+    requests: Sequence[_EndpointRequest]  # what to ask first, in the order of the text
+
+    def carried_out(self, groups: Iterable[str]) -> Query:
+        """Return the query with groups in the place of the SERVICE clauses."""
+        text, written, place = self.query.text, [], 0
+        for request, group in zip(self.requests, groups, strict=True):
+            written += [text[place : request.clause.keyword.offset], " ", group, " "]
+            place = request.clause.end
+        return replace(self.query, text="".join((*written, text[place:])))
+
+
+class FederatedEngine(Wrapper):
+    """An engine that answers what SERVICE asks of allowed endpoints, and has another do the rest.
+
+    The engine may be used from many threads, and from processes forked after it was made.
+
+    Args:
+        engine: answers queries; it refuses SERVICE.
+        policy: which endpoints may be asked, and how much.
+
+    Raises:
+        ValueError: an IRI of the policy is not that of an endpoint.
+    """
+
+    def __init__(self, engine: Engine, policy: Policy) -> None:
+        super().__init__(engine)
+        self._policy = policy
+        self._endpoints = policy.endpoints()
+        self._places = threading.BoundedSemaphore(policy.at_once)
+        self._asks = CancellableCalls()
+
+    def stop(self, name: str) -> bool:
+        """Stop the queries of a name, also while they wait for an endpoint; see ``Engine.stop``.
+
+        Waiting for an endpoint is stopped only by the process that waits.
+        """
+        waiting = self._asks.stop(name)
+        return self._engine.stop(name) or waiting
+
+    def run(self, query: Query) -> Answer:
+        """Answer a query; see ``Engine.run``.
+
+        Raises:
+            FederationRefused: the policy does not allow what the query asks with SERVICE.
+            ServiceFailed: an endpoint does not answer as it should, and there is no SILENT.
+            Overloaded: as many queries as may are asking endpoints.
+        """
+        if not self._federates(query.text):
+            return self._engine.run(query)
+        began = time.perf_counter()
+        with self._asks.known_as(query.names) as ask:
+            plan = self._planned(query)
+            groups = self._groups(plan, _left(query, began), ask)
+            ask.refuse_if_stopped()
+            answer = self._answer(plan, groups, _left(query, began))
+        seconds = time.perf_counter() - began - answer.waited
+        return replace(answer, repeatable=False, seconds=seconds)
+
+    def _federates(self, text: str) -> bool:
+        """Tell whether a query is for this engine rather than for the one behind."""
+        return bool(self._endpoints) and service_offset(text) is not None
+
+    def _planned(self, query: Query) -> _Plan:
+        """Find out whom to ask what, asking nobody; refuse what is not legal, or not allowed."""
+        most = self._policy.max_text
+        if len(query.text) > most:
+            raise FederationRefused(f"A query with SERVICE may have {most:,} characters here.")
+        # Errors of syntax and bindings come first, with their places in the text as it was written.
+        readable = replace(query, text=with_graph_for_service(query.text))
+        self._rehearsed(readable)
+        written = clauses(query.text)
+        self._refuse_shapes(query, written)
+        for clause in written:
+            self._refuse_unless_read(readable, clause.keyword)
+        bound = replace(query, text=bind(query.text, query.bindings), bindings={})
+        declarations = prologue(bound.text, query.base_iri)
+        meant = clauses(bound.text)
+        iris = self._iris(bound, declarations, [clause.target.text for clause in meant])
+        endpoints = [
+            self._endpoint(query.text, clause.keyword, iri)
+            for clause, iri in zip(written, iris, strict=True)
+        ]
+        requests = [
+            self._request(bound, declarations, clause, endpoint)
+            for clause, endpoint in zip(meant, endpoints, strict=True)
+        ]
+        return _Plan(bound, requests)
+
+    def _rehearsed(self, query: Query) -> Answer | None:
+        """Have a query answered on no data; None if it calls a function that is unknown here.
+
+        That may be one of the endpoint; what is unknown elsewhere is found when the query runs.
+        """
+        try:
+            return self._engine.run(replace(query, default_graphs=(), named_graphs=()))
+        except UnsupportedFunction:
+            return None
+
+    def _refuse_unless_read(self, query: Query, keyword: Token) -> None:
+        """Refuse a keyword that the parser of the engine takes for a part of a string.
+
+        The query is then legal with anything in the place of the keyword.
+        """
+        text, place = query.text, keyword.offset
+        broken = text[:place] + "`" * len(keyword.text) + text[place + len(keyword.text) :]
+        try:
+            self._rehearsed(replace(query, text=broken))
+        except QuerySyntaxError:
+            return
+        raise at_offset(text, "It is not clear where the strings before this end.", place)
+
+    def _refuse_shapes(self, query: Query, clauses: Sequence[ServiceClause]) -> None:
+        """Refuse what is not allowed whoever is asked."""
+        most = self._policy.max_clauses
+        if len(clauses) > most:
+            detail = f"this service carries out no more than {most} of them in a query."
+            raise service_refused(query.text, clauses[most].keyword.offset, detail)
+        for clause in clauses:
+            target = clause.target
+            if clause.nested is not None:
+                detail = "it is within another, so not passed on."
+                raise service_refused(query.text, clause.nested.offset, detail)
+            if target.kind is TokenKind.VARIABLE and target.text[1:] not in query.bindings:
+                detail = f"{target.text} names no endpoint, which only an IRI does here."
+                raise service_refused(query.text, clause.keyword.offset, detail)
+
+    def _iris(self, query: Query, declarations: str, targets: Sequence[str]) -> list[str]:
+        """Return the IRIs that targets stand for, as the engine resolves them."""
+        columns = " ".join(f"({target} AS ?t{place})" for place, target in enumerate(targets))
+        text = f"{declarations} SELECT {columns} {{}}"
+        answer = self._rehearsed(Query(text, seconds=query.seconds, names=query.names))
+        assert answer is not None, "no function is called"
+        (row,) = json.loads(answer.body)["results"]["bindings"]
+        return [row[f"t{place}"]["value"] for place in range(len(targets))]
+
+    def _endpoint(self, text: str, keyword: Token, iri: str) -> Endpoint:
+        """Return the endpoint of an IRI, which has to be allowed."""
+        endpoint = self._endpoints.get(iri)
+        if endpoint is None:
+            known = ", ".join(f"<{each}>" for each in self._endpoints)
+            detail = f"<{iri[:_SHOWN]}> is not an endpoint that is asked here; {known} is."
+            raise service_refused(text, keyword.offset, detail)
+        return endpoint
+
+    def _request(
+        self, query: Query, declarations: str, clause: ServiceClause, endpoint: Endpoint
+    ) -> _EndpointRequest:
+        """Return what to ask for a clause, whose group has to be legal by itself."""
+        text = question(declarations, clause.group)
+        answer = self._rehearsed(Query(text, seconds=query.seconds, names=query.names))
+        variables = clause.variables
+        if answer is not None:
+            variables = frozenset(json.loads(answer.body)["head"]["vars"])
+        return _EndpointRequest(clause, endpoint, text, variables)
+
+    def _groups(self, plan: _Plan, seconds: float | None, ask: CancellableCall) -> list[str]:
+        """Ask the endpoints one after the other, and give the groups to put in their places."""
+        if not self._places.acquire(blocking=False):
+            raise Overloaded(f"{self._policy.at_once} queries are asking other endpoints already.")
+        try:
+            budget = Budget(min(self._policy.seconds, seconds or inf), self._policy.max_bytes)
+            groups: list[str] = []
+            for request in plan.requests:
+                room = self._policy.max_bytes - sum(len(group) for group in groups)
+                iri, agent = request.endpoint.iri, self._policy.agent
+                try:
+                    body = fetch(request.endpoint, request.text, budget, agent=agent, ask=ask)
+                    groups.append(inline_data(iri, body, request.variables, room))
+                except ServiceFailed:
+                    if not request.clause.silent:
+                        raise
+                    groups.append(_NOTHING)
+            return groups
+        finally:
+            self._places.release()
+
+    def _answer(self, plan: _Plan, groups: Sequence[str], seconds: float | None) -> Answer:
+        try:
+            return self._engine.run(replace(plan.carried_out(groups), seconds=seconds))
+        except QuerySyntaxError:
+            # The query is legal, so a row has something that this engine takes for no term.
+            legal = [
+                self._legal(request, group)
+                for request, group in zip(plan.requests, groups, strict=True)
+            ]
+            return self._engine.run(replace(plan.carried_out(legal), seconds=seconds))
+
+    def _legal(self, request: _EndpointRequest, group: str) -> str:
+        try:
+            self._rehearsed(Query(f"SELECT * {group}"))
+        except QuerySyntaxError as error:
+            if request.clause.silent:
+                return _NOTHING
+            raise malformed(request.endpoint.iri) from error
+        return group
+
+
+def _left(query: Query, began: float) -> float | None:
+    """Return the time that is left of what a query asks for; None if it asks for none."""
+    if query.seconds is None:
+        return None
+    left = query.seconds - (time.perf_counter() - began)
+    if left <= 0:
+        raise QueryTimeout(query.seconds)
+    return left

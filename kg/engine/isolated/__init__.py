@@ -1,0 +1,1 @@
+"""Each query in a process that the kernel stops at its limits."""

@@ -1,0 +1,492 @@
+"""The engine that runs each query in a process that the kernel stops at its limits.
+
+One loader process holds the dataset and forks query processes (see ``kg.engine.isolated.fork_server``). A question
+goes to whichever of them is free first, by way of a queue in the kernel: the engine makes a pair of
+connected sockets, puts the question with one end into the queue, and listens at the other. When the
+query process dies, its end closes, so the engine knows at once; when the engine closes its own end,
+or dies, the query process is killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import itertools
+import os
+import resource
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias, TypeVar
+from weakref import WeakSet
+
+from kg.engine.cancellation import CancellableCall, CancellableCalls, stopped
+from kg.engine.dataset import Contents, Data
+from kg.engine.interface import Answer, FunctionsOf, Query, Task, TaskResult, TaskRunner
+from kg.engine.isolated import ipc, sandbox
+from kg.engine.isolated.scoreboard import Cause, Scoreboard
+from kg.engine.isolated.supervisor import PinnedSources, Supervisor
+from kg.engine.spool import SpooledFile, bytes_in_files
+from kg.sparql.errors import EngineUnavailable, MemoryLimitExceeded, Overloaded, QueryTimeout
+from kg.sparql.syntax_errors import faster_form
+
+_MARGIN: Final = 0.2
+"""Seconds after its limit by which a query process is known to be dead."""
+
+_LOOK_SECONDS: Final = 0.001
+"""Time between looks for the cause of a death."""
+
+_CAUSE_PATIENCE: Final = 10.0
+"""Seconds that the cause of a death is waited for, of which the loader has to leave word."""
+
+_FEWEST_PROCESSES: Final = 8
+"""Processes and threads without which there is no service: a loader, a query process, one that
+speaks HTTP with some threads."""
+
+_FEWEST_FILES: Final = 64
+"""Files that a process that speaks HTTP has open before anybody asks, and as many for who asks."""
+
+_NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS)
+
+_ATTEMPTS: Final = 5
+"""How many times a job is put whose process is killed before it begins with it.
+
+One that is being killed may still take a job, so as many attempts may be lost at a time.
+"""
+
+_Result = TypeVar("_Result", Answer, TaskResult)
+
+_CLOSED: Final = "The engine is closed."
+_KILLED: Final = "The query process was stopped."
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a query may use.
+
+    Attributes:
+        seconds: how long it may run, unless it asks for another time.
+        most_seconds: the longest time that it may ask for.
+        memory: how many bytes its process may grow by.
+        reserve: how many bytes of the machine's memory all queries leave free; None: a twentieth.
+        spooled: how many bytes of large answers may be held until they have been sent, which are in
+            memory; None: a quarter of the machine's. One answer may be larger.
+        waiting: how many queries may wait for a query process.
+        patience: how many seconds a query waits for a query process.
+    """
+
+    seconds: float = 10.0
+    most_seconds: float = 60.0
+    memory: int = 1 << 30
+    reserve: int | None = None
+    spooled: int | None = None
+    waiting: int = 64
+    patience: float = 10.0
+
+
+class IsolatedEngine:
+    """Oxigraph in processes of their own, over one version of a dataset.
+
+    The engine may be used from many threads, and from processes forked after it was made.
+
+    Args:
+        data: what to hold; bytes are N-Quads. Only the loader reads it, now and whenever it has
+            to load again; files are held open, so that they may be replaced meanwhile.
+        version: the version of the data, see ``Engine.version``; None: as their contents say.
+        prefixes: see ``InProcessEngine``.
+        functions: gives what queries can call beyond SPARQL's own functions, by IRI; a function
+            of a module, as other processes have to find it.
+        tasks: does what ``call`` is asked for, within the limits of a query; None: nothing does.
+        limits: what a query may use.
+        processes: number of query processes; more than processor cores only so that long queries
+            do not keep short ones waiting.
+
+    Raises:
+        DataError: a file cannot be opened.
+        EngineUnavailable: too few processes may be started, or too few files be open.
+        OSError: the platform lacks what isolation needs; see ``kernel.lacking``.
+    """
+
+    isolated: Final = True
+
+    def __init__(
+        self,
+        data: Data | bytes,
+        *,
+        version: str | None = None,
+        prefixes: Mapping[str, str] | None = None,
+        functions: FunctionsOf | None = None,
+        tasks: TaskRunner | None = None,
+        limits: Limits | None = None,
+        processes: int | None = None,
+    ) -> None:
+        self._held = PinnedSources(Data.of(data))
+        self.limits = limits or Limits()
+        cores = sandbox.cores()
+        self.processes = _as_far_as_allowed(processes or 4 + 4 * cores)
+        self._version = version
+        self._does_tasks = tasks is not None
+        self._lock = threading.Lock()
+        self._pending: set[ipc.PendingCall] = set()
+        self._closed = False
+        self._users = 0
+        self._loaded: ipc.Loaded | None = None
+        self._jobs, self._queue_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._jobs.setblocking(False)
+        self._numbers = itertools.count(1)
+        self._board = Scoreboard(self.processes)
+        self._owner = os.getpid()
+        self._asks = CancellableCalls()
+        self._refused = 0
+        reserve = self.limits.reserve
+        setup = ipc.Setup(
+            parent=self._owner,
+            jobs=self._queue_end.fileno(),
+            board=self._board.descriptor,
+            slots=self.processes,
+            data=self._held.data,
+            version=version,
+            prefixes=dict(prefixes or {}),
+            functions=functions,
+            memory=self.limits.memory,
+            reserve=sandbox.memory_in_all() // 20 if reserve is None else reserve,
+            active=min(cores, self.processes),
+            tasks=tasks,
+        )
+        inherited = (setup.jobs, setup.board, *self._held.descriptors)
+        self._keeper = Supervisor(setup, inherited)
+        _ENGINES.add(self)
+
+    @property
+    def version(self) -> str:
+        """The version of the data, as soon as it is known; see ``wait_until_loaded``."""
+        return self._version or self.wait_until_loaded().version
+
+    @property
+    def contents(self) -> Contents:
+        """How much it holds, as soon as that is known; see ``wait_until_loaded``."""
+        return self.wait_until_loaded().contents
+
+    def wait_until_loaded(self) -> ipc.Loaded:
+        """Return when the data have been loaded for the first time.
+
+        Raises:
+            DataError: they cannot be read or do not parse, so the engine will never answer.
+            EngineUnavailable: the loader is killed each time, or the engine was closed.
+        """
+        # Kept, as a forked process has no keeper to ask.
+        self._loaded = self._loaded or self._keeper.wait_until_loaded()
+        return self._loaded
+
+    def run(self, query: Query) -> Answer:
+        """Answer a query; see ``Engine.run``.
+
+        Raises:
+            QueryTimeout: it ran longer than it may.
+            MemoryLimitExceeded: it took more memory than it may.
+            Overloaded: too many queries are waiting, or it waited too long.
+        """
+        return self._held_result(_run(self._ask(query, _ready)), Answer)
+
+    def call(self, task: Task) -> TaskResult | None:
+        """Have a task done in a query process; see ``TaskEngine.call``.
+
+        Raises:
+            EngineUnavailable: as ``run``.
+        """
+        if not self._does_tasks:
+            return None
+        return self._held_result(_run(self._ask(task, _ready)), TaskResult)
+
+    async def answer(self, query: Query) -> Answer:
+        """Answer a query like ``run``, while the event loop sees to other things."""
+        return self._held_result(await self._ask(query, _ready_soon), Answer)
+
+    def stop(self, name: str) -> bool:
+        """Stop the queries of a name, whichever of the forked processes asked them."""
+        stopped = self._asks.stop(name)
+        killed = [self._board.kill(slot, Cause.ASKED, name) for slot in range(self.processes)]
+        return stopped or any(killed)
+
+    def activity(self) -> Mapping[str, float]:
+        """Return what it does and has done; see ``ActiveEngine.activity``."""
+        return {**self._board.activity(), "waiting": len(self._pending), "refused": self._refused}
+
+    def close(self) -> None:
+        """End the loader and all query processes; whoever waits for an answer is told so.
+
+        It does not wait for them, as they may need this thread: the last of them lets go of the rest.
+        """
+        if os.getpid() != self._owner:
+            return
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            self._users += 1
+            for exchange in self._pending:
+                exchange.interrupt()
+        self._keeper.close(EngineUnavailable(_CLOSED))
+        self._jobs.shutdown(socket.SHUT_RDWR)  # which ends the wait for room in the queue
+        self._queue_end.close()  # which ends the connections that wait in the queue
+        self._release()
+
+    def after_fork(self) -> None:
+        """Begin anew in a forked process: what threads were asking is asked where it was."""
+        for exchange in self._pending:
+            exchange.drop()
+        self._pending = set()
+        self._lock = threading.Lock()
+        self._users = 0
+        self._asks = CancellableCalls()
+        self._board.after_fork()
+        self._queue_end.close()  # it would keep alive what is in the queue of a closed engine
+
+    def _release(self) -> None:
+        """Note that somebody uses the engine no more, and let go of all if it was the last."""
+        with self._lock:
+            self._users -= 1
+            is_last = self._closed and not self._users
+        if is_last:
+            self._jobs.close()
+            self._board.close()
+            self._held.close()
+
+    async def _ask(self, work: Query | Task, ready: _Ready) -> ipc.Done:
+        """Have something done; it waits for nothing but by ``ready``."""
+        for _ in range(_ATTEMPTS):
+            with self._asking(work) as exchange:
+                await self._put(exchange, ready)
+                message = await self._outcome(exchange, ready)
+                if message is not None:
+                    return exchange.done(message)
+                deadline = time.monotonic() + _CAUSE_PATIENCE
+                while not self._never_began(exchange, deadline):
+                    # The loader has nobody to tell, whichever of the processes asked.
+                    await ready(None, 0, _LOOK_SECONDS)
+        raise EngineUnavailable(_KILLED)
+
+    @contextmanager
+    def _asking(self, work: Query | Task) -> Iterator[ipc.PendingCall]:
+        """Yield what a query or task is asked by, if there is room for it."""
+        seconds = min(work.seconds or self.limits.seconds, self.limits.most_seconds)
+        number = os.getpid() << 32 | next(self._numbers)
+        try:
+            self._keeper.refuse_if_longer_than(self.limits.patience)
+            with self._asks.known_as(work.names) as ask:
+                exchange = self._admitted(ipc.Job(work, seconds, number), ask)
+                try:
+                    yield exchange
+                finally:
+                    with self._lock:
+                        self._pending.discard(exchange)
+                    exchange.close()
+                    self._release()
+        except Overloaded:
+            with self._lock:
+                self._refused += 1
+            raise
+        except BrokenPipeError:
+            raise EngineUnavailable(_CLOSED) from None
+        except OSError as error:
+            if error.errno not in _NO_DESCRIPTORS:
+                raise
+            raise Overloaded("The service has as many files and connections as it may.") from error
+
+    def _admitted(self, job: ipc.Job, ask: CancellableCall) -> ipc.PendingCall:
+        with self._lock:
+            if self._closed:
+                raise EngineUnavailable(_CLOSED)
+            if len(self._pending) >= self.processes + self.limits.waiting:
+                raise Overloaded(f"More than {self.limits.waiting} queries are waiting.")
+            exchange = ipc.PendingCall(job, ask)
+            self._pending.add(exchange)
+            self._users += 1
+        return exchange
+
+    async def _put(self, exchange: ipc.PendingCall, ready: _Ready) -> None:
+        """Put a job into the queue, as soon as there is room, and send on what does not fit."""
+        deadline = time.monotonic() + self.limits.patience
+        while not exchange.put(self._jobs):
+            left = deadline - time.monotonic()
+            if left <= 0 or not await ready(self._jobs, select.POLLOUT, left):
+                raise Overloaded("The queue of queries is full.")
+        while not exchange.follow():
+            left = deadline - time.monotonic()
+            if left <= 0 or not await ready(exchange.connection, select.POLLOUT, left):
+                raise self._nobody_free()
+
+    async def _outcome(self, exchange: ipc.PendingCall, ready: _Ready) -> ipc.Message | None:
+        """Wait for what comes of a job; None: its process died."""
+        left: float | None = self.limits.patience
+        while True:
+            if left is not None and not await ready(exchange.connection, select.POLLIN, left):
+                left = self._time_left(exchange)
+                if left is not None:
+                    continue
+            try:
+                message = exchange.receive()
+            except BlockingIOError:
+                if left is None:
+                    raise self._nobody_free() from None
+            except EOFError:
+                return None
+            else:
+                if message is not None:
+                    return message
+                left = self.limits.patience  # for the rest of it
+
+    def _time_left(self, exchange: ipc.PendingCall) -> float | None:
+        """Return for how many seconds an answer may still come; None: it is there, or never comes."""
+        began = self._board.began(exchange.job.number)
+        if began is None:  # it was not begun, or has just been answered
+            return None
+        left = began + exchange.job.seconds + _MARGIN - time.monotonic()
+        if left <= 0:
+            raise _timeout(exchange.job)
+        return left
+
+    def _nobody_free(self) -> Overloaded:
+        return Overloaded(f"No query process was free within {self.limits.patience:g} seconds.")
+
+    def _never_began(self, exchange: ipc.PendingCall, deadline: float) -> bool:
+        """Tell whether a job was never begun whose process died; False: its end is not known yet.
+
+        If it was begun, raise why it ended; that may remain unknown until a deadline.
+        """
+        if self._closed:
+            raise EngineUnavailable(_CLOSED)
+        exchange.ask.refuse_if_stopped()
+        job = exchange.job
+        if self._board.began(job.number) is not None:
+            exchange.begun = True
+            if time.monotonic() < deadline:
+                return False
+        elif (death := self._board.death(job.number)) is not None:
+            exchange.begun = True
+            if death.cause is not Cause.NONE:
+                reason = _REASONS[death.cause]
+                raise reason()
+            if death.signal == signal.SIGALRM:
+                raise _timeout(job)
+            if death.signal in (signal.SIGABRT, signal.SIGSEGV, signal.SIGXFSZ):
+                raise MemoryLimitExceeded(self.limits.memory)
+        if exchange.begun:
+            raise EngineUnavailable(_KILLED)
+        return True
+
+    def _held_result(self, done: ipc.Done, kind: type[_Result]) -> _Result:
+        """Return what came of a job, unless there is no memory left for answers in files."""
+        result = done.answer
+        assert isinstance(result, kind), "each kind of work has its own results"
+        if isinstance(result.content, SpooledFile):
+            limit = self.limits.spooled
+            most = sandbox.memory_in_all() // 4 if limit is None else limit
+            held = bytes_in_files()
+            if held > most and held > len(result.content):  # a single one may be larger
+                raise Overloaded(
+                    "Large answers that are being sent take the memory there is for them."
+                )
+        return result
+
+
+_ENGINES: Final[WeakSet[IsolatedEngine]] = WeakSet()
+
+
+def _begin_anew() -> None:
+    for engine in list(_ENGINES):
+        engine.after_fork()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
+
+
+_Ready: TypeAlias = Callable[[socket.socket | None, int, float], Awaitable[bool]]
+"""Waits until one of the events of poll(2) is there, or a time has passed; tells which it was."""
+
+
+async def _ready(connection: socket.socket | None, event: int, seconds: float) -> bool:
+    """Wait with the whole thread."""
+    poll = select.poll()
+    if connection is not None:
+        poll.register(connection, event)
+    return bool(poll.poll(seconds * 1000))
+
+
+async def _ready_soon(connection: socket.socket | None, event: int, seconds: float) -> bool:
+    """Wait while the event loop sees to other things."""
+    if connection is None:
+        await asyncio.sleep(seconds)
+        return False
+    loop = asyncio.get_running_loop()
+    ready: asyncio.Future[bool] = loop.create_future()
+    late = loop.call_later(seconds, _settle, ready, False)
+    try:
+        if event == select.POLLIN:
+            loop.add_reader(connection, _settle, ready, True)
+            try:
+                return await ready
+            finally:
+                loop.remove_reader(connection)
+        with connection.dup() as own:  # as a loop tells only one of each
+            loop.add_writer(own, _settle, ready, True)
+            try:
+                return await ready
+            finally:
+                loop.remove_writer(own)
+    finally:
+        late.cancel()
+
+
+def _settle(ready: asyncio.Future[bool], is_ready: bool) -> None:  # noqa: FBT001 - a callback
+    if not ready.done():
+        ready.set_result(is_ready)
+
+
+def _run(asked: Coroutine[Any, Any, ipc.Done]) -> ipc.Done:
+    """Run what waits with the whole thread, which therefore never gives way."""
+    try:
+        asked.send(None)
+    except StopIteration as end:
+        done: ipc.Done = end.value
+        return done
+    raise AssertionError("it waits by _ready only")
+
+
+def _as_far_as_allowed(processes: int) -> int:
+    """Return how many query processes to start: fewer than wanted where few may be started."""
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != files < _FEWEST_FILES:
+        raise EngineUnavailable(
+            f"A process may have {files} files open (RLIMIT_NOFILE), and needs {_FEWEST_FILES}."
+        )
+    left = sandbox.processes_left()
+    if left is None:
+        return processes
+    if left < _FEWEST_PROCESSES:
+        raise EngineUnavailable(
+            f"{max(0, left)} more processes or threads may be started (RLIMIT_NPROC, or pids.max of "
+            f"a control group), and at least {_FEWEST_PROCESSES} are needed."
+        )
+    return min(processes, left // 4)  # the rest is for threads of the processes that ask
+
+
+def _timeout(job: ipc.Job) -> QueryTimeout:
+    hint = faster_form(job.work.text) if isinstance(job.work, Query) else None
+    return QueryTimeout(job.seconds, hint)
+
+
+_REASONS: Final[Mapping[Cause, Callable[[], EngineUnavailable]]] = {
+    Cause.ASKED: stopped,
+    Cause.CROWDED: lambda: Overloaded(
+        "Too many long queries run at once, so this one was stopped."
+    ),
+    Cause.SHORTAGE: lambda: Overloaded(
+        "Memory ran short, and this query had taken the most of it."
+    ),
+}

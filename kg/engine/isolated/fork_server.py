@@ -1,0 +1,289 @@
+"""The loader: holds a dataset in memory and forks the query processes that share it.
+
+Run as `python -m kg.engine.isolated.fork_server` by the isolated engine. A single thread forks, so that a fork
+copies no lock that another thread holds. A query process answers one query at a time and many in
+its life; the kernel ends it when a query exceeds its limits, when whoever asked has gone, and when
+the loader ends.
+
+As many of them as there are processor cores take up queries, as more would only contend for the
+caches of the processor; half as many while queries are brief, when those who ask have as much to do.
+A query that takes longer lets another process begin.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import gc
+import logging
+import os
+import pickle
+import signal
+import socket
+import sys
+import termios
+import threading
+import time
+import traceback
+from dataclasses import dataclass
+from typing import Final, Never
+
+from kg.engine.interface import Task, TaskRunner
+from kg.engine.isolated import ipc, policy, sandbox
+from kg.engine.isolated.ipc import Setup
+from kg.engine.isolated.scoreboard import Cause, Scoreboard
+from kg.engine.oxigraph.engine import InProcessEngine
+from kg.sparql.errors import EngineError
+
+_TICK: Final = 0.02
+"""Seconds between looks at the age of running queries."""
+
+_WORN: Final = 32 << 20
+"""Growth in bytes after which a query process makes room for a fresh one."""
+
+_COPIED: Final = 16 << 20
+"""Bytes that a process may copy of what is shared if it is one of many and memory is scarce."""
+
+_REQUEST_PATIENCE: Final = 5.0
+"""Seconds that a query process waits for the rest of a request."""
+
+_LOOK: Final = os.WEXITED | os.WNOHANG | os.WNOWAIT
+
+_LOG = logging.getLogger(__name__)
+
+
+def main() -> None:
+    """Load the dataset and keep the query processes running until killed."""
+    setup: Setup = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
+    sandbox.default_signals()
+    sandbox.die_with_parent(setup.parent)
+    board = Scoreboard(setup.slots, setup.board)
+    board.clear()  # those who were asking a loader before this one wait for that
+    with socket.socket(fileno=setup.report) as report:
+        engine = _loaded(setup, report)
+    # Functions are called with what clients write, which must not fill the log.
+    logging.getLogger("rdflib.term").setLevel(logging.ERROR)
+    jobs = socket.socket(fileno=setup.jobs)
+    sandbox.forbid_network()
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    if setup.tasks is not None:
+        setup.tasks.open(engine)
+    gc.freeze()  # so that collecting garbage does not copy the memory that is shared
+    processes = _Workers(engine, setup, jobs, board)
+    while True:
+        processes.start_missing()
+        signal.sigtimedwait({signal.SIGCHLD}, _TICK)
+        processes.reap()
+        processes.look()
+
+
+def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
+    """Load the data, and say how that went."""
+    # Oxigraph loads without the lock of Python. This thread has ended before anything is forked.
+    preparing = threading.Thread(target=setup.tasks.prepare if setup.tasks else None)
+    preparing.start()
+    try:
+        engine = InProcessEngine(
+            setup.data,
+            version=setup.version,
+            expected=setup.expected,
+            prefixes=setup.prefixes,
+            functions=setup.functions,
+        )
+        ipc.send(report, ipc.Loaded(engine.version, engine.contents))
+    except EngineError as error:
+        ipc.send(report, error)
+        os._exit(1)  # at once: the other thread may be in the middle of an import
+    preparing.join()
+    return engine
+
+
+def _unread(descriptor: int) -> int:
+    """Return how many bytes wait to be read."""
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)
+
+
+class _Workers:
+    """The query processes of a loader, each with a slot."""
+
+    def __init__(
+        self, engine: InProcessEngine, setup: Setup, jobs: socket.socket, board: Scoreboard
+    ) -> None:
+        self._engine = engine
+        self._setup = setup
+        self._jobs = jobs
+        self._board = board
+        self._places = _JobServer(setup.active, board)
+        self._slots: dict[int, int] = {}
+        self._loader = os.getpid()
+        self._failed = False
+
+    def start_missing(self) -> None:
+        """Start a process in each slot that has none, as far as that is possible now."""
+        for slot in set(range(self._board.slots)) - set(self._slots.values()):
+            try:
+                pid = os.fork()
+            except OSError as error:  # tried again at the next look
+                if not self._failed:
+                    _LOG.warning("Query processes cannot be started now: %s.", error.strerror)
+                self._failed = True
+                return
+            if pid == 0:
+                self._answer_jobs(slot)
+            self._slots[pid] = slot
+        self._failed = False
+
+    def reap(self) -> None:
+        """Note which processes have ended, and why."""
+        while self._slots and (ended := os.waitid(os.P_ALL, 0, _LOOK)) is not None:
+            slot = self._slots.pop(ended.si_pid)
+            by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
+            self._board.died(slot, ended.si_status if by_signal else 0)
+            self._places.give_back(slot)
+            # Only now may another process get the identifier, which is no more on the board.
+            os.waitpid(ended.si_pid, 0)
+
+    def look(self) -> None:
+        """Have queries give way to others."""
+        running = [self._board.running(slot) for slot in range(self._board.slots)]
+        now = time.monotonic()
+        ages = [now - each.began if each.began else 0.0 for each in running]
+        usual = os.getpriority(os.PRIO_PROCESS, 0)
+        for pid, slot in self._slots.items():
+            niceness = policy.niceness(ages[slot], usual)
+            if niceness is not None:
+                sandbox.lower_priority(pid, niceness)
+        for slot in policy.crowding(ages):
+            self._board.kill(slot, Cause.CROWDED, number=running[slot].number)
+        if max(ages) >= policy.SHORT and sandbox.memory_left() < self._setup.reserve:
+            pids = {slot: pid for pid, slot in self._slots.items()}
+            costliest = policy.costliest(ages, lambda slot: sandbox.taken_by(pids.get(slot, 0)))
+            if costliest is not None:
+                number = running[costliest].number
+                self._board.kill(costliest, Cause.SHORTAGE, number=number)
+        self._places.pass_on(ages, waited_for=_unread(self._jobs.fileno()) > 0)
+
+    def _answer_jobs(self, slot: int) -> Never:
+        """Be a query process."""
+        try:
+            sandbox.die_with_parent(self._loader)
+            sandbox.die_first()
+            told = (self._engine, self._jobs, self._board, slot, self._places, self._setup.tasks)
+            _Worker(*told).answer_jobs(self._setup.memory)
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            os._exit(0)
+
+
+class _JobServer:
+    """The places for processes that take up queries: bytes in a pipe, of which each takes one."""
+
+    def __init__(self, number: int, board: Scoreboard) -> None:
+        self._board = board
+        self._allotment = policy.allotment(number)
+        self._taking, self._giving = os.pipe()
+        os.write(self._giving, bytes(self._allotment.tokens))
+
+    def take(self, slot: int) -> None:
+        """Wait for a place, unless the process of a slot has one."""
+        if not self._board.is_active(slot):
+            os.read(self._taking, 1)
+            self._board.set_active(slot, active=True)
+
+    def give_back(self, slot: int) -> None:
+        """Give to others the place that the process of a slot has, if it has one."""
+        if self._board.is_active(slot):
+            self._board.set_active(slot, active=False)
+            os.write(self._giving, bytes(1))
+
+    def pass_on(self, ages: list[float], *, waited_for: bool) -> None:
+        """Give to others the places of queries that are not short, if there are others."""
+        holding = [self._board.is_active(slot) for slot in range(len(ages))]
+        free = _unread(self._taking)
+        self._allotment, moves = policy.allot(
+            self._allotment, ages, holding, free, waited_for=waited_for
+        )
+        for slot in moves.released:
+            self.give_back(slot)
+        for slot in moves.withdrawn:
+            self._board.set_active(slot, active=False)
+        os.write(self._giving, bytes(moves.added))
+
+
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """A query process: answers one job after the other until it is worn."""
+
+    engine: InProcessEngine
+    jobs: socket.socket
+    board: Scoreboard
+    slot: int
+    places: _JobServer
+    tasks: TaskRunner | None
+
+    def answer_jobs(self, memory: int) -> None:
+        """Answer jobs, growing by no more than some bytes of memory."""
+        growth = sandbox.Growth()
+        # Whatever it is here: the service may be started with any, and be given another as a whole.
+        niceness = os.getpriority(os.PRIO_PROCESS, 0)
+        sandbox.limit_memory(memory)
+        while not self._is_worn(growth, niceness):
+            self.places.take(self.slot)
+            told, connection = ipc.take(self.jobs)
+            with connection:
+                self._answer_over(connection, told)
+
+    def _is_worn(self, growth: sandbox.Growth, niceness: int) -> bool:
+        """Tell whether a fresh process should take over: this one is too large, or must give way.
+
+        Only who is privileged could have back the niceness that it began with.
+        """
+        if growth.bytes() > _WORN or os.getpriority(os.PRIO_PROCESS, 0) > niceness:
+            return True
+        if growth.copied() <= _COPIED or self.board.is_active(self.slot):
+            return False
+        return sandbox.memory_left() < sandbox.memory_in_all() // 2
+
+    def _answer_over(self, connection: socket.socket, told: bytes) -> None:
+        try:
+            if told == ipc.FOLLOWS:
+                connection.settimeout(_REQUEST_PATIENCE)
+                job = ipc.receive(connection)
+                connection.settimeout(None)
+            else:
+                job = ipc.unpacked(told)
+            assert isinstance(job, ipc.Job)
+            self._answer(job, connection)
+        except (EOFError, TimeoutError, ConnectionError):
+            pass  # whoever asked has gone; there is nobody to tell
+        except MemoryError:
+            os.abort()  # as the engine's own allocations do
+        finally:
+            self.board.end(self.slot)
+
+    def _answer(self, job: ipc.Job, connection: socket.socket) -> None:
+        """Answer a job under its limits, if anybody still waits for it."""
+        if not sandbox.connected(connection):
+            return
+        began = self.board.begin(self.slot, job.number, job.work.names)
+        sandbox.limit_time(job.seconds)
+        sandbox.die_with_connection(connection)
+        message = self._outcome(job, began)
+        sandbox.outlive_connection(connection)
+        sandbox.limit_time(0)
+        ipc.send(connection, message)
+
+    def _outcome(self, job: ipc.Job, began: float) -> ipc.Message:
+        work = job.work
+        try:
+            if isinstance(work, Task):
+                assert self.tasks is not None, "an engine without a runner is asked for no task"
+                return ipc.Done(self.tasks.run(work.subject), began)
+            return ipc.Done(self.engine.run(work), began)
+        except EngineError as error:
+            return error
+
+
+if __name__ == "__main__":
+    main()

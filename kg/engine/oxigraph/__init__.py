@@ -1,0 +1,1 @@
+"""Oxigraph in this process: the only room that knows pyoxigraph."""

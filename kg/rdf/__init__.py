@@ -1,0 +1,1 @@
+"""Small tools for RDF: namespaces, terms, formats; knows nothing of the rest."""

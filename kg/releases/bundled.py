@@ -1,0 +1,251 @@
+"""The knowledge that ships with the package: where it is, built, validated and kept for next time."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import logging
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, cast
+
+import platformdirs
+
+from kg import text_files
+from kg.catalogue.canned_queries import CannedQuery, read_queries
+from kg.engine.dataset import Data, DefaultGraph, Source
+from kg.graph import KnowledgeGraph
+from kg.rdf.formats import NQUADS
+from kg.rdf.namespaces import WIDER, WRITTEN_PREFIXES
+from kg.releases.dataset_spec import DatasetSpec
+from kg.sparql.errors import DataError
+from kg.text_files import knowledge_files
+
+if TYPE_CHECKING:
+    from io import BufferedReader
+
+_ROOT: Final = Path(__file__).resolve().parents[2]
+ONTOLOGY_FOLDER: Final = text_files.ONTOLOGY_FOLDER
+QUERIES_FOLDER: Final = _ROOT / "queries"
+"""The canned queries."""
+_READY_FOLDER: Final = _ROOT / "kg" / "ready"
+"""Where a wheel has the built dataset; a checkout has none."""
+
+BUILDING_MODULES: Final = (
+    *("__init__", "builder/**/*", "catalogue/*", "physics/*", "rdf/*"),
+    *("releases/bundled", "results", "sparql/*", "text_files", "validate/*", "engine/__init__"),
+    *("engine/dataset", "engine/interface", "engine/oxigraph/*", "engine/spool"),
+)
+"""What builds and validates: `_made`, and all that it imports. The rest of the code may change
+without a new build. A test compares this with the imports."""
+
+BUILDING_LIBRARIES: Final = (
+    *("jsonschema", "pyld", "pyoxigraph", "pyparsing", "pyshacl", "pyyaml", "rdflib", "shacl"),
+)
+"""The libraries that take part in building and validating."""
+
+_KEPT_BUILDS: Final = 3
+"""How many builds are kept, so that two checkouts or releases do not drive out each other's."""
+
+_LEFT_OVER_SECONDS: Final = 3600
+"""How old an unfinished file must be to be that of a process that was killed."""
+
+_LOG = logging.getLogger(__name__)
+
+
+class InvalidKnowledge(Exception):
+    """The knowledge violates its shapes, or they are malformed, so it is not published; says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """The dataset, valid, and the canned queries, checked.
+
+    Attributes:
+        source: the dataset as N-Quads.
+        digest: SHA-256 of the N-Quads, in hexadecimal digits.
+        queries: the canned queries.
+    """
+
+    source: Source
+    digest: str
+    queries: Mapping[str, CannedQuery]
+
+
+def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
+    """Load the knowledge that ships with the package.
+
+    It is built from its files and validated when it is loaded for the first time, and kept in
+    the user's cache folder; any change of a file, of the code that builds or of its libraries
+    makes it be built and validated again.
+
+    Args:
+        progress: is told each step.
+
+    Raises:
+        kg.builder.BuildError: a file is malformed, be it a shape or a check.
+        InvalidKnowledge: the knowledge violates its shapes.
+        kg.catalogue.canned_queries.CatalogueError: a canned query is malformed, or names an unknown term.
+    """
+    found = edition(progress)
+    (source,) = found.data.sources
+    with source.opened() as file:  # as the file may be gone when all of it is asked for
+        held = replace(source, content=file.read(), compressed=False)
+    progress("loading")
+    return replace(found, data=replace(found.data, sources=(held,))).load()
+
+
+def edition(
+    progress: Callable[[str], None] = lambda _: None,
+    default_graph: DefaultGraph = DefaultGraph.UNION,
+) -> DatasetSpec:
+    """Return the knowledge that ships with the package, ready to be loaded; see ``load``.
+
+    Args:
+        progress: is told each step.
+        default_graph: what a pattern outside GRAPH sees. All of the knowledge is in named graphs.
+    """
+    built = _kept(_READY_FOLDER, _sources_digest()) or _kept_or_built(progress)
+    version = built.digest
+    if default_graph is not DefaultGraph.UNION:
+        version = hashlib.sha256(f"{version} {default_graph.value}".encode()).hexdigest()
+    data = Data((built.source,), default_graph, (WIDER,))
+    return DatasetSpec(data, version[:16], built.queries, WRITTEN_PREFIXES)
+
+
+def write_ready(folder: Path) -> Path:
+    """Write the knowledge as a file that ``load`` finds ready; raises what ``load`` raises.
+
+    Args:
+        folder: where the file is written; in a wheel it stands in `kg/ready/`.
+    """
+    with _kept_or_built(lambda _: None).source.opened() as file:
+        nquads = file.read()
+    path = folder / f"{_name(_sources_digest(), nquads)}.nq.gz"
+    path.write_bytes(gzip.compress(nquads, mtime=0))
+    return path
+
+
+def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery]]:
+    """Build and validate the knowledge, and check the canned queries."""
+    # Not needed when a kept build is loaded.
+    from kg.builder import build  # noqa: PLC0415
+    from kg.catalogue.lint import refuse_unknown_terms  # noqa: PLC0415
+    from kg.engine.oxigraph.engine import InProcessEngine  # noqa: PLC0415
+    from kg.physics.functions import functions_over  # noqa: PLC0415
+    from kg.validate import validate  # noqa: PLC0415
+
+    built = build(ONTOLOGY_FOLDER, progress)
+    progress("validating")
+    report = validate(built.nquads, origins=built.origins, accelerated=True)
+    if not report.conforms:
+        raise InvalidKnowledge(report.as_text())
+    progress("checking the canned queries")
+    engine = InProcessEngine(built.nquads, version="checking", functions=functions_over)
+    queries = read_queries(QUERIES_FOLDER, engine)
+    refuse_unknown_terms(queries, engine)
+    return built.nquads, queries
+
+
+def _kept_or_built(progress: Callable[[str], None]) -> _Built:
+    key = _cache_key()
+    if kept := _kept(_cache_folder(), key):
+        return kept
+    nquads, queries = _made(progress)
+    # What was made of files that somebody saved meanwhile is not what they are made into now.
+    if key == _cache_key():
+        _keep(key, nquads)
+    return _Built(Source(nquads, NQUADS), hashlib.sha256(nquads).hexdigest(), queries)
+
+
+def _cache_folder() -> Path | None:
+    """Return the user's cache folder; None: the user has no home."""
+    try:
+        return platformdirs.user_cache_path("dermograph")
+    except RuntimeError:
+        return None
+
+
+def _name(key: str, nquads: bytes) -> str:
+    """Name a build by what it was made from and by what it is, so that neither is mistaken."""
+    return f"{key}-{hashlib.sha256(nquads).hexdigest()}"
+
+
+def _sources_digest() -> str:
+    """Return a digest of all files that a build depends on: knowledge, queries, and what builds."""
+    digest = hashlib.sha256()
+    beside = ("queries/*.rq", "**/*.json", "build/*.toml")  # what those modules read
+    names = (*(f"{name}.py" for name in BUILDING_MODULES), *beside)
+    code = (path for name in names for path in sorted((_ROOT / "kg").glob(name)))
+    for path in (*knowledge_files(ONTOLOGY_FOLDER), *knowledge_files(QUERIES_FOLDER), *code):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(_ROOT)}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:32]
+
+
+def _cache_key() -> str:
+    """Return a digest of all that a build depends on: the files, and what reads and checks them.
+
+    The build in a wheel was validated when the wheel was made, so the libraries do not matter there.
+    """
+    versions = [f"{each} {version_of(each)}" for each in BUILDING_LIBRARIES]
+    parts = "\n".join([_sources_digest(), sys.version, *versions])
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+def _kept(folder: Path | None, key: str) -> _Built | None:
+    """Return the build of a folder that was made of what there is now; None if there is none."""
+    for path in folder.glob(f"{key}-*.nq*") if folder else ():
+        source = Source.at(path)
+        try:
+            with source.opened() as file:
+                digest = hashlib.file_digest(cast("BufferedReader", file), "sha256").hexdigest()
+        except DataError:
+            continue  # another process removed it, or it is damaged: then it is built anew
+        if path.name.partition(".")[0] == f"{key}-{digest}":
+            return _Built(source, digest, read_queries(QUERIES_FOLDER))
+    return None
+
+
+def _keep(key: str, nquads: bytes) -> None:
+    folder = _cache_folder()
+    if folder is None:
+        _LOG.warning("The build is not kept, as the user has no home; the next start builds again.")
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _write_whole(folder / f"{_name(key, nquads)}.nq", nquads)
+        with suppress(FileNotFoundError):  # another process is tidying too
+            _tidy(folder)
+    except OSError as error:
+        _LOG.warning("The build is not kept, so the next start builds again: %s", error)
+
+
+def _write_whole(path: Path, content: bytes) -> None:
+    """Write a file so that whoever looks finds it whole or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+        part = Path(file.name)
+        try:
+            file.write(content)
+            file.close()
+            part.replace(path)
+        except OSError:
+            part.unlink(missing_ok=True)
+            raise
+
+
+def _tidy(folder: Path) -> None:
+    """Remove all but the latest builds, and what killed processes left."""
+    ages = sorted((-path.stat().st_mtime, path) for path in folder.glob("*.nq"))
+    for _, path in ages[_KEPT_BUILDS:]:
+        path.unlink(missing_ok=True)
+    for path in folder.glob("*.part"):
+        if time.time() - path.stat().st_mtime > _LEFT_OVER_SECONDS:
+            path.unlink(missing_ok=True)

@@ -1,0 +1,289 @@
+"""What is known of one resource: its description, asked from an engine.
+
+The description of a resource is a graph of three rings. It is the same in every format.
+
+1. The resource: every triple that has it as subject.
+2. What it points to, such as the settings of a claim, and the records that speak of it: claims
+   about it, gaps in the evidence on it, derivations of its plain edges and the claims behind them,
+   the points of a spectrum, direct subclasses, the members of a scheme, what was taken from a
+   source or computed from it. Of these the triples whose property is listed in
+   kg/queries/rings.json, but for its backlinks. Of what is reported for wider procedures, the
+   derivations only: figures of other treatments have no place here.
+3. What the summaries point to: kind and name, and of a source how to find it.
+
+So every statement about a concept comes with its source, and the size depends on how much is
+known of one thing, never on the size of the graph.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+from weakref import WeakKeyDictionary
+
+from rapidfuzz import fuzz, process
+from rdflib import URIRef
+
+from kg.engine import Query, ResultKind
+from kg.rdf.formats import JSON
+from kg.rdf.namespaces import BASE, DG, GRAPH, ONTOLOGY, PREFIXES, WIDER
+from kg.resources.neighbourhood import Neighbourhood, Node
+from kg.results import Rows, ask, select, stored, stored_text
+
+if TYPE_CHECKING:
+    from kg.engine import Answer, Engine, Format
+
+_LISTS: Final = {
+    name: ", ".join(properties)
+    for name, properties in json.loads(stored_text("rings.json")).items()
+}
+"""Properties, by what they are to a description: those that tell of a thing what it is and what it
+is called (names), those of a record whose values the third ring names (links), what else the second
+ring tells of a record (others), and those by which records speak of a resource (backlinks)."""
+
+
+def _second_ring(variable: str) -> str:
+    """Return the pattern for what ?resource points to and the records that speak of it."""
+    return f"""
+      {{ ?resource ?link {variable} . FILTER (isIRI({variable}) && ?link != rdf:type) }}
+      UNION {{ {variable} ?back ?resource . FILTER (?back IN ({_LISTS["backlinks"]})) }}
+      UNION {{ ?derivation rdf:subject ?resource ; prov:wasDerivedFrom {variable} }}
+      UNION {{ GRAPH <{GRAPH}ontology> {{ {variable} rdfs:subClassOf ?resource }} }}"""
+
+
+_PARTS: Final = {
+    **_LISTS,
+    "second_ring_as_subject": _second_ring("?subject"),
+    "second_ring_as_near": _second_ring("?near"),
+}
+
+GRAPH_CONTENT: Final = "CONSTRUCT { ?s ?p ?o } WHERE { GRAPH ?graph { ?s ?p ?o } }"
+"""The query for the triples of the named graph ?graph."""
+
+MOST_MENTIONS: Final = 200
+"""How many records that name a resource are listed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What an IRI that was asked for turns out to stand for.
+
+    Attributes:
+        iri: the IRI itself; of the ontology, whatever way of asking for it led here.
+        graph: the named graph whose triples are what there is to say; None: its description is.
+    """
+
+    iri: str
+    graph: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mention:
+    """A record that names a resource, other than by what its surroundings already tell.
+
+    Attributes:
+        property: by which property, as an IRI.
+        property_name: what that is called.
+        iri: the record.
+        name: what it is called.
+    """
+
+    property: str
+    property_name: str
+    iri: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A resource and what it is called.
+
+    Attributes:
+        iri: the resource.
+        name: its label or title.
+    """
+
+    iri: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class LaserLine:
+    """A wavelength at which an energy source emits.
+
+    Attributes:
+        iri: the energy source.
+        name: its label.
+        nanometres: the wavelength.
+    """
+
+    iri: str
+    name: str
+    nanometres: float
+
+
+_IS_GRAPH: Final = "ASK { GRAPH ?resource { ?s ?p ?o } }"
+_IS_KNOWN: Final = f"""
+ASK {{ {{ ?resource ?property ?value }} UNION {{ GRAPH <{WIDER}> {{ ?resource ?property ?value }} }} }}
+"""
+
+
+def find(engine: Engine, iri: str) -> Found | None:
+    """Find what an IRI stands for, or None if nothing is known of it.
+
+    The IRI of the ontology, with or without slash, and the IRI of its present version stand for
+    the whole ontology; the IRI of a named graph stands for its triples.
+
+    Raises:
+        kg.engine.BindingError: it is no legal IRI.
+    """
+    resource = {"resource": URIRef(iri)}
+    release = f"ASK {{ <{ONTOLOGY}> <{PREFIXES['owl']}versionIRI> ?resource }}"
+    if iri in (ONTOLOGY, DG) or (iri.startswith(DG) and ask(engine, release, resource)):
+        graph = GRAPH + "ontology"
+        is_there = ask(engine, _IS_GRAPH, {"resource": URIRef(graph)})
+        return Found(ONTOLOGY, graph) if is_there else None
+    if iri.startswith(GRAPH) and ask(engine, _IS_GRAPH, resource):
+        return Found(iri, iri)
+    return Found(iri) if ask(engine, _IS_KNOWN, resource) else None
+
+
+def describe(engine: Engine, found: Found, written: Format, max_bytes: int | None = None) -> Answer:
+    """Return what there is to say of a resource, as a graph in one of the RDF formats.
+
+    Args:
+        engine: what is asked.
+        found: the resource.
+        written: the format.
+        max_bytes: the most that it may be; None: any.
+
+    Raises:
+        kg.engine.ResultTooLarge: it is more.
+    """
+    formats = {ResultKind.GRAPH: written}
+    if found.graph is not None:
+        text, bindings = GRAPH_CONTENT, {"graph": URIRef(found.graph)}
+    else:
+        text, bindings = stored("description", **_PARTS), {"resource": URIRef(found.iri)}
+    return engine.run(Query(text, bindings, formats=formats, max_bytes=max_bytes))
+
+
+def look_up(engine: Engine, iri: str) -> Node:
+    """Return a resource as a node that can be read together with its surroundings."""
+    text, bindings = stored("surroundings", **_PARTS), {"resource": URIRef(iri)}
+    answer = engine.run(Query(text, bindings, formats={ResultKind.SOLUTIONS: JSON}))
+    return Neighbourhood.read(answer.body).node(iri)
+
+
+def mentions(engine: Engine, iri: str) -> list[Mention]:
+    """Return the records that name a resource otherwise, such as in a qualifier.
+
+    If there are more than MOST_MENTIONS, one more than that is given.
+    """
+    text = stored("mentions", backlinks=_LISTS["backlinks"], most=str(MOST_MENTIONS + 1))
+    rows = select(engine, text, {"resource": URIRef(iri)})
+    return [
+        Mention(
+            str(row["property"]),
+            str(row["propertyName"] or row["property"]),
+            str(row["record"]),
+            str(row["name"] or row["record"]),
+        )
+        for row in rows
+    ]
+
+
+_LONGEST_NAME: Final = 200
+
+
+def similar(engine: Engine, iri: str, limit: int = 5) -> list[Named]:
+    """Return IRIs that may be meant by one that is not known, with their names, the nearest first.
+
+    The last part of the IRI is compared with those of the IRIs in the same place, and with the
+    names that people use; if nothing there is near, with all of ours; if nothing is near at all,
+    the least far in the same place are given. Derivations, which nobody looks for, are left out.
+    """
+    place, _, local = iri[: len(BASE) + _LONGEST_NAME].rstrip("/").rpartition("/")
+    wanted = _folded(local)
+    spellings = _spellings(engine)
+    for where, cutoff in ((place + "/", 70), (BASE, 70), (place + "/", 40)):
+        there = {
+            key: each.spelling for key, each in enumerate(spellings) if each.iri.startswith(where)
+        }
+        near = process.extract(
+            wanted, there, scorer=fuzz.ratio, processor=None, limit=2 * limit, score_cutoff=cutoff
+        )
+        if near:
+            found = dict.fromkeys(
+                Named(spellings[key].iri, spellings[key].name) for _, _, key in near
+            )
+            return list(found)[:limit]
+    return []
+
+
+class _Spelling(NamedTuple):
+    """One of the ways to write what somebody may have meant."""
+
+    iri: str
+    name: str
+    spelling: str
+
+
+# Weakly, so that this holds no engine whose data have been replaced.
+_SPELLINGS: Final[WeakKeyDictionary[Engine, list[_Spelling]]] = WeakKeyDictionary()
+
+
+def _spellings(engine: Engine) -> list[_Spelling]:
+    """Return the spellings of all names, of which an engine has the same for ever."""
+    known = _SPELLINGS.get(engine)
+    if known is None:
+        names = [(str(row["iri"]), str(row["name"])) for row in select(engine, stored("all-names"))]
+        known = _SPELLINGS[engine] = [
+            _Spelling(iri, name, _folded(written))
+            for iri, name in names
+            for written in (name, iri.rpartition("/")[2])
+        ]
+    return known
+
+
+def _folded(name: str) -> str:
+    """Leave of a name what a misspelling is compared by: small letters and digits."""
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def hierarchy(engine: Engine, iri: str) -> tuple[list[Named], list[Named]]:
+    """Return the parents and the children of a concept, as stated, without what follows."""
+    rows = select(engine, stored("hierarchy"), {"resource": URIRef(iri)})
+    parents = [Named(str(row["parent"]), str(row["name"])) for row in rows if row["parent"]]
+    children = [Named(str(row["child"]), str(row["name"])) for row in rows if row["child"]]
+    return parents, children
+
+
+def reported_for_wider(engine: Engine, iri: str) -> Rows:
+    """Return what is reported for wider procedures, the nearest first: wider, relation, object."""
+    return select(engine, stored("wider"), {"resource": URIRef(iri)})
+
+
+def laser_lines(engine: Engine) -> list[LaserLine]:
+    """Return the wavelengths at which energy sources emit, the shortest first."""
+    return [
+        LaserLine(str(row["laser"]), str(row["name"]), float(str(row["wavelength"])))
+        for row in select(engine, stored("laser-lines"))
+    ]
+
+
+def top_concepts(engine: Engine) -> Rows:
+    """Return the classes that are below none of ours: iri, name, definition, number below."""
+    return select(engine, stored("top-concepts"))
+
+
+def properties(engine: Engine) -> Rows:
+    """Return the properties that the ontology declares: iri, name, definition."""
+    return select(engine, stored("properties"))
+
+
+def contents(engine: Engine, graph: str) -> Rows:
+    """Return what a named graph describes: class, number of instances, and the first of them."""
+    return select(engine, stored("contents"), {"graph": URIRef(graph)})

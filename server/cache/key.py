@@ -1,0 +1,119 @@
+"""Which question a request puts, whatever the method and the order of parameters it is put in."""
+
+from __future__ import annotations
+
+import io
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from kg.sparql.lexer import is_repeatable
+from server.http1.errors import MalformedRequest, RequestError
+from server.protocol.hosts import is_host
+from server.protocol.parameters import Parameters, of_form, with_body
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+READS: Final = frozenset({"GET", "HEAD"})
+"""Methods that put a question in the URL alone."""
+
+QUERY_PATH: Final = "/sparql"
+"""Where a query is asked: by a GET, or by a POST or QUERY that has it in its body."""
+
+_WITH_BODY: Final = frozenset({"POST", "QUERY"})
+_PERSONAL: Final = ("HTTP_AUTHORIZATION", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE")
+
+
+class CacheKey(NamedTuple):
+    """What is asked; requests with equal questions and negotiated headers get equal answers.
+
+    Attributes:
+        service: scheme, host and prefix of the URL, of which the addresses in answers are made.
+        path: below the prefix.
+        parameters: names and decoded values, sorted by name; repeated ones stay in order.
+    """
+
+    service: tuple[str | None, ...]
+    path: str
+    parameters: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class KeyReader:
+    """Reads the questions out of requests.
+
+    Attributes:
+        any_host: whether answers are the same whatever host the request names.
+        max_url_bytes: longer URLs are left to the app.
+        max_body_bytes: larger bodies are left to the app.
+    """
+
+    any_host: bool
+    max_url_bytes: int
+    max_body_bytes: int
+
+    def question(self, environ: WSGIEnvironment) -> CacheKey | None:
+        """Return the question of a request, or None if the app has to see to the request itself.
+
+        A body that is read is put back in its place.
+        """
+        if not is_host(environ.get("HTTP_HOST")):
+            return None
+        parameters = self._parameters(environ)
+        if parameters is None:
+            return None
+        pairs = tuple(sorted(parameters, key=lambda pair: pair[0]))
+        return CacheKey(self._service(environ), environ.get("PATH_INFO", ""), pairs)
+
+    def is_repeatable(self, question: CacheKey) -> bool:
+        """Tell whether a question may have the same answer for all who ask it at the same time."""
+        if question.path != QUERY_PATH:
+            return True
+        return all(is_repeatable(text) for name, text in question.parameters if name == "query")
+
+    def _service(self, environ: WSGIEnvironment) -> tuple[str | None, ...]:
+        prefix = environ.get("SCRIPT_NAME", "")
+        if self.any_host:
+            return (prefix,)
+        host = environ.get("HTTP_HOST")
+        # Without the header, the app makes addresses of the name that the server goes by.
+        named = (environ["SERVER_NAME"], environ["SERVER_PORT"]) if not host else ()
+        return (prefix, environ["wsgi.url_scheme"], host, *named)
+
+    def _parameters(self, environ: WSGIEnvironment) -> Parameters | None:
+        method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
+        query_string = environ.get("QUERY_STRING", "")
+        if any(name in environ for name in _PERSONAL):
+            return None
+        if len(path) + 1 + len(query_string) > self.max_url_bytes:
+            return None
+        try:
+            parameters = of_form(query_string.encode("latin-1"))
+            if method not in READS:
+                if method not in _WITH_BODY or path != QUERY_PATH:
+                    return None
+                parameters = with_body(
+                    parameters, environ, lambda: _taken(environ, self.max_body_bytes)
+                )
+        except RequestError:
+            return None
+        # Without a query the methods mean different things.
+        return parameters if method in READS or "query" in parameters else None
+
+
+def _taken(environ: WSGIEnvironment, limit: int) -> bytes:
+    """Read a body of known length that is not too large, and put it back.
+
+    Raises:
+        MalformedRequest: it is none, or is not whole, as the app will find out.
+    """
+    declared = environ.get("CONTENT_LENGTH", "")
+    known = declared.isascii() and declared.isdigit() and len(declared) <= len(str(limit))
+    if known and int(declared) <= limit:
+        with suppress(OSError, ValueError):
+            body: bytes = environ["wsgi.input"].read(int(declared))
+            environ["wsgi.input"] = io.BytesIO(body)
+            if len(body) == int(declared):
+                return body
+    raise MalformedRequest("The body cannot be read here.")

@@ -1,0 +1,253 @@
+"""The app behind connections: what needs neither it nor a thread is answered at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from kg.engine import Engine, EngineError, Overloaded
+from kg.engine.cancellation import CancelToken
+from server.cache.entries import LONG_TO_COMPRESS
+from server.http1.wsgi import LARGE, REFUSAL, RawResponse, close, length_of, whole
+from server.operating.probes import Operating
+from server.protocol.problems import last_resort
+from server.protocol.responses import NOTES, Notes
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from server.cache import Cache, Pending
+    from server.http1.protocol import Connection
+    from server.operating.observer import Observer
+    from server.sparql.fast_path import FastPath
+
+_SWEEP_SECONDS: Final = 1.0
+"""Time between looks for connections that take too long."""
+
+_FINISHING_SECONDS: Final = 0.02
+"""Time between looks whether all has been sent, when the service is stopped."""
+
+_LONG: Final = 20_000
+"""Bytes of a request from which reading it takes so long that others should not wait for it."""
+
+
+_LOG = logging.getLogger(__name__)
+
+
+class Dispatcher:
+    """Hands the requests of connections to a WSGI application, a cache before another.
+
+    Args:
+        cache: the application, a cache before another.
+        engine: what the application asks.
+        express: answers what needs neither the application nor a thread; None: all does.
+        observer: takes note of what is answered.
+        threads: how many requests are answered in threads at a time; more are refused.
+        max_body_bytes: how much of a body is read; the app refuses what is longer.
+        body_seconds: how long a client may take to send a body.
+
+    Attributes:
+        connections: those that are open.
+    """
+
+    def __init__(
+        self,
+        cache: Cache,
+        engine: Engine,
+        express: FastPath | None,
+        observer: Observer,
+        *,
+        threads: int,
+        max_body_bytes: int,
+        body_seconds: float = 30.0,
+    ) -> None:
+        self.max_body_bytes = max_body_bytes
+        self.body_seconds = body_seconds
+        self.connections: set[Connection] = set()
+        self._cache = cache
+        self._observer = observer
+        self._operating = Operating(
+            engine, lambda environ: _whole_if_small(partial(cache.passed_on, environ))
+        )
+        self._express = express
+        self._threads = threads
+        self._busy = 0
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
+        self._pool.submit(int)  # so that there is one thread, whatever is allowed later
+        self._running: dict[Connection, CancelToken] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def answer(self, environ: WSGIEnvironment, connection: Connection) -> None:
+        """Answer a request; see ``connection.Handler``."""
+        began = time.perf_counter()
+        self._cache.mount(environ)
+        recalled = None if REFUSAL in environ else self._cache.recalled(environ)
+        if recalled is not None:
+            # Before it is sent: whoever has it and asks another process finds it counted.
+            self._observer.answered(environ, recalled, began)
+            connection.send(recalled)
+            return
+        environ[NOTES] = Notes(began)
+        token = self._running[connection] = CancelToken()
+        task = asyncio.get_running_loop().create_task(self._answer(environ, connection, token))
+        self._tasks.add(task)  # the event loop holds it no longer than it has to do with it
+        task.add_done_callback(self._tasks.discard)
+
+    def gone(self, connection: Connection) -> None:
+        """Stop the query of a request whose client has gone; see ``connection.Handler``."""
+        token = self._running.get(connection)
+        if token is not None and token.set():
+            self._observer.abandoned()
+
+    async def sweep(self) -> None:
+        """End what takes too long, for ever."""
+        while True:
+            await asyncio.sleep(_SWEEP_SECONDS)
+            now = time.monotonic()
+            for connection in list(self.connections):
+                connection.end_if_overdue(now)
+            self._observer.refresh(len(self.connections), self._cache)
+
+    async def finish(self) -> None:
+        """Return when what is being answered has been answered and sent."""
+        for connection in list(self.connections):
+            connection.finish()
+        while any(connection.is_sending for connection in self.connections):  # noqa: ASYNC110
+            await asyncio.sleep(_FINISHING_SECONDS)  # nothing tells when a buffer is empty
+
+    async def _answer(
+        self, environ: WSGIEnvironment, connection: Connection, token: CancelToken
+    ) -> None:
+        try:
+            said = await self._said(environ, token)
+        except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
+            _LOG.exception("A request could not be answered.")
+            said = last_resort(environ)
+        finally:
+            # From here on there is no query to stop, and with the response the next may begin.
+            del self._running[connection]
+        try:
+            notes: Notes = environ[NOTES]
+            if isinstance(said.body, list):
+                gone = connection.is_gone
+                self._observer.answered(environ, said, notes.began, notes, gone=gone)
+                connection.send(said)
+            else:
+                sent = await self._stream(said, connection)
+                gone = connection.is_gone
+                self._observer.answered(environ, said, notes.began, notes, sent=sent, gone=gone)
+        except Exception:  # noqa: BLE001 - there is nobody else to tell
+            _LOG.exception("A response could not be sent.")
+            connection.abort()  # or what was sent of it might be taken for the whole
+
+    async def _said(self, environ: WSGIEnvironment, token: CancelToken) -> RawResponse:
+        asked_by_operator = None if REFUSAL in environ else await self._operating.said(environ)
+        if asked_by_operator is not None:
+            return asked_by_operator
+        # In this task and the threads that work for it, but not in what an operator asks, as that
+        # is for all who ask it.
+        token.make_current()
+        if REFUSAL in environ or _is_long(environ):
+            return await self._in_thread(environ, partial(self._cache.asked, environ))
+        notes: Notes = environ[NOTES]
+        begun = self._cache.begun(environ)
+        if begun is None:
+            return await self._in_thread(environ, partial(self._cache.passed_on, environ))
+        if isinstance(begun, RawResponse):
+            notes.cache = "hit"
+            return begun
+        notes.cache = begun.kind
+        said = await self._spared(begun) if begun.leads else None
+        if said is None:
+            return await self._in_thread(environ, partial(self._cache.ended, begun), begun)
+        if length_of(said.headers) < LONG_TO_COMPRESS:
+            return self._cache.landed(begun, said)
+        return await self._in_thread(environ, partial(self._cache.landed, begun, said), begun)
+
+    async def _spared(self, begun: Pending) -> RawResponse | None:
+        """Answer a request without the app; None: the app has to."""
+        if self._express is None:
+            return None
+        try:
+            return await self._express.said(begun.environ, begun.question)
+        except EngineError as error:
+            begun.environ[REFUSAL] = error
+            return None
+        except BaseException:
+            self._cache.given_up(begun)
+            raise
+
+    async def _in_thread(
+        self,
+        environ: WSGIEnvironment,
+        answer: Callable[[], RawResponse],
+        begun: Pending | None = None,
+    ) -> RawResponse:
+        """Have a request answered in a thread, if there is one left.
+
+        Args:
+            environ: the request.
+            answer: answers it.
+            begun: what was begun for it and ``answer`` ends.
+        """
+        outcome: Future[RawResponse] = Future()
+        if not self._taken_up(outcome, answer):
+            if begun is not None:
+                self._cache.given_up(begun)
+            environ[REFUSAL] = Overloaded(
+                "More requests are being answered than there is room for."
+            )
+            return _whole_if_small(partial(self._cache.passed_on, environ))
+        self._busy += 1
+        try:
+            return await asyncio.wrap_future(outcome)
+        finally:
+            self._busy -= 1
+            del outcome  # or an exception in it would hold this, and this the exception
+
+    def _taken_up(self, outcome: Future[RawResponse], answer: Callable[[], RawResponse]) -> bool:
+        """Have a thread find out what the outcome is, and tell whether one will."""
+        if self._busy >= self._threads:
+            return False
+        try:
+            self._pool.submit(copy_context().run, _find_out, outcome, answer)
+        except RuntimeError:
+            # The pool needs another thread, which is not allowed; what it was to do is in its queue
+            # nevertheless. If a thread has begun with it meanwhile, so much the better.
+            return not outcome.cancel()
+        return True
+
+    async def _stream(self, said: RawResponse, connection: Connection) -> int:
+        try:
+            return await connection.stream(said)
+        finally:
+            close(said.body)
+
+
+def _is_long(environ: WSGIEnvironment) -> bool:
+    in_body: int = environ["wsgi.input"].getbuffer().nbytes
+    return len(environ["QUERY_STRING"]) + in_body >= _LONG
+
+
+def _find_out(outcome: Future[RawResponse], answer: Callable[[], RawResponse]) -> None:
+    """Answer a request in a thread, unless nobody waits for that any more."""
+    if not outcome.set_running_or_notify_cancel():
+        return
+    try:
+        outcome.set_result(_whole_if_small(answer))
+    except BaseException as error:  # noqa: BLE001 - whoever waits gets it
+        outcome.set_exception(error)
+        del outcome  # which the error would hold by its traceback
+
+
+def _whole_if_small(answer: Callable[[], RawResponse]) -> RawResponse:
+    said = answer()
+    if length_of(said.headers) >= LARGE:
+        return said
+    return said._replace(body=[whole(said.body)])

@@ -1,0 +1,557 @@
+"""A connection of HTTP/1.1: its requests as WSGI environments, one after the other, and its responses.
+
+See https://www.rfc-editor.org/rfc/rfc9112; the grammar is left to llhttp, the parser of Node.js.
+A client that sends no more may still read, as after ``shutdown(SHUT_WR)``, or have gone: TCP tells the
+two apart only when something is sent to it. So an answer that takes time is preceded by interim
+responses (100 Continue), which every client of HTTP/1.1 has to pass over, and by which a client that
+has gone is found out, so that its query can be stopped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import sys
+import time
+from collections import deque
+from email.utils import formatdate
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Protocol, cast
+from urllib.parse import unquote_to_bytes
+
+import httptools
+
+from server.http1.errors import (
+    HeadTooLarge,
+    MalformedRequest,
+    RequestError,
+    RequestStalled,
+    UnknownMethod,
+)
+from server.http1.wsgi import REFUSAL, Headers, RawResponse, head_of
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_MAX_HEAD_BYTES: Final = 128 << 10
+_MAX_HEADERS: Final = 100
+_PIECE_BYTES: Final = 16 << 10
+"""How much is parsed at a time, within which it is not known what belongs to which request."""
+
+_MOST_CONNECTIONS: Final = 10_000
+"""How many connections may be open at a time; any more are closed at once."""
+
+_HEAD_SECONDS: Final = 10.0
+"""How long a client may take to send the head of a request."""
+
+_IDLE_SECONDS: Final = 75.0
+"""How long a connection may be open without a request."""
+
+_UNREAD_SECONDS: Final = 60.0
+"""How long a client may take to read nothing of a response that is being sent."""
+
+_LINGER_SECONDS: Final = 2.0
+"""For how long what still comes is read and dropped, so that the client gets the last response."""
+
+_FIRST_PROBE_SECONDS: Final = 0.1
+"""When a client that sends no more is first sent an interim response; most answers are sooner."""
+
+_PROBE_SECONDS: Final = (0.05, 1.0)
+"""When it is sent the next one, and the longest time between two; each time takes twice the last."""
+
+_GRACE_SECONDS: Final = 2.0
+"""How long a client of HTTP/1.0, which has no interim responses, may wait when it sends no more."""
+
+_JOINED: Final = 16 << 10
+"""Bytes of a body up to which it is sent together with the head."""
+
+_SHORT_NAME: Final = 40
+"""Bytes of a header's name up to which its key is remembered; all that are registered are shorter."""
+
+_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_BODILESS: Final = ("204", "304")
+_SAME: Final[WSGIEnvironment] = {
+    "SCRIPT_NAME": "",
+    "wsgi.version": (1, 0),
+    "wsgi.errors": sys.stderr,
+    "wsgi.input_terminated": True,
+    "wsgi.multiprocess": True,
+    "wsgi.multithread": True,
+    "wsgi.run_once": False,
+    "wsgi.url_scheme": "http",
+}
+"""What the environment of every request has."""
+
+
+class Handler(Protocol):
+    """Sees to the requests of all connections."""
+
+    body_seconds: float
+    """How long a client may take to send a body."""
+
+    max_body_bytes: int
+    """How much of a body is read, to the byte after it."""
+
+    connections: set[Connection]
+    """The connections that are open."""
+
+    def answer(self, environ: WSGIEnvironment, connection: Connection) -> None:
+        """Have ``connection.send`` or ``connection.stream`` called for a request, now or later."""
+
+    def gone(self, connection: Connection) -> None:
+        """Take note that the client has gone whose request is being answered."""
+
+
+class Connection(asyncio.Protocol):
+    """A connection.
+
+    Args:
+        handler: sees to its requests.
+    """
+
+    _transport: asyncio.Transport
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+        self._parser = httptools.HttpRequestParser(self)
+        self._waiting: deque[tuple[WSGIEnvironment, bool]] = deque()
+        self._same: WSGIEnvironment = {}
+        self._environ: WSGIEnvironment = {}
+        self._target = b""
+        self._body: list[bytes] = []
+        self._body_bytes = 0
+        self._head_bytes = 0
+        """Bytes of the headers that are complete."""
+        self._untold_bytes = 0
+        """Bytes that came since the request or a piece of its body began: of head, chunks, trailers."""
+        self._headers = 0
+        self._upgrading = False
+        """Whether the parser takes the head for the whole request, or another reads it once more."""
+        self._reading_since: float | None = None
+        """When the request began that is being read; None: none is."""
+        self._head_read = False
+        self._still_since = time.monotonic()
+        """When something was last read or written."""
+        self._unsent = 0
+        self._ended = False
+        """Whether no further request is read."""
+        self._answering = False
+        self._streaming = False
+        """Whether a part of a response was sent."""
+        self._half_closed = False
+        """Whether the client sends no more."""
+        self._handing_over = False
+        self._keeps = True
+        self._keeps_unasked = True
+        """Whether the version of the request keeps connections unless told otherwise."""
+        self._writable = asyncio.Event()
+        self._writable.set()
+
+    # What the event loop tells, see asyncio.Protocol.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._handler.connections.add(self)
+        if len(self._handler.connections) > _MOST_CONNECTIONS:
+            self.abort()
+        own, client = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
+        self._same = {
+            **_SAME,
+            "SERVER_NAME": own[0],
+            "SERVER_PORT": str(own[1]),
+            "REMOTE_ADDR": client[0] if client else "",
+            "REMOTE_PORT": str(client[1]) if client else "",
+        }
+
+    def connection_lost(self, _: Exception | None) -> None:
+        """End."""
+        self._handler.connections.discard(self)
+        self._ended = True
+        del self._parser  # which holds this
+        self._waiting.clear()
+        self._writable.set()
+        if self._answering:
+            self._handler.gone(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Read what has come."""
+        if self._ended:
+            return
+        self._still_since = time.monotonic()
+        for begin in range(0, len(data), _PIECE_BYTES):
+            rest = data[begin : begin + _PIECE_BYTES]
+            self._untold_bytes += len(rest)
+            while rest and not self._ended:
+                rest = self._parsed(rest)
+            if self._reading_since is not None and self._untold_bytes > _MAX_HEAD_BYTES:
+                self._refuse(_too_large())
+        self._hand_over()
+
+    def eof_received(self) -> bool:
+        """Take note that the client sends no more; what it asked is answered if it still reads."""
+        self._half_closed = True
+        waits = self._answering or bool(self._waiting)
+        if self._reading_since is not None:
+            self._refuse(MalformedRequest("The request breaks off."))
+            self._hand_over()
+        self._ended = True
+        if waits:
+            seconds = _FIRST_PROBE_SECONDS if self._keeps_unasked else _GRACE_SECONDS
+            asyncio.get_running_loop().call_later(seconds, self._probe, _PROBE_SECONDS[0])
+        return self._answering or bool(self._waiting)
+
+    def pause_writing(self) -> None:
+        """Note that the client reads more slowly than it is sent to."""
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        """Note that the client has read what it was sent."""
+        self._writable.set()
+        self._hand_over()
+
+    # What the parser finds, see httptools.
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        if self._upgrading:
+            return
+        self._environ = self._same.copy()
+        self._target = b""
+        self._body = []
+        self._body_bytes = self._head_bytes = self._untold_bytes = self._headers = 0
+        self._head_read = False
+        self._reading_since = self._still_since
+
+    def on_url(self, piece: bytes) -> None:
+        """Take a piece of the target."""
+        if not self._upgrading:
+            self._target += piece
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header; what comes after the body is none of the head."""
+        if self._head_read:
+            return
+        self._headers += 1
+        self._head_bytes += len(name) + len(value)
+        key = _key(name.lower())
+        if not key:
+            return
+        text = value.decode("latin-1")
+        environ = self._environ
+        environ[key] = f"{environ[key]},{text}" if key in environ else text
+
+    def on_headers_complete(self) -> None:
+        """Take the head of a request, which is complete."""
+        if self._upgrading:
+            self._upgrading = False
+            return
+        self._head_read = True
+        self._upgrading = self._parser.should_upgrade()
+        environ = self._environ
+        environ["REQUEST_METHOD"] = self._parser.get_method().decode()
+        version = self._parser.get_http_version()
+        environ["SERVER_PROTOCOL"] = f"HTTP/{version}"
+        refusal = self._said_of_target() or self._said_of_head(version)
+        if refusal is not None:
+            self._refuse(refusal)
+        elif environ.get("HTTP_EXPECT", "").lower() == "100-continue" and not self._answering:
+            self._transport.write(_CONTINUE)
+
+    def on_body(self, piece: bytes) -> None:
+        """Take a piece of the body."""
+        if self._ended:
+            return
+        self._untold_bytes = 0
+        self._body.append(piece)
+        self._body_bytes += len(piece)
+        if self._body_bytes > self._handler.max_body_bytes:
+            self._take(keeps=False)  # the app refuses it
+
+    def on_message_complete(self) -> None:
+        """Take a request, which is complete."""
+        if not (self._ended or self._upgrading):
+            self._take(keeps=self._parser.should_keep_alive())
+
+    # Reading.
+
+    def _parsed(self, data: bytes) -> bytes:
+        """Parse what has come; give what is left for another parser."""
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # What it asks to upgrade to is not offered (RFC 9110, 7.8), so what follows is the body,
+            # which the parser passes over. Another reads on, behind what matters of the head.
+            head = b"" if self._ended else self._head_for_body(self._parser.should_keep_alive())
+            self._parser = httptools.HttpRequestParser(self)
+            self._parser.feed_data(head)
+            return data[upgrade.args[0] :]
+        except httptools.HttpParserCallbackError:
+            self.abort()
+            raise  # it is not the client's fault
+        except httptools.HttpParserInvalidMethodError:
+            self._refuse(UnknownMethod("The request has a method that is not known."))
+        except httptools.HttpParserError as error:
+            self._refuse(_malformed(error))
+        return b""
+
+    def _head_for_body(self, keeps: bool) -> bytes:  # noqa: FBT001 - there is nothing else
+        """Return a head with what says where the body ends, and whether the connection is kept."""
+        named = {
+            "Content-Length": self._environ.get("CONTENT_LENGTH"),
+            "Transfer-Encoding": self._environ.get("HTTP_TRANSFER_ENCODING"),
+            "Connection": "keep-alive" if keeps else "close",
+        }
+        lines = [f"{name}: {value}\r\n" for name, value in named.items() if value is not None]
+        head = f"POST / {self._environ['SERVER_PROTOCOL']}\r\n{''.join(lines)}\r\n"
+        return head.encode("latin-1")
+
+    def _said_of_target(self) -> RequestError | None:
+        """Put the target into the environment; give what is wrong with it, if anything."""
+        target = self._target
+        if target.startswith(b"/"):
+            path, _, query = target.partition(b"?")
+        elif target == b"*":
+            path, query = target, b""
+        else:
+            try:
+                url = httptools.parse_url(target)
+            except httptools.HttpParserInvalidURLError:
+                return MalformedRequest("The target of the request is no URL.")
+            path, query = url.path or b"/", url.query or b""
+            if url.host is None:
+                return MalformedRequest("The target of the request names no host.")
+            port = f":{url.port}" if url.port else ""
+            self._environ["HTTP_HOST"] = url.host.decode("latin-1") + port
+        if b"%" in path:
+            path = unquote_to_bytes(path)
+        self._environ["PATH_INFO"] = path.decode("latin-1")
+        self._environ["QUERY_STRING"] = query.decode("latin-1")
+        return None
+
+    def _said_of_head(self, version: str) -> RequestError | None:
+        """Return what is wrong with the head of a request, if anything."""
+        if version not in ("1.0", "1.1"):
+            return MalformedRequest("The request is not HTTP/1.1.")
+        if len(self._target) + self._head_bytes > _MAX_HEAD_BYTES:
+            return _too_large()
+        if self._headers > _MAX_HEADERS:
+            return HeadTooLarge(f"There are more than {_MAX_HEADERS} headers.", _MAX_HEADERS)
+        host = self._environ.get("HTTP_HOST")
+        if host is None and version == "1.1":
+            return MalformedRequest("The request has no Host header.")
+        if host is not None and "," in host:
+            return MalformedRequest("The request has more than one Host header.")
+        return None
+
+    def _take(self, *, keeps: bool) -> None:
+        environ = self._environ
+        body = b"".join(self._body)
+        environ["wsgi.input"] = io.BytesIO(body)
+        if body and "CONTENT_LENGTH" not in environ:
+            environ["CONTENT_LENGTH"] = str(len(body))
+        self._reading_since = None
+        self._ended = not keeps
+        self._waiting.append((environ, keeps))
+        # A connection may be idle for long, and there may be thousands: none keeps what it was sent.
+        self._environ, self._body, self._target = {}, [], b""
+
+    def _refuse(self, error: RequestError) -> None:
+        """Have the app tell what is wrong with a request that cannot be read to its end."""
+        if self._ended:
+            return
+        self._environ = {
+            "REQUEST_METHOD": "GET",
+            "PATH_INFO": "*",  # whatever was asked for is not known
+            "QUERY_STRING": "",
+            "SERVER_PROTOCOL": "HTTP/1.1",
+            "HTTP_ACCEPT": self._environ.get("HTTP_ACCEPT", ""),
+            **self._same,
+            REFUSAL: error,
+        }
+        self._body = []
+        self._take(keeps=False)
+
+    def _hand_over(self) -> None:
+        """Have the requests answered that wait, one after the other."""
+        if self._handing_over:
+            return
+        self._handing_over = True
+        while self._waiting and not self._answering and self._writable.is_set():
+            environ, self._keeps = self._waiting.popleft()
+            self._answering = True
+            self._keeps_unasked = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+            self._handler.answer(environ, self)
+        self._handing_over = False
+        if self._waiting:
+            self._transport.pause_reading()
+        elif not (self._ended or self._transport.is_closing()):
+            self._transport.resume_reading()
+
+    # Answering.
+
+    def send(self, said: RawResponse) -> None:
+        """Send a response whose body is in memory."""
+        body = b"".join(said.body)
+        head = said.head or head_of(said.status, _with_length(said, body))
+        if len(body) <= _JOINED:
+            self._write(b"".join((head, self._common(), body)))
+        else:
+            self._write(head + self._common())
+            self._write(body)
+        self._answered()
+
+    async def stream(self, said: RawResponse) -> int:
+        """Send a response piece by piece; its headers declare its length.
+
+        Returns:
+            How many bytes of its body were sent.
+        """
+        self._streaming = True
+        self._write(head_of(said.status, said.headers) + self._common())
+        sent = 0
+        for piece in said.body:
+            await self._writable.wait()
+            if self._transport.is_closing():
+                return sent
+            self._write(piece)
+            sent += len(piece)
+        self._answered()
+        return sent
+
+    def _probe(self, again: float) -> None:
+        """Find out whether a client that sends no more still reads.
+
+        If it does not, its side answers what it is sent with a reset, by which the next probe fails.
+
+        Args:
+            again: the time until the next probe, in seconds.
+        """
+        if not self._answering or self._transport.is_closing():
+            return
+        if not self._keeps_unasked:
+            self.abort()
+            return
+        if not self._streaming:
+            self._transport.write(_CONTINUE)
+        longer = min(2 * again, _PROBE_SECONDS[1])
+        asyncio.get_running_loop().call_later(again, self._probe, longer)
+
+    def abort(self) -> None:
+        """End at once, so that what was sent of a response is not taken for the whole."""
+        self._transport.abort()
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether nobody is there any more to be sent anything."""
+        return self._transport.is_closing()
+
+    @property
+    def is_sending(self) -> bool:
+        """Whether a response has not wholly been sent."""
+        return self._answering or self._transport.get_write_buffer_size() > 0
+
+    def _write(self, data: bytes) -> None:
+        self._still_since = time.monotonic()
+        if not self._transport.is_closing():
+            self._transport.write(data)
+
+    def _common(self) -> bytes:
+        """Return the headers of the connection, and the end of the head."""
+        if self._keeps:
+            return _date(int(time.time())) + (b"\r\n" if self._keeps_unasked else _KEEP_ALIVE)
+        return _date(int(time.time())) + _CLOSE
+
+    def _answered(self) -> None:
+        self._answering = self._streaming = False
+        if not self._keeps or (self._half_closed and not self._waiting):
+            self._end()
+        elif self._waiting:
+            self._hand_over()
+
+    def _end(self) -> None:
+        """Close as soon as the client has had the time to read the last response."""
+        self._ended = True
+        self._waiting.clear()
+        if self._transport.is_closing():
+            return
+        if self._half_closed:
+            self._transport.close()  # when all has been sent
+            return
+        self._transport.write_eof()
+        self._transport.resume_reading()
+        asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.close)
+
+    def finish(self) -> None:
+        """Answer what is being answered, and no more."""
+        self._keeps = False
+        self._waiting.clear()
+        if not self._answering:
+            self._transport.close()
+
+    def end_if_overdue(self, now: float) -> None:
+        """Refuse or end what takes too long.
+
+        Args:
+            now: the monotonic time.
+        """
+        unsent = self._transport.get_write_buffer_size()
+        if unsent:
+            if unsent != self._unsent:
+                self._still_since = now
+            elif now - self._still_since > _UNREAD_SECONDS:
+                self._transport.abort()
+            self._unsent = unsent
+        elif self._reading_since is not None:
+            lasted = now - self._reading_since
+            if self._head_read and lasted > self._handler.body_seconds:
+                self._refuse(RequestStalled("body", self._handler.body_seconds))
+            elif not self._head_read and lasted > _HEAD_SECONDS:
+                self._refuse(RequestStalled("head", _HEAD_SECONDS))
+            self._hand_over()
+        elif not self._answering and now - self._still_since > _IDLE_SECONDS:
+            self._transport.close()
+
+
+_CLOSE: Final = b"Connection: close\r\n\r\n"
+_KEEP_ALIVE: Final = b"Connection: keep-alive\r\n\r\n"
+
+
+def _too_large() -> HeadTooLarge:
+    what = (
+        f"Target and headers, or what is beside the body, are longer than {_MAX_HEAD_BYTES} bytes."
+    )
+    return HeadTooLarge(what, _MAX_HEAD_BYTES)
+
+
+def _malformed(error: httptools.HttpParserError) -> MalformedRequest:
+    reason = str(error).rstrip(".").lower() or "it does not parse"
+    hint = "Write what is not ASCII percent-encoded in UTF-8." if " in url" in reason else None
+    return MalformedRequest(f"The request is not HTTP/1.1: {reason}.", hint=hint)
+
+
+def _key(name: bytes) -> str:
+    """Return the key of a header in an environment of WSGI; empty if others could have the same."""
+    return _short_key(name) if len(name) <= _SHORT_NAME else _made_key(name)
+
+
+def _made_key(name: bytes) -> str:
+    if b"_" in name:
+        return ""
+    key = name.decode("latin-1").upper().replace("-", "_")
+    return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
+
+
+_short_key = lru_cache(maxsize=256)(_made_key)
+
+
+def _with_length(said: RawResponse, body: bytes) -> Headers:
+    has_length = any(name.lower() == "content-length" for name, _ in said.headers)
+    if has_length or said.status.startswith(_BODILESS):
+        return said.headers
+    return [*said.headers, ("Content-Length", str(len(body)))]
+
+
+@lru_cache(maxsize=1)
+def _date(second: int) -> bytes:
+    return f"Date: {formatdate(second, usegmt=True)}\r\n".encode()

@@ -1,0 +1,121 @@
+"""What an operator asks: whether the service is alive, whether it is ready, what it has done.
+
+They have to be told however busy the service is. So the gateway answers them before all others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final
+
+from flask import Blueprint, Response, request
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+
+from kg.engine import AsyncEngine, Engine, EngineError, Query
+from server.context import current_service
+from server.http1.wsgi import REFUSAL
+from server.protocol import responses
+from server.protocol.errors import MalformedHeader, NotReady
+from server.protocol.negotiation import PLAIN_JSON, PLAIN_TEXT, best
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+    from server.http1.wsgi import RawResponse
+
+ALIVE: Final = "/health"
+READY: Final = "/ready"
+METRICS: Final = "/metrics"
+
+_PROBED: Final = "dermograph.probed"
+"""Key in the WSGI environment: the engine has been asked for this request, and answered."""
+
+_PATIENCE: Final = 2.0
+"""Seconds that the engine has to answer: those who watch a service seldom wait for longer."""
+
+_PROBE: Final = Query("SELECT ?o WHERE { ?s ?p ?o } LIMIT 1", seconds=_PATIENCE)
+
+blueprint = Blueprint("operating", __name__)
+
+
+@blueprint.get(ALIVE)
+def alive() -> Response:
+    """Say that the process that speaks HTTP does so."""
+    return _said_in_short("alive")
+
+
+@blueprint.get(READY)
+def ready() -> Response:
+    """Say that queries are answered.
+
+    Raises:
+        NotReady: they are not.
+    """
+    if _PROBED not in request.environ:
+        failure = asyncio.run(_failure_of(current_service().graph.engine))
+        if failure is not None:
+            raise failure
+    return _said_in_short("ready")
+
+
+@blueprint.get(METRICS)
+def metrics() -> Response:
+    """Say what the service has done, for Prometheus."""
+    told = generate_latest(current_service().observer)
+    response = Response(told, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    response.headers["Cache-Control"] = responses.UNCACHEABLE
+    return response
+
+
+def _said_in_short(state: str) -> Response:
+    try:
+        chosen = best(request.headers.get("Accept"), (PLAIN_JSON, PLAIN_TEXT)) or PLAIN_JSON
+    except MalformedHeader:  # who watches a service is told in any case
+        chosen = PLAIN_JSON
+    body = f"{state}\n" if chosen == PLAIN_TEXT else f'{{"status": "{state}"}}\n'
+    return responses.reply(body, chosen, cache=responses.UNCACHEABLE)
+
+
+class Operating:
+    """Answers what an operator asks, apart from other requests.
+
+    Args:
+        engine: the engine.
+        app: answers a request.
+    """
+
+    def __init__(self, engine: Engine, app: Callable[[WSGIEnvironment], RawResponse]) -> None:
+        self._engine = engine
+        self._app = app
+        self._probe: asyncio.Task[NotReady | None] | None = None
+        # One, so that however often they are asked for, others are kept waiting by one at a time.
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="metrics")
+
+    async def said(self, environ: WSGIEnvironment) -> RawResponse | None:
+        """Answer a request; None: it is none of an operator."""
+        path = environ["PATH_INFO"]
+        if path == METRICS:
+            return await asyncio.wrap_future(self._pool.submit(self._app, environ))
+        if path == READY and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            if self._probe is None or self._probe.done():  # one for all who ask at a time
+                self._probe = asyncio.create_task(_failure_of(self._engine))
+            failure = await asyncio.shield(self._probe)
+            environ[_PROBED if failure is None else REFUSAL] = failure
+        return self._app(environ) if path in (ALIVE, READY) else None
+
+
+async def _failure_of(engine: Engine) -> NotReady | None:
+    """Return why a query is not answered; None: it is."""
+    try:
+        async with asyncio.timeout(_PATIENCE):
+            if isinstance(engine, AsyncEngine):
+                await engine.answer(_PROBE)
+            else:
+                await asyncio.to_thread(engine.run, _PROBE)
+    except EngineError as error:
+        return NotReady(f"A query was not answered: {error}")
+    except TimeoutError:
+        return NotReady(f"A query was not answered within {_PATIENCE:g} seconds.")
+    return None

@@ -1,0 +1,1 @@
+"""What all views share: parameters, negotiation, errors and problems, and the manners of responses."""

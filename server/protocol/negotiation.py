@@ -1,0 +1,297 @@
+"""Which representation a request gets: one table of representations, and one choice among offers.
+
+The choice follows https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1 with these decisions:
+
+- A missing or empty Accept header accepts everything, and the first offer is given.
+- Among media ranges that match a representation, the most specific decides, so that `q=0` on a
+  type excludes it whatever a wildcard says.
+- An alias, such as `application/json` for SPARQL JSON, counts where it is named itself, not
+  through a wildcard, and only if the type that it stands for is not named.
+- Equal quality: what the client names comes before what a wildcard allows; HTML comes first if
+  it is named, so that browsers get pages; then the order of the offers decides.
+- `application/xhtml+xml` means a page only where nothing else is acceptable.
+- Of parameters, `charset` and `header` are compared; others are disregarded.
+- A header that does not follow the grammar is refused, except for what clients are known to send:
+  `*` for `*/*`, `q=.2` for `q=0.2`, and more than three digits in q, up to twelve.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from kg.engine import Format, ResultKind
+from kg.rdf import formats
+from server.data import rows
+from server.protocol.errors import MalformedHeader, NotAcceptable
+
+
+@dataclass(frozen=True, slots=True)
+class Representation:
+    """A way to represent something in a response.
+
+    Attributes:
+        name: short name, the value of the parameter `format`.
+        label: the name that people know it by.
+        media_type: media type without parameters.
+        suffix: file name ending without the dot.
+        parameters: parameters of the media type in the Content-Type header.
+        aliases: media types that clients use for it in the Accept header.
+        stand_ins: media types for which it is given when nothing suits them better.
+        names: other short names that clients use for it.
+        format: the engine's format that it is written in, or None for pages and problems.
+        w3c_name: what https://www.w3.org/ns/formats/ calls that format.
+    """
+
+    name: str
+    label: str
+    media_type: str
+    suffix: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    aliases: tuple[str, ...] = ()
+    stand_ins: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    format: Format | None = None
+    w3c_name: str = ""
+
+    @property
+    def content_type(self) -> str:
+        """The value of the Content-Type header."""
+        return "; ".join([self.media_type, *(f"{key}={value}" for key, value in self.parameters)])
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """Every value of the parameter `format` that means this representation."""
+        return (self.name, self.suffix, *self.names, self.media_type, *self.aliases)
+
+
+_XHTML = "application/xhtml+xml"
+
+
+def _pair(parameter: str) -> tuple[str, str]:
+    name, _, value = parameter.partition("=")
+    return name, value
+
+
+def _represented(row: Mapping[str, str]) -> Representation:
+    written = formats.named(row["name"]) if row["w3c_name"] else None
+    return Representation(
+        name=row["name"],
+        label=written.label if written else row["label"],
+        media_type=written.media_type if written else row["media_type"],
+        suffix=written.suffix if written else row["suffix"],
+        parameters=tuple(map(_pair, row["parameters"].split())),
+        aliases=tuple(row["aliases"].split()),
+        stand_ins=tuple(row["stand_ins"].split()),
+        names=tuple(row["names"].split()),
+        format=written,
+        w3c_name=row["w3c_name"],
+    )
+
+
+REPRESENTATIONS: Final = tuple(map(_represented, rows("negotiation")))
+"""Every representation that the service gives."""
+
+JSON, XML, CSV, TSV = REPRESENTATIONS[:4]
+TURTLE, NTRIPLES, JSONLD, RDFXML, TRIG, NQUADS = REPRESENTATIONS[4:10]
+HTML, PLAIN_JSON, SPARQL, CSL_JSON, BIBTEX, PROBLEM, PLAIN_TEXT = REPRESENTATIONS[10:]
+
+RDF: Final = REPRESENTATIONS[4:10]
+"""What a graph is offered as, the default first."""
+
+RESULTS: Final[Mapping[ResultKind, tuple[Representation, ...]]] = {
+    ResultKind.SOLUTIONS: (JSON, XML, CSV, TSV, HTML),
+    ResultKind.BOOLEAN: (JSON, XML, HTML),
+    ResultKind.GRAPH: (*RDF, HTML),
+}
+"""What the results of a query are offered as, the default first."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaRange:
+    """One element of an Accept header.
+
+    Attributes:
+        type, subtype: in lower case; `*` for any.
+        parameters: name in lower case and value, without quotes.
+        quality: from 0, not acceptable, to 1.
+    """
+
+    type: str
+    subtype: str
+    parameters: tuple[tuple[str, str], ...]
+    quality: float
+
+
+# Possessive, so that no header takes more than linear time.
+_QUOTED = r'"(?:[^"\\]|\\.?)*+"?'
+_ELEMENTS = re.compile(rf'(?:[^",]|{_QUOTED})++', re.DOTALL)
+_PIECES = re.compile(rf'(?:[^";]|{_QUOTED})++', re.DOTALL)
+_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_RANGE = re.compile(rf"({_WORD})/({_WORD})")
+_PARAMETER = re.compile(rf'({_WORD})\s*=\s*({_WORD}|"(?:[^"\\]|\\.)*+")', re.DOTALL)
+_SHOWN: Final = 80
+_QUALITY = re.compile(r"0|1|0?\.[0-9]{1,12}|0\.|1\.0{0,12}")
+
+
+def parse_accept(header: str) -> tuple[MediaRange, ...]:
+    """Read an Accept header.
+
+    Raises:
+        MalformedHeader: an element does not follow the grammar.
+    """
+    elements = (element.strip() for element in _ELEMENTS.findall(header))
+    return tuple(_media_range(element) for element in elements if element)
+
+
+def _media_range(element: str) -> MediaRange:
+    name, _, rest = element.partition(";")
+    match = _RANGE.fullmatch("*/*" if name.strip() == "*" else name.strip())
+    if match is None or (match[1] == "*" and match[2] != "*"):
+        raise _malformed(element, "is not a media type")
+    parameters: list[tuple[str, str]] = []
+    for piece in filter(None, (piece.strip() for piece in _PIECES.findall(rest))):
+        key, value = _parameter(piece, element)
+        if key == "q":
+            # What follows the weight was an extension of it, which nothing ever used.
+            return _range(match, parameters, _quality(value, element))
+        parameters.append((key, value))
+    return _range(match, parameters, 1.0)
+
+
+def _range(match: re.Match[str], parameters: list[tuple[str, str]], quality: float) -> MediaRange:
+    return MediaRange(match[1].lower(), match[2].lower(), tuple(parameters), quality)
+
+
+def _parameter(piece: str, element: str) -> tuple[str, str]:
+    match = _PARAMETER.fullmatch(piece)
+    if match is None:
+        raise _malformed(element, f"has the malformed parameter {_shortened(piece)!r}")
+    value = match[2]
+    if value.startswith('"'):
+        value = re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL)
+    return match[1].lower(), value
+
+
+def _quality(value: str, element: str) -> float:
+    if not _QUALITY.fullmatch(value):
+        raise _malformed(element, "has a q that is not a number from 0 to 1")
+    return float(value)
+
+
+def _malformed(element: str, what: str) -> MalformedHeader:
+    return MalformedHeader(
+        "Accept",
+        f"In the Accept header, {_shortened(element)!r} {what}.",
+        hint="Write media types separated by commas, such as text/turtle, text/html;q=0.5",
+    )
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+# How specific a match is; an exact match of n parameters adds n.
+_BY_STAND_IN = 0
+_BY_ANYTHING = 1
+_BY_TYPE = 2
+_BY_ALIAS = 3
+_BY_NAME = 4
+
+_Match = tuple[float, int]
+"""Quality and specificity of a match."""
+
+
+def _fits(wanted: MediaRange, offer: Representation) -> bool:
+    """Tell whether the parameters of a range admit a representation."""
+    given = {"charset": "utf-8", **dict(offer.parameters)}
+    return all(
+        value.lower().replace("utf8", "utf-8") == given[key]
+        for key, value in wanted.parameters
+        if key in given
+    )
+
+
+def _specificity(wanted: MediaRange, offer: Representation) -> int | None:
+    """Tell how specifically a range matches the media type of a representation."""
+    if not _fits(wanted, offer):
+        return None
+    kind, _, subtype = offer.media_type.partition("/")
+    if (wanted.type, wanted.subtype) == (kind, subtype):
+        return _BY_NAME + sum(each in offer.parameters for each in wanted.parameters)
+    if wanted.subtype != "*":
+        return None
+    return {kind: _BY_TYPE, "*": _BY_ANYTHING}.get(wanted.type)
+
+
+def _match(ranges: Iterable[MediaRange], offer: Representation) -> _Match | None:
+    """Return quality and specificity with which a header accepts a representation."""
+    found: list[tuple[int, float]] = []
+    others: list[_Match] = []
+    for wanted in ranges:
+        specificity = _specificity(wanted, offer)
+        name = f"{wanted.type}/{wanted.subtype}"
+        if specificity is not None:
+            found.append((specificity, wanted.quality))
+        elif name in offer.aliases and _fits(wanted, offer):
+            others.append((wanted.quality, _BY_ALIAS))
+        elif name in offer.stand_ins and _fits(wanted, offer):
+            others.append((wanted.quality, _BY_STAND_IN))
+    if found:
+        specificity, quality = max(found)
+        if specificity >= _BY_NAME:
+            return quality, specificity
+        others.append((quality, specificity))
+    return max(others, default=None)
+
+
+def best(accept: str | None, offers: Sequence[Representation]) -> Representation | None:
+    """Return the offer that an Accept header prefers, or None if it accepts none of them.
+
+    Args:
+        accept: the value of the header; None or empty: everything is accepted.
+        offers: what there is, the default first.
+
+    Raises:
+        MalformedHeader: the header does not follow the grammar.
+    """
+    ranges = parse_accept(accept or "")
+    if not ranges:
+        return offers[0]
+    ranked = []
+    for place, offer in enumerate(offers):
+        match = _match(ranges, offer)
+        if match is not None and match[0] > 0:
+            page = offer == HTML and match[1] >= _BY_ALIAS
+            # Beyond naming it, being precise about parameters expresses no preference.
+            ranked.append((match[0], min(match[1], _BY_NAME), page, -place))
+    if ranked:
+        return offers[-max(ranked)[3]]
+    # All browsers name text/html as well. Who does not, as rdflib, does not mean pages.
+    is_page = any(f"{each.type}/{each.subtype}" == _XHTML and each.quality for each in ranges)
+    return HTML if is_page and HTML in offers else None
+
+
+def choose(accept: str | None, offers: Sequence[Representation]) -> Representation:
+    """Return the offer that an Accept header prefers.
+
+    Raises:
+        NotAcceptable: it accepts none of them.
+        MalformedHeader: the header does not follow the grammar.
+    """
+    chosen = best(accept, offers)
+    if chosen is None:
+        raise NotAcceptable(offers)
+    return chosen
+
+
+def named(name: str, offers: Iterable[Representation]) -> Representation | None:
+    """Return the first offer that has a short name, suffix or media type, or None.
+
+    Several names may be given, separated by commas; an unescaped + of a media type, which
+    arrives as a space, is understood.
+    """
+    wanted = {each.strip().lower().replace(" ", "+") for each in name.split(",")}
+    return next((offer for offer in offers if not wanted.isdisjoint(offer.all_names)), None)

@@ -1,0 +1,192 @@
+"""The parameters of a request, with the cardinalities that the protocol speaks of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_options_header
+from werkzeug.wrappers import Request
+
+from server.http1.errors import MalformedRequest
+from server.protocol.errors import BodyTooLarge, ParameterRefused, ReadOnly, UnsupportedMediaType
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+_FORM: Final = "application/x-www-form-urlencoded"
+_QUERY: Final = "application/sparql-query"
+_BODIES: Final = (_QUERY, _FORM)
+_UPDATE: Final = "application/sparql-update"
+_MAX_PARAMETERS: Final = 200
+
+
+class Parameters:
+    """Names and values as the client sent them, in order.
+
+    Args:
+        pairs: names and values; space around names is dropped, as Yasqe sends it.
+    """
+
+    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
+        self._pairs = [(name.strip(), value) for name, value in pairs]
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        """Go through names and values in the order of the request."""
+        return iter(self._pairs)
+
+    def __add__(self, other: Parameters) -> Parameters:
+        """Return these parameters followed by those of another part of the request."""
+        return Parameters([*self, *other])
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether a parameter is given at all."""
+        return any(given == name for given, _ in self._pairs)
+
+    def all(self, name: str) -> tuple[str, ...]:
+        """Return all values of a parameter that may be repeated."""
+        return tuple(value for given, value in self._pairs if given == name)
+
+    def at_most_once(self, name: str) -> str | None:
+        """Return the value of an optional parameter, or None.
+
+        Raises:
+            ParameterRefused: it is given more than once.
+        """
+        values = self.all(name)
+        if len(values) > 1:
+            raise ParameterRefused(
+                name, f"{name} is given {len(values)} times.", hint="Give it at most once."
+            )
+        return values[0] if values else None
+
+    def exactly_once(self, name: str) -> str:
+        """Return the value of a required parameter.
+
+        Raises:
+            ParameterRefused: it is missing, or given more than once.
+        """
+        value = self.at_most_once(name)
+        if value is None:
+            raise ParameterRefused(name, f"{name} is missing.", hint="Give it exactly once.")
+        return value
+
+    def refuse_others(self, allowed: Collection[str]) -> None:
+        """Refuse parameters that mean nothing here.
+
+        Raises:
+            ParameterRefused: there is one; names it and those that are allowed.
+        """
+        for name, _ in self._pairs:
+            if name not in allowed:
+                raise ParameterRefused(
+                    name,
+                    f"There is no parameter {name[:80]!r} here.",
+                    hint=f"The parameters are {', '.join(sorted(allowed))}.",
+                    members={"allowed": sorted(allowed)},
+                )
+
+
+def of_url(request: Request) -> Parameters:
+    """Read the parameters in the URL of a request.
+
+    Raises:
+        MalformedRequest: they are not UTF-8, or too many.
+    """
+    return Parameters(_decoded(request.query_string, "query string of the URL"))
+
+
+def of_form(body: bytes) -> Parameters:
+    """Read the parameters in a body of type application/x-www-form-urlencoded.
+
+    Raises:
+        MalformedRequest: they are not UTF-8, or too many.
+    """
+    return Parameters(_decoded(body, "body"))
+
+
+def with_body(
+    in_url: Parameters, environ: WSGIEnvironment, body: Callable[[], bytes]
+) -> Parameters:
+    """Return the parameters of a query operation, of which some are in the body of the request.
+
+    A body that is the query itself is the parameter `query`. The media type may have `version`,
+    unless that is a parameter already.
+
+    Args:
+        in_url: the parameters in the URL.
+        environ: the request, of which only headers are looked at.
+        body: reads the body.
+
+    Raises:
+        ReadOnly: the body is an update.
+        UnsupportedMediaType: it is not of a kind, or not encoded in a way, that is read here.
+        MalformedRequest: it is not UTF-8, or has too many parameters.
+        ParameterRefused: the query is in the URL too.
+    """
+    media_type, options = parse_options_header(environ.get("CONTENT_TYPE", ""))
+    media_type = media_type.lower()  # Werkzeug keeps the case, which means nothing
+    if media_type == _UPDATE:
+        raise ReadOnly
+    if media_type not in _BODIES:
+        what = f"has the media type {media_type[:80]}" if media_type else "has no media type"
+        raise UnsupportedMediaType(f"The body {what}.", supported=_BODIES)
+    charset = options.get("charset", "utf-8").lower()
+    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").lower()
+    if charset not in ("utf-8", "utf8") or encoding != "identity":
+        raise UnsupportedMediaType(
+            f"The body is encoded as {charset[:40]}, {encoding[:40]}.", supported=_BODIES
+        )
+    parameters = in_url + (of_form if media_type == _FORM else _of_query)(body())
+    if media_type == _QUERY and "query" in in_url:
+        raise ParameterRefused(
+            "query", "The query is given in the URL and in the body.", hint="Give it once."
+        )
+    if "version" in options and "version" not in parameters:
+        parameters += Parameters([("version", options["version"])])
+    return parameters
+
+
+def _of_query(body: bytes) -> Parameters:
+    try:
+        return Parameters([("query", body.decode())])
+    except UnicodeDecodeError as error:
+        raise _not_utf8("body") from error
+
+
+def _decoded(encoded: bytes, where: str) -> list[tuple[str, str]]:
+    try:
+        return parse_qsl(
+            encoded.decode(),
+            keep_blank_values=True,
+            errors="strict",
+            max_num_fields=_MAX_PARAMETERS,
+        )
+    except UnicodeDecodeError as error:
+        raise _not_utf8(where) from error
+    except ValueError as error:
+        raise MalformedRequest(
+            f"The {where} has more than {_MAX_PARAMETERS} parameters."
+        ) from error
+
+
+def _not_utf8(where: str) -> MalformedRequest:
+    return MalformedRequest(f"The {where} is not UTF-8.", hint="Encode it in UTF-8.")
+
+
+def body_of(request: Request, limit: int) -> bytes:
+    """Read the whole body of a request.
+
+    Raises:
+        BodyTooLarge: it has more bytes than the limit.
+    """
+    # Werkzeug cuts a chunked body off at its limit in silence, so it may read one byte more.
+    request.max_content_length = limit + 1
+    with suppress(RequestEntityTooLarge):
+        body = request.get_data()
+        if len(body) <= limit:
+            return body
+    raise BodyTooLarge(f"The body is larger than {limit} bytes.", limit)

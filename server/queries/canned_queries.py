@@ -1,0 +1,239 @@
+"""The canned queries: their catalogue, a page for each, and their answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import dropwhile
+from math import inf
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from flask import Blueprint, Response, g, render_template, request, url_for
+from rdflib import URIRef
+
+from kg.catalogue.canned_queries import CannedQuery, Parameter, ParameterError
+from kg.engine import Engine, Query, Term
+from kg.rdf.namespaces import DG, curie
+from kg.results import select, stored
+from kg.sparql.lexer import significant
+from server.context import AppContext, current_service, public_url
+from server.delegation import delegated
+from server.protocol import answers, rdf, responses
+from server.protocol.answers import FORMAT_PARAMETERS
+from server.protocol.errors import ParameterRefused
+from server.protocol.negotiation import HTML, PLAIN_JSON, RDF, SPARQL, Representation
+from server.protocol.parameters import Parameters, of_url
+from server.protocol.problems import ProblemDocument, generic_page
+from server.web.tables import ROWS_SHOWN, Table
+
+blueprint = Blueprint("queries", __name__)
+
+_CATALOGUE: Final = (PLAIN_JSON, HTML, *RDF)
+_QUERY: Final = (PLAIN_JSON, HTML, SPARQL, *RDF)
+_FORMS: Final = {
+    "SELECT": ("sh:SPARQLSelectExecutable", "sh:select"),
+    "ASK": ("sh:SPARQLAskExecutable", "sh:ask"),
+    "CONSTRUCT": ("sh:SPARQLConstructExecutable", "sh:construct"),
+    "DESCRIBE": ("sh:SPARQLExecutable", "schema:text"),
+}
+"""What a query of each form is, and the property for its text."""
+
+
+@dataclass(frozen=True, slots=True)
+class ParameterChoice:
+    """A value that a form offers for a parameter.
+
+    Attributes:
+        value: as it is sent.
+        label: as people call it.
+        others: other ways to write the value.
+    """
+
+    value: str
+    label: str
+    others: tuple[str, ...] = ()
+
+
+@blueprint.get("/queries")
+def catalogue() -> Response:
+    """List the canned queries."""
+    queries = current_service().graph.catalogue
+    chosen = answers.chosen(of_url(request), _CATALOGUE)
+    if chosen == HTML:
+        return responses.reply(render_template("queries.html", queries=queries.values()), HTML)
+    if chosen == PLAIN_JSON:
+        listed = {"queries": [_summary(query) for query in queries.values()]}
+        return responses.reply(_document(listed), PLAIN_JSON)
+    return _rdf(queries.values(), chosen)
+
+
+@blueprint.get("/queries/<name>")
+def query(name: str) -> Response:
+    """Say what a canned query answers, and offer a form for its parameters."""
+    found = current_service().graph.catalogue[name]
+    parameters = of_url(request)
+    chosen = answers.chosen(parameters, _QUERY)
+    writers: Mapping[Representation, Callable[[], str]] = {
+        HTML: lambda: _query_page(found, _given(parameters)),
+        SPARQL: lambda: found.text,
+        PLAIN_JSON: lambda: _document(_description(found)),
+    }
+    if chosen in writers:
+        return responses.reply(writers[chosen](), chosen)
+    return _rdf([found], chosen)
+
+
+@blueprint.get("/queries/<name>/answer")
+@delegated
+def answer(name: str) -> Response:
+    """Answer a canned query with the values of its parameters in the URL."""
+    service = current_service()
+    found = service.graph.catalogue[name]
+    parameters = of_url(request)
+    choice = answers.chosen_for(request.headers.get("Accept"), answers.result_format(parameters))
+    values = _given(parameters)
+    query = Query(found.text, _bindings(found, values))
+    plan = answers.planned(service, query, choice, g.query_id)
+    return answers.respond(
+        service.graph.whole, plan, lambda table: _answer_page(found, values, table)
+    )
+
+
+def _given(parameters: Parameters) -> dict[str, str]:
+    """Return the values of a query's parameters; an empty field of a form is no value."""
+    names = dict.fromkeys(name for name, _ in parameters if name not in FORMAT_PARAMETERS)
+    values = {name: parameters.at_most_once(name) for name in names}
+    return {name: value for name, value in values.items() if value}
+
+
+def _bindings(found: CannedQuery, values: Mapping[str, str]) -> dict[str, Term]:
+    try:
+        return current_service().graph.catalogue.bindings(found.name, values)
+    except ParameterError as error:
+        raise ParameterRefused(
+            error.parameter,
+            f"{error.parameter}: {error.detail}",
+            hint=error.hint,
+            members={"parameters": [_parameter(each) for each in found.parameters]},
+        ) from error
+
+
+def _document(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+def _summary(found: CannedQuery) -> dict[str, Any]:
+    address = f"{public_url()}/queries/{found.name}"
+    return {
+        "name": found.name,
+        "title": found.title,
+        "description": found.description,
+        "url": address,
+        "answer": f"{address}/answer",
+        "parameters": [_parameter(each) for each in found.parameters],
+    }
+
+
+def _description(found: CannedQuery) -> dict[str, Any]:
+    examples = [dict(example) for example in found.examples]
+    return {**_summary(found), "examples": examples, "query": found.text}
+
+
+def _parameter(parameter: Parameter) -> dict[str, Any]:
+    described = parameter.described()
+    return {key: value for key, value in described.items() if value is not None and value != []}
+
+
+def _rdf(queries: Iterable[CannedQuery], chosen: Representation) -> Response:
+    """Describe queries in RDF."""
+    described = [(each, *_FORMS[_form(each)]) for each in queries]
+    written = rdf.write("queries.ttl", chosen, url=public_url(), queries=described)
+    return responses.reply(written, chosen)
+
+
+def _form(found: CannedQuery) -> str:
+    return next(word for word in significant(found.text) if word.is_word(*_FORMS)).text.upper()
+
+
+def choices(service: AppContext) -> Mapping[str, Sequence[ParameterChoice]]:
+    """Return, by class, the concepts to choose from for parameters that have to be of a class.
+
+    Raises:
+        EngineError: the engine did not answer.
+    """
+    queries = service.graph.catalogue.values()
+    parameters = [each for query in queries for each in query.parameters if not each.values]
+    classes = {each.class_iri for each in parameters if each.class_iri}
+    return {each: _below(service.graph.whole, each) for each in sorted(classes)}
+
+
+def _below(engine: Engine, class_iri: str) -> Sequence[ParameterChoice]:
+    below = {"class": URIRef(class_iri)}
+    found = select(engine, stored("concepts-below"), below, seconds=inf)  # asked once, at the start
+    return [_concept(str(row["concept"]), str(row["label"])) for row in found]
+
+
+def _choices(parameter: Parameter) -> Sequence[ParameterChoice]:
+    """Return the values to choose from, or nothing if any value of the type will do."""
+    if parameter.values:
+        return [ParameterChoice(value, value) for value in parameter.values]
+    return current_service().once(choices).get(parameter.class_iri or "", ())
+
+
+def _concept(iri: str, label: str) -> ParameterChoice:
+    return ParameterChoice(curie(iri), label, (iri, iri.removeprefix(DG)))
+
+
+def _query_page(
+    found: CannedQuery, values: Mapping[str, str], problem: ProblemDocument | None = None
+) -> str:
+    return render_template(
+        "query.html",
+        query=found,
+        values=values,
+        problem=problem,
+        choices={each.name: _choices(each) for each in found.parameters},
+        examples=[_example(found, example) for example in found.examples],
+        text=_without_header(found.text),
+        offers=_QUERY,
+    )
+
+
+def _without_header(text: str) -> str:
+    """Leave out what the page says in its own words."""
+    lines = text.splitlines(keepends=True)
+    return "".join(dropwhile(lambda line: line.startswith("#+") or not line.strip(), lines))
+
+
+def _example(found: CannedQuery, values: Mapping[str, str]) -> tuple[str, str]:
+    shown = ", ".join(f"{name}: {value}" for name, value in values.items())
+    return shown, _address("queries.answer", found, values)
+
+
+def _address(endpoint: str, found: CannedQuery, values: Mapping[str, str]) -> str:
+    # Parameters may have the names that url_for gives a meaning of its own.
+    address = url_for(endpoint, name=found.name)
+    return f"{address}?{urlencode(values)}" if values else address
+
+
+def _answer_page(found: CannedQuery, values: Mapping[str, str], table: Table) -> str:
+    return render_template(
+        "answer.html",
+        query=found,
+        values=values,
+        form=_address("queries.query", found, values),
+        table=table.for_reading(),
+        downloads=answers.downloads(table.kind),
+        rows_shown=ROWS_SHOWN,
+    )
+
+
+def problem_page(problem: ProblemDocument) -> str:
+    """Write the page for a problem: the form of the query, if the request named one."""
+    queries = current_service().graph.catalogue
+    found = queries.get((request.view_args or {}).get("name", ""))
+    if found is None:
+        return generic_page(problem)
+    return _query_page(found, request.args.to_dict(), problem)

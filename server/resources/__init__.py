@@ -1,0 +1,1 @@
+"""Linked data: documents of resources, of mappings and of sources."""

@@ -1,0 +1,238 @@
+"""Linked data: whatever we name has a document at the path of its IRI, in RDF and as a page.
+
+The IRI https://w3id.org/dermograph/id/claim/B0375 is served at /id/claim/B0375. The Accept header
+chooses the format, and Content-Location says which it became; a client that sends no Accept, or
+`*/*`, gets Turtle. With a suffix, /id/claim/B0375.jsonld, the format is fixed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
+from urllib.parse import quote
+
+from flask import Blueprint, Response, render_template, request
+
+import kg
+from kg.engine.spool import Content
+from kg.rdf import formats, jsonld
+from kg.rdf.namespaces import BASE, curie
+from kg.releases.bundled import ONTOLOGY_FOLDER
+from kg.resources import lookup
+from kg.resources.lookup import Found
+from server.context import AppContext, current_service, public_url
+from server.delegation import delegated
+from server.protocol import answers, responses
+from server.protocol.errors import ParameterRefused, UnknownResource
+from server.protocol.negotiation import HTML, JSONLD, RDF, Representation, parse_accept
+from server.protocol.parameters import of_url
+from server.protocol.problems import ProblemDocument
+from server.web import pages
+
+blueprint = Blueprint("resources", __name__)
+
+OFFERS: Final = (*RDF, HTML)
+"""What a resource is offered as, the default first."""
+
+_BY_SUFFIX: Final = {offer.suffix: offer for offer in OFFERS}
+_PROFILE: Final = "http://www.w3.org/ns/json-ld#"
+_NOT_IN_IRI: Final = re.compile(r"[\x00-\x20<>\"{}|^`\\]")
+
+
+class Address(NamedTuple):
+    """What the path of a request names.
+
+    Attributes:
+        iri: the IRI that is asked for.
+        fixed: the representation that a suffix asks for, or None.
+    """
+
+    iri: str
+    fixed: Representation | None
+
+
+@blueprint.get("/context.jsonld")
+def context() -> Response:
+    """Return the one context that our JSON-LD is written with."""
+    body = (ONTOLOGY_FOLDER / "context.jsonld").read_bytes()
+    return responses.reply(body, JSONLD, negotiated=False)
+
+
+@blueprint.get("/ontology")
+@blueprint.get("/ontology/")
+@blueprint.get("/ontology.<suffix>")
+@blueprint.get("/<any(id, ontology, graph, function):space>/<path:name>")
+@blueprint.get("/.well-known/genid/<path:name>")
+@delegated
+def resource(**_: str) -> Response:
+    """Return the whole ontology, or what is known of a concept, property, record, graph or function.
+
+    What was a blank node before it was published has its IRI below /.well-known/genid/.
+    """
+    return document(request.path.removeprefix("/"))
+
+
+def address_of(path: str) -> Address:
+    """Read a path, without its first slash. A suffix is one of our formats, or part of the name."""
+    bare, dot, suffix = path.rpartition(".")
+    fixed = _BY_SUFFIX.get(suffix) if dot else None
+    name = path if fixed is None else bare
+    return Address(BASE + _NOT_IN_IRI.sub(lambda match: quote(match[0]), name), fixed)
+
+
+def document(path: str) -> Response:
+    """Return the document at a path, without its first slash."""
+    service = current_service()
+    asked = address_of(path)
+    found = lookup.find(service.graph.whole, asked.iri)
+    if found is None:
+        raise _unknown(service, asked.iri)
+    chosen = _chosen(asked)
+    response = _written(service, found, chosen, negotiated=asked.fixed is None)
+    _link(response, found.iri, chosen, negotiated=asked.fixed is None)
+    return response
+
+
+def _unknown(service: AppContext, iri: str) -> UnknownResource:
+    # Other data may have very many names, and none of them resembles one of ours.
+    near = lookup.similar(service.graph.whole, iri) if service.graph.is_own else []
+    names = ", ".join(f"{each.name} <{each.iri}>" for each in near)
+    return UnknownResource(
+        f"Nothing is known of <{iri[:200]}>.",
+        hint=f"Near are: {names}."
+        if names
+        else f"Look for it with a query at {request.script_root}/sparql.",
+        members={"similar": [{"id": each.iri, "label": each.name} for each in near]},
+    )
+
+
+def _chosen(asked: Address) -> Representation:
+    """Choose the representation: by the suffix, by the parameter `format`, by the Accept header.
+
+    Raises:
+        ParameterRefused: `format` is unknown or given beside a suffix, or there are others.
+        NotAcceptable: the Accept header admits none of the offers.
+    """
+    parameters = of_url(request)
+    parameters.refuse_others(answers.FORMAT_PARAMETERS)
+    if asked.fixed is None:
+        return answers.chosen(parameters, OFFERS)
+    if answers.format_named(parameters, OFFERS):
+        raise ParameterRefused("format", "The suffix of the URL names the format already.")
+    return asked.fixed
+
+
+def _written(
+    service: AppContext, found: Found, chosen: Representation, *, negotiated: bool
+) -> Response:
+    if chosen == HTML:
+        return responses.reply(_page(service, found), HTML, negotiated=negotiated)
+    form = _form_of_jsonld(request.headers.get("Accept", "")) if chosen == JSONLD else None
+    etag = responses.digest(
+        kg.__version__, service.graph.version, public_url(), found.iri, chosen.name, form or ""
+    )
+    known = responses.not_modified(etag)
+    if known is not None:
+        return known
+    body = _body(service, found, chosen, form)
+    return responses.reply(body, _with_profile(chosen, form), etag=etag, negotiated=negotiated)
+
+
+def _body(service: AppContext, found: Found, chosen: Representation, form: str | None) -> Content:
+    engine = service.graph.whole
+    assert chosen.format is not None
+    if chosen != JSONLD:
+        most = service.settings.max_result_bytes
+        answer = lookup.describe(engine, found, chosen.format, most)
+        responses.timed("run", answer.seconds)
+        return answer.content
+    answer = lookup.describe(engine, found, formats.NTRIPLES)
+    responses.timed("run", answer.seconds)
+    root = found.iri if found.graph is None else None
+    with responses.serialising():
+        return jsonld.write(answer.body, _context(public_url()), root=root, form=form or "framed")
+
+
+@lru_cache(maxsize=8)
+def _context(url: str) -> jsonld.Context:
+    iri = f"{url}/context.jsonld"
+    return jsonld.Context.load(ONTOLOGY_FOLDER / "context.jsonld", iri)
+
+
+def _form_of_jsonld(accept: str) -> str | None:
+    """Return the form of JSON-LD that a client asks for by profile; an unknown one is ignored."""
+    wanted = [
+        profile.removeprefix(_PROFILE)
+        for each in parse_accept(accept)
+        if f"{each.type}/{each.subtype}" == JSONLD.media_type
+        for key, value in each.parameters
+        if key == "profile"
+        for profile in value.split()
+    ]
+    return next((form for form in wanted if form in jsonld.FORMS), None)
+
+
+def _with_profile(chosen: Representation, form: str | None) -> Representation:
+    if form is None:
+        return chosen
+    return replace(chosen, parameters=(("profile", f'"{_PROFILE}{form}"'),))
+
+
+def _link(response: Response, iri: str, chosen: Representation, *, negotiated: bool) -> None:
+    """Say where the same is to be had in other formats, and what the document is about."""
+    listed = links(iri, OFFERS, chosen)
+    if negotiated:
+        here = response.headers["Content-Location"] = address(iri, chosen)
+        listed.insert(1, f'<{here}>; rel="describedby"')
+    else:
+        response.vary.discard("Accept")
+    response.headers["Link"] = ", ".join(listed)
+
+
+def links(iri: str, offers: Iterable[Representation], chosen: Representation) -> list[str]:
+    """Return the links of a document in one format: to the resource, to the others, to the licence."""
+    found = [f'<{iri}>; rel="canonical"']
+    found += [alternate(iri, offer) for offer in offers if offer != chosen]
+    if current_service().graph.is_own:
+        found.append('<https://creativecommons.org/licenses/by/4.0/>; rel="license"')
+    return found
+
+
+def alternate(iri: str, offer: Representation) -> str:
+    """Return the link to a resource in another format."""
+    return f'<{address(iri, offer)}>; rel="alternate"; type="{offer.media_type}"'
+
+
+def address(iri: str, offer: Representation) -> str:
+    """Return where a resource is served in a format."""
+    return f"{public_url()}{pages.local_path(iri)}.{offer.suffix}"
+
+
+def _page(service: AppContext, found: Found) -> str:
+    page = pages.page_of(service, found)
+    url = public_url()
+    here = pages.own_href(found.iri)
+    return render_template(
+        page.template, found=found, here=here, url=url, offers=OFFERS, **page.content
+    )
+
+
+def problem_page(problem: ProblemDocument) -> str:
+    """Write the page for a problem, with what is spelt like the resource that there is not."""
+    return render_template("resource_problem.html", problem=problem)
+
+
+_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "href": pages.href,
+    "words": pages.words_of,
+    "figure": pages.figure,
+    "counted": pages.counted,
+    "percent": pages.percent,
+    "qualifiers": pages.qualifiers,
+    "short": curie,
+}
+for _name, _filter in _FILTERS.items():
+    blueprint.add_app_template_filter(_filter, _name)

@@ -1,0 +1,62 @@
+"""The sources as records that can be cited: a list for people, CSL-JSON and BibTeX for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from flask import Blueprint, Response, render_template, request
+
+from kg.curation import citations
+from kg.curation.citations import Citation, UnknownSourceError
+from kg.rdf.namespaces import DGD
+from server.context import current_service
+from server.delegation import delegated
+from server.protocol import answers, responses
+from server.protocol.errors import ParameterRefused
+from server.protocol.negotiation import BIBTEX, CSL_JSON, HTML, Representation
+from server.protocol.parameters import of_url
+from server.web import pages
+
+blueprint = Blueprint("sources", __name__)
+
+OFFERS: Final = (CSL_JSON, BIBTEX, HTML)
+"""What the sources are offered as, the default first."""
+
+
+@blueprint.get("/sources")
+@delegated
+def sources() -> Response:
+    """Return all sources, or those whose keys are given."""
+    parameters = of_url(request)
+    parameters.refuse_others((*answers.FORMAT_PARAMETERS, "key"))
+    chosen = answers.chosen(parameters, OFFERS)
+    records = citations.citations(current_service().graph.whole)
+    shown = _records(records, parameters.all("key"))
+    writers: Mapping[Representation, Callable[[], str]] = {
+        CSL_JSON: lambda: citations.as_csl_json(shown),
+        BIBTEX: lambda: citations.as_bibtex(shown),
+        HTML: lambda: _page(shown),
+    }
+    return responses.reply(writers[chosen](), chosen)
+
+
+def _records(records: list[Citation], keys: Sequence[str]) -> list[Citation]:
+    try:
+        return citations.chosen(records, [key for key in keys if key])
+    except UnknownSourceError as error:
+        raise ParameterRefused(
+            "key",
+            str(error),
+            hint=f"The keys are at {request.script_root}/sources.",
+            members={"near": list(error.near)},
+        ) from error
+
+
+def _page(records: list[Citation]) -> str:
+    return render_template(
+        "sources.html",
+        records=records,
+        downloads=answers.downloads_as(offer for offer in OFFERS if offer != HTML),
+        path_of=lambda key: pages.own_href(f"{DGD}source/{key}"),
+    )

@@ -1,0 +1,203 @@
+"""The SPARQL endpoint: the query operation of the SPARQL 1.1 Protocol, read-only.
+
+See https://www.w3.org/TR/sparql11-protocol/#query-operation, and for the method QUERY
+https://www.rfc-editor.org/rfc/rfc10008.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from flask import Blueprint, Response, g, redirect, render_template, request
+from werkzeug.wrappers import Response as AnyResponse
+
+from kg.engine import Query
+from kg.rdf.namespaces import ABSOLUTE_IRI
+from server.context import AppContext, current_service, public_url
+from server.protocol import answers, responses
+from server.protocol.answers import FORMAT_PARAMETERS, Plan
+from server.protocol.errors import ParameterRefused, QueryTooLong, ReadOnly
+from server.protocol.negotiation import HTML, RDF
+from server.protocol.parameters import Parameters, body_of, of_url, with_body
+from server.protocol.problems import ProblemDocument
+from server.sparql import service_description
+from server.web.tables import ROWS_SHOWN, Table, iri_cell
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+blueprint = Blueprint("sparql", __name__)
+
+_VERSIONS: Final = ("1.1", "1.2", "1.2-basic")
+_TOLERATED: Final = ("callback", "debug")
+_ALLOWED: Final = (
+    *("query", "default-graph-uri", "named-graph-uri", "version", "timeout"),
+    *FORMAT_PARAMETERS,
+    *_TOLERATED,
+)
+_WAIT: Final = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})\b', re.IGNORECASE)
+_DESCRIPTIONS: Final = (*RDF, HTML)
+
+
+def _read_examples(folder: str) -> tuple[tuple[str, str], ...]:
+    """Return questions with their queries: of each file the first line, a comment, and the rest."""
+    paths = sorted((Path(__file__).parents[1] / "examples" / folder).glob("*.rq"))
+    texts = [path.read_text(encoding="utf-8").partition("\n") for path in paths]
+    return tuple((title.removeprefix("# "), text.rstrip("\n")) for title, _, text in texts)
+
+
+EXAMPLES: Final = _read_examples("own")
+"""Questions with their queries that the page offers to start from."""
+
+OTHER_EXAMPLES: Final = _read_examples("other")
+"""The same for data that are not our knowledge."""
+
+_GRAPHS_SHOWN: Final = 100
+
+
+@blueprint.route("/sparql", methods=["GET", "POST", "QUERY"])
+def endpoint() -> Response:
+    """Answer a query, or describe the service if a GET asks nothing."""
+    service = current_service()
+    parameters = of_url(request)
+    if request.method in ("POST", "QUERY"):  # the body of another means nothing
+        most = service.settings.max_body_bytes
+        parameters = with_body(parameters, request.environ, lambda: body_of(request, most))
+    elif all(name in FORMAT_PARAMETERS for name, _ in parameters):
+        return _description(service, parameters)
+    _refuse_update(parameters)
+    plan = planned(service, parameters, request.environ, g.query_id)
+    return answers.respond(
+        service.graph.engine, plan, lambda table: _page(service, plan.query.text, table)
+    )
+
+
+def planned(
+    service: AppContext, parameters: Parameters, environ: WSGIEnvironment, query_id: str
+) -> Plan:
+    """Plan how a query operation is answered.
+
+    Args:
+        service: the service.
+        parameters: of the URL, and of the body if there is one.
+        environ: the request, of which only headers are looked at.
+        query_id: by which the query can be stopped.
+
+    Raises:
+        RequestError: the parameters or headers are not right.
+    """
+    parameters.refuse_others(_ALLOWED)
+    text = parameters.exactly_once("query")
+    limit = service.settings.max_query_bytes
+    if len(text.encode()) > limit:
+        raise QueryTooLong(f"The query is longer than {limit} bytes.", limit)
+    _check_version(parameters.at_most_once("version") or None)
+    query = Query(
+        text,
+        default_graphs=_graphs(parameters, "default-graph-uri", "named-graph-uri"),
+        named_graphs=_graphs(parameters, "named-graph-uri", "default-graph-uri"),
+        seconds=_seconds(parameters, environ.get("HTTP_PREFER", "")),
+    )
+    choice = answers.chosen_for(environ.get("HTTP_ACCEPT"), answers.result_format(parameters))
+    return answers.planned(service, query, choice, query_id)
+
+
+@blueprint.get("/.well-known/void")
+def void() -> AnyResponse:
+    """Lead to the description of the dataset, https://www.w3.org/TR/void/#discovery."""
+    described_at = "/id/dataset" if current_service().graph.is_own else "/sparql"
+    return redirect(f"{public_url()}{described_at}", 303)
+
+
+def _refuse_update(parameters: Parameters) -> None:
+    if "update" not in parameters:
+        return
+    if "query" in parameters:
+        raise ParameterRefused(
+            "update", "query and update are given together.", hint="Give query only."
+        )
+    if request.method != "POST":
+        raise ParameterRefused(
+            "update", f"{request.method} carries out no update.", hint="Give query instead."
+        )
+    raise ReadOnly
+
+
+def _seconds(parameters: Parameters, prefer: str) -> float | None:
+    """Return the time that the client allows: `timeout`, or `Prefer: wait` (RFC 7240)."""
+    given = parameters.at_most_once("timeout")
+    wait = _WAIT.search(prefer)
+    if given is None:
+        return float(wait[1]) if wait and int(wait[1]) else None
+    if not re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", given) or float(given) == 0:
+        raise ParameterRefused(
+            "timeout", f"{given[:40]!r} is no time.", hint="Give a number of seconds above 0."
+        )
+    return float(given)
+
+
+def _check_version(version: str | None) -> None:
+    if version is not None and version not in _VERSIONS:
+        raise ParameterRefused(
+            "version",
+            f"SPARQL {version[:40]!r} is not supported.",
+            hint=f"The versions are {', '.join(_VERSIONS)}.",
+        )
+
+
+def _graphs(parameters: Parameters, name: str, other: str) -> tuple[str, ...] | None:
+    """Return the graphs of one kind; None if the request says nothing about the dataset."""
+    iris = parameters.all(name)
+    for iri in iris:
+        if not ABSOLUTE_IRI.fullmatch(iri):
+            raise ParameterRefused(
+                name,
+                f"{iri[:200]!r} is not an absolute IRI.",
+                hint="Name a graph by its whole IRI, or leave the parameter out.",
+            )
+    return iris if iris or other in parameters else None
+
+
+def _description(service: AppContext, parameters: Parameters) -> Response:
+    chosen = answers.chosen(parameters, _DESCRIPTIONS)
+    if chosen == HTML:
+        return responses.reply(_page(service, _examples(service)[0][1]), HTML)
+    return responses.reply(service_description.write(service, public_url(), chosen), chosen)
+
+
+def _examples(service: AppContext) -> tuple[tuple[str, str], ...]:
+    return EXAMPLES if service.graph.is_own else OTHER_EXAMPLES
+
+
+def _page(
+    service: AppContext,
+    text: str,
+    table: Table | None = None,
+    problem: ProblemDocument | None = None,
+) -> str:
+    return render_template(
+        "results.html" if table else "sparql.html",
+        text=text,
+        table=table,
+        problem=problem,
+        endpoint=f"{public_url()}/sparql",
+        examples=_examples(service),
+        downloads=answers.downloads(table.kind) if table else [],
+        rows_shown=ROWS_SHOWN,
+        description=(
+            None if table or problem else service_description.for_page(service, public_url())
+        ),
+        graphs=[
+            (iri_cell(graph), triples)
+            for graph, triples in islice(service.contents.graphs.items(), _GRAPHS_SHOWN)
+        ],
+        offers=_DESCRIPTIONS,
+    )
+
+
+def problem_page(problem: ProblemDocument) -> str:
+    """Write the page for a problem: the form, with the query as it was sent."""
+    return _page(current_service(), request.args.get("query", ""), problem=problem)

@@ -1,0 +1,63 @@
+"""What the SPARQL endpoint says about itself, as RDF; templates/service_description.ttl has the words."""
+
+from __future__ import annotations
+
+from itertools import islice
+from math import inf
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
+
+from kg.engine.dataset import DefaultGraph
+from kg.rdf.namespaces import COMMON_PREFIXES, DGD, GRAPH, PREFIXES
+from kg.results import Rows, select, stored
+from server.protocol import rdf
+from server.protocol.negotiation import JSONLD, REPRESENTATIONS, Representation
+
+if TYPE_CHECKING:
+    from server.context import AppContext
+
+_MOST_GRAPHS: Final = 1000
+"""How many named graphs are described."""
+
+
+def functions(service: AppContext) -> Rows:
+    """Return what the data tell of extension functions, to be described with the service.
+
+    Raises:
+        EngineError: the engine did not answer.
+    """
+    return select(service.graph.whole, stored("extension-functions"), seconds=inf)
+
+
+def write(service: AppContext, url: str, representation: Representation) -> bytes:
+    """Write the description of a service.
+
+    Args:
+        service: what is described.
+        url: where clients reach it.
+        representation: one of the RDF formats.
+    """
+    contents, is_own = service.contents, service.graph.is_own
+    endpoint = f"{url}/sparql"
+    return rdf.write(
+        "service_description.ttl",
+        representation,
+        endpoint=endpoint,
+        # What is not our knowledge is known by its address only.
+        dataset=f"{DGD}dataset" if is_own else f"{endpoint}#dataset",
+        contents=contents,
+        is_union=contents.default_graph is DefaultGraph.UNION,
+        beside=sum(contents.graphs[graph] for graph in contents.apart),
+        graphs=[
+            (quote(graph.removeprefix(GRAPH), safe=""), graph, triples)
+            for graph, triples in islice(contents.graphs.items(), _MOST_GRAPHS)
+        ],
+        formats=[each.w3c_name for each in REPRESENTATIONS if each.format is not None],
+        functions=service.once(functions),
+        prefixes=PREFIXES if is_own else COMMON_PREFIXES,
+    )
+
+
+def for_page(service: AppContext, url: str) -> str:
+    """Write the description as JSON-LD that can stand in a script element of a page."""
+    return write(service, url, JSONLD).decode().replace("<", "\\u003c")

@@ -1,0 +1,1 @@
+"""What pages show: front page, tables, figures."""

@@ -1,0 +1,449 @@
+"""What the pages about resources show, by the kind of resource."""
+
+from __future__ import annotations
+
+import math
+import re
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from flask import request
+
+from kg.rdf.namespaces import BASE, DG, curie
+from kg.resources import lookup
+from kg.resources.lookup import Named
+from kg.resources.neighbourhood import Node, Value
+from server.data import rows
+from server.web.figures import plot
+
+if TYPE_CHECKING:
+    from rdflib import Literal
+
+    from kg.engine import Engine
+    from kg.resources.lookup import Found, LaserLine, Mention
+    from kg.results import Row
+    from server.context import AppContext
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A template and what it shows.
+
+    Attributes:
+        template: the file name.
+        content: its variables.
+    """
+
+    template: str
+    content: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A derived statement about the thing that a page is about.
+
+    Attributes:
+        value: what it is related to.
+        derivations: why: the records that name the rule and the claims.
+    """
+
+    value: Value
+    derivations: tuple[Node, ...]
+
+    @property
+    def claims(self) -> list[Node]:
+        """The claims that it rests on."""
+        claims = [each.nodes("prov:wasDerivedFrom") for each in self.derivations]
+        return list(dict.fromkeys(claim for each in claims for claim in each))
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether all claims that it rests on are of low extraction confidence."""
+        levels = {claim.text("dg:extractionConfidence") for claim in self.claims}
+        return levels == {"low"}
+
+
+@dataclass(frozen=True, slots=True)
+class Mentions:
+    """The records that name the thing that a page is about, otherwise than the page shows.
+
+    Attributes:
+        groups: by the words for the property that names it.
+        more: whether there are others.
+    """
+
+    groups: list[tuple[str, list[Mention]]]
+    more: bool
+
+
+Grouped = list[tuple[Node, list[Any]]]
+"""Things by the property that relates them, in the order of its name."""
+
+
+def _words(direction: str) -> dict[str, str]:
+    return {row["property"]: row["words"] for row in rows("words") if row["direction"] == direction}
+
+
+OUTSIDE_WORDS: Final = _words("forward")
+"""Words for properties of other vocabularies, which the graph does not label."""
+
+_BACKLINK_WORDS: Final = _words("backward")
+
+_SHOWN: Final = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+"""Lists of properties, and the words for units."""
+
+
+def local_path(iri: str) -> str:
+    """Return the path at which one of our IRIs is served, below the URL of the service."""
+    return "/" + quote(iri.removeprefix(BASE), safe="/:@!$&'()*+,;=~%")
+
+
+def own_href(iri: str) -> str:
+    """Return what a link to one of our IRIs leads to."""
+    return request.script_root + local_path(iri)
+
+
+def href(iri: str) -> str | None:
+    """Return what a link to an IRI leads to: our own document, the web, or nothing."""
+    if iri.startswith(BASE):
+        return own_href(iri)
+    return iri if iri.startswith(("http://", "https://")) else None
+
+
+def words_of(term: Node) -> str:
+    """Return what people call a property."""
+    return term.name if term.named else OUTSIDE_WORDS.get(curie(term.iri), term.name)
+
+
+def page_of(service: AppContext, found: Found) -> Page:
+    """Choose the page for a resource, and gather what it shows."""
+    engine = service.graph.whole
+    if found.graph is not None:
+        make_whole = _ontology if found.graph != found.iri else _named_graph
+        return make_whole(engine, found)
+    node = lookup.look_up(engine, found.iri)
+    return next(make for applies, make in _KINDS if applies(node))(engine, node)
+
+
+def _concept(engine: Engine, node: Node) -> Page:
+    parents, children = lookup.hierarchy(engine, node.iri)
+    about, naming = node.back("dg:subject"), node.back("dg:object")
+    content = {
+        "parents": parents,
+        "children": children,
+        "edges": _edges(node),
+        "claims": _by_predicate(about),
+        "naming": _by_predicate(claim for claim in naming if claim not in about),
+        "meant_by": node.back("dg:standardTerm"),
+        "gaps": node.back("dg:gapAbout"),
+        "mappings": [(words_of(property_), values) for property_, values in _mappings(node)],
+        "facts": _stated(node, _facts(node, _SHOWN["shown_of_concept"])),
+        "spectra": node.back("dg:medium"),
+        "wider": _wider(engine, node) if node.is_a("schema:MedicalTherapy") else [],
+        "mentions": _mentions(engine, node),
+        "structured": structured_data(node),
+    }
+    return Page("resource_concept.html", {"node": node, **content})
+
+
+def _claim(_engine: Engine, node: Node) -> Page:
+    derived = [each for each in node.back("prov:wasDerivedFrom") if each["dg:rule"]]
+    content = {
+        "slots": _facts(node, _SHOWN["shown_of_claim"], first=_SHOWN["slots"]),
+        "settings": node.nodes("dg:setting"),
+        "disagreements": [*node.back("dg:disagreeingClaim"), *node.back("dg:opposedClaim")],
+        "derivations": derived,
+    }
+    return Page("resource_claim.html", {"node": node, **content})
+
+
+def _source(engine: Engine, node: Node) -> Page:
+    taken = node.back("prov:wasDerivedFrom")
+    content = {
+        "claims": [each for each in taken if each["dg:predicate"]],
+        "spectra": [each for each in taken if each.is_a("dg:Spectrum")],
+        "mentions": _mentions(engine, node),
+    }
+    return Page("resource_source.html", {"node": node, **content})
+
+
+def _spectrum(engine: Engine, node: Node) -> Page:
+    known = (each for each in node.back("dg:spectrum") if _has_number(each, _WAVELENGTH))
+    points = sorted(known, key=_wavelength)
+    lines = lookup.laser_lines(engine)
+    coefficients = [name for name in _COEFFICIENTS if any(point[name] for point in points)]
+    curves = [
+        (label, _curve(points, name))
+        for name, label in _COEFFICIENTS.items()
+        if name in coefficients
+    ]
+    content = {
+        "facts": _facts(node, _SHOWN["shown_of_spectrum"]),
+        "points": points,
+        "coefficients": [(name, _COEFFICIENTS[name]) for name in coefficients],
+        "lasers": _lasers_at(points, lines),
+        "plot": plot(curves, [line.nanometres for line in lines]),
+    }
+    return Page("resource_spectrum.html", {"node": node, **content})
+
+
+def _curve(points: Iterable[Node], name: str) -> list[tuple[float, float]]:
+    known = (each for each in points if _has_number(each, name))
+    return [(_wavelength(each), _number(each, name)) for each in known]
+
+
+def _record(engine: Engine, node: Node) -> Page:
+    content = {
+        "facts": _facts(node, _SHOWN["shown_of_record"], first=_SHOWN["sides"]),
+        "backlinks": [
+            (words, node.back(name)) for name, words in _BACKLINK_WORDS.items() if node.back(name)
+        ],
+        "mentions": _mentions(engine, node),
+    }
+    return Page("resource_record.html", {"node": node, **content})
+
+
+def _ontology(engine: Engine, found: Found) -> Page:
+    node = lookup.look_up(engine, found.iri)
+    content = {
+        "facts": _facts(node, [*_SHOWN["shown_of_record"], "rdf:type", "dcterms:description"]),
+        "concepts": lookup.top_concepts(engine),
+        "properties": lookup.properties(engine),
+    }
+    return Page("resource_ontology.html", {"node": node, **content})
+
+
+def _named_graph(engine: Engine, found: Found) -> Page:
+    node = lookup.look_up(engine, found.iri)
+    content = {"contents": lookup.contents(engine, found.iri)}
+    return Page("resource_graph.html", {"node": node, **content})
+
+
+def _is_concept(node: Node) -> bool:
+    return node.is_a("owl:Class") and node.iri.startswith(DG)
+
+
+_KINDS: Final[tuple[tuple[Callable[[Node], bool], Callable[[Engine, Node], Page]], ...]] = (
+    (lambda node: bool(node["dg:predicate"]), _claim),
+    (lambda node: node.is_a("dg:Source"), _source),
+    (lambda node: node.is_a("dg:Spectrum"), _spectrum),
+    (_is_concept, _concept),
+    (lambda _: True, _record),
+)
+"""How a kind is recognised, and its page; the first that applies is taken."""
+
+
+def _facts(
+    node: Node, without: Collection[str], first: Sequence[str] = ()
+) -> list[tuple[Node, list[Value]]]:
+    """Return properties and values, except those that the page shows elsewhere."""
+    places = {name: place for place, name in enumerate(first)}
+    shown = [each for each in node.properties() if curie(each.iri) not in without]
+    shown.sort(key=lambda each: (places.get(curie(each.iri), len(places)), words_of(each)))
+    return [(each, node.values_of(each)) for each in shown]
+
+
+def _mappings(node: Node) -> list[tuple[Node, list[Value]]]:
+    known = {curie(each.iri): each for each in node.properties()}
+    return [(known[name], node[name]) for name in _SHOWN["mappings"] if name in known]
+
+
+def _derivations(node: Node) -> list[Node]:
+    """Return the derivations of what holds of a thing, except that it is of a wider kind."""
+    derivations = node.back("rdf:subject")
+    kind_of = "rdfs:subClassOf"
+    return [
+        each
+        for each in derivations
+        if all(curie(predicate.iri) != kind_of for predicate in each.nodes("rdf:predicate"))
+    ]
+
+
+def _stated(node: Node, facts: list[tuple[Node, list[Value]]]) -> list[tuple[Node, list[Value]]]:
+    """Return facts without the values that are derived, as these are shown with their reasons."""
+    derived = {
+        (predicate, value)
+        for each in _derivations(node)
+        for predicate in each.nodes("rdf:predicate")
+        for value in each["rdf:object"]
+    }
+    kept = [
+        (property_, [value for value in values if (property_, value) not in derived])
+        for property_, values in facts
+    ]
+    return [(property_, values) for property_, values in kept if values]
+
+
+def _edges(node: Node) -> Grouped:
+    reasons: defaultdict[Node, defaultdict[Value, list[Node]]]
+    reasons = defaultdict(lambda: defaultdict(list))
+    for each in _derivations(node):
+        for predicate in each.nodes("rdf:predicate"):
+            for value in each["rdf:object"]:
+                reasons[predicate][value].append(each)
+    return [
+        (predicate, [Edge(value, tuple(reasons[predicate][value])) for value in values])
+        for predicate, values in sorted(reasons.items(), key=lambda item: words_of(item[0]))
+    ]
+
+
+def _wider(engine: Engine, node: Node) -> list[tuple[Named, list[tuple[str, list[Row]]]]]:
+    """Return what is reported for wider procedures, by these, the nearest first, and by relation."""
+    found = lookup.reported_for_wider(engine, node.iri)
+    return [
+        (
+            wider,
+            [
+                (words, list(rows))
+                for words, rows in groupby(of_it, lambda row: str(row["relation"]))
+            ],
+        )
+        for wider, of_it in groupby(
+            found, lambda row: Named(str(row["wider"]), str(row["widerName"]))
+        )
+    ]
+
+
+def _by_predicate(claims: Iterable[Node]) -> Grouped:
+    groups: defaultdict[Node, list[Node]] = defaultdict(list)
+    for claim in claims:
+        for predicate in claim.nodes("dg:predicate"):
+            groups[predicate].append(claim)
+    return sorted(groups.items(), key=lambda item: words_of(item[0]))
+
+
+def _mentions(engine: Engine, node: Node) -> Mentions:
+    found = lookup.mentions(engine, node.iri)
+    groups: defaultdict[str, list[Mention]] = defaultdict(list)
+    for mention in found[: lookup.MOST_MENTIONS]:
+        words = OUTSIDE_WORDS.get(curie(mention.property), mention.property_name)
+        groups[words].append(mention)
+    return Mentions(sorted(groups.items()), len(found) > lookup.MOST_MENTIONS)
+
+
+_COEFFICIENTS: Final = {
+    "dg:absorptionCoefficientPerCentimetre": "Absorption coefficient (1/cm)",
+    "dg:reducedScatteringCoefficientPerCentimetre": "Reduced scattering coefficient (1/cm)",
+}
+
+
+def _number(node: Node, name: str) -> float:
+    return float(str(node.one(name)))
+
+
+def _has_number(node: Node, name: str) -> bool:
+    return _is_number(node.one(name))
+
+
+def _is_number(value: Value | None) -> bool:
+    """Tell whether a value can be computed with; other data may say anything."""
+    return bool(_NUMBER.fullmatch(str(value))) and math.isfinite(float(str(value)))
+
+
+_NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_WAVELENGTH: Final = "dg:wavelengthInNanometre"
+
+
+def _wavelength(point: Node) -> float:
+    return _number(point, _WAVELENGTH)
+
+
+_NEAR: Final = 0.005
+"""How far a laser line may lie from a point to be marked there, as a part of its wavelength."""
+
+
+def _lasers_at(points: list[Node], lines: Iterable[LaserLine]) -> dict[str, list[LaserLine]]:
+    """Return for points, by IRI, the lasers that emit there; each at the nearest point."""
+    found: defaultdict[str, list[LaserLine]] = defaultdict(list)
+    for line in lines:
+        nearest = min(
+            points, key=lambda point: abs(_wavelength(point) - line.nanometres), default=None
+        )
+        if nearest and abs(_wavelength(nearest) - line.nanometres) <= _NEAR * line.nanometres:
+            found[nearest.iri].append(line)
+    return dict(found)
+
+
+def figure(claim: Node) -> str:
+    """Return the number of a claim or setting with its unit: `32 to 36 %`; empty if it has none."""
+    low, high = claim.text("dg:minimum"), claim.text("dg:maximum")
+    values = sorted(Decimal(str(each)) for each in claim["dg:value"] if _is_number(each))
+    value = " and ".join(f"{each:f}" for each in values) or None
+    bounds = {
+        (True, True): f"{low} to {high}",
+        (True, False): f"at least {low}",
+        (False, True): f"at most {high}",
+        (False, False): "",
+    }[low is not None, high is not None]
+    kind = claim.text("dg:bounds")
+    if value is not None and bounds:
+        bounds = f"({bounds}{', ' + kind if kind else ''})"
+    code = claim.text("dg:unitCode") or ""
+    parts = (value, bounds, _SHOWN["units"].get(code, code.strip("{}")))
+    return " ".join(part for part in parts if part)
+
+
+def counted(claim: Node) -> str:
+    """Return what was counted: `12 of 63 patients`, `n = 63`; empty if nothing was."""
+    events, size = claim.text("dg:eventCount"), claim.text("dg:sampleSize")
+    unit = claim.text("dg:unitOfAnalysis")
+    if size is None:
+        return ""
+    number = f"{events} of {size}" if events is not None else f"n = {size}"
+    return f"{number} ({unit})" if unit else number
+
+
+def percent(share: Literal | None) -> str:
+    """Return a proportion in per cent, to three significant digits."""
+    if share is None:
+        return ""
+    if not _is_number(share):
+        return str(share)
+    shown = f"{Decimal(str(share)) * 100:.3g}"
+    return f"{Decimal(shown).normalize():f}\u00a0%"
+
+
+def qualifiers(claim: Node) -> list[tuple[Node, list[Value]]]:
+    """Return the qualifiers of a claim: what it is limited to."""
+    return [
+        (each, claim.values_of(each))
+        for each in claim.properties()
+        if curie(each.iri) in _SHOWN["qualifiers"]
+    ]
+
+
+def structured_data(node: Node) -> dict[str, Any]:
+    """Describe a concept in the vocabulary of https://schema.org, for search engines.
+
+    A procedure is a MedicalTherapy, which may have adverse outcomes and contraindications, as a
+    MedicalDevice may; any other concept is a defined term.
+    """
+    kinds = [name for name in _SCHEMA_KINDS if node.is_a(f"schema:{name}")]
+    alternatives = [str(each) for each in (*node["skos:altLabel"], *node["dg:layTerm"])]
+    data: dict[str, Any] = {
+        "@context": "https://schema.org",
+        "@type": kinds[0] if kinds else "DefinedTerm",
+        "@id": node.iri,
+        "url": node.iri,
+        "name": node.name,
+        "alternateName": alternatives,
+        "description": node.text("skos:definition"),
+    }
+    if kinds:
+        data["adverseOutcome"] = _entities(node, "dg:hasRisk", "MedicalEntity")
+        data["contraindication"] = _entities(node, "dg:advisedAgainstIn", "MedicalContraindication")
+    return {name: value for name, value in data.items() if value}
+
+
+_SCHEMA_KINDS: Final = ("MedicalTherapy", "MedicalDevice")
+
+
+def _entities(node: Node, name: str, kind: str) -> list[dict[str, str]]:
+    return [{"@type": kind, "@id": each.iri, "name": each.name} for each in node.nodes(name)]

@@ -1,0 +1,369 @@
+"""Canned queries: what their headers may say, and what a mistake in one makes the catalogue say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rdflib import XSD, Literal, URIRef
+
+import kg
+from kg.catalogue.canned_queries import (
+    Catalogue,
+    CatalogueError,
+    Parameter,
+    ParameterError,
+    UnknownQueryError,
+    read_queries,
+)
+from kg.engine import Query
+from kg.engine.oxigraph.engine import InProcessEngine
+from kg.rdf.namespaces import DG, DGD
+from kg.releases.bundled import QUERIES_FOLDER
+
+_ENGINE = InProcessEngine(
+    b"<http://example.org/a> <http://example.org/n> "
+    b'"5"^^<http://www.w3.org/2001/XMLSchema#integer> <http://example.org/g> .\n',
+    version="v1",
+    prefixes={"dg": DG},
+)
+_GOOD = """\
+#+ title: What is there?
+#+ description: All of it.
+#+ params:
+#+   - name: thing
+#+     type: iri
+#+     class: dg:Procedure
+#+     description: about what
+#+     required: true
+#+   - name: most
+#+     type: integer
+#+     values: [1, 5, 10]
+#+     default: 5
+#+     description: how many at most
+#+ examples:
+#+   - thing: dg:Erythema
+#+   - {thing: http://example.org/a, most: 10}
+
+SELECT ?p ?o
+WHERE {
+  $thing ?p ?o .
+  FILTER(?o <= $most)
+}
+"""
+
+
+def _load(folder: Path, text: str, name: str = "things") -> Catalogue:
+    (folder / f"{name}.rq").write_text(text, encoding="utf-8")
+    return Catalogue(read_queries(folder, _ENGINE), _ENGINE)
+
+
+def test_a_canned_query_is_what_its_file_says(tmp_path: Path) -> None:
+    """Name, title, description, parameters, examples and text come from the file."""
+    query = _load(tmp_path, _GOOD)["things"]
+
+    assert (query.name, query.title, query.description) == (
+        "things",
+        "What is there?",
+        "All of it.",
+    )
+    assert query.text == _GOOD
+    assert query.parameters == (
+        Parameter("thing", "iri", f"{DG}Procedure", (), None, required=True, description="about what"),
+        Parameter("most", "integer", None, ("1", "5", "10"), "5", required=False, description="how many at most"),
+    )  # fmt: skip
+    assert query.examples == (
+        {"thing": "dg:Erythema"},
+        {"thing": "http://example.org/a", "most": "10"},
+    )
+
+
+def test_a_canned_query_is_answered_with_its_parameters(tmp_path: Path) -> None:
+    """Given values are bound, and defaults where none are given."""
+    query = _load(tmp_path, _GOOD)["things"]
+    bindings = query.bindings({"thing": "http://example.org/a"})
+
+    assert bindings == {
+        "thing": URIRef("http://example.org/a"),
+        "most": Literal("5", datatype=XSD.integer),
+    }
+    assert b"example.org/n" in _ENGINE.run(Query(query.text, bindings)).body
+    less = query.bindings({"thing": "http://example.org/a", "most": "1"})
+    assert b"example.org/n" not in _ENGINE.run(Query(query.text, less)).body
+
+
+def test_a_parameter_without_value_stays_unbound(tmp_path: Path) -> None:
+    """An optional parameter without default restricts nothing when it is left out."""
+    text = _GOOD.replace("#+     required: true\n", "")
+    query = _load(tmp_path, text)["things"]
+
+    assert set(query.bindings({})) == {"most"}
+    assert b"example.org/n" in _ENGINE.run(Query(query.text, query.bindings({}))).body
+
+
+_MISTAKES = (
+    # what is replaced, by what, line, what is said
+    ("#+ title: What is there?\n", "", 1, "'title' is a required property"),
+    ("#+ description: All of it.\n", "", 1, "'description' is a required property"),
+    ("#+ title: What is there?", "#+ title: ''", 1, "title: "),
+    ("#+ title: What is there?", "#+ title: 7", 1, "title: 7 is not of type 'string'"),
+    ("#+ title: What is there?", "#+ title: What: is there?", 1, "not YAML"),
+    ("#+ title: What is there?", "#+title: What is there?", 1, "Put a space after #+"),
+    ("#+ title: What is there?", "# title: What is there?", 1, "no header"),
+    ("#+ description: All of it.", "#+ title: Again", 2, "title is given twice"),
+    ("#+ description: All of it.", "#+ description: [All of it.", 3, "not YAML"),
+    ("#+ description: All of it.", "#+ descripton: All of it.", 2, "descripton is unknown; did you mean description?"),
+    ("#+ params:", "#+ parameters:", 3, "parameters is unknown"),
+    ("#+     required: true", "#+     requird: true", 8, "requird is unknown; did you mean required?"),
+    ("#+     required: true", "#+     required: maybe", 8, "not of type 'boolean'"),
+    ("#+     required: true", "#+     required: true\n#+     default: dg:Erythema", 4, "can have no default"),
+    ("#+     description: about what\n", "", 4, "'description' is a required property"),
+    ("#+   - name: thing\n#+     type", "#+   - type", 4, "'name' is a required property"),
+    ("#+   - name: thing", "#+   - name: Thing", 4, "does not match"),
+    ("#+   - name: thing", "#+   - name: most", 9, "most is declared twice"),
+    ("#+     type: iri", "#+     type: uri", 5, "'uri' is not one of"),
+    ("#+     type: iri", "#+     type: string", 6, "class goes with type: iri only"),
+    ("#+     class: dg:Procedure", "#+     class: Procedure", 6, "does not match"),
+    ("#+     class: dg:Procedure", "#+     class: zz:Procedure", 6, "The prefix of zz:Procedure is unknown."),
+    ("#+     values: [1, 5, 10]", "#+     values: []", 11, "should be non-empty"),
+    ("#+     values: [1, 5, 10]", "#+     values: [one, 5]", 9, "'one' is not a whole number."),
+    ("#+     default: 5", "#+     default: 6", 9, "'6' is not accepted. Give one of 1, 5, 10."),
+    ("#+     default: 5", "#+     default: five", 9, "'five' is not accepted."),
+    ("#+   - thing: dg:Erythema", "#+   - thang: dg:Erythema", 15, "thang: things has no such parameter."),
+    ("#+   - thing: dg:Erythema", "#+   - most: 5", 15, "thing: A value is required."),
+    ("most: 10}", "most: 11}", 16, "'11' is not accepted."),
+    ("#+   - thing: dg:Erythema", "#+   - thing: '<x>'", 15, "is not an IRI."),
+    ("  $thing ?p ?o", "  ?other ?p ?o", 4, "does not use its parameter $thing"),
+    ("?o <= $most", "?o <= $moost", 9, "does not use its parameter $most"),
+    ("?o <= $most", "?o <= $most && $x", 21, "Declare $x among the params, or write ?x."),
+    ("WHERE {", "WHRE {", 19, "'WHRE' is not a word of SPARQL. Did you mean WHERE?"),
+    ("  $thing ?p ?o .", "  $thing ex:p ?o .", 20, "The prefix ex: is not declared."),
+    ("SELECT ?p ?o", "SELECT ?p ?o $most", 18, None),
+    ("?o <= $most)\n}", "?o <= $most)\n", 19, "This { is not closed."),
+    ("  FILTER(", "  SERVICE <http://127.0.0.1:1/> {} FILTER(", 1, "SERVICE at line 21"),
+    ("  FILTER(?o <= $most)", "  VALUES $most { 1 }", 1, "itself gives ?most a value"),
+    ("SELECT ?p ?o\nWHERE {", "INSERT { ?p ?p ?o }\nWHERE {", 1, "SPARQL Update"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [each for each in _MISTAKES if each[3] is not None],
+    ids=[f"{n} {each[3]!a}" for n, each in enumerate(_MISTAKES) if each[3] is not None],
+)
+def test_a_mistake_in_a_canned_query_is_named(
+    tmp_path: Path, old: str, new: str, line: int, said: str
+) -> None:
+    """Unknown keys, unused or undeclared parameters, bad values and syntax: file, line, and why."""
+    assert _GOOD.count(old) == 1
+
+    with pytest.raises(CatalogueError) as failure:
+        _load(tmp_path, _GOOD.replace(old, new))
+    assert f"things.rq, line {line}: " in str(failure.value)
+    assert said in str(failure.value)
+
+
+def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path: Path) -> None:
+    """Without a mistake it loads, and a parameter may be selected."""
+    assert list(_load(tmp_path, _GOOD)) == ["things"]
+    assert _load(tmp_path, _GOOD.replace("SELECT ?p ?o", "SELECT ?p ?o $most"))
+
+
+@pytest.mark.parametrize("name", ["Things", "my things", "1things", "my_things", "-things", "ä"])
+def test_a_name_that_makes_no_address_is_refused(tmp_path: Path, name: str) -> None:
+    """Names are lower-case words joined by hyphens, since they stand in URLs."""
+    with pytest.raises(CatalogueError, match="lower-case words joined by hyphens"):
+        _load(tmp_path, _GOOD, name)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "is empty"), (b"#+ title: \xff\n", "not UTF-8"), (b"#+ - a\n#+ - b\n", "key: value")],
+)
+def test_a_file_without_readable_header_is_refused(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    """Empty files, other encodings and lists are told as such."""
+    (tmp_path / "things.rq").write_bytes(content)
+
+    with pytest.raises(CatalogueError, match=said):
+        read_queries(tmp_path, _ENGINE)
+
+
+def test_a_parameter_may_stand_in_every_place_that_takes_its_type(tmp_path: Path) -> None:
+    """Samples of each type are tried, so that a query which would break with a value is refused."""
+    text = """\
+#+ title: x
+#+ description: y
+#+ params:
+#+   - {name: verb, type: TYPE, description: z}
+SELECT * { ?s $verb ?o }
+"""
+    assert _load(tmp_path, text.replace("TYPE", "iri"))
+    with pytest.raises(CatalogueError, match=r"line 5: .*not legal"):
+        _load(tmp_path, text.replace("TYPE", "string"))
+
+
+_TYPES = (
+    ("iri", "dg:Erythema", URIRef(f"{DG}Erythema")),
+    ("iri", "Erythema", URIRef(f"{DG}Erythema")),
+    ("iri", "dgd:claim/B0375", URIRef(f"{DGD}claim/B0375")),
+    ("iri", "https://example.org/a?b=c#d", URIRef("https://example.org/a?b=c#d")),
+    ("string", 'any "text" at all }', Literal('any "text" at all }')),
+    ("string", "", Literal("")),
+    ("integer", "12", Literal("12", datatype=XSD.integer)),
+    ("integer", "-3", Literal("-3", datatype=XSD.integer)),
+    ("decimal", "0.5", Literal("0.5", datatype=XSD.decimal)),
+    ("decimal", "7", Literal("7", datatype=XSD.decimal)),
+    ("boolean", "true", Literal(True)),
+    ("boolean", "false", Literal(False)),
+    ("date", "2026-11-22", Literal("2026-11-22", datatype=XSD.date)),
+)  # fmt: skip
+
+
+def _parameter(kind: str) -> Parameter:
+    return Parameter("x", kind, None, (), None, required=False, description="")
+
+
+@pytest.mark.parametrize(("kind", "text", "term"), _TYPES)
+def test_text_becomes_a_term_of_the_type(kind: str, text: str, term: URIRef | Literal) -> None:
+    """Each type takes its texts; an IRI may be whole, prefixed, or the name of a term of ours."""
+    assert _parameter(kind).term(text) == term
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("iri", ""),
+        ("iri", "zz:a"),
+        ("iri", "a b"),
+        ("iri", "http://a b/"),
+        ("iri", "http://a/<b>"),
+        ("iri", "javascript:alert(1)"),
+        ("iri", "dg:Erythema> ?p ?o } #"),
+        ("iri", "Erythema\n"),
+        ("integer", ""),
+        ("integer", "1.0"),
+        ("integer", "one"),
+        ("integer", "1 "),
+        ("integer", "\u0661"),
+        ("decimal", "1,5"),
+        ("decimal", "1e5"),
+        ("decimal", "NaN"),
+        ("decimal", "\u0663.\u0665"),
+        ("boolean", "yes"),
+        ("boolean", "True"),
+        ("boolean", "1"),
+        ("date", "22.11.2026"),
+        ("date", "2026-13-01"),
+        ("date", "2026-02-30"),
+        ("date", "20261122"),
+        ("date", "2026-W47-7"),
+        ("date", "tomorrow"),
+    ],
+)
+def test_text_of_the_wrong_type_is_refused(kind: str, text: str) -> None:
+    """The error names parameter and text, and says how to write it."""
+    with pytest.raises(ParameterError) as refusal:
+        _parameter(kind).term(text)
+
+    assert refusal.value.parameter == "x"
+    assert repr(text) in refusal.value.detail
+    assert refusal.value.hint
+    assert str(refusal.value) == f"x: {refusal.value.detail} {refusal.value.hint}"
+
+
+@given(st.sampled_from(["iri", "string", "integer", "decimal", "boolean", "date"]), st.text())
+def test_any_text_is_a_term_or_a_parameter_error(kind: str, text: str) -> None:
+    """No text makes a parameter fail in any other way."""
+    try:
+        term = _parameter(kind).term(text)
+    except ParameterError:
+        return
+
+    assert isinstance(term, URIRef if kind == "iri" else Literal)
+
+
+def test_values_of_an_enumeration_are_told(tmp_path: Path) -> None:
+    """A value that is none of the accepted ones is answered with the list."""
+    query = _load(tmp_path, _GOOD)["things"]
+
+    with pytest.raises(ParameterError, match="Give one of 1, 5, 10"):
+        query.bindings({"thing": "dg:Erythema", "most": "7"})
+
+
+@pytest.mark.parametrize(
+    ("values", "parameter", "said"),
+    [
+        ({}, "thing", "A value is required."),
+        ({"most": "5"}, "thing", "A value is required."),
+        ({"thing": "dg:Erythema", "least": "1"}, "least", "no such parameter"),
+        ({"thing": "dg:Erythema", "Most": "5"}, "Most", "Its parameters: thing, most."),
+    ],
+)
+def test_unknown_and_missing_parameters_are_named(
+    tmp_path: Path, values: dict[str, str], parameter: str, said: str
+) -> None:
+    """A misspelt parameter is an error rather than ignored."""
+    with pytest.raises(ParameterError, match=said) as refusal:
+        _load(tmp_path, _GOOD)["things"].bindings(values)
+
+    assert refusal.value.parameter == parameter
+
+
+def test_a_name_that_is_nearly_right_is_suggested(graph: kg.KnowledgeGraph) -> None:
+    """Whoever misspells a canned query is told what there is."""
+    with pytest.raises(UnknownQueryError, match="Did you mean founding-text") as refusal:
+        graph.catalogue["founding-txt"]
+
+    assert refusal.value.name == "founding-txt"
+    assert refusal.value.near[0] == "founding-text"
+    with pytest.raises(UnknownQueryError) as hopeless:
+        graph.catalogue["zzzzzz"]
+    assert str(hopeless.value) == "There is no canned query named 'zzzzzz'."
+
+
+def test_the_shipped_catalogue_is_whole_and_in_order(graph: kg.KnowledgeGraph) -> None:
+    """Every .rq file is a canned query, at least twelve, sorted by name."""
+    files = sorted(path.stem for path in QUERIES_FOLDER.glob("*.rq"))
+
+    assert list(graph.catalogue) == files
+    assert len(graph.catalogue) == len(files) >= 12
+    assert "founding-text" in graph.catalogue
+    assert "absent" not in graph.catalogue
+
+
+def test_every_shipped_query_can_be_tried(graph: kg.KnowledgeGraph) -> None:
+    """It has examples, or can be asked as it stands; what they answer is held by golden answers."""
+    for query in graph.catalogue.values():
+        as_it_stands = not any(parameter.required for parameter in query.parameters)
+        assert query.examples or as_it_stands, query.name
+        for example in query.examples:
+            graph.catalogue.bindings(query.name, example)
+
+
+def test_titles_and_descriptions_are_sentences(graph: kg.KnowledgeGraph) -> None:
+    """A catalogue reads well: questions as titles, no two alike, descriptions that end."""
+    titles = [query.title for query in graph.catalogue.values()]
+
+    assert len(set(titles)) == len(titles)
+    for query in graph.catalogue.values():
+        assert query.title[0].isupper()
+        assert query.title.endswith("?"), query.name
+        assert query.description.strip().endswith("."), query.name
+        for parameter in query.parameters:
+            assert parameter.description, query.name
+
+
+def test_classes_of_parameters_have_concepts_below_them(graph: kg.KnowledgeGraph) -> None:
+    """What a parameter offers to choose from is not empty."""
+    text = (
+        "SELECT ?concept { { ?concept <http://www.w3.org/2000/01/rdf-schema#subClassOf> ?class }"
+        " UNION { ?concept ?class true } }"
+    )
+    for query in graph.catalogue.values():
+        for parameter in query.parameters:
+            if parameter.class_iri is not None:
+                assert graph.query(text, {"class": URIRef(parameter.class_iri)}), query.name
