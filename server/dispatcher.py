@@ -60,7 +60,7 @@ class Dispatcher:
         self,
         cache: Cache,
         engine: Engine,
-        express: FastPath | None,
+        fast_path: FastPath | None,
         observer: Observer,
         *,
         threads: int,
@@ -75,7 +75,7 @@ class Dispatcher:
         self._operating = Operating(
             engine, lambda environ: _whole_if_small(partial(cache.passed_on, environ))
         )
-        self._express = express
+        self._fast_path = fast_path
         self._threads = threads
         self._busy = 0
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="request")
@@ -172,10 +172,10 @@ class Dispatcher:
 
     async def _spared(self, begun: Pending) -> RawResponse | None:
         """Answer a request without the app; None: the app has to."""
-        if self._express is None:
+        if self._fast_path is None:
             return None
         try:
-            return await self._express.said(begun.environ, begun.question)
+            return await self._fast_path.said(begun.environ, begun.question)
         except EngineError as error:
             begun.environ[REFUSAL] = error
             return None

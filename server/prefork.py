@@ -145,7 +145,7 @@ async def _accept(
     """Answer requests until the process is told to end."""
     service = service_of(app)
     service.observer.begin(row)
-    gateway = Dispatcher(
+    dispatcher = Dispatcher(
         cache,
         service.graph.engine,
         FastPath.of(service),
@@ -158,14 +158,14 @@ async def _accept(
     loop.add_signal_handler(signal.SIGTERM, ending.set)
     loop.add_signal_handler(signal.SIGINT, ending.set)
     listener.setblocking(False)
-    server = await loop.create_server(partial(Connection, gateway), sock=listener)
-    sweeping = loop.create_task(gateway.sweep())
+    server = await loop.create_server(partial(Connection, dispatcher), sock=listener)
+    sweeping = loop.create_task(dispatcher.sweep())
     await ending.wait()
     server.close()
     sweeping.cancel()
     with suppress(TimeoutError):
         async with asyncio.timeout(_STOP_SECONDS):
-            await gateway.finish()
+            await dispatcher.finish()
     service.observer.end(_LOG_SECONDS)
     os._exit(0)  # threads whose queries still run do not hold it up
 

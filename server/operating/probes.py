@@ -1,6 +1,6 @@
 """What an operator asks: whether the service is alive, whether it is ready, what it has done.
 
-They have to be told however busy the service is. So the gateway answers them before all others.
+They have to be told however busy the service is. So the dispatcher answers them before all others.
 """
 
 from __future__ import annotations

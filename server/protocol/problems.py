@@ -150,6 +150,8 @@ def _http_problem(error: HTTPException) -> ProblemDocument:
     headers = {
         name: value for name, value in error.get_headers() if name not in ("Content-Type", "Date")
     }
+    if "Allow" in headers:  # of a set, so in another order after every start
+        headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
     slug = _HTTP_SLUGS.get(status)
     if slug is None:
         title = HTTPStatus(status).phrase

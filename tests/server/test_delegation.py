@@ -165,24 +165,24 @@ def children_of(process: int) -> list[int]:
 
 def loader_of(service: Service) -> int:
     """Return the process that query processes are forked from."""
-    (loader,) = [
+    (fork_server,) = [
         child
         for child in children_of(service.process)
         if b"kg.engine.isolated.fork_server" in Path(f"/proc/{child}/cmdline").read_bytes()
     ]
-    return loader
+    return fork_server
 
 
 def cpu_of_queries(service: Service) -> float:
     """Return how many seconds of CPU the query processes of a service have used."""
-    loader = loader_of(service)
-    return cpu_of(loader) + sum(map(cpu_of, children_of(loader)))
+    fork_server = loader_of(service)
+    return cpu_of(fork_server) + sum(map(cpu_of, children_of(fork_server)))
 
 
 def cpu_of_http(service: Service) -> float:
     """Return how many seconds of CPU the processes that speak HTTP have used."""
-    loader = loader_of(service)
-    return sum(cpu_of(child) for child in children_of(service.process) if child != loader)
+    fork_server = loader_of(service)
+    return sum(cpu_of(child) for child in children_of(service.process) if child != fork_server)
 
 
 @isolated

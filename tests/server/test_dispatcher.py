@@ -51,20 +51,20 @@ ENDLESS: Final = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j 
 
 
 class Served:
-    """A gateway on loopback, in a thread of this process.
+    """A dispatcher on loopback, in a thread of this process.
 
     Args:
         cache: the app with a cache before it.
-        express: see ``Dispatcher``.
+        fast_path: see ``Dispatcher``.
 
     Attributes:
         port: where it listens.
         faults: what the event loop was left with.
     """
 
-    def __init__(self, cache: Cache, express: FastPath | None) -> None:
+    def __init__(self, cache: Cache, fast_path: FastPath | None) -> None:
         self.faults: list[dict[str, Any]] = []
-        self._cache, self._express = cache, express
+        self._cache, self._fast_path = cache, fast_path
         self._ready: Future[int] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._thread.start()
@@ -77,10 +77,12 @@ class Served:
         nothing = DatasetSpec(Data()).load()
         observer = Observer(nothing, config.read({}, {}))
         observer.begin(0)
-        self._gateway = Dispatcher(
-            *(self._cache, nothing.engine, self._express, observer), threads=8, max_body_bytes=1000
+        self._dispatcher = Dispatcher(
+            *(self._cache, nothing.engine, self._fast_path, observer),
+            threads=8,
+            max_body_bytes=1000,
         )
-        make = functools.partial(Connection, self._gateway)
+        make = functools.partial(Connection, self._dispatcher)
         server = await self._loop.create_server(make, "127.0.0.1", 0)
         self._ready.set_result(server.sockets[0].getsockname()[1])
         await self._ending.wait()
@@ -97,7 +99,7 @@ class Served:
         empty = threading.Event()
 
         def look() -> None:
-            if self._gateway.connections:
+            if self._dispatcher.connections:
                 self._loop.call_later(0.001, look)
             else:
                 empty.set()
@@ -108,10 +110,10 @@ class Served:
 
 @contextmanager
 def served(
-    app: WSGIApplication, express: FastPath | None = None, **options: Any
+    app: WSGIApplication, fast_path: FastPath | None = None, **options: Any
 ) -> Iterator[Served]:
     """Serve an app, with a cache before it."""
-    with closing(Served(Cache(app, **options), express)) as service:
+    with closing(Served(Cache(app, **options), fast_path)) as service:
         yield service
 
 
@@ -165,9 +167,9 @@ def _broken_off() -> Iterator[bytes]:
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 @pytest.mark.parametrize("express", [None, BrokenExpress()])
-def test_a_failure_of_the_app_is_a_problem_document(express: Any, method: str) -> None:
+def test_a_failure_of_the_app_is_a_problem_document(fast_path: Any, method: str) -> None:
     """Even where the app itself fails a client gets an answer, and the next one too."""
-    with served(failing, express) as service:
+    with served(failing, fast_path) as service:
         for _ in range(2):
             status, body = get(service, method=method)
             assert status == 500
@@ -289,8 +291,8 @@ def test_what_is_asked_when_the_client_has_gone_is_never_begun(
     app = create_app({}, graph)
     prepare(app)
     gate.passing = passing
-    express = FastPath.of(service_of(app)) if spared else None
-    with served(app.wsgi_app._app, express) as service:  # type: ignore[attr-defined]  # noqa: SLF001
+    fast_path = FastPath.of(service_of(app)) if spared else None
+    with served(app.wsgi_app._app, fast_path) as service:  # type: ignore[attr-defined]  # noqa: SLF001
         with asking(service, path):
             assert gate.reached.wait(SECONDS)
         service.wait_until_empty()
@@ -320,8 +322,8 @@ def test_a_client_that_closes_is_told_from_one_that_sends_no_more(
     prepare(app)
     gate.passing = 0
     gate.opened.set()
-    express = FastPath.of(service_of(app)) if spared else None
-    with served(app.wsgi_app._app, express) as service:  # type: ignore[attr-defined]  # noqa: SLF001
+    fast_path = FastPath.of(service_of(app)) if spared else None
+    with served(app.wsgi_app._app, fast_path) as service:  # type: ignore[attr-defined]  # noqa: SLF001
         with socket.create_connection(("127.0.0.1", service.port)) as connection:
             connection.sendall(f"GET {path} HTTP/{version}\r\nHost: x\r\n\r\n".encode())
             assert gate.reached.wait(SECONDS)
@@ -337,9 +339,9 @@ def test_allowing_endpoints_changes_nothing_for_other_queries(
     """What asks no endpoint is answered without the app; what does is left to it."""
     allowed = {"SERVICE_ALLOWED": "https://endpoint.example/sparql"}
     app = create_app(allowed, knowledge.over(engine))
-    express = FastPath.of(service_of(app))
+    fast_path = FastPath.of(service_of(app))
     service_clause = "SERVICE <https://endpoint.example/sparql> { ?s ?p ?o }"
-    with served(failing, express) as service:
+    with served(failing, fast_path) as service:
         for query, status in (("ASK { ?s ?p ?o }", 200), (f"ASK {{ {service_clause} }}", 500)):
             assert get(service, "/sparql?" + urlencode({"query": query}))[0] == status
 

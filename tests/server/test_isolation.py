@@ -771,7 +771,7 @@ def computes(service: Service) -> bool:
         for each in descendants(service.process.pid)
         if b"kg.engine.isolated.fork_server" in command_of(each)
     ]
-    query_processes = {each for loader in loaders for each in descendants(loader)}
+    query_processes = {each for fork_server in loaders for each in descendants(fork_server)}
     return any(state_of(each) == "R" for each in query_processes)
 
 

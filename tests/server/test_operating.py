@@ -87,7 +87,7 @@ class Running(NamedTuple):
         """Tell the processes that speak HTTP, as soon as all are there."""
         return [pid for pid in children(self.process.pid) if not is_loader(pid)]
 
-    def loader(self) -> int:
+    def fork_server(self) -> int:
         """Tell the process that holds the data."""
         return next(pid for pid in children(self.process.pid) if is_loader(pid))
 
@@ -99,7 +99,7 @@ def children(pid: int) -> list[int]:
 
 
 def is_loader(pid: int) -> bool:
-    """Tell whether a process is a loader."""
+    """Tell whether a process is a fork server."""
     return b"kg.engine.isolated.fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
 
@@ -181,8 +181,8 @@ def test_a_service_tells_its_state(client: FlaskClient, path: str, state: str) -
 @isolates
 def test_the_engine_tells_whether_it_is_ready(service: Running) -> None:
     """While no query is answered the service is alive and not ready; afterwards it is."""
-    loader = service.loader()
-    with stopped(loader, *children(loader)):
+    fork_server = service.fork_server()
+    with stopped(fork_server, *children(fork_server)):
         alive = service.ask("/health")
         with ThreadPoolExecutor(40) as pool:
             replies = list(pool.map(lambda _: service.ask("/ready"), range(40)))
@@ -205,7 +205,7 @@ def test_a_loader_that_died_is_told(tmp_path: Path) -> None:
     """It is counted, and the service becomes ready again."""
     with served(tmp_path) as running:
         assert running.value("loader_restarts_total") == 0
-        os.kill(running.loader(), signal.SIGKILL)
+        os.kill(running.fork_server(), signal.SIGKILL)
         until(lambda: running.value("loader_restarts_total") == 1)
         until(lambda: running.ask("/ready").status == 200)
 

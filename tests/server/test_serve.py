@@ -153,10 +153,10 @@ def children_of(parent: int) -> dict[int, bytes]:
 def query_processes_of(service: Served) -> set[int]:
     """Return the query processes of a service."""
     children = children_of(service.process.pid)
-    (loader,) = (
+    (fork_server,) = (
         pid for pid, command in children.items() if b"kg.engine.isolated.fork_server" in command
     )
-    return set(children_of(loader))
+    return set(children_of(fork_server))
 
 
 def priorities_of(processes: set[int]) -> set[int]:
@@ -332,7 +332,7 @@ def test_fewer_query_processes_where_few_may_be_started(tmp_path: Path) -> None:
 
 
 def test_query_processes_that_cannot_be_started_now_are_started_later(tmp_path: Path) -> None:
-    """The loader waits, with its data, until there may be more processes."""
+    """The fork server waits, with its data, until there may be more processes."""
     with control_group(PIDS, pids__max="max") as before, served(tmp_path, *before) as service:
         assert service.ask(COUNT)[0] == 200
         limit = PIDS / f"dermograph-test-{os.getpid()}" / "pids.max"

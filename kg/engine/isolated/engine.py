@@ -1,6 +1,6 @@
 """The engine that runs each query in a process that the kernel stops at its limits.
 
-One loader process holds the dataset and forks query processes (see ``kg.engine.isolated.fork_server``). A question
+One fork server process holds the dataset and forks query processes (see ``kg.engine.isolated.fork_server``). A question
 goes to whichever of them is free first, by way of a queue in the kernel: the engine makes a pair of
 connected sockets, puts the question with one end into the queue, and listens at the other. When the
 query process dies, its end closes, so the engine knows at once; when the engine closes its own end,
@@ -42,10 +42,10 @@ _LOOK_SECONDS: Final = 0.001
 """Time between looks for the cause of a death."""
 
 _CAUSE_PATIENCE: Final = 10.0
-"""Seconds that the cause of a death is waited for, of which the loader has to leave word."""
+"""Seconds that the cause of a death is waited for, of which the fork server has to leave word."""
 
 _FEWEST_PROCESSES: Final = 8
-"""Processes and threads without which there is no service: a loader, a query process, one that
+"""Processes and threads without which there is no service: a fork server, a query process, one that
 speaks HTTP with some threads."""
 
 _FEWEST_FILES: Final = 64
@@ -95,7 +95,7 @@ class IsolatedEngine:
     The engine may be used from many threads, and from processes forked after it was made.
 
     Args:
-        data: what to hold; bytes are N-Quads. Only the loader reads it, now and whenever it has
+        data: what to hold; bytes are N-Quads. Only the fork server reads it, now and whenever it has
             to load again; files are held open, so that they may be replaced meanwhile.
         version: the version of the data, see ``Engine.version``; None: as their contents say.
         prefixes: see ``InProcessEngine``.
@@ -139,7 +139,7 @@ class IsolatedEngine:
         self._jobs, self._queue_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._jobs.setblocking(False)
         self._numbers = itertools.count(1)
-        self._board = Scoreboard(self.processes)
+        self._scoreboard = Scoreboard(self.processes)
         self._owner = os.getpid()
         self._asks = CancellableCalls()
         self._refused = 0
@@ -147,7 +147,7 @@ class IsolatedEngine:
         setup = ipc.Setup(
             parent=self._owner,
             jobs=self._queue_end.fileno(),
-            board=self._board.descriptor,
+            scoreboard=self._scoreboard.descriptor,
             slots=self.processes,
             data=self._held.data,
             version=version,
@@ -158,8 +158,8 @@ class IsolatedEngine:
             active=min(cores, self.processes),
             tasks=tasks,
         )
-        inherited = (setup.jobs, setup.board, *self._held.descriptors)
-        self._keeper = Supervisor(setup, inherited)
+        inherited = (setup.jobs, setup.scoreboard, *self._held.descriptors)
+        self._supervisor = Supervisor(setup, inherited)
         _ENGINES.add(self)
 
     @property
@@ -177,10 +177,10 @@ class IsolatedEngine:
 
         Raises:
             DataError: they cannot be read or do not parse, so the engine will never answer.
-            EngineUnavailable: the loader is killed each time, or the engine was closed.
+            EngineUnavailable: the fork server is killed each time, or the engine was closed.
         """
-        # Kept, as a forked process has no keeper to ask.
-        self._loaded = self._loaded or self._keeper.wait_until_loaded()
+        # Kept, as a forked process has no supervisor to ask.
+        self._loaded = self._loaded or self._supervisor.wait_until_loaded()
         return self._loaded
 
     def run(self, query: Query) -> Answer:
@@ -210,15 +210,19 @@ class IsolatedEngine:
     def stop(self, name: str) -> bool:
         """Stop the queries of a name, whichever of the forked processes asked them."""
         stopped = self._asks.stop(name)
-        killed = [self._board.kill(slot, Cause.ASKED, name) for slot in range(self.processes)]
+        killed = [self._scoreboard.kill(slot, Cause.ASKED, name) for slot in range(self.processes)]
         return stopped or any(killed)
 
     def activity(self) -> Mapping[str, float]:
         """Return what it does and has done; see ``ActiveEngine.activity``."""
-        return {**self._board.activity(), "waiting": len(self._pending), "refused": self._refused}
+        return {
+            **self._scoreboard.activity(),
+            "waiting": len(self._pending),
+            "refused": self._refused,
+        }
 
     def close(self) -> None:
-        """End the loader and all query processes; whoever waits for an answer is told so.
+        """End the fork server and all query processes; whoever waits for an answer is told so.
 
         It does not wait for them, as they may need this thread: the last of them lets go of the rest.
         """
@@ -231,7 +235,7 @@ class IsolatedEngine:
             self._users += 1
             for exchange in self._pending:
                 exchange.interrupt()
-        self._keeper.close(EngineUnavailable(_CLOSED))
+        self._supervisor.close(EngineUnavailable(_CLOSED))
         self._jobs.shutdown(socket.SHUT_RDWR)  # which ends the wait for room in the queue
         self._queue_end.close()  # which ends the connections that wait in the queue
         self._release()
@@ -244,7 +248,7 @@ class IsolatedEngine:
         self._lock = threading.Lock()
         self._users = 0
         self._asks = CancellableCalls()
-        self._board.after_fork()
+        self._scoreboard.after_fork()
         self._queue_end.close()  # it would keep alive what is in the queue of a closed engine
 
     def _release(self) -> None:
@@ -254,7 +258,7 @@ class IsolatedEngine:
             is_last = self._closed and not self._users
         if is_last:
             self._jobs.close()
-            self._board.close()
+            self._scoreboard.close()
             self._held.close()
 
     async def _ask(self, work: Query | Task, ready: _Ready) -> ipc.Done:
@@ -267,7 +271,7 @@ class IsolatedEngine:
                     return exchange.done(message)
                 deadline = time.monotonic() + _CAUSE_PATIENCE
                 while not self._never_began(exchange, deadline):
-                    # The loader has nobody to tell, whichever of the processes asked.
+                    # The fork server has nobody to tell, whichever of the processes asked.
                     await ready(None, 0, _LOOK_SECONDS)
         raise EngineUnavailable(_KILLED)
 
@@ -277,7 +281,7 @@ class IsolatedEngine:
         seconds = min(work.seconds or self.limits.seconds, self.limits.most_seconds)
         number = os.getpid() << 32 | next(self._numbers)
         try:
-            self._keeper.refuse_if_longer_than(self.limits.patience)
+            self._supervisor.refuse_if_longer_than(self.limits.patience)
             with self._asks.known_as(work.names) as ask:
                 exchange = self._admitted(ipc.Job(work, seconds, number), ask)
                 try:
@@ -343,7 +347,7 @@ class IsolatedEngine:
 
     def _time_left(self, exchange: ipc.PendingCall) -> float | None:
         """Return for how many seconds an answer may still come; None: it is there, or never comes."""
-        began = self._board.began(exchange.job.number)
+        began = self._scoreboard.began(exchange.job.number)
         if began is None:  # it was not begun, or has just been answered
             return None
         left = began + exchange.job.seconds + _MARGIN - time.monotonic()
@@ -363,11 +367,11 @@ class IsolatedEngine:
             raise EngineUnavailable(_CLOSED)
         exchange.ask.refuse_if_stopped()
         job = exchange.job
-        if self._board.began(job.number) is not None:
+        if self._scoreboard.began(job.number) is not None:
             exchange.begun = True
             if time.monotonic() < deadline:
                 return False
-        elif (death := self._board.death(job.number)) is not None:
+        elif (death := self._scoreboard.death(job.number)) is not None:
             exchange.begun = True
             if death.cause is not Cause.NONE:
                 reason = _REASONS[death.cause]

@@ -1,9 +1,9 @@
-"""The loader: holds a dataset in memory and forks the query processes that share it.
+"""The fork server: holds a dataset in memory and forks the query processes that share it.
 
 Run as `python -m kg.engine.isolated.fork_server` by the isolated engine. A single thread forks, so that a fork
 copies no lock that another thread holds. A query process answers one query at a time and many in
 its life; the kernel ends it when a query exceeds its limits, when whoever asked has gone, and when
-the loader ends.
+the fork server ends.
 
 As many of them as there are processor cores take up queries, as more would only contend for the
 caches of the processor; half as many while queries are brief, when those who ask have as much to do.
@@ -56,8 +56,8 @@ def main() -> None:
     setup: Setup = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
     sandbox.default_signals()
     sandbox.die_with_parent(setup.parent)
-    board = Scoreboard(setup.slots, setup.board)
-    board.clear()  # those who were asking a loader before this one wait for that
+    scoreboard = Scoreboard(setup.slots, setup.scoreboard)
+    scoreboard.clear()  # those who were asking a fork server before this one wait for that
     with socket.socket(fileno=setup.report) as report:
         engine = _loaded(setup, report)
     # Functions are called with what clients write, which must not fill the log.
@@ -68,7 +68,7 @@ def main() -> None:
     if setup.tasks is not None:
         setup.tasks.open(engine)
     gc.freeze()  # so that collecting garbage does not copy the memory that is shared
-    processes = _Workers(engine, setup, jobs, board)
+    processes = _Workers(engine, setup, jobs, scoreboard)
     while True:
         processes.start_missing()
         signal.sigtimedwait({signal.SIGCHLD}, _TICK)
@@ -103,23 +103,23 @@ def _unread(descriptor: int) -> int:
 
 
 class _Workers:
-    """The query processes of a loader, each with a slot."""
+    """The query processes of a fork server, each with a slot."""
 
     def __init__(
-        self, engine: InProcessEngine, setup: Setup, jobs: socket.socket, board: Scoreboard
+        self, engine: InProcessEngine, setup: Setup, jobs: socket.socket, scoreboard: Scoreboard
     ) -> None:
         self._engine = engine
         self._setup = setup
         self._jobs = jobs
-        self._board = board
-        self._places = _JobServer(setup.active, board)
+        self._scoreboard = scoreboard
+        self._places = _JobServer(setup.active, scoreboard)
         self._slots: dict[int, int] = {}
-        self._loader = os.getpid()
+        self._fork_server = os.getpid()
         self._failed = False
 
     def start_missing(self) -> None:
         """Start a process in each slot that has none, as far as that is possible now."""
-        for slot in set(range(self._board.slots)) - set(self._slots.values()):
+        for slot in set(range(self._scoreboard.slots)) - set(self._slots.values()):
             try:
                 pid = os.fork()
             except OSError as error:  # tried again at the next look
@@ -137,14 +137,14 @@ class _Workers:
         while self._slots and (ended := os.waitid(os.P_ALL, 0, _LOOK)) is not None:
             slot = self._slots.pop(ended.si_pid)
             by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
-            self._board.died(slot, ended.si_status if by_signal else 0)
+            self._scoreboard.died(slot, ended.si_status if by_signal else 0)
             self._places.give_back(slot)
-            # Only now may another process get the identifier, which is no more on the board.
+            # Only now may another process get the identifier, which is no more on the scoreboard.
             os.waitpid(ended.si_pid, 0)
 
     def look(self) -> None:
         """Have queries give way to others."""
-        running = [self._board.running(slot) for slot in range(self._board.slots)]
+        running = [self._scoreboard.running(slot) for slot in range(self._scoreboard.slots)]
         now = time.monotonic()
         ages = [now - each.began if each.began else 0.0 for each in running]
         usual = os.getpriority(os.PRIO_PROCESS, 0)
@@ -153,21 +153,28 @@ class _Workers:
             if niceness is not None:
                 sandbox.lower_priority(pid, niceness)
         for slot in policy.crowding(ages):
-            self._board.kill(slot, Cause.CROWDED, number=running[slot].number)
+            self._scoreboard.kill(slot, Cause.CROWDED, number=running[slot].number)
         if max(ages) >= policy.SHORT and sandbox.memory_left() < self._setup.reserve:
             pids = {slot: pid for pid, slot in self._slots.items()}
             costliest = policy.costliest(ages, lambda slot: sandbox.taken_by(pids.get(slot, 0)))
             if costliest is not None:
                 number = running[costliest].number
-                self._board.kill(costliest, Cause.SHORTAGE, number=number)
+                self._scoreboard.kill(costliest, Cause.SHORTAGE, number=number)
         self._places.pass_on(ages, waited_for=_unread(self._jobs.fileno()) > 0)
 
     def _answer_jobs(self, slot: int) -> Never:
         """Be a query process."""
         try:
-            sandbox.die_with_parent(self._loader)
+            sandbox.die_with_parent(self._fork_server)
             sandbox.die_first()
-            told = (self._engine, self._jobs, self._board, slot, self._places, self._setup.tasks)
+            told = (
+                self._engine,
+                self._jobs,
+                self._scoreboard,
+                slot,
+                self._places,
+                self._setup.tasks,
+            )
             _Worker(*told).answer_jobs(self._setup.memory)
         except BaseException:
             traceback.print_exc()
@@ -179,27 +186,27 @@ class _Workers:
 class _JobServer:
     """The places for processes that take up queries: bytes in a pipe, of which each takes one."""
 
-    def __init__(self, number: int, board: Scoreboard) -> None:
-        self._board = board
+    def __init__(self, number: int, scoreboard: Scoreboard) -> None:
+        self._scoreboard = scoreboard
         self._allotment = policy.allotment(number)
         self._taking, self._giving = os.pipe()
         os.write(self._giving, bytes(self._allotment.tokens))
 
     def take(self, slot: int) -> None:
         """Wait for a place, unless the process of a slot has one."""
-        if not self._board.is_active(slot):
+        if not self._scoreboard.is_active(slot):
             os.read(self._taking, 1)
-            self._board.set_active(slot, active=True)
+            self._scoreboard.set_active(slot, active=True)
 
     def give_back(self, slot: int) -> None:
         """Give to others the place that the process of a slot has, if it has one."""
-        if self._board.is_active(slot):
-            self._board.set_active(slot, active=False)
+        if self._scoreboard.is_active(slot):
+            self._scoreboard.set_active(slot, active=False)
             os.write(self._giving, bytes(1))
 
     def pass_on(self, ages: list[float], *, waited_for: bool) -> None:
         """Give to others the places of queries that are not short, if there are others."""
-        holding = [self._board.is_active(slot) for slot in range(len(ages))]
+        holding = [self._scoreboard.is_active(slot) for slot in range(len(ages))]
         free = _unread(self._taking)
         self._allotment, moves = policy.allot(
             self._allotment, ages, holding, free, waited_for=waited_for
@@ -207,7 +214,7 @@ class _JobServer:
         for slot in moves.released:
             self.give_back(slot)
         for slot in moves.withdrawn:
-            self._board.set_active(slot, active=False)
+            self._scoreboard.set_active(slot, active=False)
         os.write(self._giving, bytes(moves.added))
 
 
@@ -217,7 +224,7 @@ class _Worker:
 
     engine: InProcessEngine
     jobs: socket.socket
-    board: Scoreboard
+    scoreboard: Scoreboard
     slot: int
     places: _JobServer
     tasks: TaskRunner | None
@@ -241,7 +248,7 @@ class _Worker:
         """
         if growth.bytes() > _WORN or os.getpriority(os.PRIO_PROCESS, 0) > niceness:
             return True
-        if growth.copied() <= _COPIED or self.board.is_active(self.slot):
+        if growth.copied() <= _COPIED or self.scoreboard.is_active(self.slot):
             return False
         return sandbox.memory_left() < sandbox.memory_in_all() // 2
 
@@ -260,13 +267,13 @@ class _Worker:
         except MemoryError:
             os.abort()  # as the engine's own allocations do
         finally:
-            self.board.end(self.slot)
+            self.scoreboard.end(self.slot)
 
     def _answer(self, job: ipc.Job, connection: socket.socket) -> None:
         """Answer a job under its limits, if anybody still waits for it."""
         if not sandbox.connected(connection):
             return
-        began = self.board.begin(self.slot, job.number, job.work.names)
+        began = self.scoreboard.begin(self.slot, job.number, job.work.names)
         sandbox.limit_time(job.seconds)
         sandbox.die_with_connection(connection)
         message = self._outcome(job, began)

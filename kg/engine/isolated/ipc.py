@@ -40,12 +40,12 @@ _IN_MESSAGE: Final = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What a loader has to know to begin.
+    """What a fork server has to know to begin.
 
     Attributes:
         parent: process identifier of who starts it.
         jobs: descriptor of the queue that query processes take their questions from.
-        board, slots: descriptor of the board, and how many slots it has.
+        scoreboard, slots: descriptor of the scoreboard, and how many slots it has.
         data: what to load.
         version, prefixes, functions: see ``IsolatedEngine``.
         memory: how many bytes a query process may grow by.
@@ -58,7 +58,7 @@ class Setup:
 
     parent: int
     jobs: int
-    board: int
+    scoreboard: int
     slots: int
     data: Data
     version: str | None
@@ -74,7 +74,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A loader holds its data, and is about to start query processes.
+    """A fork server holds its data, and is about to start query processes.
 
     Attributes:
         version, contents: see ``Engine``.

@@ -1,4 +1,4 @@
-"""A board in shared memory on which processes leave word for each other: who runs what, who died how.
+"""A scoreboard in shared memory on which processes leave word for each other: who runs what, who died how.
 
 What is on it is read and written under locks of the kernel, one for each slot: so nobody reads what
 is half written, a process is about the same query from the look at it until it is killed, and a lock
@@ -87,7 +87,7 @@ class Death(NamedTuple):
 
 
 _EVENTS: Final = ("loaders", "timeout", "memory", "crowded", "shortage", "asked", "worn", "other")
-"""What the loader counts: loaders that were started, and query processes that ended, by reason."""
+"""What the fork server counts: loaders that were started, and query processes that ended, by reason."""
 
 _BY_SIGNAL: Final = {
     0: "worn",
@@ -100,11 +100,11 @@ _NUMBER_BYTES: Final = 8
 
 
 class Scoreboard:
-    """The board, with a slot for each query process.
+    """The scoreboard, with a slot for each query process.
 
     Args:
         slots: how many.
-        descriptor: the shared memory of an existing board; None makes a new one.
+        descriptor: the shared memory of an existing scoreboard; None makes a new one.
     """
 
     def __init__(self, slots: int, descriptor: int | None = None) -> None:
@@ -112,7 +112,7 @@ class Scoreboard:
         self._ring = end + len(_EVENTS) * _NUMBER_BYTES
         size = self._ring + _COUNT.size + _DEATHS * _DEATH.size
         if descriptor is None:
-            descriptor = os.memfd_create("board", 0)
+            descriptor = os.memfd_create("scoreboard", 0)
             os.ftruncate(descriptor, size)
         self.slots = slots
         self.descriptor = descriptor
@@ -132,7 +132,7 @@ class Scoreboard:
         os.close(self.descriptor)
 
     def clear(self) -> None:
-        """Forget what processes were about that are no more; a new loader begins with this."""
+        """Forget what processes were about that are no more; a new fork server begins with this."""
         self._count("loaders")
         for slot in range(self.slots):
             self.end(slot)
@@ -194,7 +194,7 @@ class Scoreboard:
             with suppress(ProcessLookupError):
                 process = os.pidfd_open(running.pid)
                 try:
-                    # If the loader died, the process did, and another may have its identifier.
+                    # If the fork server died, the process did, and another may have its identifier.
                     if sandbox.start_of(running.pid) == running.started:
                         place = self._last_kill(slot)
                         _KILLED.pack_into(self._memory, place, running.number, cause)

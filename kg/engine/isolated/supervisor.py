@@ -1,4 +1,4 @@
-"""Keeping the loader of an isolated engine running: starting it, hearing of it, starting it again.
+"""Keeping the fork server of an isolated engine running: starting it, hearing of it, starting it again.
 
 What it loads is held open, and whether it is loaded told to all processes that ask it.
 """
@@ -27,13 +27,13 @@ from kg.engine.isolated import ipc
 from kg.sparql.errors import DataError, EngineError, EngineUnavailable, Overloaded
 
 _RESTART_PAUSE: Final = 0.5
-"""Seconds between starts of a loader that ends sooner than this."""
+"""Seconds between starts of a fork server that ends sooner than this."""
 
 _RETRY_PAUSE: Final = 30.0
 """Seconds after which data are looked at again that could be loaded once and now cannot."""
 
 _MOST_DEATHS: Final = 3
-"""How many times a loader may be killed before it has ever loaded the data."""
+"""How many times a fork server may be killed before it has ever loaded the data."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,11 +68,11 @@ class PinnedSources:
 
 
 class Supervisor:
-    """Runs a loader in a process of its own, and runs it again whenever it ends.
+    """Runs a fork server in a process of its own, and runs it again whenever it ends.
 
     Args:
-        setup: what a loader has to know, except what is known only when it starts.
-        descriptors: what a loader inherits.
+        setup: what a fork server has to know, except what is known only when it starts.
+        descriptors: what a fork server inherits.
     """
 
     def __init__(self, setup: ipc.Setup, descriptors: tuple[int, ...]) -> None:
@@ -84,7 +84,7 @@ class Supervisor:
         self._closing = threading.Event()
         self._expected: str | None = None
         self._first: Future[ipc.Loaded] = Future()
-        self._loader: subprocess.Popen[bytes] | None = None
+        self._fork_server: subprocess.Popen[bytes] | None = None
         self._thread = threading.Thread(target=self._keep, daemon=True, name="loader")
         self._thread.start()
 
@@ -93,7 +93,7 @@ class Supervisor:
 
         Raises:
             DataError: they cannot be read or do not parse.
-            EngineUnavailable: the loader ends each time, or this was closed.
+            EngineUnavailable: the fork server ends each time, or this was closed.
         """
         return self._first.result()
 
@@ -109,15 +109,15 @@ class Supervisor:
             raise Overloaded("The data are being loaded again.", math.ceil(left))
 
     def close(self, reason: EngineUnavailable) -> None:
-        """End the loader, and all that it started.
+        """End the fork server, and all that it started.
 
         Args:
             reason: is told to those who wait until the data are loaded.
         """
         self._closing.set()
         self._fail(reason)
-        if self._loader is not None:
-            self._loader.kill()
+        if self._fork_server is not None:
+            self._fork_server.kill()
         self._thread.join()
 
     def _keep(self) -> None:
@@ -126,7 +126,7 @@ class Supervisor:
         while not self._closing.is_set() and not self._failed():
             began = time.monotonic()
             self._loaded_at[0] = began + took  # as long as the last time
-            loader, message = self._load()
+            fork_server, message = self._load()
             if isinstance(message, ipc.Loaded):
                 deaths = 0
                 took = time.monotonic() - began
@@ -134,7 +134,7 @@ class Supervisor:
                 self._expected = message.version
                 with suppress(InvalidStateError):  # it was loaded before, or this was closed
                     self._first.set_result(message)
-            status = loader.wait()
+            status = fork_server.wait()
             if isinstance(message, EngineError):
                 self._fail(message)
                 if not self._failed():
@@ -162,33 +162,33 @@ class Supervisor:
             self._closing.wait(seconds)
 
     def _load(self) -> tuple[subprocess.Popen[bytes], ipc.Loaded | EngineError | None]:
-        """Start a loader, and give what it says of its loading; None: it ended without a word."""
+        """Start a fork server, and give what it says of its loading; None: it ended without a word."""
         mine, theirs = socket.socketpair()
         with mine:
             with theirs:
-                loader = self._loader = self._started(theirs.fileno())
+                fork_server = self._fork_server = self._started(theirs.fileno())
             if self._closing.is_set():
-                loader.kill()
+                fork_server.kill()
             try:
                 message = ipc.receive(mine)
             except EOFError:
-                return loader, None
+                return fork_server, None
         assert isinstance(message, ipc.Loaded | EngineError)
-        return loader, message
+        return fork_server, message
 
     def _started(self, report: int) -> subprocess.Popen[bytes]:
         setup = replace(self._setup, report=report, expected=self._expected)
-        loader = subprocess.Popen(  # noqa: S603 - our own module
+        fork_server = subprocess.Popen(  # noqa: S603 - our own module
             # The version is there for people who look at the processes.
             [sys.executable, "-m", "kg.engine.isolated.fork_server", setup.version or ""],
             pass_fds=(*self._descriptors, report),
             stdin=subprocess.PIPE,
             process_group=0,  # Ctrl-C is for this process, which ends it
         )
-        assert loader.stdin is not None
-        with suppress(BrokenPipeError), loader.stdin as pipe:  # it may be dead already
+        assert fork_server.stdin is not None
+        with suppress(BrokenPipeError), fork_server.stdin as pipe:  # it may be dead already
             pickle.dump(setup, pipe)
-        return loader
+        return fork_server
 
 
 def _killed(status: int) -> EngineUnavailable:

@@ -375,7 +375,7 @@ class TestIsolated:
         assert children() == before
 
     def test_what_always_kills_the_loader_is_given_up(self, isolate: Isolate) -> None:
-        """A loader that ends whenever it loads is not started for ever."""
+        """A fork server that ends whenever it loads is not started for ever."""
         engine = isolate(Data(), functions=sys.exit)
 
         with pytest.raises(EngineUnavailable, match="ended 3 times, at last by exit code 1"):
@@ -390,8 +390,8 @@ class TestIsolated:
         assert isinstance(source.content, Path)
         source.content.unlink()
         write("data.nt", "")
-        (loader,) = children() - before
-        os.kill(loader, signal.SIGKILL)
+        (fork_server,) = children() - before
+        os.kill(fork_server, signal.SIGKILL)
 
         outcomes = (self._outcome(engine) for _ in range(10))
         assert next(each for each in outcomes if isinstance(each, bytes)) == answer
@@ -406,8 +406,8 @@ class TestIsolated:
         engine.wait_until_loaded()
         answer = engine.run(self.TEXT).body
         write("data.nt", SAME["data.nt"].replace("c", "d"))
-        (loader,) = children() - before
-        os.kill(loader, signal.SIGKILL)
+        (fork_server,) = children() - before
+        os.kill(fork_server, signal.SIGKILL)
 
         deadline = time.monotonic() + 60
         seconds = 0

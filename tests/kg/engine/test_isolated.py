@@ -93,7 +93,7 @@ def engine() -> Iterator[IsolatedEngine]:
 
 @pytest.fixture
 def make() -> Iterator[Make]:
-    """Yield what makes an engine for one test; its loader is recognised by its version."""
+    """Yield what makes an engine for one test; its fork server is recognised by its version."""
     made: list[IsolatedEngine] = []
 
     def made_of(limits: Limits | None = None, processes: int = 1) -> IsolatedEngine:
@@ -137,7 +137,7 @@ def parents() -> dict[int, int]:
 
 
 def loader_of(engine: IsolatedEngine) -> int:
-    """Return the process identifier of the loader of an engine."""
+    """Return the process identifier of the fork server of an engine."""
     (found,) = (
         process
         for process, parent in parents().items()
@@ -154,13 +154,13 @@ def command_of(process: int) -> bytes:
         return b""
 
 
-def query_processes(loader: int) -> list[int]:
-    """Return the process identifiers of the query processes of a loader."""
-    return [process for process, parent in parents().items() if parent == loader]
+def query_processes(fork_server: int) -> list[int]:
+    """Return the process identifiers of the query processes of a fork server."""
+    return [process for process, parent in parents().items() if parent == fork_server]
 
 
 def processes_of(engine: IsolatedEngine) -> list[int]:
-    """Return all processes with the command line of an engine's loader, whoever is their parent."""
+    """Return all processes with the command line of an engine's fork server, whoever is their parent."""
     return [each for each in parents() if engine.version.encode() in command_of(each)]
 
 
@@ -477,8 +477,8 @@ def ticks(process: int) -> int:
 def test_a_killed_query_process_is_replaced(make: Make) -> None:
     """The kill -9 of a query process ends its query with an error; the next is answered at once."""
     engine = make()
-    loader = loader_of(engine)
-    (before,) = query_processes(loader)
+    fork_server = loader_of(engine)
+    (before,) = query_processes(fork_server)
     with ThreadPoolExecutor(1) as threads:
         bomb = threads.submit(engine.run, Query(BOMB))
         assert eventually(lambda: is_busy(engine))
@@ -487,35 +487,35 @@ def test_a_killed_query_process_is_replaced(make: Make) -> None:
         error = bomb.exception(timeout=30)
     assert type(error) is EngineUnavailable
     assert value(engine.run(LOOKUP)) == b"7"
-    assert query_processes(loader) != [before]
-    assert loader_of(engine) == loader
+    assert query_processes(fork_server) != [before]
+    assert loader_of(engine) == fork_server
 
 
 def test_an_idle_query_process_may_be_killed_unnoticed(make: Make) -> None:
     """The kill -9 of idle query processes is noticed by no caller."""
     engine = make(processes=2)
-    loader = loader_of(engine)
+    fork_server = loader_of(engine)
     for _ in range(20):
-        for process in query_processes(loader):
+        for process in query_processes(fork_server):
             with suppress(ProcessLookupError):  # it had not quite ended when it was listed
                 os.kill(process, signal.SIGKILL)
         assert value(engine.run(LOOKUP)) == b"7"
 
 
 def test_a_killed_loader_is_replaced(make: Make) -> None:
-    """The kill -9 of the loader ends its query processes; a new one answers the next query."""
+    """The kill -9 of the fork server ends its query processes; a new one answers the next query."""
     engine = make(processes=3)
-    loader = loader_of(engine)
-    workers = query_processes(loader)
-    os.kill(loader, signal.SIGKILL)
+    fork_server = loader_of(engine)
+    workers = query_processes(fork_server)
+    os.kill(fork_server, signal.SIGKILL)
 
-    assert eventually(lambda: not {loader, *workers} & set(parents()))
+    assert eventually(lambda: not {fork_server, *workers} & set(parents()))
     assert value(engine.run(LOOKUP)) == b"7"
-    assert loader_of(engine) != loader
+    assert loader_of(engine) != fork_server
 
 
 def test_a_running_query_hears_of_the_death_of_the_loader(make: Make) -> None:
-    """A query that runs when the loader is killed fails at once instead of waiting."""
+    """A query that runs when the fork server is killed fails at once instead of waiting."""
     engine = make()
     with ThreadPoolExecutor(1) as threads:
         bomb = threads.submit(engine.run, Query(BOMB))
@@ -527,18 +527,18 @@ def test_a_running_query_hears_of_the_death_of_the_loader(make: Make) -> None:
 
 
 def test_closing_leaves_no_process_and_no_zombie(make: Make) -> None:
-    """After close, neither the loader nor a query process is left, even if one was busy."""
+    """After close, neither the fork server nor a query process is left, even if one was busy."""
     engine = make(processes=3)
     assert eventually(lambda: len(processes_of(engine)) == 4)
     with ThreadPoolExecutor(1) as threads:
         bomb = threads.submit(engine.run, Query(BOMB))
         assert eventually(lambda: is_busy(engine))
-        loader = loader_of(engine)
+        fork_server = loader_of(engine)
         engine.close()
 
         assert isinstance(bomb.exception(timeout=30), EngineUnavailable)
     assert eventually(lambda: not processes_of(engine))
-    assert not Path(f"/proc/{loader}").exists()
+    assert not Path(f"/proc/{fork_server}").exists()
 
 
 def test_closing_twice_is_closing_once(make: Make) -> None:
@@ -560,7 +560,7 @@ def test_a_closed_engine_says_so(make: Make) -> None:
 
 
 def test_an_engine_without_a_loader_refuses_in_time() -> None:
-    """When the loader cannot even start, queries are refused as soon as patience ends."""
+    """When the fork server cannot even start, queries are refused as soon as patience ends."""
     engine = IsolatedEngine(b"no quads", version="broken", limits=Limits(patience=0.3))
     with pytest.raises(Overloaded):
         engine.run(LOOKUP)
@@ -746,10 +746,10 @@ def test_query_processes_have_no_network(engine: IsolatedEngine, make: Make) -> 
     """Every query process is under the filter of system calls, and cannot take it off."""
     del engine
     isolated = make(processes=3)
-    loader = loader_of(isolated)
-    assert eventually(lambda: len(query_processes(loader)) == 3)
+    fork_server = loader_of(isolated)
+    assert eventually(lambda: len(query_processes(fork_server)) == 3)
 
-    for process in (loader, *query_processes(loader)):
+    for process in (fork_server, *query_processes(fork_server)):
         status = Path(f"/proc/{process}/status").read_text()
         assert "Seccomp:\t2\n" in status
         assert "NoNewPrivs:\t1\n" in status
@@ -762,8 +762,8 @@ def test_queries_survive_kills_at_random_moments(make: Make) -> None:
 
     def kill() -> None:
         while not stop.wait(0.02):
-            loader = next(iter(each for each in processes_of(engine)), None)
-            for process in query_processes(loader)[:1] if loader else ():
+            fork_server = next(iter(each for each in processes_of(engine)), None)
+            for process in query_processes(fork_server)[:1] if fork_server else ():
                 with suppress(ProcessLookupError):  # as above
                     os.kill(process, signal.SIGKILL)
 
@@ -783,19 +783,19 @@ def test_queries_survive_kills_at_random_moments(make: Make) -> None:
 
 
 def test_the_cause_of_a_death_is_waited_for(make: Make) -> None:
-    """A query that ran out of time is told so, however late the loader comes to note it."""
+    """A query that ran out of time is told so, however late the fork server comes to note it."""
     engine = make()
-    loader = loader_of(engine)
-    (process,) = query_processes(loader)
+    fork_server = loader_of(engine)
+    (process,) = query_processes(fork_server)
     with ThreadPoolExecutor(1) as threads:
-        os.kill(loader, signal.SIGSTOP)
+        os.kill(fork_server, signal.SIGSTOP)
         try:
             bomb = threads.submit(failure_of, engine, Query(BOMB, seconds=0.1))
             assert eventually(lambda: state_of(process) == "Z")
             with pytest.raises(TimeoutError):
                 bomb.result(1)
         finally:
-            os.kill(loader, signal.SIGCONT)
+            os.kill(fork_server, signal.SIGCONT)
 
         assert isinstance(bomb.result(30), QueryTimeout)
 
@@ -852,8 +852,8 @@ def open_files() -> int:
 def test_a_full_queue_does_not_keep_the_event_loop_waiting(make: Make) -> None:
     """Questions wait for room in the queue, some are given up, and the rest is answered."""
     engine = make(Limits(waiting=100, patience=LONG), processes=2)
-    loader = loader_of(engine)
-    stopped = [loader, *query_processes(loader)]
+    fork_server = loader_of(engine)
+    stopped = [fork_server, *query_processes(fork_server)]
     large = [LOOKUP.text + "#" + "x" * size for size in (59_000, 70_000) for _ in range(20)]
 
     async def ask_all() -> list[Answer]:
@@ -923,55 +923,55 @@ def test_stopping_ends_no_other_query(make: Make) -> None:
 @pytest.mark.parametrize("mine", ["0", "1", "2"])
 def test_what_is_on_the_board_is_whole(mine: str) -> None:
     """Nobody reads what is half written, and who is killed runs what is meant, at every instant."""
-    board = Scoreboard(1)
+    scoreboard = Scoreboard(1)
 
     def work() -> None:
         for number in itertools.count(1):
-            board.begin(0, number, [str(number % 3)])
+            scoreboard.begin(0, number, [str(number % 3)])
             if number % 5 == 0:
-                board.end(0)
+                scoreboard.end(0)
 
     child = forked(work)
     seen: set[int] = set()
     expected = Scoreboard(1)
     while len(seen) < 50:
-        running = board.running(0)
+        running = scoreboard.running(0)
         if running.began:
             assert running.pid == child.pid
             expected.begin(0, running.number, [str(running.number % 3)])
             assert expected.running(0).digests == running.digests
             seen.add(running.number)
     expected.close()
-    while not board.kill(0, Cause.ASKED, mine):
+    while not scoreboard.kill(0, Cause.ASKED, mine):
         pass
     child.join()
-    last = board.running(0)
-    board.died(0, signal.SIGKILL)
+    last = scoreboard.running(0)
+    scoreboard.died(0, signal.SIGKILL)
 
     assert child.exitcode == -signal.SIGKILL
     assert last.number % 3 == int(mine)
-    assert board.death(last.number) == (signal.SIGKILL, Cause.ASKED)
-    assert board.began(last.number) is None
-    board.close()
+    assert scoreboard.death(last.number) == (signal.SIGKILL, Cause.ASKED)
+    assert scoreboard.began(last.number) is None
+    scoreboard.close()
 
 
 def test_a_process_that_has_the_identifier_of_another_is_not_killed() -> None:
-    """What is on the board of a process that ended says nothing of who has its identifier now."""
-    board = Scoreboard(1)
-    child = forked(lambda: board.begin(0, 1))
+    """What is on the scoreboard of a process that ended says nothing of who has its identifier now."""
+    scoreboard = Scoreboard(1)
+    child = forked(lambda: scoreboard.begin(0, 1))
     child.join()
-    running = board.running(0)
-    board.begin(0, 2)
-    mine = board.running(0)
+    running = scoreboard.running(0)
+    scoreboard.begin(0, 2)
+    mine = scoreboard.running(0)
     innocent = forked(signal.pause)
 
     assert (running.pid, mine.pid) == (child.pid, os.getpid())
-    assert not board.kill(0, Cause.ASKED, number=1)
-    board.end(0)
-    assert not board.kill(0, Cause.ASKED)
+    assert not scoreboard.kill(0, Cause.ASKED, number=1)
+    scoreboard.end(0)
+    assert not scoreboard.kill(0, Cause.ASKED)
     innocent.kill()
     innocent.join()
-    board.close()
+    scoreboard.close()
 
 
 def test_an_answer_whose_file_cannot_be_taken_is_no_empty_answer() -> None:
