@@ -166,7 +166,7 @@ def _broken_off() -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
-@pytest.mark.parametrize("express", [None, BrokenExpress()])
+@pytest.mark.parametrize("fast_path", [None, BrokenExpress()])
 def test_a_failure_of_the_app_is_a_problem_document(fast_path: Any, method: str) -> None:
     """Even where the app itself fails a client gets an answer, and the next one too."""
     with served(failing, fast_path) as service:
