@@ -42,9 +42,11 @@ def _text(claims: Graph, name: str, slot: str) -> str:
 
 _ADDED: dict[str, dict[str, set[str]]] = {
     "C01": {
+        "topic": set(),
         "position": set(),
-        "disagreeingClaim": {"B0247"},
-        "opposedClaim": {"B0643", "B0644"},
+        "opposedPosition": set(),
+        "disagreeingClaim": {"B0247", "B0639"},
+        "opposedClaim": {"B0244", "B0643", "B0644"},
     },
     "C10": {"disagreeingClaim": {"B0675"}},
     "C13": {"opposedClaim": {"B0615"}},
@@ -52,7 +54,7 @@ _ADDED: dict[str, dict[str, set[str]]] = {
     "C18": {"opposedClaim": {"B0604"}},
     "C20": {"opposedClaim": {"B0677", "B0683"}},
 }
-"""What was added to conflicts of the dossier when the claims were read again; a position is reworded."""
+"""What was added to conflicts of the dossier when the claims were read again; topic and positions are reworded."""
 
 
 def test_there_are_the_disagreements_of_both_reports_and_those_of_the_notes(claims: Graph) -> None:

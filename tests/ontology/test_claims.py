@@ -60,8 +60,8 @@ _LABELS = {
     "claim/B0375": "hyperpigmentation after full-field CO2 laser resurfacing: 37% of 500 patients "
     "(183 to 187) (higher in darker phototypes) [NANNI1998]",
     "claim/B0203": "CO2 laser resurfacing is absolutely contraindicated in recent isotretinoin use "
-    "(within the previous 6 months, oral isotretinoin); time before treatment at most 6 months "
-    "[MEDSCAPE_EYELID]",
+    "(within the previous 6 months, oral isotretinoin); in an article on laser resurfacing of the "
+    "eyelids; time before treatment at most 6 months [MEDSCAPE_EYELID]",
     "claim/B0246": "in recent isotretinoin use, wait 5 to 6 months before laser skin treatment "
     "(5-6 months after treatment, Canadian product monograph: avoid aggressive dermabrasion and "
     "cutaneous laser after treatment); quoted from elsewhere; time before treatment 5 to 6 months "
@@ -74,8 +74,8 @@ _LABELS = {
     "2 days (start) [KHAN2008]",
     "claim/B0526": "fractional non-ablative laser resurfacing may relieve hypopigmentation (might "
     "help); after the procedure [MAYO_RISKS]",
-    "claim/A0053": "CO2 laser resurfacing leaves epidermis intact (epidermis partly intact after "
-    "three passes); finding: mixed; with TruPulse; raster scanning; in living rats; number of "
+    "claim/A0053": "CO2 laser resurfacing leaves epidermis intact (partly intact after three "
+    "passes, in rats); finding: mixed; with TruPulse; raster scanning; in living rats; number of "
     "passes 3 [CHOI1999_THERMO]",
     "claim/B0565": "adverse event is independent of age, skin phototype, treated body site, energy "
     "parameter and treatment density (equal across age, skin type, site and settings, except "
