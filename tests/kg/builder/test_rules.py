@@ -458,7 +458,8 @@ def test_a_derivation_tells_what_it_rests_on_and_what_speaks_against_it(
         "RecentIsotretinoinUse",
     )
     assert label["reportedWait"] == {"6 months", "5-6 months after treatment"}
-    assert label["kindOfSource"] == {"consensus-statement", "narrative-review"}
+    # A consensus and a review quote labels here; the consensus itself says the contrary.
+    assert label["kindOfSource"] == {"regulatory-document"}
     assert label["disputed"] == {"C01"}
     assert {"B0240", "B0243"} <= label["claimAgainst"]
     assert {"SPRING2017", "WALDMAN2017"} <= label["sourceAgainst"]
