@@ -470,6 +470,7 @@ def test_a_derivation_tells_what_it_rests_on_and_what_speaks_against_it(
         "prevents",
         "PostInflammatoryHyperpigmentation",
     )
+    assert clobetasol["kindOfSource"] == {"randomised-controlled-trial"}
     assert clobetasol["technique"] == {"FractionalCO2LaserResurfacing"}
     assert clobetasol["skinType"] == {"IV"}
     scars = _remarks(
