@@ -205,14 +205,14 @@ def serve(
     """
     from server.config import SettingError  # noqa: PLC0415 - the other commands need no server
     from server.serve import AddressError, IsolationError  # noqa: PLC0415 - as above
-    from server.serve import serve as serve_edition  # noqa: PLC0415 - as above
+    from server.serve import serve as serve_spec  # noqa: PLC0415 - as above
 
     instead = _instead(files, others, empty=empty)
     given = {} if public_url is None else {"PUBLIC_URL": public_url}
     with _failures_said(), ExitStack() as stack:
         progress = stack.enter_context(_progress())
         public_url = public_url or os.environ.get("DERMOGRAPH_PUBLIC_URL")
-        chosen = _edition(instead, DefaultGraph(default_graph), public_url, progress)
+        chosen = _spec(instead, DefaultGraph(default_graph), public_url, progress)
         progress("loading")
 
         def announce(message: str) -> None:
@@ -220,7 +220,7 @@ def serve(
             click.echo(message, err=True)
 
         try:
-            serve_edition(chosen, given, host=host, port=port, announce=announce)
+            serve_spec(chosen, given, host=host, port=port, announce=announce)
         except (SettingError, AddressError, IsolationError) as error:
             raise click.UsageError(str(error)) from error
 
@@ -238,14 +238,14 @@ def _instead(files: Sequence[Path], more: Sequence[Path], *, empty: bool) -> lis
     return chosen if chosen or empty else None
 
 
-def _edition(
+def _spec(
     files: list[Path] | None,
     default_graph: DefaultGraph,
     public_url: str | None,
     progress: Callable[[str], None],
 ) -> DatasetSpec:
     if files is None:
-        return bundled.edition(progress, default_graph)
+        return bundled.spec(progress, default_graph)
     try:
         return DatasetSpec.of_files(files, default_graph, public_url)
     except DataError as error:

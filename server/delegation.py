@@ -53,8 +53,8 @@ class _Head(NamedTuple):
 
     Attributes:
         status, headers: of the response.
-        timings: how long the parts of the work took, see ``http.timed``.
-        text: of the query that it answers, if it answers one; see ``http.Notes``.
+        timings: how long the parts of the work took, see ``responses.timed``.
+        text: of the query that it answers, if it answers one; see ``responses.Notes``.
     """
 
     status: str

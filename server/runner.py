@@ -25,12 +25,12 @@ class AppRunner:
     """Answers requests in query processes; a ``kg.engine.TaskRunner``.
 
     Args:
-        edition: what is served.
+        spec: what is served.
         settings: of the service.
     """
 
-    def __init__(self, edition: DatasetSpec, settings: Settings) -> None:
-        self._edition = replace(edition, data=Data())  # which the engine has
+    def __init__(self, spec: DatasetSpec, settings: Settings) -> None:
+        self._spec = replace(spec, data=Data())  # which the engine has
         self._settings = settings
         self._app: Flask | None = None
 
@@ -48,7 +48,7 @@ class AppRunner:
         from server import app, context  # noqa: PLC0415
         from server.operating.observer import Observer  # noqa: PLC0415
 
-        graph = self._edition.over(engine)
+        graph = self._spec.over(engine)
         observer = Observer(graph, self._settings)
         context.init_app(self._prepared, context.AppContext(graph, self._settings, observer))
         app.prepare(self._prepared)

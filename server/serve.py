@@ -33,17 +33,17 @@ class IsolationError(Exception):
 
 
 def serve(
-    edition: DatasetSpec,
+    spec: DatasetSpec,
     settings: Mapping[str, object] | None = None,
     *,
     host: str,
     port: int,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve an edition until the process is interrupted or terminated.
+    """Serve a dataset until the process is interrupted or terminated.
 
     Args:
-        edition: the knowledge, or other data, to serve.
+        spec: the knowledge, or other data, to serve.
         settings: see ``server.create_app``.
         host: name or address of the interface to listen on.
         port: the port.
@@ -57,11 +57,11 @@ def serve(
         kg.engine.EngineUnavailable: the data cannot be held.
     """
     values = config.read(settings)
-    with _listener(host, port) as listener, closing(_engine(edition, values)) as engine:
+    with _listener(host, port) as listener, closing(_engine(spec, values)) as engine:
         # This takes its time, in which the engine loads.
         from server import prefork  # noqa: PLC0415
 
-        graph = edition.over(engine)
+        graph = spec.over(engine)
         app = prefork.create_app(settings, graph)
         prefork.prepare(app)
         listener.listen(_BACKLOG)
@@ -72,10 +72,10 @@ def serve(
         prefork.run(app, values, listener)
 
 
-def _engine(edition: DatasetSpec, values: config.Settings) -> Engine:
+def _engine(spec: DatasetSpec, values: config.Settings) -> Engine:
     if values.isolation == "off":
         _LOG.warning("Queries are not isolated: no limit of time or memory holds, as is set.")
-        return edition.engine()
+        return spec.engine()
     lacking = sandbox.lacking()
     if lacking is not None:
         raise IsolationError(
@@ -83,7 +83,7 @@ def _engine(edition: DatasetSpec, values: config.Settings) -> Engine:
             f"With {config.ENVIRONMENT_PREFIX}ISOLATION=off they run in the process of the "
             "service, where no limit of time or memory holds."
         )
-    return edition.isolated_engine(_limits(values), AppRunner(edition, values))
+    return spec.isolated_engine(_limits(values), AppRunner(spec, values))
 
 
 def _limits(values: config.Settings) -> Limits:

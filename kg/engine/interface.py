@@ -19,7 +19,7 @@ such as ``FunctionMisused``, fails the whole query.
 """
 
 FunctionsOf: TypeAlias = "Callable[[Engine], Mapping[str, ExtensionFunction]]"
-"""Gives the functions that queries of an engine can call, by their IRIs."""
+"""Returns the functions that queries of an engine can call, by their IRIs."""
 
 
 @dataclass(frozen=True, slots=True)

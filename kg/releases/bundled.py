@@ -93,7 +93,7 @@ def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
         InvalidKnowledge: the knowledge violates its shapes.
         kg.catalogue.canned_queries.CatalogueError: a canned query is malformed, or names an unknown term.
     """
-    found = edition(progress)
+    found = spec(progress)
     (source,) = found.data.sources
     with source.opened() as file:  # as the file may be gone when all of it is asked for
         held = replace(source, content=file.read(), compressed=False)
@@ -101,7 +101,7 @@ def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
     return replace(found, data=replace(found.data, sources=(held,))).load()
 
 
-def edition(
+def spec(
     progress: Callable[[str], None] = lambda _: None,
     default_graph: DefaultGraph = DefaultGraph.UNION,
 ) -> DatasetSpec:

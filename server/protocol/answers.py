@@ -91,7 +91,7 @@ class Plan(NamedTuple):
     etag: str
 
     def headers(self, answer: Answer) -> Headers:
-        """Return the headers of the answer in the chosen representation; see ``http.headers_of``."""
+        """Return the headers of the answer in the chosen representation; see ``responses.headers_of``."""
         cache = responses.CACHEABLE if answer.repeatable else responses.UNCACHEABLE
         return responses.headers_of(self.choice.of(answer.kind), self.etag, cache)
 

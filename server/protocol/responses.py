@@ -98,7 +98,7 @@ _QUERY_ID: Final = re.compile(r"[A-Za-z0-9._~:-]{1,64}")
 
 
 def init_app(app: Flask) -> None:
-    """Return all responses of an app the headers that they have in common, and bound its URLs."""
+    """Add the headers that all responses of an app have in common, and bound its URLs."""
     app.before_request(_begin)
     app.before_request(_refuse)
     app.before_request(_check_host)

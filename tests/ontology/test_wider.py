@@ -119,11 +119,11 @@ def test_a_disputed_report_says_so(wider: Graph) -> None:
 
 
 def _in_process() -> Engine:
-    return bundled.edition().engine()
+    return bundled.spec().engine()
 
 
 def _isolated() -> Engine:
-    return bundled.edition().isolated_engine(Limits(seconds=60))
+    return bundled.spec().isolated_engine(Limits(seconds=60))
 
 
 def _federated() -> Engine:
@@ -131,7 +131,7 @@ def _federated() -> Engine:
 
 
 def _strict() -> Engine:
-    return whole(bundled.edition(default_graph=DefaultGraph.STRICT).engine())
+    return whole(bundled.spec(default_graph=DefaultGraph.STRICT).engine())
 
 
 @pytest.fixture(

@@ -159,8 +159,8 @@ def test_the_installed_package_is_not_the_checkout(installation: Installation) -
 
 _EDITION: Final = """
 import sys
-from kg.releases.bundled import edition
-edition(sys.exit)  # with the name of the first step, should it build
+from kg.releases.bundled import spec
+spec(sys.exit)  # with the name of the first step, should it build
 """
 
 

@@ -33,9 +33,9 @@ LIVE_SETTINGS: Final = {
 
 _SERVE = """
 import json, sys
-from kg.releases.bundled import edition
+from kg.releases.bundled import spec
 from server.serve import serve
-serve(edition(), json.loads(sys.argv[2]), host="127.0.0.1", port=int(sys.argv[1]))
+serve(spec(), json.loads(sys.argv[2]), host="127.0.0.1", port=int(sys.argv[1]))
 """
 _SECONDS_TO_START = 300.0
 

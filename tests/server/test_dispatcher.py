@@ -25,7 +25,7 @@ from kg.engine import Answer, Engine, Query, QueryStopped
 from kg.engine.dataset import Data
 from kg.engine.isolated import sandbox
 from kg.engine.isolated.engine import IsolatedEngine, Limits
-from kg.releases.bundled import edition
+from kg.releases.bundled import spec
 from kg.releases.dataset_spec import DatasetSpec
 from server import config, create_app
 from server.app import prepare
@@ -256,7 +256,7 @@ def _raise(error: Exception) -> Answer:
 @pytest.fixture(scope="module")
 def knowledge() -> DatasetSpec:
     """Return the shipped knowledge."""
-    return edition()
+    return spec()
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,7 @@ from werkzeug.test import Client, TestResponse
 
 from kg.engine.isolated import sandbox
 from kg.engine.isolated.engine import Limits
-from kg.releases.bundled import edition
+from kg.releases.bundled import spec
 from server import create_app
 from server.sparql.endpoint import EXAMPLES
 
@@ -160,7 +160,7 @@ def unhurried() -> Iterator[Service]:
 
 
 def _served(seconds: float) -> Iterator[Service]:
-    knowledge = edition()
+    knowledge = spec()
     limits = Limits(seconds=seconds, most_seconds=seconds, memory=256 << 20, patience=60.0)
     with closing(knowledge.isolated_engine(limits)) as engine:
         yield Service(create_app(SMALL, knowledge.over(engine)))

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -23,6 +23,7 @@ import pytest
 
 from kg.engine.isolated import sandbox
 from tests.conftest import Once
+from tests.processes import command_of, eventually, parents
 
 pytestmark = pytest.mark.skipif(
     sandbox.lacking() is not None, reason="this platform cannot isolate"
@@ -474,26 +475,11 @@ def listens(port: int) -> bool:
         return probe.connect_ex((HOST, port)) == 0
 
 
-def eventually(true: Callable[[], object], seconds: float = 60) -> bool:
-    """Tell whether something becomes true before long."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
-
-
 def descendants(ancestor: int) -> set[int]:
     """Return the processes that a process started, directly or not."""
     children: dict[int, list[int]] = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = path.read_text().rpartition(")")[2].split()[:2]
-        except OSError:  # it ended meanwhile
-            continue
-        if state != "Z":
-            children.setdefault(int(parent), []).append(int(path.parent.name))
+    for process, parent in parents().items():
+        children.setdefault(parent, []).append(process)
     found: set[int] = set()
     waiting = [ancestor]
     while waiting:
@@ -501,14 +487,6 @@ def descendants(ancestor: int) -> set[int]:
         found.update(new)
         waiting.extend(new)
     return found
-
-
-def command_of(process: int) -> bytes:
-    """Return the command line of a process; empty if it has ended."""
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from rdflib import DCTERMS, RDF, VOID, Namespace
 import kg
 from kg.engine.dataset import DefaultGraph
 from kg.rdf.namespaces import DGD
-from kg.releases.bundled import edition
+from kg.releases.bundled import spec
 from kg.releases.dataset_spec import DatasetSpec
 from kg.validate import validate
 from server import create_app
@@ -262,7 +262,7 @@ def test_wrong_use_is_told(
 
 def test_strict_is_for_queries_of_clients_only(graph: kg.KnowledgeGraph) -> None:
     """All of the knowledge is in named graphs; pages and canned queries find it there."""
-    strict = edition(default_graph=DefaultGraph.STRICT).load()
+    strict = spec(default_graph=DefaultGraph.STRICT).load()
     client, same = (create_app({}, each).test_client() for each in (strict, graph))
     canned = "/queries/why/answer?subject=dg:CO2Laser&format=csv"
 

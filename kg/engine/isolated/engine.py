@@ -109,7 +109,7 @@ class IsolatedEngine:
     Raises:
         DataError: a file cannot be opened.
         EngineUnavailable: too few processes may be started, or too few files be open.
-        OSError: the platform lacks what isolation needs; see ``kernel.lacking``.
+        OSError: the platform lacks what isolation needs; see ``sandbox.lacking``.
     """
 
     isolated: Final = True

@@ -199,13 +199,13 @@ class _JobServer:
             self._scoreboard.set_active(slot, active=True)
 
     def give_back(self, slot: int) -> None:
-        """Give to others the place that the process of a slot has, if it has one."""
+        """Pass the place that the process of a slot has on to others, if it has one."""
         if self._scoreboard.is_active(slot):
             self._scoreboard.set_active(slot, active=False)
             os.write(self._giving, bytes(1))
 
     def pass_on(self, ages: list[float], *, waited_for: bool) -> None:
-        """Give to others the places of queries that are not short, if there are others."""
+        """Pass the places of queries that are not short on to others, if there are any."""
         holding = [self._scoreboard.is_active(slot) for slot in range(len(ages))]
         free = _unread(self._taking)
         self._allotment, moves = policy.allot(

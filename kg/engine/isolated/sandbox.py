@@ -120,7 +120,7 @@ def limit_memory(more: int) -> None:
 
 
 def lower_priority(process: int, niceness: int) -> None:
-    """Return a process a niceness, unless it has a higher one already."""
+    """Set the niceness of a process, unless it has a higher one already."""
     if os.getpriority(os.PRIO_PROCESS, process) < niceness:
         # Somebody else may have given it a still higher one meanwhile, which we may not lower.
         with suppress(PermissionError):

@@ -197,7 +197,7 @@ class Remote:
                 write(reply(str(error).encode(), status="400 x"))
 
     def _drip(self, write: Callable[[bytes], object]) -> None:
-        """Return a byte of a header now and then, for as long as anyone listens."""
+        """Send a byte of a header now and then, for as long as anyone listens."""
         write(b"HTTP/1.1 200 OK\r\nX: ")
         with contextlib.suppress(OSError):
             while not self.released.wait(0.02):

@@ -44,6 +44,7 @@ from kg.engine.isolated.engine import IsolatedEngine, Limits
 from kg.engine.isolated.scoreboard import Cause, Scoreboard
 from kg.engine.oxigraph.engine import InProcessEngine
 from kg.engine.spool import SpooledFile
+from tests.processes import command_of, eventually, parents
 
 pytestmark = pytest.mark.skipif(
     sandbox.lacking() is not None, reason="this platform cannot isolate"
@@ -113,30 +114,7 @@ def value(answer: Answer) -> bytes:
     return answer.body.split(b'"value":"')[1].partition(b'"')[0]
 
 
-def eventually(true: Callable[[], object], seconds: float = 60) -> bool:
-    """Tell whether something becomes true before long."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.005)
-    return True
-
-
-def parents() -> dict[int, int]:
-    """Return the parent of every process that has not ended."""
-    found = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, parent = path.read_text().rpartition(")")[2].split()[:2]
-        except OSError:  # it ended meanwhile
-            continue
-        if state != "Z":
-            found[int(path.parent.name)] = int(parent)
-    return found
-
-
-def loader_of(engine: IsolatedEngine) -> int:
+def fork_server_of(engine: IsolatedEngine) -> int:
     """Return the process identifier of the fork server of an engine."""
     (found,) = (
         process
@@ -144,14 +122,6 @@ def loader_of(engine: IsolatedEngine) -> int:
         if parent == os.getpid() and engine.version.encode() in command_of(process)
     )
     return found
-
-
-def command_of(process: int) -> bytes:
-    """Return the command line of a process; empty if it has ended."""
-    try:
-        return Path(f"/proc/{process}/cmdline").read_bytes()
-    except OSError:
-        return b""
 
 
 def query_processes(fork_server: int) -> list[int]:
@@ -449,7 +419,7 @@ def test_patience_ends(make: Make) -> None:
 
 def computes(engine: IsolatedEngine) -> bool:
     """Tell whether a query process is using a processor, or would like to."""
-    return "R" in {state_of(each) for each in query_processes(loader_of(engine))}
+    return "R" in {state_of(each) for each in query_processes(fork_server_of(engine))}
 
 
 def state_of(process: int) -> str:
@@ -462,7 +432,7 @@ def state_of(process: int) -> str:
 
 def is_busy(engine: IsolatedEngine) -> bool:
     """Tell whether a query process has used processor time since it was started."""
-    return any(ticks(each) > 5 for each in query_processes(loader_of(engine)))
+    return any(ticks(each) > 5 for each in query_processes(fork_server_of(engine)))
 
 
 def ticks(process: int) -> int:
@@ -477,7 +447,7 @@ def ticks(process: int) -> int:
 def test_a_killed_query_process_is_replaced(make: Make) -> None:
     """The kill -9 of a query process ends its query with an error; the next is answered at once."""
     engine = make()
-    fork_server = loader_of(engine)
+    fork_server = fork_server_of(engine)
     (before,) = query_processes(fork_server)
     with ThreadPoolExecutor(1) as threads:
         bomb = threads.submit(engine.run, Query(BOMB))
@@ -488,13 +458,13 @@ def test_a_killed_query_process_is_replaced(make: Make) -> None:
     assert type(error) is EngineUnavailable
     assert value(engine.run(LOOKUP)) == b"7"
     assert query_processes(fork_server) != [before]
-    assert loader_of(engine) == fork_server
+    assert fork_server_of(engine) == fork_server
 
 
 def test_an_idle_query_process_may_be_killed_unnoticed(make: Make) -> None:
     """The kill -9 of idle query processes is noticed by no caller."""
     engine = make(processes=2)
-    fork_server = loader_of(engine)
+    fork_server = fork_server_of(engine)
     for _ in range(20):
         for process in query_processes(fork_server):
             with suppress(ProcessLookupError):  # it had not quite ended when it was listed
@@ -505,13 +475,13 @@ def test_an_idle_query_process_may_be_killed_unnoticed(make: Make) -> None:
 def test_a_killed_loader_is_replaced(make: Make) -> None:
     """The kill -9 of the fork server ends its query processes; a new one answers the next query."""
     engine = make(processes=3)
-    fork_server = loader_of(engine)
+    fork_server = fork_server_of(engine)
     workers = query_processes(fork_server)
     os.kill(fork_server, signal.SIGKILL)
 
     assert eventually(lambda: not {fork_server, *workers} & set(parents()))
     assert value(engine.run(LOOKUP)) == b"7"
-    assert loader_of(engine) != fork_server
+    assert fork_server_of(engine) != fork_server
 
 
 def test_a_running_query_hears_of_the_death_of_the_loader(make: Make) -> None:
@@ -520,7 +490,7 @@ def test_a_running_query_hears_of_the_death_of_the_loader(make: Make) -> None:
     with ThreadPoolExecutor(1) as threads:
         bomb = threads.submit(engine.run, Query(BOMB))
         assert eventually(lambda: is_busy(engine))
-        os.kill(loader_of(engine), signal.SIGKILL)
+        os.kill(fork_server_of(engine), signal.SIGKILL)
 
         assert type(bomb.exception(timeout=30)) is EngineUnavailable
     assert value(engine.run(LOOKUP)) == b"7"
@@ -533,7 +503,7 @@ def test_closing_leaves_no_process_and_no_zombie(make: Make) -> None:
     with ThreadPoolExecutor(1) as threads:
         bomb = threads.submit(engine.run, Query(BOMB))
         assert eventually(lambda: is_busy(engine))
-        fork_server = loader_of(engine)
+        fork_server = fork_server_of(engine)
         engine.close()
 
         assert isinstance(bomb.exception(timeout=30), EngineUnavailable)
@@ -746,7 +716,7 @@ def test_query_processes_have_no_network(engine: IsolatedEngine, make: Make) -> 
     """Every query process is under the filter of system calls, and cannot take it off."""
     del engine
     isolated = make(processes=3)
-    fork_server = loader_of(isolated)
+    fork_server = fork_server_of(isolated)
     assert eventually(lambda: len(query_processes(fork_server)) == 3)
 
     for process in (fork_server, *query_processes(fork_server)):
@@ -785,7 +755,7 @@ def test_queries_survive_kills_at_random_moments(make: Make) -> None:
 def test_the_cause_of_a_death_is_waited_for(make: Make) -> None:
     """A query that ran out of time is told so, however late the fork server comes to note it."""
     engine = make()
-    fork_server = loader_of(engine)
+    fork_server = fork_server_of(engine)
     (process,) = query_processes(fork_server)
     with ThreadPoolExecutor(1) as threads:
         os.kill(fork_server, signal.SIGSTOP)
@@ -852,7 +822,7 @@ def open_files() -> int:
 def test_a_full_queue_does_not_keep_the_event_loop_waiting(make: Make) -> None:
     """Questions wait for room in the queue, some are given up, and the rest is answered."""
     engine = make(Limits(waiting=100, patience=LONG), processes=2)
-    fork_server = loader_of(engine)
+    fork_server = fork_server_of(engine)
     stopped = [fork_server, *query_processes(fork_server)]
     large = [LOOKUP.text + "#" + "x" * size for size in (59_000, 70_000) for _ in range(20)]
 

@@ -234,9 +234,9 @@ def test_names_are_asked_for_once(tmp_path: Path, default_graph: DefaultGraph) -
     """Whatever the default graph is; and an engine is held by nobody when its graph is gone."""
     path = tmp_path / "names.trig"
     path.write_text(f'<urn:g> {{ <{DG}Erythema> <{RDFS.label}> "erythema" }}')
-    edition = DatasetSpec.of_files([path], default_graph)
-    engine = Counting(edition.data)
-    served = edition.over(engine)
+    spec = DatasetSpec.of_files([path], default_graph)
+    engine = Counting(spec.data)
+    served = spec.over(engine)
     for _ in range(3):
         assert [each.name for each in lookup.similar(served.whole, DG + "Eritema")] == ["erythema"]
     asked = engine.asked
