@@ -64,7 +64,7 @@ _LABELS = {
     "eyelids; time before treatment at most 6 months [MEDSCAPE_EYELID]",
     "claim/B0246": "in recent isotretinoin use, wait 5 to 6 months before laser skin treatment "
     "(5-6 months after treatment, Canadian product monograph: avoid aggressive dermabrasion and "
-    "cutaneous laser after treatment); quoted from elsewhere; time before treatment 5 to 6 months "
+    "cutaneous laser after treatment); quoted from a label; time before treatment 5 to 6 months "
     "(after the end of isotretinoin) [BLAKELY2022]",
     "claim/B0502": "tanning: wait at least 6 months (avoid tanning; sun avoided fully for a shorter "
     "time); after the procedure; laser skin resurfacing [DARTMOUTH]",

@@ -240,7 +240,7 @@ _OPENED: dict[str, tuple[str, tuple[ox.NamedNode | ox.Literal, ...]]] = {
     "studies_say": ("studySays", _SAYS),
     "hedges": (
         "acceptsHedge",
-        _values("hedge", "stated", "hedged", "quoted", "authors-suggestion"),
+        _values("hedge", "stated", "hedged", "quoted", "quoted-label", "authors-suggestion"),
     ),
     "strengths": ("acceptsStrength", _values("strength", "absolute", "relative", "caution")),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from typing import Final
 
 import pytest
 
@@ -11,7 +12,7 @@ import kg
 from tests.queries.test_golden_answers import CASES, Case, by_case
 
 _CLAIM = "https://w3id.org/dermograph/id/claim/"
-_SCOPES = ("as asked", "narrower", "wider", "condition not stated")
+_SCOPES = ("as asked", "narrower", "part", "wider", "condition not stated")
 """What the column scope may say, from the nearest to the furthest."""
 
 
@@ -89,7 +90,7 @@ def test_a_measure_stands_beside_the_arm_without_it(graph: kg.KnowledgeGraph) ->
     rows = _ask(graph, "prevention", measure="dg:AntiviralProphylaxis")
     relations = {row["claim"].removeprefix(_CLAIM): row["relation"] for row in rows}
 
-    assert relations["B0341"] == relations["B0339"] == "occurred under"
+    assert relations["B0341"] == relations["B0339"] == "under it occurred"
     assert not {"has risk"} & set(relations.values())
 
 
@@ -227,3 +228,57 @@ def test_what_is_said_in_general_is_no_effect_between_arms(graph: kg.KnowledgeGr
     assert effects["B0006"] == effects["B0007"] == effects["B0017"] == "rank"
     assert effects["B0125"] == "between arms"
     assert not [row for row in general if row["effect"] == "between arms" and not row["reported"]]
+
+
+_HYBRID: Final = "dg:HybridFractionalLaserResurfacingCO2And1570"
+
+
+def test_what_speaks_against_a_part_speaks_against_the_whole(graph: kg.KnowledgeGraph) -> None:
+    """A combined procedure takes the advice against its parts, and none of their permission."""
+    for procedure in (_HYBRID, "dg:FractionalCO2LaserWithPlateletRichPlasmaTreatment"):
+        rows = _ask(graph, "contraindications", procedure=procedure)
+        parts = [row for row in rows if row["scope"] == "part"]
+
+        assert {"B0202", "B0203", "B0204"} <= _claims(parts)
+        assert {row["advice"] for row in parts} & {
+            "not a contraindication",
+            "may be considered",
+        } == set()
+    told = {row["claim"][-5:]: row for row in _ask(graph, "isotretinoin", procedure=_HYBRID)}
+    assert told["B0203"]["verdict"].startswith("forbids")
+    assert "permits" not in {row["verdict"] for row in told.values() if row["scope"] == "part"}
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "claim", "relation"),
+    [
+        ("risk-factors", {"event": "dg:Infection"}, "B0228", "has its risk raised by"),
+        ("complication-treatment", {"event": "dg:Hypopigmentation"}, "B0527", "is relieved by"),
+        ("prevention", {"measure": "dg:AntiviralProphylaxis"}, "B0340", "under it occurred"),
+    ],
+)
+def test_a_row_reads_from_left_to_right(
+    graph: kg.KnowledgeGraph, name: str, values: dict[str, str], claim: str, relation: str
+) -> None:
+    """What the relation says holds of the first thing of a row, whichever way its claim puts it."""
+    told = {row["claim"][-5:]: row["relation"] for row in _ask(graph, name, **values)}
+
+    assert told[claim] == relation
+
+
+def test_the_wound_of_ablation_is_no_event_of_non_ablative_treatment(
+    graph: kg.KnowledgeGraph,
+) -> None:
+    """Asked for a non-ablative procedure, wider claims on what only ablation brings are left out."""
+    rows = _ask(
+        graph, "adverse-event-incidence", procedure="dg:NonAblativeFractionalResurfacing1927"
+    )
+
+    assert {row["scope"] for row in rows} >= {"wider"}
+    assert {row["event_label"] for row in rows if row["scope"] == "wider"} & {
+        "ectropion",
+        "lower eyelid ectropion",
+        "oozing",
+        "toxic shock syndrome",
+        "milia",
+    } == set()
