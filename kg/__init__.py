@@ -3,7 +3,7 @@
 import kg
 
 graph = kg.load()
-graph.query("SELECT ?laser { ?laser rdfs:subClassOf dg:Laser }")
+rows = graph.query("SELECT ?laser { ?laser rdfs:subClassOf dg:Laser }")
 """
 
 from importlib import import_module

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from rdflib import Dataset, Graph
 
 from kg.catalogue.canned_queries import Catalogue, as_text
-from kg.engine import Engine, Query, Term
+from kg.engine import Answer, Engine, Query, Term
 from kg.engine.union import whole
+from kg.rdf.namespaces import PREFIXES
 from kg.results import Rows, python_result
+from kg.sparql.errors import ErrorInText
+from kg.sparql.lexer import undeclared
 
 if TYPE_CHECKING:
     from kg.engine.federated.engine import Policy
@@ -101,7 +105,7 @@ class KnowledgeGraph:
         """Ask a SPARQL query, or a canned query by its name.
 
         Args:
-            text: SPARQL, or the name of a canned query.
+            text: SPARQL, in which known prefixes need not be declared, or the name of a canned query.
             bindings: RDF terms for variables of SPARQL.
             **parameters: values for the parameters of a canned query.
 
@@ -120,7 +124,22 @@ class KnowledgeGraph:
             return python_result(self.whole.run(Query(self.catalogue[text].text, bound)))
         if parameters or re.fullmatch(r"[a-z][a-z0-9-]*", text):
             self.catalogue[text]  # raises: only canned queries are asked in this way
-        return python_result(self.engine.run(Query(text, bindings or {})))
+        return python_result(self.run(Query(text, bindings or {})))
+
+    def run(self, query: Query) -> Answer:
+        """Answer a query in which the prefixes of ``kg.rdf.namespaces`` need not be declared.
+
+        Raises:
+            kg.engine.EngineError: it cannot be answered; places are those of the text as given.
+        """
+        known = sorted(undeclared(query.text) & PREFIXES.keys())
+        declarations = " ".join(f"PREFIX {name}: <{PREFIXES[name]}>" for name in known)
+        if not known:
+            return self.engine.run(query)
+        try:
+            return self.engine.run(replace(query, text=f"{declarations}\n{query.text}"))
+        except ErrorInText as error:
+            raise error.moved(-1) from error
 
     def as_rdflib(self) -> Dataset:
         """Return a copy of the dataset for rdflib, its default graph the union of all graphs.

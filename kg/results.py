@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
+from html import escape
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 from rdflib import XSD, Graph, URIRef
 
 from kg.engine import JSON, Answer, Engine, Query, ResultKind, Term
-from kg.rdf.namespaces import PREFIXES
+from kg.rdf.namespaces import PREFIXES, curie
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,6 +36,10 @@ _PYTHON: Final[Mapping[str, Callable[[str], Value]]] = {
     str(XSD.date): date.fromisoformat,
     str(XSD.dateTime): datetime.fromisoformat,
 }
+
+
+_SHOWN: Final = 50
+"""How many rows a notebook shows: what a person scrolls through; a judgement."""
 
 
 class Rows(Sequence[Row]):
@@ -79,11 +84,35 @@ class Rows(Sequence[Row]):
             groups[str(row[column])].append(row)
         return groups
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return the rows as a data frame; needs pandas (`pip install dermograph[pandas]`)."""
+    def _repr_html_(self) -> str:
+        """Show the first rows as a table, as notebooks do; IRIs are links."""
+        cells = [[_cell(row[name]) for name in self.columns] for row in self._rows[:_SHOWN]]
+        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
+        body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
+        shown = f"{len(cells)} of {len(self)} rows" if len(self) > _SHOWN else f"{len(self)} rows"
+        return f"<table><tr>{head}</tr>{body}</table><p>{shown}, version {escape(self.version)}</p>"
+
+    def to_pandas(self, *, exact: bool = False) -> pd.DataFrame:
+        """Return the rows as a data frame; needs pandas (`pip install dermograph[pandas]`).
+
+        Args:
+            exact: keep decimals and dates as Python values. Otherwise decimals are floats, so that
+                columns of numbers can be reckoned with, and dates are those of pandas.
+        """
         import pandas as pd  # noqa: PLC0415 - pandas is optional
 
-        return pd.DataFrame(self._rows, columns=list(self.columns))
+        if exact:
+            return pd.DataFrame(self._rows, columns=list(self.columns), dtype=object)
+        rows = [
+            {name: float(cell) if isinstance(cell, Decimal) else cell for name, cell in row.items()}
+            for row in self._rows
+        ]
+        frame = pd.DataFrame(rows, columns=list(self.columns))
+        for name in self.columns:
+            if {type(row[name]) for row in rows} - {type(None)} == {date}:
+                # Seconds, as nanoseconds reach from 1677 to 2262 only.
+                frame[name] = frame[name].astype("datetime64[s]")
+        return frame
 
 
 def python_result(answer: Answer) -> Rows | bool | Graph:
@@ -153,6 +182,13 @@ def stored_text(file: str) -> str:
 def prologue() -> str:
     """Return the declarations of all our prefixes, for the top of a query."""
     return "".join(f"PREFIX {prefix}: <{iri}>\n" for prefix, iri in PREFIXES.items())
+
+
+def _cell(value: Value) -> str:
+    """Return a cell of a table in HTML."""
+    if isinstance(value, URIRef):
+        return f'<td><a href="{escape(value)}">{escape(curie(value))}</a></td>'
+    return f"<td>{'' if value is None else escape(str(value))}</td>"
 
 
 def _value(term: Mapping[str, Any] | None) -> Value:

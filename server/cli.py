@@ -356,7 +356,7 @@ def query(query: str, parameters: Sequence[str], form: str | None) -> None:
             chosen[ResultKind.SOLUTIONS] = JSON
         elif form is not None:
             chosen = dict.fromkeys(ResultKind, _BY_NAME[form])
-        answer = graph.engine.run(Query(asked.text, asked.bindings, formats=chosen))
+        answer = graph.run(Query(asked.text, asked.bindings, formats=chosen))
     _write(answer, as_table=as_table, plain=form is None or form == "table")
 
 

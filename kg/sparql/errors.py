@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copyreg
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,11 @@ class ErrorInText(QueryError):
         self.column = column
         self.excerpt = excerpt
         self.hint = hint
+
+    def moved(self, lines: int) -> Self:
+        """Return the same error so many lines further down."""
+        at = {"line": self.line + lines, "column": self.column}
+        return type(self)(self.detail, **at, excerpt=self.excerpt, hint=self.hint)
 
 
 class QuerySyntaxError(ErrorInText):

@@ -328,3 +328,9 @@ def namespaces(text: str) -> dict[str, str]:
         for keyword, name, iri in zip(found, found[1:], found[2:], strict=False)
         if keyword.is_word("PREFIX") and iri.kind is TokenKind.IRI
     }
+
+
+def undeclared(text: str) -> set[str]:
+    """Return the prefixes that a query uses and does not declare."""
+    names = (token for token in significant(text) if token.kind is TokenKind.PREFIXED_NAME)
+    return {token.text.partition(":")[0] for token in names} - namespaces(text).keys()

@@ -317,14 +317,14 @@ class TestQuery:
 
     def test_a_syntax_error_shows_its_place(self) -> None:
         """A syntax error ends with 3 and shows line, column, the line itself and a hint."""
-        ended = dermograph("query", "SELECT ?x {\n  ?x a dg:Claim }")
+        ended = dermograph("query", "SELECT ?x {\n  ?x a ex:Claim }")
 
         assert (ended.code, ended.out) == (3, b"")
         assert ended.err.splitlines() == [
-            "Error: line 2, column 8: The prefix dg: is not declared.",
-            "  ?x a dg:Claim }",
+            "Error: line 2, column 8: The prefix ex: is not declared.",
+            "  ?x a ex:Claim }",
             "       ^",
-            "Put PREFIX dg: <https://w3id.org/dermograph/ontology/> before the query.",
+            "Put PREFIX ex: <...> before the query.",
         ]
 
     def test_a_format_that_does_not_suit_names_those_that_do(self) -> None:

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -118,6 +119,67 @@ def test_rows_become_a_data_frame(graph: KnowledgeGraph) -> None:
     assert list(frame["a"]) == [1, 2]
     assert frame["b"][0] == "x"
     assert pd.isna(frame["b"][1])
+
+
+def test_a_data_frame_has_numbers_and_dates_to_reckon_with(graph: KnowledgeGraph) -> None:
+    """Decimals become floats and dates those of pandas, unless exact values are asked for."""
+    rows = graph.query(
+        "SELECT ?n ?day { VALUES (?n ?day) { (0.1 '2026-11-22'^^xsd:date) (2 '0900-01-01'^^xsd:date) (UNDEF UNDEF) } }"
+    )
+
+    assert isinstance(rows, kg.Rows)
+    frame = rows.to_pandas()
+    assert frame["n"].dtype == float
+    assert frame["n"].sum() == 2.1
+    assert list(frame["day"].dt.year[:2]) == [2026, 900]
+    exact = rows.to_pandas(exact=True)
+    assert exact["n"][0] == Decimal("0.1")
+    assert exact["day"][0] == date(2026, 11, 22)
+    assert pd.isna(exact["n"][2])
+
+
+def test_a_notebook_shows_a_table(graph: KnowledgeGraph) -> None:
+    """Cells are escaped, IRIs are links by their short names, and what is not shown is counted."""
+    rows = graph.query("SELECT ?x { VALUES ?x { dg:Erythema '<b>' UNDEF } } ORDER BY DESC(?x)")
+    many = graph.query(f"SELECT ?n {{ VALUES ?n {{ {' '.join(map(str, range(200)))} }} }}")
+
+    assert isinstance(rows, kg.Rows)
+    assert isinstance(many, kg.Rows)
+    html = rows._repr_html_()
+    assert "<tr><th>x</th></tr>" in html
+    assert f'<td><a href="{DG}Erythema">dg:Erythema</a></td>' in html
+    assert "<td>&lt;b&gt;</td>" in html
+    assert "<td></td>" in html
+    assert graph.version in html
+    assert "50 of 200 rows" in many._repr_html_()
+    assert many._repr_html_().count("<td>") == 50
+
+
+def test_known_prefixes_need_not_be_declared(graph: KnowledgeGraph) -> None:
+    """A query may use ours, declare others or another meaning, and errors keep their place."""
+    laser = graph.query("ASK { dg:CO2Laser rdfs:subClassOf dg:Laser }")
+    other = graph.query("PREFIX dg: <http://example.org/> SELECT ?x { BIND(dg:a AS ?x) }")
+
+    assert laser is True
+    assert isinstance(other, kg.Rows)
+    assert other[0]["x"] == URIRef("http://example.org/a")
+    with pytest.raises(QuerySyntaxError) as caught:
+        graph.query("SELECT ?x {\n  ?x a dg:Laser }}")
+    assert (caught.value.line, caught.value.column) == (2, 18)
+    assert caught.value.excerpt.startswith("  ?x a dg:Laser }}")
+    with pytest.raises(
+        QuerySyntaxError, match="line 1, column 14: The prefix nope: is not declared"
+    ):
+        graph.query("ASK { dg:a a nope:b }")
+
+
+def test_the_example_of_the_library_works() -> None:
+    """What the docstring of the package shows can be typed as it is."""
+    names: dict[str, Any] = {}
+    exec(str(kg.__doc__).partition("\n\n")[2], names)  # noqa: S102 - our own words
+
+    assert names["graph"].version == kg.load().version
+    assert {"laser": URIRef(f"{DG}CO2Laser")} in list(names["rows"])
 
 
 def test_ask_gives_a_boolean(graph: KnowledgeGraph) -> None:
@@ -240,15 +302,6 @@ def test_terms_that_the_graph_does_not_know_are_refused(graph: KnowledgeGraph) -
         graph.query(name, None, **{parameter: "dg:Erythma"})
     with pytest.raises(ParameterError, match="is not a kind of dg:usedAsAdverseEvent"):
         graph.query(name, None, **{parameter: "dg:CO2Laser"})
-
-
-def test_mistakes_are_explained(graph: KnowledgeGraph) -> None:
-    """A syntax error has its place, and suggests our prefixes."""
-    with pytest.raises(QuerySyntaxError) as mistake:
-        graph.query("SELECT * { ?s dg:hasRisk ?o }")
-
-    assert (mistake.value.line, mistake.value.column) == (1, 15)
-    assert mistake.value.hint == f"Put PREFIX dg: <{DG}> before the query."
 
 
 def test_rdflib_has_the_same_statements(graph: KnowledgeGraph, dataset: Dataset) -> None:
