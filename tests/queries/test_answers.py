@@ -118,6 +118,20 @@ def test_isotretinoin_puts_label_consensus_and_trial_side_by_side(
     assert all(row["verdict"] for row in rows)
 
 
+@pytest.mark.parametrize("procedure", ["dg:ChemicalPeel", "dg:SkinSurgery", ""])
+def test_a_label_that_stands_alone_has_its_gap_beside_it(
+    graph: kg.KnowledgeGraph, procedure: str
+) -> None:
+    """What the consensus says of peels and surgery was not recorded: silence is no agreement."""
+    values = {"procedure": procedure} if procedure else {}
+    (query,) = {
+        case.query.name: case.query for case in CASES if case.query.name == "isotretinoin"
+    }.values()
+    answer = Case(query, values).answer(graph.engine).decode()
+
+    assert "G43: Of the two consensus statements" in answer
+
+
 def test_a_laser_has_a_number_for_each_wavelength(graph: kg.KnowledgeGraph) -> None:
     """The wavelength says where it is from: claims, the name, or the wider kind of laser."""
     rows = _ask(graph, "lasers")
