@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from functools import partial
 
 from flask import Flask
 
 import kg
-from kg.engine import Overloaded
+from kg.releases.dataset_spec import at_the_start
 from server import config, context
 from server.cache import Cache
 from server.operating import probes
@@ -18,13 +18,6 @@ from server.queries import canned_queries
 from server.resources import documents, mappings, sources
 from server.sparql import endpoint, running_queries, service_description
 from server.web import home
-
-_STARTING_ATTEMPTS: Final = 30
-"""How many times the engine is asked at the start, each with the patience of a query: five minutes.
-
-A judgement: a service that is started at the lowest priority of a busy machine begins late, and must
-not end for that.
-"""
 
 
 def create_app(
@@ -74,15 +67,8 @@ def prepare(app: Flask) -> None:
         kg.engine.EngineError: the engine did not answer.
     """
     served = context.service_of(app)
-    for attempt in range(_STARTING_ATTEMPTS):
-        try:
-            served.once(service_description.functions)
-            served.once(canned_queries.choices)
-        except Overloaded:
-            if attempt + 1 == _STARTING_ATTEMPTS:
-                raise
-        else:
-            return
+    for what in (service_description.functions, canned_queries.choices):
+        at_the_start(partial(served.once, what))
 
 
 def _federated(knowledge: kg.KnowledgeGraph, settings: config.Settings) -> kg.KnowledgeGraph:

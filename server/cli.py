@@ -411,15 +411,46 @@ def _write(answer: Answer, *, as_table: bool, plain: bool) -> None:
         sys.stdout.buffer.flush()
 
 
+_ENOUGH: Final = 30
+"""The width at which a column has room enough (a judgement: longer text is wrapped)."""
+_BETWEEN: Final = 3
+"""The width of what stands between the texts of two columns."""
+
+
 def _print_table(rows: Rows) -> None:
-    from rich.console import Console  # noqa: PLC0415 - scripts do not need it
+    """Print rows as a table or, where it does not fit, each as a list; names in place of IRIs."""
+    from rich.cells import cell_len  # noqa: PLC0415 - scripts do not need it
+    from rich.console import Console  # noqa: PLC0415 - as above
     from rich.table import Table  # noqa: PLC0415 - as above
 
-    table = Table(*rows.columns, title_justify="left", show_lines=False)
-    for row in rows:
-        table.add_row(*(_cell(row[name]) for name in rows.columns))
-    Console(markup=False).print(table)
-    click.echo(f"{len(rows)} row{'' if len(rows) == 1 else 's'}, version {rows.version}", err=True)
+    console = Console(markup=False)
+    texts = {name: [_cell(row[name]) for row in rows] for name in rows.columns}
+    for name, cells in [*texts.items()]:
+        has_name = name.endswith("_iri") and any(texts.get(f"{name[:-4]}_label", ()))
+        if cells and (has_name or not any(cells)):
+            del texts[name]
+    widths = [max(map(cell_len, (name, *cells))) for name, cells in texts.items()]
+    if sum(min(each, _ENOUGH) + _BETWEEN for each in widths) < console.width:
+        table = Table()
+        for name in texts:
+            table.add_column(name, overflow="fold")
+        for row in zip(*texts.values(), strict=True):
+            table.add_row(*row)
+        console.print(table)
+    else:
+        for number in range(len(rows)):
+            console.rule(f"{number + 1} of {len(rows)}", align="left")
+            record = Table.grid(padding=(0, 2, 0, 0))
+            record.add_column(no_wrap=True, style="dim")
+            record.add_column(overflow="fold")
+            for name, cells in texts.items():
+                if cells[number]:
+                    record.add_row(name, cells[number])
+            console.print(record)
+    left = ", ".join(name for name in rows.columns if name not in texts)
+    more = f"; not shown: {left}; --format csv has all columns" if left else ""
+    count = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
+    click.echo(f"{count}, version {rows.version}{more}", err=True)
 
 
 def _cell(value: Value) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from rdflib import OWL, URIRef
 
 from kg.catalogue.canned_queries import CannedQuery, Catalogue
-from kg.engine import Engine, TaskRunner
+from kg.engine import Engine, Overloaded, TaskRunner
 from kg.engine.dataset import Data, DefaultGraph, Source
 from kg.engine.union import whole
 from kg.graph import KnowledgeGraph
@@ -110,10 +112,11 @@ class DatasetSpec:
             kg.engine.EngineError: it cannot hold them.
         """
         contents = engine.contents  # which waits until they are loaded
+        has_any = contents.graphs or contents.triples
         return KnowledgeGraph(
             engine=engine,
             catalogue=Catalogue(self.queries, whole(engine)),
-            release=_release(whole(engine)) if contents.graphs or contents.triples else None,
+            release=at_the_start(partial(_release, whole(engine))) if has_any else None,
             nquads=self._nquads,
         )
 
@@ -121,6 +124,28 @@ class DatasetSpec:
         from kg.engine.oxigraph.engine import nquads_of  # noqa: PLC0415 - often not needed
 
         return nquads_of(self.data)
+
+
+_STARTING_ATTEMPTS: Final = 30
+"""How many times the engine is asked at the start, each with the patience of a query: five minutes.
+
+A judgement: a service that is started at the lowest priority of a busy machine begins late, and must
+not end for that.
+"""
+
+_T = TypeVar("_T")
+
+
+def at_the_start(ask: Callable[[], _T]) -> _T:
+    """Return what asking an engine gives when a service starts, however late a process is free.
+
+    Raises:
+        kg.engine.EngineError: the engine did not answer.
+    """
+    for _ in range(1, _STARTING_ATTEMPTS):
+        with suppress(Overloaded):
+            return ask()
+    return ask()
 
 
 _RELEASE = "SELECT ?release WHERE { ?ontology ?states ?release } ORDER BY ?release"

@@ -203,12 +203,16 @@ def similar(engine: Engine, iri: str, limit: int = 5) -> list[Named]:
 
     The last part of the IRI is compared with those of the IRIs in the same place, and with the
     names that people use; if nothing there is near, with all of ours; if nothing is near at all,
-    the least far in the same place are given. Derivations, which nobody looks for, are left out.
+    the least far in the same place are given. A number is no word: another one elsewhere is not
+    meant. Derivations, which nobody looks for, are left out.
     """
     place, _, local = iri[: len(BASE) + _LONGEST_NAME].rstrip("/").rpartition("/")
     wanted = _folded(local)
     spellings = _spellings(engine)
-    for where, cutoff in ((place + "/", 70), (BASE, 70), (place + "/", 40)):
+    places = ((place + "/", 70), (BASE, 70), (place + "/", 40))
+    if re.fullmatch(r"[a-z]?\d+", wanted):
+        places = ((place + "/", 70), (BASE, 100), (BASE, 100))
+    for where, cutoff in places:
         there = {
             key: each.spelling for key, each in enumerate(spellings) if each.iri.startswith(where)
         }

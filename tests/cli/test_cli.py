@@ -249,6 +249,28 @@ class TestQuery:
         assert "┏━" in shown
         assert "hyperpigmentation after full-field CO2 laser resurfacing" in " ".join(shown.split())
 
+    @pytest.mark.parametrize("columns", [60, 100])
+    def test_rows_that_are_too_wide_for_the_terminal_are_lists(
+        self, columns: int, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where a table does not fit, each row is shown whole; what is left out is named."""
+        monkeypatch.setenv("COLUMNS", str(columns))
+        golden = (_GOLDEN / "comparisons.csv").read_text(encoding="utf-8")
+        rows = list(csv.DictReader(io.StringIO(golden)))
+
+        ended = in_this_process("query", "comparisons", "--format", "table")
+
+        shown = ended.out.decode()
+        _, *records = re.split(r"^\d+ of \d+ ─*\n", shown, flags=re.MULTILINE)
+        assert max(map(len, shown.splitlines())) <= columns
+        assert len(records) == len(rows)
+        for record, row in zip(records, rows, strict=True):
+            for name in ("treatment_label", "finding", "other_label", "says", "locator"):
+                said = " ".join(f"{name} {row[name]}".split())
+                assert not row[name] or said in " ".join(record.split())
+        assert "not shown: treatment_iri, " in ended.err
+        assert ended.err.endswith("; --format csv has all columns\n")
+
     def test_an_answer_in_a_format_ends_its_line_on_a_terminal(self) -> None:
         """On a terminal the prompt does not follow the answer on the same line."""
         code, shown = on_a_terminal("query", "ASK {}", "--format", "json")
@@ -439,6 +461,21 @@ class TestValidate:
         assert report.startswith("The data do not conform")
         assert f"dgd:claim/B9999 ({file}, line 3)" in report
         assert "dg:locator" in report
+
+    def test_a_plain_edge_without_a_claim_does_not_pass(self, tmp_path: Path) -> None:
+        """Nobody can slip in a statement by leaving out who says so; the report tells what to do."""
+        file = tmp_path / "edge.ttl"
+        prefix = "@prefix dg: <https://w3id.org/dermograph/ontology/> .\n"
+        forged = "dg:CO2LaserResurfacing dg:treats dg:Melasma .\n"
+        file.write_text(prefix + forged, encoding="utf-8")
+
+        ended = in_this_process("validate", str(file))
+
+        assert (ended.code, ended.err) == (1, "")
+        report = ended.out.decode()
+        assert "dg:CO2LaserResurfacing dg:treats dg:Melasma is stated without a claim" in report
+        assert "Leave the plain edge out and write a claim with its source" in report
+        assert f"dg:CO2LaserResurfacing ({file}, line 2)" in report
 
     def test_the_report_is_written_for_programs(self, tmp_path: Path) -> None:
         """--format json and turtle give the same verdict as data."""

@@ -296,3 +296,31 @@ def test_the_wound_of_ablation_is_no_event_of_non_ablative_treatment(
         "toxic shock syndrome",
         "milia",
     } == set()
+
+
+def test_why_tells_both_sides_and_what_is_disputed(graph: kg.KnowledgeGraph) -> None:
+    """Whoever asks why advice is given learns who contradicts it, of what, and in which disagreement."""
+    asked = ("dg:CO2LaserResurfacing", "dg:advisedAgainstIn", "dg:RecentIsotretinoinUse")
+    rows = _ask(graph, "why", **dict(zip(("subject", "property", "object"), asked, strict=True)))
+    by_claim = {row["claim"].removeprefix(_CLAIM): row for row in rows}
+
+    assert by_claim["B0203"]["side"] == "for"
+    assert by_claim["B0239"]["side"] == "against"
+    assert by_claim["B0239"]["said_by"] == "consensus statement"
+    assert by_claim["B0239"]["about_label"] == "fractional ablative laser resurfacing"
+    assert "no evidence to justify delay" in by_claim["B0203"]["disputed"]
+    assert {row["disagreements"] for row in rows} == {"C01"}
+    assert [row["side"] for row in rows] == sorted((row["side"] for row in rows), reverse=True)
+
+
+def test_why_tells_what_speaks_against_a_part_of_the_graph_that_is_apart(
+    graph: kg.KnowledgeGraph,
+) -> None:
+    """What is reported for wider procedures has its other side too, and quotations are told as such."""
+    asked = {"property": "dg:cautionWithWiderProcedure", "object": "dg:RecentIsotretinoinUse"}
+    rows = _ask(graph, "why", subject="dg:FractionalLaserResurfacing", **asked)
+    label = {"property": "dg:advisedAgainstIn", "object": "dg:RecentIsotretinoinUse"}
+    quoted = [row["said_by"] for row in _ask(graph, "why", subject="dg:Dermabrasion", **label)]
+
+    assert {row["side"] for row in rows} == {"for", "against"}
+    assert "quoted from a label, in: consensus statement" in quoted

@@ -23,8 +23,12 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 
+import server
+from kg.engine import Answer, Overloaded, Query
 from kg.engine.dataset import Data
+from kg.engine.oxigraph.engine import InProcessEngine
 from kg.releases.dataset_spec import DatasetSpec
+from server.app import prepare
 from server.serve import AddressError, serve
 
 Start = Callable[[], AbstractContextManager[tuple[subprocess.Popen[bytes], int]]]
@@ -52,6 +56,36 @@ def test_a_killed_service_leaves_no_process(start: Start) -> None:
         while _listens(port) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert not _listens(port)
+
+
+class LateEngine(InProcessEngine):
+    """An engine none of whose query processes is free for the first times."""
+
+    refusals = 0
+
+    def run(self, query: Query) -> Answer:
+        """Refuse, or answer."""
+        if self.refusals:
+            self.refusals -= 1
+            raise Overloaded("No query process was free within 10 seconds.")
+        return super().run(query)
+
+
+def test_a_service_starts_however_late_a_query_process_is_free() -> None:
+    """On a loaded machine the first questions are asked again; a service in use says that it is busy."""
+    engine = LateEngine(
+        b"<https://w3id.org/dermograph/ontology> <http://www.w3.org/2002/07/owl#versionInfo> "
+        b'"7.0.0" <urn:g> .\n'
+    )
+    engine.refusals = 5
+    graph = DatasetSpec(Data(())).over(engine)
+    app = server.create_app(graph=graph)
+    engine.refusals = 5
+    prepare(app)
+
+    assert graph.release == "7.0.0"
+    engine.refusals = 1
+    assert app.test_client().get("/sparql?query=ASK{}").status_code == 503
 
 
 def test_an_address_in_use_is_an_error(live_url: str) -> None:

@@ -218,6 +218,15 @@ def test_a_misspelt_iri_leads_to_the_one_that_is_meant(
     assert lookup.similar(graph.engine, asked)[0].iri == meant
 
 
+def test_a_number_that_nothing_has_leads_nowhere(graph: kg.KnowledgeGraph) -> None:
+    """A number of a claim that does not exist is no misspelling of a wavelength with such digits."""
+    assert lookup.similar(graph.engine, DGD + "claim/B9999") == []
+    assert {each.iri for each in lookup.similar(graph.engine, DGD + "claim/375")} == {
+        DGD + "claim/A0375",
+        DGD + "claim/B0375",
+    }
+
+
 class Counting(InProcessEngine):
     """An engine that counts what it is asked."""
 

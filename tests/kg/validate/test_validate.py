@@ -105,7 +105,7 @@ def test_damage_to_the_shipped_knowledge_is_found_with_its_origin(graph: kg.Know
         for each in report.findings
         if each.record == claim and each.severity == "Violation"
     ] == [(DG + "ClaimShape-locator", "claims/clinical.tsv, line 7")]
-    assert (DG + "AblativeLaserResurfacing", "DerivedEdgesShape-edge") in _broken(report)
+    assert (DG + "AblativeLaserResurfacing", "PlainEdgeShape-claim") in _broken(report)
 
 
 def test_a_good_part_conforms() -> None:
