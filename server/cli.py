@@ -201,7 +201,7 @@ def serve(
 ) -> None:
     """Serve the knowledge, or other data: SPARQL, canned queries and linked data.
 
-    Further settings are read from environment variables; see docs/protocol.md.
+    Further settings are read from environment variables; see docs/deploying.md.
     """
     from server.config import SettingError  # noqa: PLC0415 - the other commands need no server
     from server.serve import AddressError, IsolationError  # noqa: PLC0415 - as above

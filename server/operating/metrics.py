@@ -97,7 +97,7 @@ def processes(main: int) -> Iterator[tuple[str, int]]:
         if _read(main, "cmdline") == _read(child, "cmdline"):  # as it is but forked
             kinds[child] = "http"
         else:
-            kinds |= {child: "loader", **dict.fromkeys(_children(child), "query")}
+            kinds |= {child: "fork-server", **dict.fromkeys(_children(child), "query")}
     for process, kind in kinds.items():
         for pages in _read(process, "statm").split()[1:2]:
             yield kind, int(pages) * resource.getpagesize()

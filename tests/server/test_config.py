@@ -94,8 +94,8 @@ def test_a_wrong_variable_is_named_as_it_is_in_the_environment() -> None:
 
 
 def test_every_setting_is_documented() -> None:
-    """docs/protocol.md has a row for every setting, with its default."""
-    text = (Path(__file__).parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    """docs/deploying.md has a row for every setting, with its default."""
+    text = (Path(__file__).parents[2] / "docs" / "deploying.md").read_text(encoding="utf-8")
 
     for setting in SETTINGS:
         default = setting.default or ""

@@ -163,7 +163,7 @@ def children_of(process: int) -> list[int]:
     ]
 
 
-def loader_of(service: Service) -> int:
+def fork_server_of(service: Service) -> int:
     """Return the process that query processes are forked from."""
     (fork_server,) = [
         child
@@ -175,13 +175,13 @@ def loader_of(service: Service) -> int:
 
 def cpu_of_queries(service: Service) -> float:
     """Return how many seconds of CPU the query processes of a service have used."""
-    fork_server = loader_of(service)
+    fork_server = fork_server_of(service)
     return cpu_of(fork_server) + sum(map(cpu_of, children_of(fork_server)))
 
 
 def cpu_of_http(service: Service) -> float:
     """Return how many seconds of CPU the processes that speak HTTP have used."""
-    fork_server = loader_of(service)
+    fork_server = fork_server_of(service)
     return sum(cpu_of(child) for child in children_of(service.process) if child != fork_server)
 
 
@@ -261,7 +261,7 @@ def test_a_document_whose_client_hangs_up_is_no_longer_made(service: Service) ->
 
 def _computes(service: Service) -> bool:
     """Tell whether a query process is using a processor, or would if there were one."""
-    return any(stat_of(child)[:1] == ["R"] for child in children_of(loader_of(service)))
+    return any(stat_of(child)[:1] == ["R"] for child in children_of(fork_server_of(service)))
 
 
 def _eventually(true: Callable[[], object], seconds: float = 30) -> bool:

@@ -85,11 +85,11 @@ class Running(NamedTuple):
 
     def workers(self) -> list[int]:
         """Tell the processes that speak HTTP, as soon as all are there."""
-        return [pid for pid in children(self.process.pid) if not is_loader(pid)]
+        return [pid for pid in children(self.process.pid) if not is_fork_server(pid)]
 
     def fork_server(self) -> int:
         """Tell the process that holds the data."""
-        return next(pid for pid in children(self.process.pid) if is_loader(pid))
+        return next(pid for pid in children(self.process.pid) if is_fork_server(pid))
 
 
 def children(pid: int) -> list[int]:
@@ -98,7 +98,7 @@ def children(pid: int) -> list[int]:
     return [int(child) for path in paths for child in path.read_text().split()]
 
 
-def is_loader(pid: int) -> bool:
+def is_fork_server(pid: int) -> bool:
     """Tell whether a process is a fork server."""
     return b"kg.engine.isolated.fork_server" in Path(f"/proc/{pid}/cmdline").read_bytes()
 
@@ -201,12 +201,12 @@ def test_the_engine_tells_whether_it_is_ready(service: Running) -> None:
 
 
 @isolates
-def test_a_loader_that_died_is_told(tmp_path: Path) -> None:
+def test_a_fork_server_that_died_is_told(tmp_path: Path) -> None:
     """It is counted, and the service becomes ready again."""
     with served(tmp_path) as running:
-        assert running.value("loader_restarts_total") == 0
+        assert running.value("fork_server_restarts_total") == 0
         os.kill(running.fork_server(), signal.SIGKILL)
-        until(lambda: running.value("loader_restarts_total") == 1)
+        until(lambda: running.value("fork_server_restarts_total") == 1)
         until(lambda: running.ask("/ready").status == 200)
 
 
@@ -317,7 +317,7 @@ def test_the_largest_part_of_what_runs_is_told(service: Running) -> None:
 
     assert versions["dataset_version"] == service.ask("/health").headers["Dataset-Version"]
     for name in ("process_resident_memory_bytes", "processes"):
-        for process in ("main", "http", "loader"):
+        for process in ("main", "http", "fork-server"):
             assert samples[name, frozenset({("process", process)})] > 0
 
 

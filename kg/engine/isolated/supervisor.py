@@ -85,7 +85,7 @@ class Supervisor:
         self._expected: str | None = None
         self._first: Future[ipc.Loaded] = Future()
         self._fork_server: subprocess.Popen[bytes] | None = None
-        self._thread = threading.Thread(target=self._keep, daemon=True, name="loader")
+        self._thread = threading.Thread(target=self._keep, daemon=True, name="supervisor")
         self._thread.start()
 
     def wait_until_loaded(self) -> ipc.Loaded:
