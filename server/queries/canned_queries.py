@@ -223,6 +223,7 @@ def _answer_page(found: CannedQuery, values: Mapping[str, str], table: Table) ->
         "answer.html",
         query=found,
         values=values,
+        choices={each.name: _choices(each) for each in found.parameters},
         form=_address("queries.query", found, values),
         table=table.for_reading(),
         downloads=answers.downloads(table.kind),

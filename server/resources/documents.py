@@ -231,7 +231,6 @@ _FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "figure": pages.figure,
     "counted": pages.counted,
     "percent": pages.percent,
-    "qualifiers": pages.qualifiers,
     "short": curie,
 }
 for _name, _filter in _FILTERS.items():

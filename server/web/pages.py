@@ -415,20 +415,13 @@ def percent(share: Literal | None) -> str:
     return f"{Decimal(shown).normalize():f}\u00a0%"
 
 
-def qualifiers(claim: Node) -> list[tuple[Node, list[Value]]]:
-    """Return the qualifiers of a claim: what it is limited to."""
-    return [
-        (each, claim.values_of(each))
-        for each in claim.properties()
-        if curie(each.iri) in _SHOWN["qualifiers"]
-    ]
-
-
 def structured_data(node: Node) -> dict[str, Any]:
     """Describe a concept in the vocabulary of https://schema.org, for search engines.
 
     A procedure is a MedicalTherapy, which may have adverse outcomes and contraindications, as a
-    MedicalDevice may; any other concept is a defined term.
+    MedicalDevice may; any other concept is a defined term. What sources only advise against, or
+    ask for caution in, is no contraindication, and schema.org has no word for it. Which adverse
+    outcomes are serious is not said, as no claim says so.
     """
     kinds = [name for name in _SCHEMA_KINDS if node.is_a(f"schema:{name}")]
     alternatives = [str(each) for each in (*node["skos:altLabel"], *node["dg:layTerm"])]
@@ -443,7 +436,13 @@ def structured_data(node: Node) -> dict[str, Any]:
     }
     if kinds:
         data["adverseOutcome"] = _entities(node, "dg:hasRisk", "MedicalEntity")
-        data["contraindication"] = _entities(node, "dg:advisedAgainstIn", "MedicalContraindication")
+        data["contraindication"] = [
+            {**each, "description": f"{strength} contraindication"}
+            for strength in ("absolute", "relative")
+            for each in _entities(
+                node, f"dg:{strength}lyContraindicatedIn", "MedicalContraindication"
+            )
+        ]
     return {name: value for name, value in data.items() if value}
 
 

@@ -92,6 +92,24 @@ def test_a_page_loads_without_complaint_and_fits(
     assert browser.execute_script(_TOO_WIDE) == []
 
 
+@pytest.mark.parametrize("screen", _SCREENS)
+@pytest.mark.parametrize("name", ["adverse-event-incidence", "comparisons", "isotretinoin"])
+def test_the_first_screen_shows_the_beginning_of_the_answer(
+    name: str, screen: str, browser: Chrome, live_url: str
+) -> None:
+    """Nobody has to scroll past explanations to learn that there is an answer, whole row by row."""
+    width, height = _SCREENS[screen]
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < height}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    browser.get(f"{live_url}/queries/{name}/answer")
+
+    cells = browser.find_elements("css selector", "tbody tr:first-child td:not(.none)")
+    assert cells[0].rect["y"] + cells[0].rect["height"] < height
+    if screen == "phone":
+        assert all(cell.rect["x"] + cell.rect["width"] <= width for cell in cells)
+
+
 def _is_status(entry: dict[str, Any], path: str) -> bool:
     """Whether an entry only says that the page itself has the status of an error."""
     return f"{path} - Failed to load resource: the server responded" in entry["message"]

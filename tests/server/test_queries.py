@@ -257,6 +257,24 @@ def test_an_answer_page_links_terms_and_downloads(client: FlaskClient) -> None:
     assert 'href="/queries/why/answer?subject=CO2Laser&amp;format=csv"' in page
 
 
+def test_an_answer_page_begins_with_the_answer(client: FlaskClient) -> None:
+    """Before the rows stand one sentence and what was asked, in words; the rest is for who asks for it."""
+    name, asked = "contraindications", "procedure=dg:CO2LaserResurfacing"
+    described = client.get(f"/queries/{name}?format=json").get_json()["description"]
+    page = client.get(f"/queries/{name}/answer?{asked}", headers=HTML).text
+
+    before, _, rows = page.partition("<tbody>")
+    shown = re.sub(
+        r"<[^>]+>|\s+", " ", re.sub(r"<details>.*?</details>", "", before, flags=re.DOTALL)
+    )
+    first, _, rest = described.strip().partition(". ")
+    assert f"{first}." in html.unescape(shown)
+    assert rest not in html.unescape(shown)
+    assert rest in html.unescape(before)
+    assert "CO2 laser resurfacing" in shown
+    assert '<td data-label="advice">' in rows
+
+
 def test_a_page_shows_a_part_and_says_so(client: FlaskClient) -> None:
     """A long answer is shown in part, with the number of all rows; downloads have them all."""
     query = "SELECT * { ?s ?p ?o } LIMIT 1234"
@@ -282,7 +300,7 @@ def test_every_kind_of_term_is_shown(client: FlaskClient) -> None:
     assert '<a href="http://x.test/a"' in page
     assert 'href="javascript' not in page
     assert '<span title="de">Haut</span>' in page
-    assert '<td class="number"><span title="xsd:integer">7</span></td>' in page
+    assert '<td data-label="e" class="number"><span title="xsd:integer">7</span></td>' in page
     assert "_:" in page
 
 

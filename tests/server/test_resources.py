@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from pyoxigraph import RdfFormat, parse
 
 import kg
+from kg.catalogue.canned_queries import Catalogue
 from kg.engine.oxigraph.engine import InProcessEngine
 from kg.graph import KnowledgeGraph
 from kg.rdf import formats, jsonld
-from kg.rdf.namespaces import BASE, DG, GRAPH
+from kg.rdf.namespaces import BASE, DG, GRAPH, PREFIXES
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from server import create_app
 from server.protocol.negotiation import RDF, Representation
@@ -398,7 +399,55 @@ def test_a_page_carries_links_and_schema_org_data(client: FlaskClient) -> None:
     assert data["name"] == "CO2 laser resurfacing"
     risk = {"@type": "MedicalEntity", "@id": f"{DG}Hyperpigmentation", "name": "hyperpigmentation"}
     assert risk in data["adverseOutcome"]
-    assert not {"risks", "usesDevice", "indication"} & set(data)
+    # These sources advise against, and schema.org knows absolute and relative contraindications only.
+    assert not {"risks", "usesDevice", "indication", "contraindication"} & set(data)
+
+
+def test_only_what_is_called_a_contraindication_is_one_for_schema_org() -> None:
+    """Advice against and caution are none; how strong a contraindication is stands with it."""
+    states = {
+        "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>": (
+            "<http://www.w3.org/2002/07/owl#Class>",
+            "<https://schema.org/MedicalTherapy>",
+        ),
+        f"<{DG}relativelyContraindicatedIn>": (f"<{DG}Vitiligo>",),
+        f"<{DG}advisedAgainstIn>": (f"<{DG}Vitiligo>", f"<{DG}Pregnancy>"),
+        f"<{DG}cautionIn>": (f"<{DG}ActiveAcne>",),
+    }
+    nquads = "".join(
+        f"<{DG}Peel> {name} {value} <{GRAPH}claims> .\n"
+        for name, values in states.items()
+        for value in values
+    ).encode()
+    engine = InProcessEngine(nquads, version="peel")
+    small = KnowledgeGraph(
+        engine=engine, catalogue=Catalogue({}, engine), release="0", nquads=nquads
+    )
+    text = page(create_app({}, small).test_client(), "/ontology/Peel")
+
+    block = re.search(r'<script type="application/ld\+json">(.*?)</script>', text, re.DOTALL)
+    assert block
+    assert [
+        (each["@id"], each["description"]) for each in json.loads(block[1])["contraindication"]
+    ] == [(f"{DG}Vitiligo", "relative contraindication")]
+
+
+def test_a_claim_is_shown_by_its_sentence_alone(
+    client: FlaskClient, graph: kg.KnowledgeGraph
+) -> None:
+    """Nowhere does a finding stand beside a predicate that says it already: "cannot treat, not observed"."""
+    found = graph.query(
+        f"SELECT ?claim ?subject ?object ?label ?source {{ ?claim <{DG}predicate> <{DG}cannotTreat> ;"
+        f" <{DG}subject> ?subject ; <{DG}object> ?object ; <{PREFIXES['rdfs']}label> ?label ;"
+        f" <{PREFIXES['prov']}wasDerivedFrom> ?source }} ORDER BY ?claim LIMIT 2"
+    )
+    assert isinstance(found, kg.Rows)
+    for row in found:
+        for name in ("claim", "subject", "object", "source"):
+            text = page(client, "/" + str(row[name]).removeprefix(BASE))
+            shown = html.unescape(text)
+            assert str(row["label"]) in shown
+            assert '<span class="tag">not observed' not in text
 
 
 AWKWARD: Final = f"""
