@@ -27,9 +27,8 @@ def create_app(
     values = config.read(settings)
     own = kg.load() if graph is None else graph
     app = views()
-    context.init_app(
-        app, context.AppContext(_federated(own, values), values, Observer(own, values))
-    )
+    snapshot = context.Snapshot(_federated(own, values), values, Observer(values))
+    context.init_app(app, snapshot)
     _put_cache_before(app, values)
     return app
 
@@ -66,7 +65,7 @@ def prepare(app: Flask) -> None:
     Raises:
         kg.engine.EngineError: the engine did not answer.
     """
-    served = context.service_of(app)
+    served = context.snapshot_of(app)
     for what in (service_description.functions, canned_queries.choices):
         at_the_start(partial(served.once, what))
 
@@ -91,6 +90,7 @@ def _federated(knowledge: kg.KnowledgeGraph, settings: config.Settings) -> kg.Kn
 def _put_cache_before(app: Flask, settings: config.Settings) -> None:
     cache = Cache(
         app.wsgi_app,
+        pin=partial(context.pin, app),
         budget=settings.cache_bytes,
         prefix=settings.prefix,
         any_host=settings.public_url is not None,

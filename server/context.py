@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from flask import Flask, current_app, request
 
@@ -12,18 +12,25 @@ import kg
 from server.protocol.hosts import is_host
 
 if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
     from kg import KnowledgeGraph
     from kg.engine.dataset import Contents
     from server.config import Settings
     from server.operating.observer import Observer
 
-_KEY = "dermograph"
+_KEY: Final = "dermograph"
+_PINNED: Final = "dermograph.snapshot"
+"""Key in the WSGI environment: what the request sees."""
+
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class AppContext:
-    """One service over one version of the graph.
+class Snapshot:
+    """The service over one version of the graph, as a request sees it from its beginning to its end.
+
+    Whatever depends on the version hangs on this, so that several can live in one process.
 
     Attributes:
         graph: the knowledge that it serves.
@@ -34,9 +41,9 @@ class AppContext:
     graph: KnowledgeGraph
     settings: Settings
     observer: Observer
-    _known: dict[Callable[[AppContext], Any], Any] = field(default_factory=dict)
+    _known: dict[Callable[[Snapshot], Any], Any] = field(default_factory=dict)
 
-    def once(self, ask: Callable[[AppContext], _T]) -> _T:
+    def once(self, ask: Callable[[Snapshot], _T]) -> _T:
         """Return what a function finds out about the graph; it is called the first time only.
 
         Forms, descriptions and pages of errors are wanted most when the queue of queries is full,
@@ -55,22 +62,43 @@ class AppContext:
         return self.graph.engine.contents
 
 
-def init_app(app: Flask, service: AppContext) -> None:
-    """Make a service the one that the views of an app, and its pages, work with."""
-    app.extensions[_KEY] = service
-    app.context_processor(lambda: {"service": service, "software": kg.__version__})
+def init_app(app: Flask, snapshot: Snapshot) -> None:
+    """Have the views of an app, and its pages, work with snapshots, with this one first."""
+    publish(app, snapshot)
+    app.context_processor(lambda: {"snapshot": current_snapshot(), "software": kg.__version__})
 
 
-def current_service() -> AppContext:
-    """Return the service of the request at hand; views call this once and pass on what they need."""
-    return service_of(current_app)
+def publish(app: Flask, snapshot: Snapshot) -> None:
+    """Have new requests see a snapshot; those that have begun keep theirs."""
+    snapshot.observer.watch(snapshot.graph)
+    app.extensions[_KEY] = snapshot
 
 
-def service_of(app: Flask) -> AppContext:
-    """Return the service that an app serves."""
-    service = app.extensions[_KEY]
-    assert isinstance(service, AppContext)
-    return service
+def pin(app: Flask, environ: WSGIEnvironment) -> str:
+    """Have a request keep the snapshot that is published now, and return the version of the data."""
+    snapshot = environ[_PINNED] = snapshot_of(app)
+    return snapshot.graph.version
+
+
+def pinned(environ: WSGIEnvironment) -> Snapshot:
+    """Return the snapshot that a request keeps."""
+    snapshot = environ[_PINNED]
+    assert isinstance(snapshot, Snapshot)
+    return snapshot
+
+
+def current_snapshot() -> Snapshot:
+    """Return the snapshot of the request at hand; views call this once and pass on what they need."""
+    if _PINNED not in request.environ:  # no cache is before this app, or it was asked for a path
+        pin(current_app, request.environ)
+    return pinned(request.environ)
+
+
+def snapshot_of(app: Flask) -> Snapshot:
+    """Return the snapshot that new requests to an app see."""
+    snapshot = app.extensions[_KEY]
+    assert isinstance(snapshot, Snapshot)
+    return snapshot
 
 
 def public_url() -> str:
@@ -79,7 +107,7 @@ def public_url() -> str:
     Empty where the host is not legal, so that addresses made of it are paths for the client to
     resolve: nothing is ever made of what is no host.
     """
-    fixed = current_service().settings.public_url
+    fixed = current_snapshot().settings.public_url
     if fixed is not None:
         return fixed
     return request.root_url.rstrip("/") if is_host(request.environ.get("HTTP_HOST")) else ""

@@ -20,7 +20,7 @@ from flask import Response, g, request
 
 from kg.engine import Answer, ResultTooLarge, Task, TaskEngine, TaskResult
 from kg.engine.spool import Spool, SpooledFile
-from server.context import current_service
+from server.context import current_snapshot
 from server.protocol import responses
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def elsewhere(answer: Answer | None = None) -> Response | None:
     Raises:
         EngineUnavailable: it could not be made within the limits.
     """
-    engine = current_service().graph.engine
+    engine = current_snapshot().graph.engine
     if not isinstance(engine, TaskEngine):
         return None
     body = request.get_data() if request.method in ("POST", "QUERY") else b""
@@ -151,7 +151,7 @@ def _bounded(response: Response) -> Response:
     Raises:
         ResultTooLarge: it is larger.
     """
-    most = current_service().settings.max_result_bytes
+    most = current_snapshot().settings.max_result_bytes
     length = response.content_length or response.calculate_content_length() or 0
     if length > most:
         raise ResultTooLarge(most)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
     from server.cache import Cache, Pending
+    from server.cache.key import CacheKey
     from server.http1.protocol import Connection
     from server.operating.observer import Observer
-    from server.sparql.fast_path import FastPath
+
+    FastPath = Callable[[WSGIEnvironment, CacheKey], Awaitable[RawResponse | None]]
 
 _SWEEP_SECONDS: Final = 1.0
 """Time between looks for connections that take too long."""
@@ -45,8 +47,8 @@ class Dispatcher:
 
     Args:
         cache: the application, a cache before another.
-        engine: what the application asks.
-        express: answers what needs neither the application nor a thread; None: all does.
+        engine: returns what the application asks for a request.
+        fast_path: answers what needs neither the application nor a thread; None: all does.
         observer: takes note of what is answered.
         threads: how many requests are answered in threads at a time; more are refused.
         max_body_bytes: how much of a body is read; the app refuses what is longer.
@@ -59,7 +61,7 @@ class Dispatcher:
     def __init__(
         self,
         cache: Cache,
-        engine: Engine,
+        engine: Callable[[WSGIEnvironment], Engine],
         fast_path: FastPath | None,
         observer: Observer,
         *,
@@ -175,7 +177,7 @@ class Dispatcher:
         if self._fast_path is None:
             return None
         try:
-            return await self._fast_path.said(begun.environ, begun.question)
+            return await self._fast_path(begun.environ, begun.question)
         except EngineError as error:
             begun.environ[REFUSAL] = error
             return None

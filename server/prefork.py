@@ -26,10 +26,10 @@ from flask import Flask
 from server import config
 from server.app import create_app, prepare
 from server.cache import Cache
-from server.context import service_of
+from server.context import pinned, snapshot_of
 from server.dispatcher import Dispatcher
 from server.http1.protocol import Connection
-from server.sparql.fast_path import FastPath
+from server.sparql import fast_path
 
 __all__ = ["create_app", "prepare", "run"]
 
@@ -143,13 +143,13 @@ async def _accept(
     app: Flask, cache: Cache, values: config.Settings, listener: socket.socket, row: int
 ) -> None:
     """Answer requests until the process is told to end."""
-    service = service_of(app)
-    service.observer.begin(row)
+    observer = snapshot_of(app).observer
+    observer.begin(row)
     dispatcher = Dispatcher(
         cache,
-        service.graph.engine,
-        FastPath.of(service),
-        service.observer,
+        lambda environ: pinned(environ).graph.engine,
+        fast_path.answered,
+        observer,
         threads=_SPARE_THREADS + values.query_queue,
         max_body_bytes=values.max_body_bytes,
     )
@@ -166,7 +166,7 @@ async def _accept(
     with suppress(TimeoutError):
         async with asyncio.timeout(_STOP_SECONDS):
             await dispatcher.finish()
-    service.observer.end(_LOG_SECONDS)
+    observer.end(_LOG_SECONDS)
     os._exit(0)  # threads whose queries still run do not hold it up
 
 

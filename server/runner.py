@@ -49,8 +49,8 @@ class AppRunner:
         from server.operating.observer import Observer  # noqa: PLC0415
 
         graph = self._spec.over(engine)
-        observer = Observer(graph, self._settings)
-        context.init_app(self._prepared, context.AppContext(graph, self._settings, observer))
+        observer = Observer(self._settings)
+        context.init_app(self._prepared, context.Snapshot(graph, self._settings, observer))
         app.prepare(self._prepared)
         if graph.is_own:
             lookup.similar(graph.whole, BASE)  # which gathers the names that it compares

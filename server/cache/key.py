@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 READS: Final = frozenset({"GET", "HEAD"})
 """Methods that put a question in the URL alone."""
 
+VERSION: Final = "dermograph.version"
+"""Key in the WSGI environment: the version of the data that a request sees."""
+
 QUERY_PATH: Final = "/sparql"
 """Where a query is asked: by a GET, or by a POST or QUERY that has it in its body."""
 
@@ -29,7 +32,8 @@ class CacheKey(NamedTuple):
     """What is asked; requests with equal questions and negotiated headers get equal answers.
 
     Attributes:
-        service: scheme, host and prefix of the URL, of which the addresses in answers are made.
+        service: version of the data; and scheme, host and prefix of the URL, of which the addresses
+            in answers are made.
         path: below the prefix.
         parameters: names and decoded values, sorted by name; repeated ones stay in order.
     """
@@ -73,13 +77,13 @@ class KeyReader:
         return all(is_repeatable(text) for name, text in question.parameters if name == "query")
 
     def _service(self, environ: WSGIEnvironment) -> tuple[str | None, ...]:
-        prefix = environ.get("SCRIPT_NAME", "")
+        seen = (environ.get(VERSION), environ.get("SCRIPT_NAME", ""))
         if self.any_host:
-            return (prefix,)
+            return seen
         host = environ.get("HTTP_HOST")
         # Without the header, the app makes addresses of the name that the server goes by.
         named = (environ["SERVER_NAME"], environ["SERVER_PORT"]) if not host else ()
-        return (prefix, environ["wsgi.url_scheme"], host, *named)
+        return (*seen, environ["wsgi.url_scheme"], host, *named)
 
     def _parameters(self, environ: WSGIEnvironment) -> Parameters | None:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")

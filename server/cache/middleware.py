@@ -26,7 +26,7 @@ from server.cache.entries import (
     varying,
     with_encoding,
 )
-from server.cache.key import READS, CacheKey, KeyReader
+from server.cache.key import READS, VERSION, CacheKey, KeyReader
 from server.cache.store import Store, line_of
 from server.http1.wsgi import (
     LARGE,
@@ -186,6 +186,8 @@ class Cache:
 
     Args:
         app: what answers new questions; it has begun its response when it returns, as Flask does.
+        pin: has a request keep the version of the data that there is now, and returns which it is;
+            an answer is for requests of its version only.
         budget: how many bytes the entries may take together; one alone may take an eighth of it.
         prefix: the path that clients reach the app at, whether or not requests come with it; see
             ``mount``.
@@ -204,6 +206,7 @@ class Cache:
         self,
         app: WSGIApplication,
         *,
+        pin: Callable[[WSGIEnvironment], str] = lambda _: "",
         budget: int = DEFAULT_BUDGET,
         prefix: str = "",
         any_host: bool = False,
@@ -212,6 +215,7 @@ class Cache:
         passed_paths: Iterable[str] = (),
     ) -> None:
         self._app = app
+        self._pin = pin
         self._prefix = prefix
         self._passed = frozenset(passed_paths)
         self._reader = KeyReader(any_host, max_url_bytes, max_body_bytes)
@@ -252,8 +256,10 @@ class Cache:
     def mount(self, environ: WSGIEnvironment) -> None:
         """Have a request see the app where clients see it: below the prefix.
 
-        A proxy may send the whole path or what is below the prefix; both are answered.
+        A proxy may send the whole path or what is below the prefix; both are answered. From here on
+        the request sees one version of the data.
         """
+        environ[VERSION] = self._pin(environ)
         if not self._prefix:
             return
         path = environ.get("PATH_INFO", "")

@@ -10,13 +10,13 @@ from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from server.cache.entries import Entry, Reply, values_of
-from server.cache.key import READS, CacheKey
+from server.cache.key import READS, VERSION, CacheKey
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 _IN_LINE: Final = (
-    *("PATH_INFO", "QUERY_STRING", "HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING"),
+    *(VERSION, "PATH_INFO", "QUERY_STRING", "HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING"),
     *("HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme", "SCRIPT_NAME"),
     *("HTTP_AUTHORIZATION", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"),
 )

@@ -59,19 +59,23 @@ class Observer(Collector):
     rows is told, whichever process is asked. What is counted elsewhere is filled in then.
 
     Args:
-        graph: what is served.
         settings: how many processes there will be, and what they log.
     """
 
-    def __init__(self, graph: KnowledgeGraph, settings: Settings) -> None:
-        self._engine = graph.engine if isinstance(graph.engine, ActiveEngine) else None
-        self._data_version = graph.version
+    def __init__(self, settings: Settings) -> None:
+        self._engine: ActiveEngine | None = None
+        self._data_version = ""
         self._settings = settings
         self._tells_all = settings.access_log is not None
         self._numbers = memoryview(mmap.mmap(-1, settings.workers * metrics.ROW_BYTES)).cast("d")
         self._main = os.getpid()
         self._log: Log | None = None
         self._seen: dict[str, float] = {}
+
+    def watch(self, graph: KnowledgeGraph) -> None:
+        """Tell of the engine and the version of a graph from now on."""
+        self._engine = graph.engine if isinstance(graph.engine, ActiveEngine) else None
+        self._data_version = graph.version
 
     def begin(self, row: int) -> None:
         """Begin in a process that speaks HTTP, where another with the same row may have ended."""

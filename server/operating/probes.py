@@ -14,7 +14,7 @@ from flask import Blueprint, Response, request
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from kg.engine import AsyncEngine, Engine, EngineError, Query
-from server.context import current_service
+from server.context import current_snapshot
 from server.http1.wsgi import REFUSAL
 from server.protocol import responses
 from server.protocol.errors import MalformedHeader, NotReady
@@ -54,7 +54,7 @@ def ready() -> Response:
         NotReady: they are not.
     """
     if _PROBED not in request.environ:
-        failure = asyncio.run(_failure_of(current_service().graph.engine))
+        failure = asyncio.run(_failure_of(current_snapshot().graph.engine))
         if failure is not None:
             raise failure
     return _said_in_short("ready")
@@ -63,7 +63,7 @@ def ready() -> Response:
 @blueprint.get(METRICS)
 def metrics() -> Response:
     """Say what the service has done, for Prometheus."""
-    told = generate_latest(current_service().observer)
+    told = generate_latest(current_snapshot().observer)
     response = Response(told, content_type=CONTENT_TYPE_PLAIN_0_0_4)
     response.headers["Cache-Control"] = responses.UNCACHEABLE
     return response
@@ -82,11 +82,15 @@ class Operating:
     """Answers what an operator asks, apart from other requests.
 
     Args:
-        engine: the engine.
+        engine: returns the engine that a request asks.
         app: answers a request.
     """
 
-    def __init__(self, engine: Engine, app: Callable[[WSGIEnvironment], RawResponse]) -> None:
+    def __init__(
+        self,
+        engine: Callable[[WSGIEnvironment], Engine],
+        app: Callable[[WSGIEnvironment], RawResponse],
+    ) -> None:
         self._engine = engine
         self._app = app
         self._probe: asyncio.Task[NotReady | None] | None = None
@@ -100,7 +104,7 @@ class Operating:
             return await asyncio.wrap_future(self._pool.submit(self._app, environ))
         if path == READY and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             if self._probe is None or self._probe.done():  # one for all who ask at a time
-                self._probe = asyncio.create_task(_failure_of(self._engine))
+                self._probe = asyncio.create_task(_failure_of(self._engine(environ)))
             failure = await asyncio.shield(self._probe)
             environ[_PROBED if failure is None else REFUSAL] = failure
         return self._app(environ) if path in (ALIVE, READY) else None

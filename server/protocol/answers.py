@@ -16,7 +16,7 @@ from kg.rdf import formats
 from kg.rdf.namespaces import BASE
 from kg.sparql.bind import canonical
 from server import delegation
-from server.context import AppContext
+from server.context import Snapshot
 from server.http1.wsgi import Headers
 from server.protocol import responses
 from server.protocol.errors import ParameterRefused
@@ -96,16 +96,16 @@ class Plan(NamedTuple):
         return responses.headers_of(self.choice.of(answer.kind), self.etag, cache)
 
 
-def planned(service: AppContext, query: Query, choice: FormatChoice, query_id: str) -> Plan:
+def planned(snapshot: Snapshot, query: Query, choice: FormatChoice, query_id: str) -> Plan:
     """Plan how a query is answered.
 
     Args:
-        service: the graph, and the limits that hold.
+        snapshot: the graph, and the limits that hold.
         query: as the client puts it.
         choice: the representation for each kind of result.
         query_id: by which the query can be stopped.
     """
-    most = service.settings.max_result_bytes
+    most = snapshot.settings.max_result_bytes
     asked = replace(
         query,
         formats=choice.formats,
@@ -116,7 +116,7 @@ def planned(service: AppContext, query: Query, choice: FormatChoice, query_id: s
     bindings = sorted((name, canonical(term)) for name, term in query.bindings.items())
     graphs = repr((query.default_graphs, query.named_graphs))
     etag = responses.digest(
-        *(kg.__version__, service.graph.version, query.text, repr(bindings), graphs, choice.names)
+        *(kg.__version__, snapshot.graph.version, query.text, repr(bindings), graphs, choice.names)
     )
     return Plan(asked, choice, etag)
 

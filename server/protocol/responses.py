@@ -19,7 +19,7 @@ from werkzeug.exceptions import NotFound, PreconditionFailed
 from werkzeug.routing import RequestRedirect
 
 from kg.engine.spool import Content, SpooledFile
-from server.context import current_service, public_url
+from server.context import current_snapshot, public_url
 from server.http1.wsgi import REFUSAL, Headers
 from server.protocol.errors import MalformedHeader, UrlTooLong
 from server.protocol.hosts import is_host
@@ -267,7 +267,7 @@ def _check_host() -> None:
 
 
 def _bound_url() -> None:
-    limit = current_service().settings.max_url_bytes
+    limit = current_snapshot().settings.max_url_bytes
     if len(request.path.encode()) + 1 + len(request.query_string) > limit:
         raise UrlTooLong(
             f"The URL is longer than {limit} bytes.",
@@ -311,7 +311,7 @@ def _answer_options() -> Response | None:
 
 
 def _finish(response: Response) -> Response:
-    version = current_service().graph.version
+    version = current_snapshot().graph.version
     told = of_every_response(request.environ, version, g.query_id, g.timings, g.began)
     response.headers.update(told)
     return response

@@ -18,7 +18,7 @@ from kg.engine import Engine, Query, Term
 from kg.rdf.namespaces import DG, curie
 from kg.results import select, stored
 from kg.sparql.lexer import significant
-from server.context import AppContext, current_service, public_url
+from server.context import Snapshot, current_snapshot, public_url
 from server.delegation import delegated
 from server.protocol import answers, rdf, responses
 from server.protocol.answers import FORMAT_PARAMETERS
@@ -59,7 +59,7 @@ class ParameterChoice:
 @blueprint.get("/queries")
 def catalogue() -> Response:
     """List the canned queries."""
-    queries = current_service().graph.catalogue
+    queries = current_snapshot().graph.catalogue
     chosen = answers.chosen(of_url(request), _CATALOGUE)
     if chosen == HTML:
         return responses.reply(render_template("queries.html", queries=queries.values()), HTML)
@@ -72,7 +72,7 @@ def catalogue() -> Response:
 @blueprint.get("/queries/<name>")
 def query(name: str) -> Response:
     """Say what a canned query answers, and offer a form for its parameters."""
-    found = current_service().graph.catalogue[name]
+    found = current_snapshot().graph.catalogue[name]
     parameters = of_url(request)
     chosen = answers.chosen(parameters, _QUERY)
     writers: Mapping[Representation, Callable[[], str]] = {
@@ -89,15 +89,15 @@ def query(name: str) -> Response:
 @delegated
 def answer(name: str) -> Response:
     """Answer a canned query with the values of its parameters in the URL."""
-    service = current_service()
-    found = service.graph.catalogue[name]
+    snapshot = current_snapshot()
+    found = snapshot.graph.catalogue[name]
     parameters = of_url(request)
     choice = answers.chosen_for(request.headers.get("Accept"), answers.result_format(parameters))
     values = _given(parameters)
     query = Query(found.text, _bindings(found, values))
-    plan = answers.planned(service, query, choice, g.query_id)
+    plan = answers.planned(snapshot, query, choice, g.query_id)
     return answers.respond(
-        service.graph.whole, plan, lambda table: _answer_page(found, values, table)
+        snapshot.graph.whole, plan, lambda table: _answer_page(found, values, table)
     )
 
 
@@ -110,7 +110,7 @@ def _given(parameters: Parameters) -> dict[str, str]:
 
 def _bindings(found: CannedQuery, values: Mapping[str, str]) -> dict[str, Term]:
     try:
-        return current_service().graph.catalogue.bindings(found.name, values)
+        return current_snapshot().graph.catalogue.bindings(found.name, values)
     except ParameterError as error:
         raise ParameterRefused(
             error.parameter,
@@ -157,16 +157,16 @@ def _form(found: CannedQuery) -> str:
     return next(word for word in significant(found.text) if word.is_word(*_FORMS)).text.upper()
 
 
-def choices(service: AppContext) -> Mapping[str, Sequence[ParameterChoice]]:
+def choices(snapshot: Snapshot) -> Mapping[str, Sequence[ParameterChoice]]:
     """Return, by class, the concepts to choose from for parameters that have to be of a class.
 
     Raises:
         EngineError: the engine did not answer.
     """
-    queries = service.graph.catalogue.values()
+    queries = snapshot.graph.catalogue.values()
     parameters = [each for query in queries for each in query.parameters if not each.values]
     classes = {each.class_iri for each in parameters if each.class_iri}
-    return {each: _below(service.graph.whole, each) for each in sorted(classes)}
+    return {each: _below(snapshot.graph.whole, each) for each in sorted(classes)}
 
 
 def _below(engine: Engine, class_iri: str) -> Sequence[ParameterChoice]:
@@ -179,7 +179,7 @@ def _choices(parameter: Parameter) -> Sequence[ParameterChoice]:
     """Return the values to choose from, or nothing if any value of the type will do."""
     if parameter.values:
         return [ParameterChoice(value, value) for value in parameter.values]
-    return current_service().once(choices).get(parameter.class_iri or "", ())
+    return current_snapshot().once(choices).get(parameter.class_iri or "", ())
 
 
 def _concept(iri: str, label: str) -> ParameterChoice:
@@ -233,7 +233,7 @@ def _answer_page(found: CannedQuery, values: Mapping[str, str], table: Table) ->
 
 def problem_page(problem: ProblemDocument) -> str:
     """Write the page for a problem: the form of the query, if the request named one."""
-    queries = current_service().graph.catalogue
+    queries = current_snapshot().graph.catalogue
     found = queries.get((request.view_args or {}).get("name", ""))
     if found is None:
         return generic_page(problem)

@@ -23,7 +23,7 @@ from kg.rdf.namespaces import BASE, curie
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from kg.resources import lookup
 from kg.resources.lookup import Found
-from server.context import AppContext, current_service, public_url
+from server.context import Snapshot, current_snapshot, public_url
 from server.delegation import delegated
 from server.protocol import answers, responses
 from server.protocol.errors import ParameterRefused, UnknownResource
@@ -85,20 +85,20 @@ def address_of(path: str) -> Address:
 
 def document(path: str) -> Response:
     """Return the document at a path, without its first slash."""
-    service = current_service()
+    snapshot = current_snapshot()
     asked = address_of(path)
-    found = lookup.find(service.graph.whole, asked.iri)
+    found = lookup.find(snapshot.graph.whole, asked.iri)
     if found is None:
-        raise _unknown(service, asked.iri)
+        raise _unknown(snapshot, asked.iri)
     chosen = _chosen(asked)
-    response = _written(service, found, chosen, negotiated=asked.fixed is None)
+    response = _written(snapshot, found, chosen, negotiated=asked.fixed is None)
     _link(response, found.iri, chosen, negotiated=asked.fixed is None)
     return response
 
 
-def _unknown(service: AppContext, iri: str) -> UnknownResource:
+def _unknown(snapshot: Snapshot, iri: str) -> UnknownResource:
     # Other data may have very many names, and none of them resembles one of ours.
-    near = lookup.similar(service.graph.whole, iri) if service.graph.is_own else []
+    near = lookup.similar(snapshot.graph.whole, iri) if snapshot.graph.is_own else []
     names = ", ".join(f"{each.name} <{each.iri}>" for each in near)
     return UnknownResource(
         f"Nothing is known of <{iri[:200]}>.",
@@ -126,26 +126,26 @@ def _chosen(asked: Address) -> Representation:
 
 
 def _written(
-    service: AppContext, found: Found, chosen: Representation, *, negotiated: bool
+    snapshot: Snapshot, found: Found, chosen: Representation, *, negotiated: bool
 ) -> Response:
     if chosen == HTML:
-        return responses.reply(_page(service, found), HTML, negotiated=negotiated)
+        return responses.reply(_page(snapshot, found), HTML, negotiated=negotiated)
     form = _form_of_jsonld(request.headers.get("Accept", "")) if chosen == JSONLD else None
     etag = responses.digest(
-        kg.__version__, service.graph.version, public_url(), found.iri, chosen.name, form or ""
+        kg.__version__, snapshot.graph.version, public_url(), found.iri, chosen.name, form or ""
     )
     known = responses.not_modified(etag)
     if known is not None:
         return known
-    body = _body(service, found, chosen, form)
+    body = _body(snapshot, found, chosen, form)
     return responses.reply(body, _with_profile(chosen, form), etag=etag, negotiated=negotiated)
 
 
-def _body(service: AppContext, found: Found, chosen: Representation, form: str | None) -> Content:
-    engine = service.graph.whole
+def _body(snapshot: Snapshot, found: Found, chosen: Representation, form: str | None) -> Content:
+    engine = snapshot.graph.whole
     assert chosen.format is not None
     if chosen != JSONLD:
-        most = service.settings.max_result_bytes
+        most = snapshot.settings.max_result_bytes
         answer = lookup.describe(engine, found, chosen.format, most)
         responses.timed("run", answer.seconds)
         return answer.content
@@ -196,7 +196,7 @@ def links(iri: str, offers: Iterable[Representation], chosen: Representation) ->
     """Return the links of a document in one format: to the resource, to the others, to the licence."""
     found = [f'<{iri}>; rel="canonical"']
     found += [alternate(iri, offer) for offer in offers if offer != chosen]
-    if current_service().graph.is_own:
+    if current_snapshot().graph.is_own:
         found.append('<https://creativecommons.org/licenses/by/4.0/>; rel="license"')
     return found
 
@@ -211,8 +211,8 @@ def address(iri: str, offer: Representation) -> str:
     return f"{public_url()}{pages.local_path(iri)}.{offer.suffix}"
 
 
-def _page(service: AppContext, found: Found) -> str:
-    page = pages.page_of(service, found)
+def _page(snapshot: Snapshot, found: Found) -> str:
+    page = pages.page_of(snapshot, found)
     url = public_url()
     here = pages.own_href(found.iri)
     return render_template(

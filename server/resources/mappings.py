@@ -18,7 +18,7 @@ from kg.builder.read.mappings import TABLE, MappingTable, read_table
 from kg.curation.term_requests import Search, TermRequest, as_tsv, proposals
 from kg.rdf.namespaces import DGD
 from kg.releases.bundled import ONTOLOGY_FOLDER
-from server.context import current_service
+from server.context import current_snapshot
 from server.delegation import delegated
 from server.protocol import answers, responses
 from server.protocol.errors import ParameterRefused, UnknownResource
@@ -33,7 +33,7 @@ blueprint = Blueprint("mappings", __name__)
 @blueprint.before_request
 def _only_of_our_own() -> None:
     """Refuse where other data are served, of which there is no table."""
-    if not current_service().graph.is_own:
+    if not current_snapshot().graph.is_own:
         raise UnknownResource("There are no mappings of the data that are served here.")
 
 
@@ -83,7 +83,7 @@ def mapping_set_as(suffix: str) -> Response:
 def terms_to_propose() -> Response:
     """Return the concepts that no public ontology is known to have."""
     chosen = answers.chosen(_parameters(), (TSV, HTML))
-    found = proposals(current_service().graph.engine, _table())
+    found = proposals(current_snapshot().graph.engine, _table())
     if chosen == HTML:
         return responses.reply(_proposals_page(found), HTML)
     return responses.reply(as_tsv(found), TSV)

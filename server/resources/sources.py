@@ -10,7 +10,7 @@ from flask import Blueprint, Response, render_template, request
 from kg.curation import citations
 from kg.curation.citations import Citation, UnknownSourceError
 from kg.rdf.namespaces import DGD
-from server.context import current_service
+from server.context import current_snapshot
 from server.delegation import delegated
 from server.protocol import answers, responses
 from server.protocol.errors import ParameterRefused
@@ -31,7 +31,7 @@ def sources() -> Response:
     parameters = of_url(request)
     parameters.refuse_others((*answers.FORMAT_PARAMETERS, "key"))
     chosen = answers.chosen(parameters, OFFERS)
-    records = citations.citations(current_service().graph.whole)
+    records = citations.citations(current_snapshot().graph.whole)
     shown = _records(records, parameters.all("key"))
     writers: Mapping[Representation, Callable[[], str]] = {
         CSL_JSON: lambda: citations.as_csl_json(shown),

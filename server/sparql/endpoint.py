@@ -16,7 +16,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from kg.engine import Query
 from kg.rdf.namespaces import ABSOLUTE_IRI
-from server.context import AppContext, current_service, public_url
+from server.context import Snapshot, current_snapshot, public_url
 from server.protocol import answers, responses
 from server.protocol.answers import FORMAT_PARAMETERS, Plan
 from server.protocol.errors import ParameterRefused, QueryTooLong, ReadOnly
@@ -61,27 +61,27 @@ _GRAPHS_SHOWN: Final = 100
 @blueprint.route("/sparql", methods=["GET", "POST", "QUERY"])
 def endpoint() -> Response:
     """Answer a query, or describe the service if a GET asks nothing."""
-    service = current_service()
+    snapshot = current_snapshot()
     parameters = of_url(request)
     if request.method in ("POST", "QUERY"):  # the body of another means nothing
-        most = service.settings.max_body_bytes
+        most = snapshot.settings.max_body_bytes
         parameters = with_body(parameters, request.environ, lambda: body_of(request, most))
     elif all(name in FORMAT_PARAMETERS for name, _ in parameters):
-        return _description(service, parameters)
+        return _description(snapshot, parameters)
     _refuse_update(parameters)
-    plan = planned(service, parameters, request.environ, g.query_id)
+    plan = planned(snapshot, parameters, request.environ, g.query_id)
     return answers.respond(
-        service.graph.engine, plan, lambda table: _page(service, plan.query.text, table)
+        snapshot.graph.engine, plan, lambda table: _page(snapshot, plan.query.text, table)
     )
 
 
 def planned(
-    service: AppContext, parameters: Parameters, environ: WSGIEnvironment, query_id: str
+    snapshot: Snapshot, parameters: Parameters, environ: WSGIEnvironment, query_id: str
 ) -> Plan:
     """Plan how a query operation is answered.
 
     Args:
-        service: the service.
+        snapshot: what the request sees.
         parameters: of the URL, and of the body if there is one.
         environ: the request, of which only headers are looked at.
         query_id: by which the query can be stopped.
@@ -91,7 +91,7 @@ def planned(
     """
     parameters.refuse_others(_ALLOWED)
     text = parameters.exactly_once("query")
-    limit = service.settings.max_query_bytes
+    limit = snapshot.settings.max_query_bytes
     if len(text.encode()) > limit:
         raise QueryTooLong(f"The query is longer than {limit} bytes.", limit)
     _check_version(parameters.at_most_once("version") or None)
@@ -102,13 +102,13 @@ def planned(
         seconds=_seconds(parameters, environ.get("HTTP_PREFER", "")),
     )
     choice = answers.chosen_for(environ.get("HTTP_ACCEPT"), answers.result_format(parameters))
-    return answers.planned(service, query, choice, query_id)
+    return answers.planned(snapshot, query, choice, query_id)
 
 
 @blueprint.get("/.well-known/void")
 def void() -> AnyResponse:
     """Lead to the description of the dataset, https://www.w3.org/TR/void/#discovery."""
-    described_at = "/id/dataset" if current_service().graph.is_own else "/sparql"
+    described_at = "/id/dataset" if current_snapshot().graph.is_own else "/sparql"
     return redirect(f"{public_url()}{described_at}", 303)
 
 
@@ -161,19 +161,19 @@ def _graphs(parameters: Parameters, name: str, other: str) -> tuple[str, ...] | 
     return iris if iris or other in parameters else None
 
 
-def _description(service: AppContext, parameters: Parameters) -> Response:
+def _description(snapshot: Snapshot, parameters: Parameters) -> Response:
     chosen = answers.chosen(parameters, _DESCRIPTIONS)
     if chosen == HTML:
-        return responses.reply(_page(service, _examples(service)[0][1]), HTML)
-    return responses.reply(service_description.write(service, public_url(), chosen), chosen)
+        return responses.reply(_page(snapshot, _examples(snapshot)[0][1]), HTML)
+    return responses.reply(service_description.write(snapshot, public_url(), chosen), chosen)
 
 
-def _examples(service: AppContext) -> tuple[tuple[str, str], ...]:
-    return EXAMPLES if service.graph.is_own else OTHER_EXAMPLES
+def _examples(snapshot: Snapshot) -> tuple[tuple[str, str], ...]:
+    return EXAMPLES if snapshot.graph.is_own else OTHER_EXAMPLES
 
 
 def _page(
-    service: AppContext,
+    snapshot: Snapshot,
     text: str,
     table: Table | None = None,
     problem: ProblemDocument | None = None,
@@ -184,15 +184,15 @@ def _page(
         table=table,
         problem=problem,
         endpoint=f"{public_url()}/sparql",
-        examples=_examples(service),
+        examples=_examples(snapshot),
         downloads=answers.downloads(table.kind) if table else [],
         rows_shown=ROWS_SHOWN,
         description=(
-            None if table or problem else service_description.for_page(service, public_url())
+            None if table or problem else service_description.for_page(snapshot, public_url())
         ),
         graphs=[
             (iri_cell(graph), triples)
-            for graph, triples in islice(service.contents.graphs.items(), _GRAPHS_SHOWN)
+            for graph, triples in islice(snapshot.contents.graphs.items(), _GRAPHS_SHOWN)
         ],
         offers=_DESCRIPTIONS,
     )
@@ -200,4 +200,4 @@ def _page(
 
 def problem_page(problem: ProblemDocument) -> str:
     """Write the page for a problem: the form, with the query as it was sent."""
-    return _page(current_service(), request.args.get("query", ""), problem=problem)
+    return _page(current_snapshot(), request.args.get("query", ""), problem=problem)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from kg.engine import AsyncEngine
 from kg.sparql.lexer import service_offset
 from server.cache.key import QUERY_PATH, CacheKey
+from server.context import Snapshot, pinned
 from server.http1.errors import RequestError
 from server.http1.wsgi import OK, RawResponse
 from server.protocol import responses
@@ -22,67 +23,49 @@ from server.sparql import endpoint
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-    from server.context import AppContext
     from server.protocol.answers import Plan
 
 
-class FastPath:
-    """Answers plain questions.
+async def answered(environ: WSGIEnvironment, asked: CacheKey) -> RawResponse | None:
+    """Answer a request, or return None if it is for the app.
 
     Args:
-        service: the service.
-        engine: its engine.
+        environ: the request, which has its snapshot.
+        asked: what it asks.
+
+    Raises:
+        EngineError: the query is not answered.
     """
+    began = time.perf_counter()
+    snapshot = pinned(environ)
+    engine = snapshot.graph.local
+    query_id = responses.query_id(environ.get("HTTP_X_QUERY_ID", ""))
+    plan = _planned(snapshot, environ, asked, query_id)
+    if plan is None or not isinstance(engine, AsyncEngine):
+        return None
+    environ[responses.NOTES].text = plan.query.text
+    answer = await engine.answer(plan.query)
+    timings = {"queue": answer.waited, "run": answer.seconds}
+    content = answer.content
+    headers = [
+        *plan.headers(answer),
+        ("Content-Length", str(len(content))),
+        *responses.of_every_response(environ, snapshot.graph.version, query_id, timings, began),
+    ]
+    return RawResponse(OK, headers, [content] if isinstance(content, bytes) else content)
 
-    def __init__(self, service: AppContext, engine: AsyncEngine) -> None:
-        self._service = service
-        self._engine = engine
 
-    @classmethod
-    def of(cls, service: AppContext) -> FastPath | None:
-        """Return what answers the questions to a service; None: its engine is not asynchronous."""
-        engine = service.graph.local
-        return cls(service, engine) if isinstance(engine, AsyncEngine) else None
-
-    async def said(self, environ: WSGIEnvironment, question: CacheKey) -> RawResponse | None:
-        """Answer a request, or give None if it is for the app.
-
-        Args:
-            environ: the request.
-            question: what it asks.
-
-        Raises:
-            EngineError: the query is not answered.
-        """
-        began = time.perf_counter()
-        version = self._service.graph.version
-        query_id = responses.query_id(environ.get("HTTP_X_QUERY_ID", ""))
-        plan = self._planned(environ, question, query_id)
-        if plan is None:
-            return None
-        environ[responses.NOTES].text = plan.query.text
-        answer = await self._engine.answer(plan.query)
-        timings = {"queue": answer.waited, "run": answer.seconds}
-        content = answer.content
-        headers = [
-            *plan.headers(answer),
-            ("Content-Length", str(len(content))),
-            *responses.of_every_response(environ, version, query_id, timings, began),
-        ]
-        return RawResponse(OK, headers, [content] if isinstance(content, bytes) else content)
-
-    def _planned(self, environ: WSGIEnvironment, asked: CacheKey, query_id: str) -> Plan | None:
-        """Plan the answer to a query; None: it is for the app."""
-        parameters = Parameters(asked.parameters)
-        if asked.path != QUERY_PATH or not responses.is_plain(environ) or "query" not in parameters:
-            return None
-        try:
-            plan = endpoint.planned(self._service, parameters, environ, query_id)
-        except RequestError:
-            return None
-        is_for_app = plan.choice.has_page or self._asks_others(plan.query.text)
-        return None if is_for_app else plan
-
-    def _asks_others(self, text: str) -> bool:
-        may = bool(self._service.settings.service_endpoints)
-        return may and service_offset(text) is not None
+def _planned(
+    snapshot: Snapshot, environ: WSGIEnvironment, asked: CacheKey, query_id: str
+) -> Plan | None:
+    """Plan the answer to a query; None: it is for the app."""
+    parameters = Parameters(asked.parameters)
+    if asked.path != QUERY_PATH or not responses.is_plain(environ) or "query" not in parameters:
+        return None
+    try:
+        plan = endpoint.planned(snapshot, parameters, environ, query_id)
+    except RequestError:
+        return None
+    may_ask_others = snapshot.settings.service_endpoints
+    asks_others = may_ask_others and service_offset(plan.query.text) is not None
+    return None if plan.choice.has_page or asks_others else plan

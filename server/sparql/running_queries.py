@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
-from server.context import current_service
+from server.context import current_snapshot
 from server.protocol import responses
 from server.protocol.errors import NotRunning
 
@@ -18,7 +18,7 @@ def stop(query_id: str) -> Response:
     Whoever knows the id may stop them: it was told to nobody but who sent the query.
     """
     known = responses.query_id(query_id) == query_id
-    if not known or not current_service().graph.engine.stop(query_id):
+    if not known or not current_snapshot().graph.engine.stop(query_id):
         raise NotRunning(
             "No query of this id is running.",
             hint="The id is what the query was sent with in the header X-Query-Id.",

@@ -14,30 +14,30 @@ from server.protocol import rdf
 from server.protocol.negotiation import JSONLD, REPRESENTATIONS, Representation
 
 if TYPE_CHECKING:
-    from server.context import AppContext
+    from server.context import Snapshot
 
 _MOST_GRAPHS: Final = 1000
 """How many named graphs are described."""
 
 
-def functions(service: AppContext) -> Rows:
+def functions(snapshot: Snapshot) -> Rows:
     """Return what the data tell of extension functions, to be described with the service.
 
     Raises:
         EngineError: the engine did not answer.
     """
-    return select(service.graph.whole, stored("extension-functions"), seconds=inf)
+    return select(snapshot.graph.whole, stored("extension-functions"), seconds=inf)
 
 
-def write(service: AppContext, url: str, representation: Representation) -> bytes:
+def write(snapshot: Snapshot, url: str, representation: Representation) -> bytes:
     """Write the description of a service.
 
     Args:
-        service: what is described.
+        snapshot: what is described.
         url: where clients reach it.
         representation: one of the RDF formats.
     """
-    contents, is_own = service.contents, service.graph.is_own
+    contents, is_own = snapshot.contents, snapshot.graph.is_own
     endpoint = f"{url}/sparql"
     return rdf.write(
         "service_description.ttl",
@@ -53,11 +53,11 @@ def write(service: AppContext, url: str, representation: Representation) -> byte
             for graph, triples in islice(contents.graphs.items(), _MOST_GRAPHS)
         ],
         formats=[each.w3c_name for each in REPRESENTATIONS if each.format is not None],
-        functions=service.once(functions),
+        functions=snapshot.once(functions),
         prefixes=PREFIXES if is_own else COMMON_PREFIXES,
     )
 
 
-def for_page(service: AppContext, url: str) -> str:
+def for_page(snapshot: Snapshot, url: str) -> str:
     """Write the description as JSON-LD that can stand in a script element of a page."""
-    return write(service, url, JSONLD).decode().replace("<", "\\u003c")
+    return write(snapshot, url, JSONLD).decode().replace("<", "\\u003c")

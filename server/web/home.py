@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, render_template, request
 
-from server.context import current_service, public_url
+from server.context import current_snapshot, public_url
 from server.protocol import responses
 from server.protocol.negotiation import HTML, choose
 
@@ -15,5 +15,5 @@ blueprint = Blueprint("home", __name__)
 def front() -> Response:
     """Say what this is and where to go."""
     choose(request.headers.get("Accept"), (HTML,))
-    template = "home.html" if current_service().graph.is_own else "home_other.html"
+    template = "home.html" if current_snapshot().graph.is_own else "home_other.html"
     return responses.reply(render_template(template, url=public_url()), HTML)

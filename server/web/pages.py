@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from kg.engine import Engine
     from kg.resources.lookup import Found, LaserLine, Mention
     from kg.results import Row
-    from server.context import AppContext
+    from server.context import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,9 +127,9 @@ def words_of(term: Node) -> str:
     return term.name if term.named else OUTSIDE_WORDS.get(curie(term.iri), term.name)
 
 
-def page_of(service: AppContext, found: Found) -> Page:
+def page_of(snapshot: Snapshot, found: Found) -> Page:
     """Choose the page for a resource, and gather what it shows."""
-    engine = service.graph.whole
+    engine = snapshot.graph.whole
     if found.graph is not None:
         make_whole = _ontology if found.graph != found.iri else _named_graph
         return make_whole(engine, found)

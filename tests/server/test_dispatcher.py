@@ -31,14 +31,16 @@ from server import config, create_app
 from server.app import prepare
 from server.cache import Cache
 from server.cache.codings import CODINGS
-from server.context import service_of
+from server.context import pin
 from server.dispatcher import Dispatcher
 from server.http1.protocol import Connection
 from server.operating.observer import Observer
-from server.sparql.fast_path import FastPath
+from server.sparql import fast_path
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+    from server.dispatcher import FastPath
 
 pytestmark = pytest.mark.skipif(
     sandbox.lacking() is not None, reason="this platform cannot isolate"
@@ -55,16 +57,16 @@ class Served:
 
     Args:
         cache: the app with a cache before it.
-        fast_path: see ``Dispatcher``.
+        path: the fast path, see ``Dispatcher``.
 
     Attributes:
         port: where it listens.
         faults: what the event loop was left with.
     """
 
-    def __init__(self, cache: Cache, fast_path: FastPath | None) -> None:
+    def __init__(self, cache: Cache, path: FastPath | None) -> None:
         self.faults: list[dict[str, Any]] = []
-        self._cache, self._fast_path = cache, fast_path
+        self._cache, self._fast_path = cache, path
         self._ready: Future[int] = Future()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
         self._thread.start()
@@ -75,10 +77,10 @@ class Served:
         self._loop.set_exception_handler(lambda _, context: self.faults.append(context))
         self._ending = asyncio.Event()
         nothing = DatasetSpec(Data()).load()
-        observer = Observer(nothing, config.read({}, {}))
+        observer = Observer(config.read({}, {}))
         observer.begin(0)
         self._dispatcher = Dispatcher(
-            *(self._cache, nothing.engine, self._fast_path, observer),
+            *(self._cache, lambda _: nothing.engine, self._fast_path, observer),
             threads=8,
             max_body_bytes=1000,
         )
@@ -109,11 +111,9 @@ class Served:
 
 
 @contextmanager
-def served(
-    app: WSGIApplication, fast_path: FastPath | None = None, **options: Any
-) -> Iterator[Served]:
+def served(app: WSGIApplication, path: FastPath | None = None, **options: Any) -> Iterator[Served]:
     """Serve an app, with a cache before it."""
-    with closing(Served(Cache(app, **options), fast_path)) as service:
+    with closing(Served(Cache(app, **options), path)) as service:
         yield service
 
 
@@ -141,12 +141,9 @@ def asking(service: Served, path: str) -> Iterator[None]:
 # Whatever happens, there is an answer
 
 
-class BrokenExpress:
-    """What fails where nothing should."""
-
-    async def said(self, *_: object) -> None:
-        """Fail."""
-        raise RuntimeError("broken")
+async def broken_path(*_: object) -> None:
+    """Fail to answer."""
+    raise RuntimeError("broken")
 
 
 def failing(_environ: WSGIEnvironment, _start: StartResponse) -> Iterable[bytes]:
@@ -166,10 +163,10 @@ def _broken_off() -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
-@pytest.mark.parametrize("fast_path", [None, BrokenExpress()])
-def test_a_failure_of_the_app_is_a_problem_document(fast_path: Any, method: str) -> None:
+@pytest.mark.parametrize("path", [None, broken_path])
+def test_a_failure_of_the_app_is_a_problem_document(path: FastPath | None, method: str) -> None:
     """Even where the app itself fails a client gets an answer, and the next one too."""
-    with served(failing, fast_path) as service:
+    with served(failing, path) as service:
         for _ in range(2):
             status, body = get(service, method=method)
             assert status == 500
@@ -291,8 +288,8 @@ def test_what_is_asked_when_the_client_has_gone_is_never_begun(
     app = create_app({}, graph)
     prepare(app)
     gate.passing = passing
-    fast_path = FastPath.of(service_of(app)) if spared else None
-    with served(app.wsgi_app._app, fast_path) as service:  # type: ignore[attr-defined]  # noqa: SLF001
+    path_taken = fast_path.answered if spared else None
+    with served(app.wsgi_app._app, path_taken, pin=functools.partial(pin, app)) as service:  # type: ignore[attr-defined]  # noqa: SLF001
         with asking(service, path):
             assert gate.reached.wait(SECONDS)
         service.wait_until_empty()
@@ -322,8 +319,8 @@ def test_a_client_that_closes_is_told_from_one_that_sends_no_more(
     prepare(app)
     gate.passing = 0
     gate.opened.set()
-    fast_path = FastPath.of(service_of(app)) if spared else None
-    with served(app.wsgi_app._app, fast_path) as service:  # type: ignore[attr-defined]  # noqa: SLF001
+    path_taken = fast_path.answered if spared else None
+    with served(app.wsgi_app._app, path_taken, pin=functools.partial(pin, app)) as service:  # type: ignore[attr-defined]  # noqa: SLF001
         with socket.create_connection(("127.0.0.1", service.port)) as connection:
             connection.sendall(f"GET {path} HTTP/{version}\r\nHost: x\r\n\r\n".encode())
             assert gate.reached.wait(SECONDS)
@@ -339,9 +336,8 @@ def test_allowing_endpoints_changes_nothing_for_other_queries(
     """What asks no endpoint is answered without the app; what does is left to it."""
     allowed = {"SERVICE_ALLOWED": "https://endpoint.example/sparql"}
     app = create_app(allowed, knowledge.over(engine))
-    fast_path = FastPath.of(service_of(app))
     service_clause = "SERVICE <https://endpoint.example/sparql> { ?s ?p ?o }"
-    with served(failing, fast_path) as service:
+    with served(failing, fast_path.answered, pin=functools.partial(pin, app)) as service:
         for query, status in (("ASK { ?s ?p ?o }", 200), (f"ASK {{ {service_clause} }}", 500)):
             assert get(service, "/sparql?" + urlencode({"query": query}))[0] == status
 
