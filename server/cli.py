@@ -421,28 +421,26 @@ def _print_table(rows: Rows) -> None:
     """Print rows as a table or, where it does not fit, each as a list; names in place of IRIs."""
     from rich.cells import cell_len  # noqa: PLC0415 - scripts do not need it
     from rich.console import Console  # noqa: PLC0415 - as above
-    from rich.table import Table  # noqa: PLC0415 - as above
+    from rich.table import Column, Table  # noqa: PLC0415 - as above
 
     console = Console(markup=False)
     texts = {name: [_cell(row[name]) for row in rows] for name in rows.columns}
     for name, cells in [*texts.items()]:
-        has_name = name.endswith("_iri") and any(texts.get(f"{name[:-4]}_label", ()))
-        if cells and (has_name or not any(cells)):
+        names = texts.get(f"{name[:-4]}_label", ()) if name.endswith("_iri") else ()
+        has_names = names and all(own or not cell for own, cell in zip(names, cells, strict=True))
+        if cells and (has_names or not any(cells)):
             del texts[name]
     widths = [max(map(cell_len, (name, *cells))) for name, cells in texts.items()]
     if sum(min(each, _ENOUGH) + _BETWEEN for each in widths) < console.width:
-        table = Table()
-        for name in texts:
-            table.add_column(name, overflow="fold")
+        table = Table(*(Column(name, overflow="fold") for name in texts))
         for row in zip(*texts.values(), strict=True):
             table.add_row(*row)
         console.print(table)
     else:
         for number in range(len(rows)):
             console.rule(f"{number + 1} of {len(rows)}", align="left")
-            record = Table.grid(padding=(0, 2, 0, 0))
-            record.add_column(no_wrap=True, style="dim")
-            record.add_column(overflow="fold")
+            columns = Column(no_wrap=True, style="dim"), Column(overflow="fold")
+            record = Table.grid(*columns, padding=(0, 2, 0, 0))
             for name, cells in texts.items():
                 if cells[number]:
                     record.add_row(name, cells[number])

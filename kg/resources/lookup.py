@@ -209,10 +209,8 @@ def similar(engine: Engine, iri: str, limit: int = 5) -> list[Named]:
     place, _, local = iri[: len(BASE) + _LONGEST_NAME].rstrip("/").rpartition("/")
     wanted = _folded(local)
     spellings = _spellings(engine)
-    places = ((place + "/", 70), (BASE, 70), (place + "/", 40))
-    if re.fullmatch(r"[a-z]?\d+", wanted):
-        places = ((place + "/", 70), (BASE, 100), (BASE, 100))
-    for where, cutoff in places:
+    elsewhere, far = (100, 70) if re.fullmatch(r"[a-z]?\d+", wanted) else (70, 40)
+    for where, cutoff in ((place + "/", 70), (BASE, elsewhere), (place + "/", far)):
         there = {
             key: each.spelling for key, each in enumerate(spellings) if each.iri.startswith(where)
         }

@@ -69,11 +69,6 @@ class Edge:
         levels = {claim.text("dg:extractionConfidence") for claim in self.claims}
         return levels == {"low"}
 
-    @property
-    def disputed(self) -> bool:
-        """Whether a recorded disagreement concerns it."""
-        return any(each["dg:disputed"] for each in self.derivations)
-
 
 @dataclass(frozen=True, slots=True)
 class Mentions:

@@ -271,6 +271,19 @@ class TestQuery:
         assert "not shown: treatment_iri, " in ended.err
         assert ended.err.endswith("; --format csv has all columns\n")
 
+    def test_no_iri_is_left_out_that_has_no_name(self) -> None:
+        """A name stands for its IRI where every IRI of the column has one."""
+        values = '(<a:1> "one" 1) (<a:2> %s 2)'
+        query = "SELECT * { VALUES (?x_iri ?x_label ?n) { %s } }"
+
+        named = in_this_process("query", query % values % '"two"', "--format", "table")
+        unnamed = in_this_process("query", query % values % "UNDEF", "--format", "table")
+
+        assert "a:1" not in named.out.decode()
+        assert "not shown: x_iri; " in named.err
+        assert "a:2" in unnamed.out.decode()
+        assert "not shown" not in unnamed.err
+
     def test_an_answer_in_a_format_ends_its_line_on_a_terminal(self) -> None:
         """On a terminal the prompt does not follow the answer on the same line."""
         code, shown = on_a_terminal("query", "ASK {}", "--format", "json")
