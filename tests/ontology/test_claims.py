@@ -51,7 +51,7 @@ _LABELS = {
     "lower, relative risk 0.16 (95% CI 0.06 to 0.45), than with fractional laser resurfacing; "
     "for acne scar [LI2023FPL]",
     "claim/B0245": "hypertrophic scar or keloid after 1550 nm non-ablative fractional "
-    "resurfacing: not observed in 0 of 10 patients (not ruled out up to 27.8%) (normal healing in "
+    "resurfacing: not observed (0 of 10 patients; not ruled out up to 27.8%) (normal healing in "
     "all; no hypertrophic scar or keloid); for acne scar; in people with recent isotretinoin use; "
     "face; interval between sessions 4 weeks; session count 3; split-face design; time before "
     "treatment at most 1 month (since isotretinoin) [NAFLISO2017]",
@@ -94,8 +94,8 @@ _LABELS = {
     "daily, 14 days from 48 h before); before the procedure; except very small areas; suggested by "
     "the authors; applications per day 2; course duration 14 days; drug dose 500 mg; time before "
     "treatment 48 hours (start) [KHAN2008]",
-    "claim/B0130": "acne scar improvement with 1064 nm picosecond fractional laser treatment: "
-    "measured value lower, from 1.8 to 1.1 (acne scar score fell); follow-up: 3 months; p value "
+    "claim/B0130": "acne scar score with 1064 nm picosecond fractional laser treatment: measured "
+    "value lower than before, from 1.8 to 1.1 (acne scar score fell); follow-up: 3 months; p value "
     "less than 0.001; score after treatment 1.1; score before treatment 1.8; session count 4 "
     "[BERNSTEIN2017]",
     "setting/B0067/split-face-design": "split-face design",

@@ -63,8 +63,8 @@ def found(
     elif finding == "present":
         word = "" if figure and not hedged else word
     elif finding == "not-observed":
-        counted = re.search(r"\d+ of .*", figure)
-        word, figure = (f"{word} in {counted[0]}", "") if counted else (word, figure)
+        counted = re.search(r"\d+ of .*|^0%$", figure)
+        word, figure = (f"{word} ({counted[0]})", "") if counted else (word, figure)
     else:
         is_score = predicate == "dg:hasOutcome" and "improvement" in measured
         if than == "than" and (is_score or predicate == "dg:improvement"):

@@ -111,7 +111,7 @@ def _said(cells: Mapping[str, str], labels: Labels, settings: list[TableRow]) ->
     if said:
         if is_denied and cells.get("event_count") == "0" and counts_patients(cells):
             limit = 100 * wilson_interval(0, int(cells["sample_size"]))[1]
-            said += f" (not ruled out up to {limit:.1f}%)"
+            said = said.removesuffix(")") + f"; not ruled out up to {limit:.1f}%)"
     elif said := phrases.advised(key, advice, named, cells.get("strength", "")):
         waits = key == "dg:hasContraindication"
         is_text = waits or advice == "wait-at-least" or key == "dg:hasParameter"
@@ -257,13 +257,13 @@ def _computed(cells: Mapping[str, str]) -> str:
 
 def _counted(cells: Mapping[str, str], labels: Labels, column: str = "sample_size") -> str:
     """Return a number with its unit of analysis: `63 patients`."""
-    size, unit = cells.get(column, ""), _called(cells.get("unit_of_analysis", ""), labels)
+    size, counted = cells.get(column, ""), cells.get("unit_of_analysis", "")
+    unit = "" if counted in WORDS["uncounted"] else _called(counted, labels)
     return f"{size} {unit if size == '1' else phrases.plural(unit)}" if size and unit else size
 
 
 def _size(cells: Mapping[str, str], labels: Labels) -> str:
-    everyone = _counted(cells, labels)
-    return f"n = {everyone}" if everyone else ""
+    return f"n = {everyone}" if (everyone := _counted(cells, labels)) else ""
 
 
 def _quantity(cells: Mapping[str, str], head: str) -> str:
