@@ -338,8 +338,8 @@ def validate(files: Sequence[Path], form: str, *, reference: bool, public_url: s
     "--format",
     "form",
     type=click.Choice(["table", *_BY_NAME]),
-    help="How the answer is written. Default: a table on a terminal; otherwise CSV for rows and "
-    "Turtle for graphs.",
+    help="How the answer is written. Default: a table on a terminal, or lists where it is too wide; "
+    "otherwise CSV for rows and Turtle for graphs.",
 )
 def query(query: str, parameters: Sequence[str], form: str | None) -> None:
     """Answer a QUERY: SPARQL, a file that holds it (- for standard input), or a canned query.
