@@ -242,6 +242,18 @@ def test_reported_percentages_agree_with_counts() -> None:
     assert wrong == {}
 
 
+def test_follow_up_has_one_place() -> None:
+    """When a result was assessed stands at the claim; a setting says when an event or care was."""
+    settings = _read_settings().values()
+    used = {row["parameter"] for row in settings if row["parameter"].startswith("dg:Time")}
+
+    assert "dg:TimeAfterTreatment" not in used
+    assert {"dg:TimeOfEventAfterTreatment", "dg:TimeOfCareAfterTreatment"} <= used
+    for row in settings:
+        if row["parameter"] == "dg:TimeOfCareAfterTreatment":
+            assert re.search(r"Care|Comparison", _CLAIMS[row["claim"]]["kind"]), row
+
+
 def test_numbers_have_units() -> None:
     """A quantity without a unit could be anything."""
     bare = [
