@@ -14,6 +14,7 @@ from flask import Blueprint, Response, request
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 
 from kg.engine import AsyncEngine, Engine, EngineError, Query
+from kg.results import stored_text
 from server.context import current_snapshot
 from server.http1.wsgi import REFUSAL
 from server.protocol import responses
@@ -35,7 +36,7 @@ _PROBED: Final = "dermograph.probed"
 _PATIENCE: Final = 2.0
 """Seconds that the engine has to answer: those who watch a service seldom wait for longer."""
 
-_PROBE: Final = Query("SELECT ?o WHERE { ?s ?p ?o } LIMIT 1", seconds=_PATIENCE)
+_PROBE: Final = Query(stored_text("probe.rq"), seconds=_PATIENCE)
 
 blueprint = Blueprint("operating", __name__)
 
