@@ -71,7 +71,7 @@ class Table:
             name for name, place in places.items() if any(row[place].text for row in self.rows)
         }
         shown: list[tuple[str, int, int]] = []
-        for name in filter(filled.__contains__, self.columns):
+        for name in (each for each in self.columns if each in filled and each[-5:] != "_iris"):
             stem, _, part = name.rpartition("_")
             iri, label = f"{stem}_iri", f"{stem}_label"
             if part == "iri" and label in filled:

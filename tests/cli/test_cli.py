@@ -265,7 +265,7 @@ class TestQuery:
         assert max(map(len, shown.splitlines())) <= columns
         assert len(records) == len(rows)
         for record, row in zip(records, rows, strict=True):
-            for name in ("treatment_label", "finding", "other_label", "says", "locator"):
+            for name in ("treatment_label", "finding", "compared_with", "says", "locator"):
                 said = " ".join(f"{name} {row[name]}".split())
                 assert not row[name] or said in " ".join(record.split())
         assert "not shown: treatment_iri, " in ended.err
