@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 from kg.builder.read.mappings import MappingTable, Match
 from kg.engine import Engine
-from kg.results import Row, Rows, select, stored
+from kg.results import Row, select, stored
 
 
 class Search(StrEnum):
@@ -23,46 +23,33 @@ class Search(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Wider:
-    """A term of a public ontology that is wider than a concept of ours.
-
-    Attributes:
-        iri, short: the term, in full and in short.
-        label: its label there; empty where that may not be published.
-        ontology: its ontology, as a prefix of https://bioregistry.io, such as `maxo`.
-        through: the IRI of our concept that is mapped to it: the concept itself or one above it.
-    """
-
-    iri: str
-    short: str
-    label: str
-    ontology: str
-    through: str
-
-
-@dataclass(frozen=True, slots=True)
 class TermRequest:
     """A concept that is not known to have an equal in a public ontology.
 
     Attributes:
         concept: its IRI.
-        label, definition, synonyms: how we name and define it.
+        label, definition, synonyms: how we name and define it; `|` stands between synonyms.
         kind: the label of its top class.
         claims: how many claims use it.
         search: whether it was looked for.
         searched: ontologies that were searched in vain, as prefixes of https://bioregistry.io.
-        wider: the nearest terms of public ontologies that are wider.
+        wider: the mappings of the concept, or of those above it, to the nearest wider terms.
     """
 
     concept: str
     label: str
     definition: str
-    synonyms: tuple[str, ...]
+    synonyms: str
     kind: str
     claims: int
     search: Search
     searched: tuple[str, ...]
-    wider: tuple[Wider, ...]
+    wider: tuple[Match, ...]
+
+
+_T = TypeVar("_T")
+_Lists: TypeAlias = defaultdict[str, list[_T]]
+"""Lists by the IRIs of our concepts, empty for those without any."""
 
 
 def proposals(engine: Engine, table: MappingTable) -> list[TermRequest]:
@@ -74,30 +61,19 @@ def proposals(engine: Engine, table: MappingTable) -> list[TermRequest]:
         engine: the graph with the concepts and the claims.
         table: the mappings of the concepts.
     """
-    matches: defaultdict[str, list[Match]] = defaultdict(list)
+    matches: _Lists[Match] = defaultdict(list)
     for match in table.matches:
         matches[str(match.subject)].append(match)
-    parents = _grouped(select(engine, stored("parents")), "parent")
-    synonyms = _grouped(select(engine, stored("synonyms")), "synonym")
-    claims = {
-        str(row["concept"]): int(str(row["claims"]))
-        for row in select(engine, stored("claims-by-concept"))
-    }
+    parents: _Lists[str] = defaultdict(list)
+    for row in select(engine, stored("parents")):
+        parents[str(row["concept"])].append(str(row["parent"]))
     found = [
-        _proposal(row, matches, parents, synonyms, claims)
+        _proposal(row, list(_generations(str(row["concept"]), parents)), matches)
         for row in select(engine, stored("concepts-of-the-field"))
-        if not any(_is_equal(match) for match in matches.get(str(row["concept"]), ()))
+        if not any(_is_equal(match) for match in matches[str(row["concept"])])
     ]
     places = list(Search)
     return sorted(found, key=lambda each: (places.index(each.search), -each.claims, each.label))
-
-
-def _grouped(rows: Rows, column: str) -> Mapping[str, Sequence[str]]:
-    """Return for each concept the values of a column, each once."""
-    return {
-        concept: tuple(dict.fromkeys(str(row[column]) for row in group))
-        for concept, group in rows.by("concept").items()
-    }
 
 
 def _is_equal(match: Match) -> bool:
@@ -105,73 +81,59 @@ def _is_equal(match: Match) -> bool:
 
 
 def _proposal(
-    row: Row,
-    matches: Mapping[str, Sequence[Match]],
-    parents: Mapping[str, Sequence[str]],
-    synonyms: Mapping[str, Sequence[str]],
-    claims: Mapping[str, int],
+    row: Row, generations: Sequence[Sequence[str]], matches: _Lists[Match]
 ) -> TermRequest:
     concept = str(row["concept"])
-    generations = list(_generations(concept, parents))
-    own = matches.get(concept, ())
     return TermRequest(
         concept=concept,
         label=str(row["label"]),
         definition=str(row["definition"]),
-        synonyms=tuple(synonyms.get(concept, ())),
+        synonyms=str(row["synonyms"] or ""),
         kind=str(row["kind"]),
-        claims=claims.get(concept, 0),
+        claims=int(str(row["claims"])),
         search=_search(generations, matches),
-        searched=tuple(match.ontology for match in own if match.target is None),
+        searched=tuple(match.ontology for match in matches[concept] if match.target is None),
         wider=_wider(generations, matches),
     )
 
 
-def _generations(concept: str, parents: Mapping[str, Sequence[str]]) -> Iterator[Sequence[str]]:
+def _generations(concept: str, parents: _Lists[str]) -> Iterator[Sequence[str]]:
     """Return a concept, then what is directly above it, then what is above that, each once."""
     generation: Sequence[str] = (concept,)
     seen = {concept}
     while generation:
         yield generation
-        above = (parent for each in generation for parent in parents.get(each, ()))
+        above = (parent for each in generation for parent in parents[each])
         # Without this there is no end where something is above itself, as other data may say.
         generation = tuple(each for each in dict.fromkeys(above) if each not in seen)
         seen.update(generation)
 
 
-def _search(generations: Sequence[Sequence[str]], matches: Mapping[str, Sequence[Match]]) -> Search:
+def _search(generations: Sequence[Sequence[str]], matches: _Lists[Match]) -> Search:
     ((concept,), *above) = generations
-    own = matches.get(concept, ())
+    own = matches[concept]
     if any(match.target is None for match in own):
         return Search.IN_VAIN
     if own:
         return Search.INEXACT
-    wider = (match for each in above for name in each for match in matches.get(name, ()))
+    wider = (match for each in above for name in each for match in matches[name])
     return Search.BELOW if any(match.target is None for match in wider) else Search.NONE
 
 
-def _wider(
-    generations: Sequence[Sequence[str]], matches: Mapping[str, Sequence[Match]]
-) -> tuple[Wider, ...]:
+def _wider(generations: Sequence[Sequence[str]], matches: _Lists[Match]) -> tuple[Match, ...]:
     """Return the public terms wider than a concept, those of the first generation with any.
 
     What equals or is wider than a concept above is wider than what is below it.
     """
     for generation in generations:
-        found = dict.fromkeys(
-            Wider(
-                str(match.target),
-                match.cells["object_id"],
-                match.cells["object_label"],
-                match.ontology,
-                concept,
-            )
+        found = {
+            (match.subject, match.target): match
             for concept in generation
-            for match in matches.get(concept, ())
+            for match in matches[concept]
             if match.predicate == "skos:broadMatch" or _is_equal(match)
-        )
+        }
         if found:
-            return tuple(found)
+            return tuple(found.values())
     return ()
 
 
@@ -187,12 +149,12 @@ def as_tsv(found: Iterable[TermRequest]) -> str:
     return "".join("\t".join(cells) + "\n" for cells in lines)
 
 
-_OF_WIDER: Final = ("short", "label", "ontology", "through")
-
-
 def _cells(each: TermRequest) -> tuple[str, ...]:
     return (
-        *(each.concept, each.label, each.definition, "|".join(each.synonyms), each.kind),
+        *(each.concept, each.label, each.definition, each.synonyms, each.kind),
         *(str(each.claims), each.search.value, "|".join(each.searched)),
-        *("|".join(getattr(term, name) for term in each.wider) for name in _OF_WIDER),
+        "|".join(match.cells["object_id"] for match in each.wider),
+        "|".join(match.cells["object_label"] for match in each.wider),
+        "|".join(match.ontology for match in each.wider),
+        "|".join(match.subject for match in each.wider),
     )

@@ -179,11 +179,13 @@ class TestProposals:
 
         found = {each.label: each for each in proposals(_engine(), table)}
 
-        wider = {name: [term.short for term in each.wider] for name, each in found.items()}
+        wider = {
+            name: [term.cells["object_id"] for term in each.wider] for name, each in found.items()
+        }
         assert wider["Rash"] == ["HP:0000988"]
         assert wider["MildErythema"] == ["HP:0010783"]
         assert wider["Swelling"] == ["HP:0000118"]
-        assert found["MildErythema"].wider[0].through == f"{DG}Erythema"
+        assert str(found["MildErythema"].wider[0].subject) == f"{DG}Erythema"
 
     def test_a_circle_of_classes_comes_to_an_end(self, folder: Folder) -> None:
         """Other data may say that something is above itself."""
