@@ -80,23 +80,6 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Mention:
-    """A record that names a resource, other than by what its surroundings already tell.
-
-    Attributes:
-        property: by which property, as an IRI.
-        property_name: what that is called.
-        iri: the record.
-        name: what it is called.
-    """
-
-    property: str
-    property_name: str
-    iri: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class Named:
     """A resource and what it is called.
 
@@ -177,22 +160,14 @@ def look_up(engine: Engine, iri: str) -> Node:
     return Neighbourhood.read(answer.body).node(iri)
 
 
-def mentions(engine: Engine, iri: str) -> list[Mention]:
+def mentions(engine: Engine, iri: str) -> Rows:
     """Return the records that name a resource otherwise, such as in a qualifier.
 
-    If there are more than MOST_MENTIONS, one more than that is given.
+    That is property, words for it, iri and name of the record. If there are more than
+    MOST_MENTIONS, one more than that is given.
     """
     text = stored("mentions", backlinks=_LISTS["backlinks"], most=str(MOST_MENTIONS + 1))
-    rows = select(engine, text, {"resource": URIRef(iri)})
-    return [
-        Mention(
-            str(row["property"]),
-            str(row["propertyName"] or row["property"]),
-            str(row["record"]),
-            str(row["name"] or row["record"]),
-        )
-        for row in rows
-    ]
+    return select(engine, text, {"resource": URIRef(iri)})
 
 
 _LONGEST_NAME: Final = 200

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rdflib import Literal
 
     from kg.engine import Engine
-    from kg.resources.lookup import Found, LaserLine, Mention
+    from kg.resources.lookup import Found, LaserLine
     from kg.results import Row
     from server.context import Snapshot
 
@@ -79,7 +79,7 @@ class Mentions:
         more: whether there are others.
     """
 
-    groups: list[tuple[str, list[Mention]]]
+    groups: list[tuple[str, list[Row]]]
     more: bool
 
 
@@ -321,10 +321,10 @@ def _by_predicate(claims: Iterable[Node]) -> Grouped:
 
 def _mentions(engine: Engine, node: Node) -> Mentions:
     found = lookup.mentions(engine, node.iri)
-    groups: defaultdict[str, list[Mention]] = defaultdict(list)
-    for mention in found[: lookup.MOST_MENTIONS]:
-        words = OUTSIDE_WORDS.get(curie(mention.property), mention.property_name)
-        groups[words].append(mention)
+    groups: defaultdict[str, list[Row]] = defaultdict(list)
+    for row in found[: lookup.MOST_MENTIONS]:
+        words = OUTSIDE_WORDS.get(curie(str(row["property"])), str(row["words"]))
+        groups[words].append(row)
     return Mentions(sorted(groups.items()), len(found) > lookup.MOST_MENTIONS)
 
 
