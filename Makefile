@@ -55,7 +55,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: .venv/installed
 	$(PIP) install uv
 	$(COMPILE) --group dev --extra pandas --output-file requirements.lock pyproject.toml
-	$(COMPILE) --group browser --group owl --constraints requirements.lock --output-file requirements-browser.lock
+	$(COMPILE) --group browser --group engines --group owl --constraints requirements.lock --output-file requirements-browser.lock
 
 clean:
 	rm -rf .venv dist

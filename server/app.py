@@ -25,6 +25,8 @@ def create_app(
 ) -> Flask:
     """Make the service; see ``server.create_app``."""
     values = config.read(settings)
+    if graph is None and values.engine is not None:
+        raise config.SettingError("ENGINE is for the command: dermograph serve --engine URL.")
     own = kg.load() if graph is None else graph
     app = views()
     snapshot = context.Snapshot(_federated(own, values), values, Observer(values))

@@ -182,6 +182,12 @@ _DATA_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 )
 @click.option("--empty", is_flag=True, help="Serve no data instead.")
 @click.option(
+    "--engine",
+    envvar="DERMOGRAPH_ENGINE",
+    metavar="URL",
+    help="Serve what a SPARQL endpoint holds instead; see docs/engines.md.",
+)
+@click.option(
     "--default-graph",
     type=click.Choice([each.value for each in DefaultGraph]),
     default=DefaultGraph.UNION.value,
@@ -198,6 +204,7 @@ def serve(
     others: Sequence[Path],
     default_graph: str,
     empty: bool,
+    engine: str | None,
 ) -> None:
     """Serve the knowledge, or other data: SPARQL, canned queries and linked data.
 
@@ -208,11 +215,16 @@ def serve(
     from server.serve import serve as serve_spec  # noqa: PLC0415 - as above
 
     instead = _instead(files, others, empty=empty)
-    given = {} if public_url is None else {"PUBLIC_URL": public_url}
+    if engine and instead is not None:
+        raise click.UsageError("--engine and other data exclude each other.")
+    options = {"PUBLIC_URL": public_url, "ENGINE": engine}
+    given = {name: value for name, value in options.items() if value is not None}
     with _failures_said(), ExitStack() as stack:
         progress = stack.enter_context(_progress())
         public_url = public_url or os.environ.get("DERMOGRAPH_PUBLIC_URL")
-        chosen = _spec(instead, DefaultGraph(default_graph), public_url, progress)
+        graph = DefaultGraph(default_graph)
+        elsewhere = bundled.spec_elsewhere(graph) if engine else None
+        chosen = elsewhere or _spec(instead, graph, public_url, progress)
         progress("loading")
 
         def announce(message: str) -> None:

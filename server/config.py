@@ -6,7 +6,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
@@ -29,8 +29,8 @@ class Setting(NamedTuple):
         name: as in the mapping; in the environment with DERMOGRAPH_ before it.
         default: the value if nothing is said.
         kind: what a value has to be: "bytes" or "count", a whole number above 0; "seconds", a
-            number above 0; "url"; "switch", on or off; "endpoints", URLs with space between them;
-            or "log", the path of a file that can be written, or "-".
+            number above 0; "url"; "switch", on or off; "endpoint", the URL of one; "endpoints", URLs
+            with space between them; "secret", which is not shown; or "log", the path of a file that can be written, or "-".
         help: what it does, in one sentence.
     """
 
@@ -80,6 +80,11 @@ class Settings:
     access_log: str | None
     slow_query_seconds: float | None
     log_debug: str
+    engine: str | None
+    engine_user: str | None = field(repr=False)
+    engine_password: str | None = field(repr=False)
+    engine_token: str | None = field(repr=False)
+    engine_connections: int
 
     @property
     def prefix(self) -> str:
@@ -206,6 +211,16 @@ def _endpoints(value: object, shown: str) -> tuple[str, ...]:
     return tuple(given)
 
 
+def _endpoint(value: object, shown: str) -> str | None:
+    return _endpoints([value], shown)[0] if value else None
+
+
+def _secret(value: object, shown: str) -> str | None:
+    if value is not None and not re.fullmatch("[ -~]+", str(value)):
+        raise SettingError(f"{shown} has to be in printable ASCII.")
+    return None if value is None else str(value)
+
+
 def _log(value: object, shown: str) -> str | None:
     if value is None or value == STANDARD_ERROR:
         return value
@@ -224,6 +239,8 @@ _KINDS: Final = {
     "seconds": _seconds,
     "url": _url,
     "switch": _switch,
+    "endpoint": _endpoint,
     "endpoints": _endpoints,
+    "secret": _secret,
     "log": _log,
 }

@@ -5,10 +5,12 @@ from __future__ import annotations
 import logging
 import socket
 import sys
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Final
 
+import kg
 from kg.engine import Engine
 from kg.engine.isolated import sandbox
 from kg.engine.isolated.engine import Limits
@@ -73,6 +75,24 @@ def serve(
 
 
 def _engine(spec: DatasetSpec, values: config.Settings) -> Engine:
+    engine = _here(spec, values)
+    if values.engine is None:
+        return engine
+    from kg.engine.endpoint_client import Endpoint, EndpointClient  # noqa: PLC0415 - seldom needed
+    from kg.engine.remote.engine import HEADERS, RemoteEngine  # noqa: PLC0415 - as above
+
+    user = b64encode(f"{values.engine_user}:{values.engine_password or ''}".encode()).decode()
+    right = f"Bearer {values.engine_token}" if values.engine_token else f"Basic {user}"
+    headers = [*HEADERS, f"User-Agent: Dermograph/{kg.__version__}"]
+    if values.engine_token or values.engine_user:
+        headers.append(f"Authorization: {right}")
+    endpoint = Endpoint.named(values.engine, private=True)
+    client = EndpointClient(endpoint, headers, values.engine_connections, 5.0, 30.0)
+    limits = (values.query_seconds, values.max_query_seconds)
+    return RemoteEngine(client, engine, spec.data, spec.prefixes, limits)
+
+
+def _here(spec: DatasetSpec, values: config.Settings) -> Engine:
     if values.isolation == "off":
         _LOG.warning("Queries are not isolated: no limit of time or memory holds, as is set.")
         return spec.engine()
@@ -83,7 +103,8 @@ def _engine(spec: DatasetSpec, values: config.Settings) -> Engine:
             f"With {config.ENVIRONMENT_PREFIX}ISOLATION=off they run in the process of the "
             "service, where no limit of time or memory holds."
         )
-    return spec.isolated_engine(_limits(values), AppRunner(spec, values))
+    tasks = None if values.engine else AppRunner(spec, values)
+    return spec.isolated_engine(_limits(values), tasks)
 
 
 def _limits(values: config.Settings) -> Limits:

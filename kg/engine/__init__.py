@@ -12,4 +12,5 @@ __all__ += ["ErrorInText", "ExtensionFunction", "FederationRefused", "Format", "
 __all__ += ["FunctionMisused", "MemoryLimitExceeded", "Overloaded", "Query", "QueryError"]
 __all__ += ["QueryStopped", "QuerySyntaxError", "QueryTimeout", "ResultKind", "ResultTooLarge"]
 __all__ += ["ServiceFailed", "ServiceTimedOut", "Task", "TaskEngine", "TaskResult", "TaskRunner"]
-__all__ += ["Term", "UnsupportedFunction", "UpdateNotAllowed", "formats_for"]
+__all__ += ["Term", "UnsupportedFunction", "UpdateNotAllowed", "UpstreamCutOff", "UpstreamFailed"]
+__all__ += ["UpstreamMalformed", "UpstreamTimedOut", "UpstreamWrongType", "formats_for"]

@@ -1,8 +1,8 @@
-"""Asking another endpoint: one request to an address that was checked, within bounds.
+"""Asking another endpoint: one request to an address that was checked, an answer that is whole.
 
 The host is resolved once, every address that it has is checked, and the connection is made to such
 an address, so that no second look-up can give another one. Nothing else is followed or sent:
-no redirection, no proxy, no cookie, no credentials.
+no redirection, no proxy, no cookie, and no credentials but those of who is asked.
 """
 
 from __future__ import annotations
@@ -10,27 +10,38 @@ from __future__ import annotations
 import http.client
 import io
 import ipaddress
+import os
 import re
 import socket
 import ssl
+import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache
-from typing import Any, Final
+from queue import Empty, LifoQueue
+from typing import Any, Final, NamedTuple
 
 from kg.engine.cancellation import CancellableCall
-from kg.sparql.errors import FederationRefused, ServiceFailed, ServiceTimedOut
+from kg.sparql.errors import (
+    FederationRefused,
+    Overloaded,
+    UpstreamCutOff,
+    UpstreamFailed,
+    UpstreamMalformed,
+    UpstreamTimedOut,
+)
 
 _ENDPOINT: Final = re.compile(
-    r"(?P<scheme>https?)://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?"
-    r"(?P<path>(?:[/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~\[\]-]*)?)"
+    r"http(?P<secure>s?)://"
+    r"(?P<authority>(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[1-9][0-9]{0,4}))?)"
+    r"(?P<target>(?:[/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~\[\]-]*)?)"
 )
-_TOO_LARGE: Final = "gives more than endpoints may give here"
-_PORTS: Final = {"http": 80, "https": 443}
+_PIECE: Final = 1 << 16
 _LAST_PORT: Final = 65_535
+TOO_LARGE: Final = "gives more than endpoints may give here"
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Place = tuple[socket.AddressFamily, Any]
@@ -38,11 +49,9 @@ _Place = tuple[socket.AddressFamily, Any]
 
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
 _NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-_SIX_TO_FOUR: Final = ipaddress.IPv6Network("2002::/16")
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(NamedTuple):
     """A SPARQL endpoint, as its IRI names it.
 
     Attributes:
@@ -51,6 +60,7 @@ class Endpoint:
         secure: whether it is asked by TLS.
         host: name or address.
         port: the port.
+        authority: host and port, as the header Host has them.
         target: path and query, as the request has them.
     """
 
@@ -59,6 +69,7 @@ class Endpoint:
     secure: bool
     host: str
     port: int
+    authority: str
     target: str
 
     @classmethod
@@ -70,28 +81,15 @@ class Endpoint:
                 characters that a URL cannot have.
         """
         match = _ENDPOINT.fullmatch(iri)
-        port = int((match and match["port"]) or 0)
-        if match is None or port > _LAST_PORT or (match["port"] and port == 0):
+        if match is None or int(match["port"] or 0) > _LAST_PORT:
             raise ValueError(
                 f"{iri[:200]!r} is not the http or https URL of an endpoint, "
                 "in ASCII and without user and fragment."
             )
-        path = match["path"]
-        return cls(
-            iri=iri,
-            private=private,
-            secure=match["scheme"] == "https",
-            host=match["host"].strip("[]"),
-            port=port or _PORTS[match["scheme"]],
-            target=path if path.startswith("/") else f"/{path}",
-        )
-
-    @property
-    def authority(self) -> str:
-        """Host and port, as the header Host has them."""
-        shown = f"[{self.host}]" if ":" in self.host else self.host
-        usual = self.port == _PORTS["https" if self.secure else "http"]
-        return shown if usual else f"{shown}:{self.port}"
+        port = int(match["port"] or (443 if match["secure"] else 80))
+        target = f"/{match['target'].removeprefix('/')}"
+        host = match["host"].strip("[]")
+        return cls(iri, private, bool(match["secure"]), host, port, match["authority"], target)
 
 
 class Budget:
@@ -102,11 +100,10 @@ class Budget:
         most_bytes: how much they may give, headers included.
     """
 
-    def __init__(self, seconds: float, most_bytes: int) -> None:
+    def __init__(self, seconds: float, most_bytes: int = sys.maxsize) -> None:
         self.seconds = seconds
-        self.most_bytes = most_bytes
         self._deadline = time.monotonic() + seconds
-        self._bytes_left = most_bytes
+        self.bytes_left = most_bytes
 
     def seconds_left(self) -> float:
         """Return the time that is left.
@@ -119,57 +116,114 @@ class Budget:
             raise TimeoutError
         return left
 
-    def take(self, count: int) -> None:
-        """Use up bytes.
 
-        Raises:
-            _Refusal: there are less.
-        """
-        self._bytes_left -= count
-        if self._bytes_left < 0:
-            raise _Refusal(_TOO_LARGE)
-
-
-def fetch(
-    endpoint: Endpoint, query: str, budget: Budget, *, agent: str, ask: CancellableCall
-) -> bytes:
-    """Put a query to an endpoint, and give the whole body of its answer in SPARQL JSON.
+class EndpointClient:
+    """Asks one endpoint, over connections that are kept for the next question, if they may be.
 
     Args:
         endpoint: who is asked.
-        query: in SPARQL.
-        budget: what may be used; it is used up.
-        agent: who asks, for the header User-Agent.
-        ask: by which it can be stopped.
-
-    Raises:
-        FederationRefused: an address of the endpoint is not public, and it may not be private.
-        ServiceFailed: the endpoint cannot be reached, or does not answer as it should.
-        ServiceTimedOut: it takes longer than there is time.
-        QueryStopped: it was stopped.
+        headers: of every request, such as who asks and by what right.
+        most: how many questions there may be at a time.
+        connecting: within how many seconds there has to be a connection; None: as all else.
+        sending: how many an answer may take that has begun in time; None: as all else.
     """
-    try:
-        with _connected(endpoint, _places(endpoint, budget), budget, ask) as connection:
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        headers: Sequence[str],
+        most: int,
+        connecting: float | None = None,
+        sending: float | None = None,
+    ) -> None:
+        self._endpoint = endpoint
+        self._headers = headers
+        self._connecting, self._sending = connecting, sending
+        self._kept: LifoQueue[socket.socket | None] = LifoQueue()
+        for _ in range(most):
+            self._kept.put(None)
+        os.register_at_fork(before=self.close)  # as two processes cannot share a connection
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        for connection in [self._kept.get_nowait() for _ in range(self._kept.qsize())]:
+            self._kept.put(None)
+            if connection is not None:
+                connection.close()
+
+    @contextmanager
+    def asked(
+        self, body: str, budget: Budget, ask: CancellableCall
+    ) -> Iterator[http.client.HTTPResponse]:
+        """Yield an answer, all of which has to be read in the context, by a parser.
+
+        Args:
+            body: of the request.
+            budget: what may be used.
+            ask: by which it can be stopped.
+
+        Raises:
+            FederationRefused: an address of the endpoint is not public, and it may not be private.
+            UpstreamFailed: it cannot be asked, or does not give a whole answer; or there was a
+                SyntaxError in the context.
+            Overloaded: too much is being asked.
+            QueryStopped: it was stopped.
+        """
+        try:
+            kept = self._kept.get(timeout=budget.seconds_left())
+        except Empty:
+            raise Overloaded("Too much is being asked of the engine behind this service.") from None
+        source = response = keeping = None
+        try:
+            source, response = self._begun(kept, body.encode(), budget, ask)
+            if self._sending is not None:
+                source.budget = Budget(self._sending)
+            yield response
+            if response.read(_PIECE).strip():
+                raise SyntaxError  # noqa: TRY301 - as a parser does
+            if response.length:
+                raise http.client.IncompleteRead(b"")
+            keeping = None if response.will_close else source.connection
+        except (OSError, http.client.HTTPException, SyntaxError, ValueError) as error:
+            ask.refuse_if_stopped()
+            raise _failure(error, response) from error
+        finally:
+            ask.forget()
+            if source is not None and keeping is None:
+                source.connection.close()
+            self._kept.put(keeping)
+
+    def _begun(
+        self, kept: socket.socket | None, body: bytes, budget: Budget, ask: CancellableCall
+    ) -> tuple[_Source, http.client.HTTPResponse]:
+        """Send a request, again if a connection that was kept has been closed meanwhile."""
+        connecting = Budget(self._connecting) if self._connecting else budget
+        connection = kept or _connected(self._endpoint, connecting, ask)
+        try:
+            ask.over(connection)
             connection.settimeout(budget.seconds_left())
-            connection.sendall(_request(endpoint, query, agent))
-            return _body(connection, budget)
-    except TimeoutError as error:
-        ask.refuse_if_stopped()
-        raise ServiceTimedOut(endpoint.iri, budget.seconds) from error
-    except _Refusal as error:
-        raise ServiceFailed(endpoint.iri, str(error)) from error
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        ask.refuse_if_stopped()
-        raise ServiceFailed(endpoint.iri, f"cannot be asked: {_reason(error)}") from error
+            connection.sendall(_request(self._endpoint, body, self._headers))
+            source = _Source(connection, budget)
+            return source, _response(source)
+        except BaseException as error:
+            connection.close()
+            stale = kept and isinstance(error, ConnectionError | http.client.BadStatusLine)
+            if not stale or ask.is_stopped:
+                raise
+        return self._begun(None, body, budget, ask)
 
 
-def too_large(iri: str) -> ServiceFailed:
-    """Make the error for an endpoint that gives more than there is room for."""
-    return ServiceFailed(iri, _TOO_LARGE)
-
-
-class _Refusal(Exception):
-    """The endpoint answers, but not as it may; the message goes on from its name."""
+def _failure(error: Exception, response: http.client.HTTPResponse | None) -> UpstreamFailed:
+    if isinstance(error, TimeoutError):
+        return UpstreamTimedOut(f"has not {'finished' if response else 'begun'} to answer in time")
+    if response is None:
+        return UpstreamFailed(f"cannot be asked: {_reason(error)}")
+    with suppress(OSError, http.client.HTTPException):
+        while isinstance(error, SyntaxError) and response.read(_PIECE):
+            pass  # to find out whether all of it is there
+        if isinstance(error, SyntaxError) and not response.length:
+            return UpstreamMalformed("gives what is no legal answer in its format")
+    return UpstreamCutOff("ends its answer before it is complete")
 
 
 def _reason(error: Exception) -> str:
@@ -217,26 +271,19 @@ def is_public(address: _Address) -> bool:
 
     An IPv6 address that stands for an IPv4 address is judged as that.
     """
-    if isinstance(address, ipaddress.IPv4Address):
-        return address.is_global and not address.is_multicast and not address.is_reserved
-    embedded = _embedded(address)
-    if embedded is not None:
-        return is_public(embedded)
-    return address in _GLOBAL_UNICAST and address.is_global
+    if isinstance(address, ipaddress.IPv6Address):
+        embedded = address.sixtofour or address.ipv4_mapped
+        if address in _NAT64:
+            embedded = ipaddress.IPv4Address(address.packed[-4:])
+        if embedded is None:
+            return address in _GLOBAL_UNICAST and address.is_global
+        address = embedded
+    return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    if address in _NAT64:
-        return ipaddress.IPv4Address(address.packed[-4:])
-    if address in _SIX_TO_FOUR:
-        return address.sixtofour
-    return address.ipv4_mapped
-
-
-def _connected(
-    endpoint: Endpoint, places: list[_Place], budget: Budget, ask: CancellableCall
-) -> socket.socket:
+def _connected(endpoint: Endpoint, budget: Budget, ask: CancellableCall) -> socket.socket:
     """Connect to the first place that takes it."""
+    places = _places(endpoint, budget)
     failure = OSError("the host has no address")
     for number, place in enumerate(places):
         try:
@@ -277,44 +324,37 @@ def _context(_: ssl.DefaultVerifyPaths) -> ssl.SSLContext:
     return ssl.create_default_context()
 
 
-def _request(endpoint: Endpoint, query: str, agent: str) -> bytes:
-    body = query.encode()
+def _request(endpoint: Endpoint, body: bytes, headers: Sequence[str]) -> bytes:
     lines = (
         f"POST {endpoint.target} HTTP/1.1",
         f"Host: {endpoint.authority}",
-        f"User-Agent: {agent}",
-        "Content-Type: application/sparql-query",
         f"Content-Length: {len(body)}",
-        "Accept: application/sparql-results+json",
         "Accept-Encoding: identity",
-        "Connection: close",
+        *headers,
     )
     return "\r\n".join((*lines, "", "")).encode("ascii") + body
 
 
-def _body(connection: socket.socket, budget: Budget) -> bytes:
-    source: Any = _Source(connection, budget)
+def _response(source: Any) -> http.client.HTTPResponse:
+    """Return a response that begins as it should."""
     response = http.client.HTTPResponse(source, method="POST")
     response.begin()
     status = response.status
     if 300 <= status < 400:  # noqa: PLR2004 - the class of redirections
-        raise _Refusal(f"answers with a redirection (status {status}), which is not followed")
+        raise UpstreamFailed(f"answers with a redirection (status {status}), which is not followed")
     if status != http.client.OK:
-        raise _Refusal(f"answers with status {status}")
+        raise UpstreamFailed(f"answers with status {status}")
     if response.getheader("Content-Encoding", "identity").lower() != "identity":
-        raise _Refusal("answers in a content coding that was not asked for")
-    body = response.read(budget.most_bytes)  # never without a bound, as it makes room for that
-    if response.length:
-        raise _Refusal("ends its answer before it is complete")
-    return body
+        raise UpstreamFailed("answers in a content coding that was not asked for")
+    return response
 
 
 class _Source(io.RawIOBase):
     """What a connection gives, as far as the budget goes; HTTPResponse takes it for a socket."""
 
     def __init__(self, connection: socket.socket, budget: Budget) -> None:
-        self._connection = connection
-        self._budget = budget
+        self.connection = connection
+        self.budget = budget
 
     def makefile(self, _mode: str) -> io.BufferedReader:
         """Return the file to read from."""
@@ -326,7 +366,9 @@ class _Source(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         """Read what is there, and wait for it no longer than there is time."""
-        self._connection.settimeout(self._budget.seconds_left())
-        count = self._connection.recv_into(buffer)
-        self._budget.take(count)
+        self.connection.settimeout(self.budget.seconds_left())
+        count = self.connection.recv_into(buffer)
+        self.budget.bytes_left -= count
+        if self.budget.bytes_left < 0:
+            raise UpstreamFailed(TOO_LARGE)
         return count

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from kg.engine.cancellation import CancellableCalls
 from kg.engine.dataset import Contents
 from kg.engine.spool import Content, SpooledFile
 from kg.rdf.formats import DEFAULT_FORMATS, Format, ResultKind
@@ -220,6 +221,7 @@ class Wrapper:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._asks = CancellableCalls()
         self.isolated = engine.isolated
 
     @property
@@ -233,8 +235,8 @@ class Wrapper:
         return self._engine.contents
 
     def stop(self, name: str) -> bool:
-        """Stop queries; see ``Engine.stop``."""
-        return self._engine.stop(name)
+        """Stop queries; see ``Engine.stop``. What this itself asks, only the process that waits stops."""
+        return self._asks.stop(name) | self._engine.stop(name)
 
     def close(self) -> None:
         """Close the engine; see ``Engine.close``."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakValueDictionary
 
-from kg.engine.dataset import DefaultGraph
+from kg.engine.dataset import Contents, DefaultGraph
 from kg.engine.interface import Answer, Engine, Query, Wrapper
 from kg.sparql.lexer import has_dataset_clause
 
@@ -18,30 +18,25 @@ def whole(engine: Engine) -> Engine:
     """
     if engine.contents.default_graph is DefaultGraph.UNION:
         return engine
-    known = _KNOWN.get(engine)
-    found = known() if known is not None else None
-    if found is None:
-        found = _UnionDefaultGraph(engine)
-        _KNOWN[engine] = ref(found)
-    return found
+    return _KNOWN.get(id(engine)) or _KNOWN.setdefault(id(engine), _UnionDefaultGraph(engine))
+
+
+def over_graphs(query: Query, contents: Contents) -> Query:
+    """Return a query that names all graphs as its dataset, if there are any and it names none."""
+    is_named = query.default_graphs is not None or query.named_graphs is not None
+    if is_named or not contents.graphs or has_dataset_clause(query.text):
+        return query
+    union = tuple(graph for graph in contents.graphs if graph not in contents.apart)
+    return replace(query, default_graphs=union, named_graphs=tuple(contents.graphs))
 
 
 class _UnionDefaultGraph(Wrapper):
     """An engine before another, which names all graphs in queries that name none."""
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
-        contents = engine.contents
-        self._named = tuple(contents.graphs)
-        self._union = tuple(graph for graph in contents.graphs if graph not in contents.apart)
-
     def run(self, query: Query) -> Answer:
         """Answer a query; see ``Engine.run``."""
-        is_named = query.default_graphs is not None or query.named_graphs is not None
-        if not is_named and not has_dataset_clause(query.text):
-            query = replace(query, default_graphs=self._union, named_graphs=self._named)
-        return self._engine.run(query)
+        return self._engine.run(over_graphs(query, self.contents))
 
 
-# Weak on both sides: what is found leads back to the engine, which must not live for this alone.
-_KNOWN: WeakKeyDictionary[Engine, ref[_UnionDefaultGraph]] = WeakKeyDictionary()
+# By a number that stays theirs as long as they are held, as what is found holds the engine.
+_KNOWN: WeakValueDictionary[int, _UnionDefaultGraph] = WeakValueDictionary()

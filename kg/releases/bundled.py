@@ -40,7 +40,13 @@ _READY_FOLDER: Final = _ROOT / "kg" / "ready"
 BUILDING_MODULES: Final = (
     *("__init__", "builder/**/*", "catalogue/*", "physics/*", "rdf/*"),
     *("releases/bundled", "results", "sparql/*", "text_files", "validate/*", "engine/__init__"),
-    *("engine/dataset", "engine/interface", "engine/oxigraph/*", "engine/spool"),
+    *(
+        "engine/cancellation",
+        "engine/dataset",
+        "engine/interface",
+        "engine/oxigraph/*",
+        "engine/spool",
+    ),
 )
 """What builds and validates: `_made`, and all that it imports. The rest of the code may change
 without a new build. A test compares this with the imports."""
@@ -117,6 +123,12 @@ def spec(
         version = hashlib.sha256(f"{version} {default_graph.value}".encode()).hexdigest()
     data = Data((built.source,), default_graph, (WIDER,))
     return DatasetSpec(data, version[:16], built.queries, WRITTEN_PREFIXES)
+
+
+def spec_elsewhere(default_graph: DefaultGraph) -> DatasetSpec:
+    """Return what goes with the knowledge, or other data, that an endpoint holds."""
+    data, queries = Data((), default_graph, (WIDER,)), read_queries(QUERIES_FOLDER)
+    return DatasetSpec(data, None, queries, WRITTEN_PREFIXES, functions=None)
 
 
 def write_ready(folder: Path) -> Path:

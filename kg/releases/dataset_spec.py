@@ -23,6 +23,7 @@ from kg.rdf.namespaces import COMMON_PREFIXES, ONTOLOGY, WIDER
 from kg.results import select
 
 if TYPE_CHECKING:
+    from kg.engine.interface import FunctionsOf
     from kg.engine.isolated.engine import IsolatedEngine, Limits
     from kg.engine.oxigraph.engine import InProcessEngine
 
@@ -36,12 +37,14 @@ class DatasetSpec:
         version: the version of the data; None: as their contents say.
         queries: the canned queries over them, by name.
         prefixes: prefix names and namespaces to write them with.
+        functions: gives the functions that queries can call beyond SPARQL's own.
     """
 
     data: Data
     version: str | None = None
     queries: Mapping[str, CannedQuery] = field(default_factory=dict)
     prefixes: Mapping[str, str] = field(default_factory=lambda: COMMON_PREFIXES)
+    functions: FunctionsOf | None = functions_over
 
     @classmethod
     def of_files(
@@ -81,7 +84,7 @@ class DatasetSpec:
         from kg.engine.oxigraph.engine import InProcessEngine  # noqa: PLC0415 - often not needed
 
         return InProcessEngine(
-            self.data, version=self.version, prefixes=self.prefixes, functions=functions_over
+            self.data, version=self.version, prefixes=self.prefixes, functions=self.functions
         )
 
     def isolated_engine(self, limits: Limits, tasks: TaskRunner | None = None) -> IsolatedEngine:
@@ -100,7 +103,7 @@ class DatasetSpec:
             self.data,
             version=self.version,
             prefixes=self.prefixes,
-            functions=functions_over,
+            functions=self.functions,
             tasks=tasks,
             limits=limits,
         )
@@ -113,10 +116,11 @@ class DatasetSpec:
         """
         contents = engine.contents  # which waits until they are loaded
         has_any = contents.graphs or contents.triples
+        release = at_the_start(partial(_release, whole(engine))) if has_any else None
         return KnowledgeGraph(
             engine=engine,
-            catalogue=Catalogue(self.queries, whole(engine)),
-            release=at_the_start(partial(_release, whole(engine))) if has_any else None,
+            catalogue=Catalogue(self.queries if release else {}, whole(engine)),
+            release=release,
             nquads=self._nquads,
         )
 

@@ -158,6 +158,34 @@ class QueryStopped(EngineUnavailable):
     """The query was stopped because someone asked for it, or has gone."""
 
 
+class UpstreamFailed(EngineUnavailable):
+    """The engine behind the service cannot be asked, or does not answer as it should.
+
+    Attributes:
+        fault: what is wrong, to go on from its name.
+    """
+
+    def __init__(self, fault: str) -> None:
+        super().__init__(f"The engine behind this service {fault}.")
+        self.fault = fault
+
+
+class UpstreamTimedOut(UpstreamFailed):
+    """It does not answer in time."""
+
+
+class UpstreamCutOff(UpstreamFailed):
+    """Its answer ends before it is complete."""
+
+
+class UpstreamMalformed(UpstreamFailed):
+    """Its answer is not in the format that it is said to be in."""
+
+
+class UpstreamWrongType(UpstreamFailed):
+    """Its answer has a media type that was not asked for."""
+
+
 class ServiceFailed(EngineUnavailable):
     """An endpoint that the query asks with SERVICE, without SILENT, does not answer as it should.
 

@@ -25,6 +25,11 @@ STATUSES = [
     (engine.QueryStopped("stopped"), 503, "query-stopped"),
     (engine.ServiceFailed("http://e/", "fails"), 502, "service-failed"),
     (engine.ServiceTimedOut("http://e/", 1.5), 504, "service-timeout"),
+    (engine.UpstreamFailed("fails"), 502, "upstream-failed"),
+    (engine.UpstreamCutOff("fails"), 502, "upstream-failed"),
+    (engine.UpstreamMalformed("fails"), 502, "upstream-failed"),
+    (engine.UpstreamWrongType("fails"), 502, "upstream-failed"),
+    (engine.UpstreamTimedOut("fails"), 504, "upstream-timeout"),
     (engine.Overloaded("busy"), 503, "overloaded"),
     (engine.EngineUnavailable("starting"), 503, "overloaded"),
     (engine.ResultTooLarge(10), 403, "result-too-large"),
@@ -110,7 +115,11 @@ def service_over(error: Exception, graph: kg.KnowledgeGraph) -> Flask:
     return create_app({}, broken)
 
 
-@pytest.mark.parametrize(("error", "status", "slug"), STATUSES, ids=lambda value: str(value)[:30])
+@pytest.mark.parametrize(
+    ("error", "status", "slug"),
+    STATUSES,
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
 def test_every_error_has_its_status_and_type(
     graph: kg.KnowledgeGraph, error: Exception, status: int, slug: str
 ) -> None:

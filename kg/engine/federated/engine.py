@@ -16,18 +16,20 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
-from kg.engine.cancellation import CancellableCall, CancellableCalls
-from kg.engine.endpoint_client import Budget, Endpoint, fetch
+from kg.engine.cancellation import CancellableCall
+from kg.engine.dataset import Data
+from kg.engine.endpoint_client import Budget, Endpoint, EndpointClient
 from kg.engine.federated.service_clauses import (
     ServiceClause,
     clauses,
     inline_data,
-    malformed,
     prologue,
     question,
     with_graph_for_service,
 )
 from kg.engine.interface import Answer, Engine, Query, Wrapper
+from kg.engine.oxigraph.engine import InProcessEngine
+from kg.rdf.formats import JSON, TSV, ResultKind
 from kg.sparql.bind import bind
 from kg.sparql.errors import (
     FederationRefused,
@@ -35,13 +37,19 @@ from kg.sparql.errors import (
     QuerySyntaxError,
     QueryTimeout,
     ServiceFailed,
+    ServiceTimedOut,
     UnsupportedFunction,
+    UpstreamFailed,
+    UpstreamTimedOut,
 )
 from kg.sparql.lexer import Token, TokenKind, service_offset
 from kg.sparql.syntax_errors import at_offset, service_refused
 
 _NOTHING: Final = "{}"
 """A group with the one empty solution, which is what a failed SERVICE SILENT gives."""
+
+_SOLUTIONS: Final = Answer(ResultKind.SOLUTIONS, TSV, b"", "", repeatable=False, seconds=0.0)
+"""As what the solutions of an endpoint are wanted."""
 
 _SHOWN: Final = 200
 """Characters of an IRI that an error quotes."""
@@ -71,23 +79,13 @@ class Policy:
     at_once: int = 8
     agent: str = "kg"
 
-    def endpoints(self) -> dict[str, Endpoint]:
-        """Return the endpoints by their IRIs.
-
-        Raises:
-            ValueError: one of the IRIs is not that of an endpoint, see ``Endpoint.named``.
-        """
-        public = {iri: Endpoint.named(iri) for iri in self.allowed}
-        private = {iri: Endpoint.named(iri, private=True) for iri in self.private_allowed}
-        return public | private
-
 
 @dataclass(frozen=True, slots=True)
 class _EndpointRequest:
     """What an endpoint is to be asked."""
 
     clause: ServiceClause
-    endpoint: Endpoint
+    iri: str
     text: str
     variables: frozenset[str]  # that may have values in its solutions
 
@@ -124,17 +122,15 @@ class FederatedEngine(Wrapper):
     def __init__(self, engine: Engine, policy: Policy) -> None:
         super().__init__(engine)
         self._policy = policy
-        self._endpoints = policy.endpoints()
+        public = [Endpoint.named(iri) for iri in policy.allowed]
+        private = [Endpoint.named(iri, private=True) for iri in policy.private_allowed]
+        headers = [f"User-Agent: {policy.agent}", "Content-Type: application/sparql-query"]
+        headers += [f"Accept: {JSON.media_type}", "Connection: close"]
+        self._clients = {
+            each.iri: EndpointClient(each, headers, policy.at_once) for each in public + private
+        }
+        self._reader = InProcessEngine(Data())
         self._places = threading.BoundedSemaphore(policy.at_once)
-        self._asks = CancellableCalls()
-
-    def stop(self, name: str) -> bool:
-        """Stop the queries of a name, also while they wait for an endpoint; see ``Engine.stop``.
-
-        Waiting for an endpoint is stopped only by the process that waits.
-        """
-        waiting = self._asks.stop(name)
-        return self._engine.stop(name) or waiting
 
     def run(self, query: Query) -> Answer:
         """Answer a query; see ``Engine.run``.
@@ -144,20 +140,18 @@ class FederatedEngine(Wrapper):
             ServiceFailed: an endpoint does not answer as it should, and there is no SILENT.
             Overloaded: as many queries as may are asking endpoints.
         """
-        if not self._federates(query.text):
+        if not self._clients or service_offset(query.text) is None:
             return self._engine.run(query)
         began = time.perf_counter()
         with self._asks.known_as(query.names) as ask:
             plan = self._planned(query)
             groups = self._groups(plan, _left(query, began), ask)
             ask.refuse_if_stopped()
-            answer = self._answer(plan, groups, _left(query, began))
+            answer = self._engine.run(
+                replace(plan.carried_out(groups), seconds=_left(query, began))
+            )
         seconds = time.perf_counter() - began - answer.waited
         return replace(answer, repeatable=False, seconds=seconds)
-
-    def _federates(self, text: str) -> bool:
-        """Tell whether a query is for this engine rather than for the one behind."""
-        return bool(self._endpoints) and service_offset(text) is not None
 
     def _planned(self, query: Query) -> _Plan:
         """Find out whom to ask what, asking nobody; refuse what is not legal, or not allowed."""
@@ -175,13 +169,14 @@ class FederatedEngine(Wrapper):
         declarations = prologue(bound.text, query.base_iri)
         meant = clauses(bound.text)
         iris = self._iris(bound, declarations, [clause.target.text for clause in meant])
-        endpoints = [
-            self._endpoint(query.text, clause.keyword, iri)
-            for clause, iri in zip(written, iris, strict=True)
-        ]
+        for clause, iri in zip(written, iris, strict=True):
+            if iri not in self._clients:
+                known = ", ".join(f"<{each}>" for each in self._clients)
+                detail = f"<{iri[:_SHOWN]}> is not an endpoint that is asked here; {known} is."
+                raise service_refused(query.text, clause.keyword.offset, detail)
         requests = [
-            self._request(bound, declarations, clause, endpoint)
-            for clause, endpoint in zip(meant, endpoints, strict=True)
+            self._request(bound, declarations, clause, iri)
+            for clause, iri in zip(meant, iris, strict=True)
         ]
         return _Plan(bound, requests)
 
@@ -232,17 +227,8 @@ class FederatedEngine(Wrapper):
         (row,) = json.loads(answer.body)["results"]["bindings"]
         return [row[f"t{place}"]["value"] for place in range(len(targets))]
 
-    def _endpoint(self, text: str, keyword: Token, iri: str) -> Endpoint:
-        """Return the endpoint of an IRI, which has to be allowed."""
-        endpoint = self._endpoints.get(iri)
-        if endpoint is None:
-            known = ", ".join(f"<{each}>" for each in self._endpoints)
-            detail = f"<{iri[:_SHOWN]}> is not an endpoint that is asked here; {known} is."
-            raise service_refused(text, keyword.offset, detail)
-        return endpoint
-
     def _request(
-        self, query: Query, declarations: str, clause: ServiceClause, endpoint: Endpoint
+        self, query: Query, declarations: str, clause: ServiceClause, iri: str
     ) -> _EndpointRequest:
         """Return what to ask for a clause, whose group has to be legal by itself."""
         text = question(declarations, clause.group)
@@ -250,7 +236,7 @@ class FederatedEngine(Wrapper):
         variables = clause.variables
         if answer is not None:
             variables = frozenset(json.loads(answer.body)["head"]["vars"])
-        return _EndpointRequest(clause, endpoint, text, variables)
+        return _EndpointRequest(clause, iri, text, variables)
 
     def _groups(self, plan: _Plan, seconds: float | None, ask: CancellableCall) -> list[str]:
         """Ask the endpoints one after the other, and give the groups to put in their places."""
@@ -261,37 +247,21 @@ class FederatedEngine(Wrapper):
             groups: list[str] = []
             for request in plan.requests:
                 room = self._policy.max_bytes - sum(len(group) for group in groups)
-                iri, agent = request.endpoint.iri, self._policy.agent
+                iri = request.iri
                 try:
-                    body = fetch(request.endpoint, request.text, budget, agent=agent, ask=ask)
-                    groups.append(inline_data(iri, body, request.variables, room))
-                except ServiceFailed:
+                    with self._clients[iri].asked(request.text, budget, ask) as response:
+                        answer = self._reader.transcribed(response, JSON, _SOLUTIONS, None)
+                    group = inline_data(answer.body.decode(), request.variables, room)
+                except UpstreamFailed as error:
                     if not request.clause.silent:
-                        raise
-                    groups.append(_NOTHING)
+                        if isinstance(error, UpstreamTimedOut):
+                            raise ServiceTimedOut(iri, budget.seconds) from error
+                        raise ServiceFailed(iri, error.fault) from error
+                    group = _NOTHING
+                groups.append(group)
             return groups
         finally:
             self._places.release()
-
-    def _answer(self, plan: _Plan, groups: Sequence[str], seconds: float | None) -> Answer:
-        try:
-            return self._engine.run(replace(plan.carried_out(groups), seconds=seconds))
-        except QuerySyntaxError:
-            # The query is legal, so a row has something that this engine takes for no term.
-            legal = [
-                self._legal(request, group)
-                for request, group in zip(plan.requests, groups, strict=True)
-            ]
-            return self._engine.run(replace(plan.carried_out(legal), seconds=seconds))
-
-    def _legal(self, request: _EndpointRequest, group: str) -> str:
-        try:
-            self._rehearsed(Query(f"SELECT * {group}"))
-        except QuerySyntaxError as error:
-            if request.clause.silent:
-                return _NOTHING
-            raise malformed(request.endpoint.iri) from error
-        return group
 
 
 def _left(query: Query, began: float) -> float | None:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Final
+from typing import Final
 
-from kg.engine.endpoint_client import too_large
-from kg.sparql.bind import canonical_iri, canonical_literal
-from kg.sparql.errors import BindingError, QueryError, ServiceFailed
+from kg.engine.endpoint_client import TOO_LARGE
+from kg.sparql.bind import canonical_iri
+from kg.sparql.errors import QueryError, UpstreamFailed
 from kg.sparql.lexer import (
     TRIVIA,
     Token,
@@ -143,85 +141,37 @@ def question(declarations: str, group: str) -> str:
     return without_service_in_names("".join(written))
 
 
-def inline_data(endpoint: str, body: bytes, variables: Collection[str], limit: int) -> str:
-    """Write the solutions that an endpoint gives as a group with a VALUES block.
+def inline_data(table: str, variables: Collection[str], limit: int) -> str:
+    """Write solutions as a group with a VALUES block.
 
     Args:
-        endpoint: its IRI.
-        body: its answer, in SPARQL JSON.
+        table: the solutions, in SPARQL TSV.
         variables: those that may have values; others are left out.
         limit: how many characters there is room for.
 
     Raises:
-        ServiceFailed: the answer is not legal, or there is no room.
+        UpstreamFailed: there is no room.
         QueryError: a solution has a value that cannot stand in a query.
     """
-    try:
-        document = json.loads(body)
-        solutions = document["results"]["bindings"]
-        given = dict.fromkeys((*document["head"]["vars"], *chain.from_iterable(solutions)))
-    except (ValueError, RecursionError, KeyError, TypeError) as error:
-        raise malformed(endpoint) from error
-    if not isinstance(solutions, list):
-        raise malformed(endpoint)
-    names = [name for name in given if name in variables]
-    written = [f"{{ VALUES ({' '.join(f'?{name}' for name in names)}) {{"]
-    for solution in solutions:
-        if not isinstance(solution, dict):
-            raise malformed(endpoint)
-        written.append(f"({' '.join(_cell(endpoint, solution, name) for name in names)})")
+    header, *lines = table.removesuffix("\n").split("\n")
+    names = header.split("\t")
+    kept = [place for place, name in enumerate(names) if name[1:] in variables]
+    written = [f"{{ VALUES ({' '.join(names[place] for place in kept)}) {{"]
+    for line in lines:
+        cells = line.split("\t")
+        written.append(f"({' '.join(_term(names[place], cells[place]) for place in kept)})")
         limit -= len(written[-1])
         if limit < 0:
-            raise too_large(endpoint)
+            raise UpstreamFailed(TOO_LARGE)
     return "\n".join((*written, "} }"))
 
 
-def malformed(endpoint: str) -> ServiceFailed:
-    """Make the error for an endpoint that gives what is no legal answer."""
-    return ServiceFailed(endpoint, "gives what is no legal answer in SPARQL JSON")
-
-
-def _cell(endpoint: str, solution: Mapping[str, Any], name: str) -> str:
-    if name not in solution:
-        return "UNDEF"
-    try:
-        written = _term(solution[name])
-    except BindingError as error:
-        raise malformed(endpoint) from error
-    if written is None:
+def _term(name: str, cell: str) -> str:
+    if cell.startswith(("_:", "<<")) or cell.endswith(("--ltr", "--rtl")):
         raise QueryError(
-            f"The endpoint <{endpoint}> gives a blank node or a triple for ?{name}, which cannot "
-            f"stand in another query. Have ?{name} left out by a SELECT inside the SERVICE, or its "
-            f"blank nodes by FILTER(!ISBLANK(?{name}))."
+            f"An endpoint gives a blank node or a triple for {name}, which cannot stand in another "
+            f"query. Have {name} left out by a SELECT inside the SERVICE, or its blank nodes by "
+            f"FILTER(!ISBLANK({name}))."
         )
-    return written
-
-
-_LITERALS: Final = ("literal", "typed-literal")
-"""The second is of drafts of the format, and still in use."""
-
-_NO_TERM: Final = "This is no RDF term."
-
-
-def _term(term: Any) -> str | None:
-    """Write a term of SPARQL JSON in SPARQL; None: it means nothing outside its answer.
-
-    Raises:
-        BindingError: it is no term.
-    """
-    if not isinstance(term, dict):
-        raise BindingError(_NO_TERM)
-    kind, value = term.get("type"), term.get("value")
-    if kind in ("bnode", "triple") or "its:dir" in term:
-        return None
-    language, datatype = term.get("xml:lang") or "", term.get("datatype")
-    if not (isinstance(value, str) and isinstance(language, str)):
-        raise BindingError(_NO_TERM)
-    if kind == "uri":
-        return inconspicuous(canonical_iri(value))
-    if kind not in _LITERALS or not isinstance(datatype, str | None):
-        raise BindingError(_NO_TERM)
-    if language:
-        tag = canonical_literal("", language, None).removeprefix('""')
-        return inconspicuous(canonical_literal(value, None, None)) + tag
-    return inconspicuous(canonical_literal(value, None, datatype))
+    text, quote, rest = cell.rpartition('"')
+    return inconspicuous(text) + quote + rest if quote else inconspicuous(cell) or "UNDEF"

@@ -5,6 +5,7 @@ For notebooks, the command line and platforms that cannot fork. A query cannot b
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
@@ -68,6 +69,7 @@ _REMEMBERED = 256
 """How many texts are remembered as legal, and as written anew; those of canned queries and resources come often."""
 
 _REMEMBERED_LENGTH = 20_000
+_MOST_OF_A_BOOLEAN: Final = 100_000
 
 
 class InProcessEngine:
@@ -127,6 +129,27 @@ class InProcessEngine:
 
     def close(self) -> None:
         """There is nothing to let go of; see ``Engine.close``."""
+
+    def transcribed(self, file: Any, written: Format, wanted: Answer, limit: int | None) -> Answer:
+        """Return what another engine answers in the format that is wanted, parsing it to its end.
+
+        Args:
+            file: to read it from.
+            written: its format: SPARQL JSON, N-Triples or Turtle.
+            wanted: the same answer without its content.
+            limit: see ``Query.max_bytes``.
+
+        Raises:
+            SyntaxError: it is not in its format, or of another kind.
+            QueryError: the wanted format cannot hold it, or it is larger than the limit.
+        """
+        try:
+            results = _read(file, written, wanted.kind)
+            return replace(wanted, content=self._serialise(results, wanted.format, limit))
+        except BaseException as error:
+            results = None
+            _clear_frames(error)
+            raise
 
     def run(self, query: Query) -> Answer:
         """Answer a query; see ``Engine.run``."""
@@ -275,12 +298,12 @@ class InProcessEngine:
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
 
-    def _serialise(self, results: _Results, chosen: Format, limit: int | None) -> Content:
+    def _serialise(self, results: Any, chosen: Format, limit: int | None) -> Content:
         is_rdfxml = chosen == formats.RDFXML
         spool = XmlSpool(limit) if is_rdfxml or chosen == formats.XML else Spool(limit)
         file = cast("IO[bytes]", spool)
         try:
-            if isinstance(results, ox.QueryTriples):
+            if _kind(results) is ResultKind.GRAPH:
                 triples = in_rdfxml(results) if is_rdfxml else results
                 ox.serialize(triples, file, RDF_FORMATS[chosen], prefixes=self._prefixes)
             else:
@@ -298,6 +321,22 @@ class InProcessEngine:
         offset = service_offset(text)
         if offset is not None:
             raise service_refused(text, offset, "this engine asks no remote endpoint.")
+
+
+def _read(file: Any, written: Format, kind: ResultKind) -> Any:
+    """Return results as they are read from a file."""
+    if kind is ResultKind.GRAPH:
+        return (quad.triple for quad in ox.parse(file, RDF_FORMATS[written]))
+    if kind is ResultKind.BOOLEAN:  # of which the parser reads only what it needs
+        file = file.read(_MOST_OF_A_BOOLEAN)
+        try:
+            json.loads(file)
+        except ValueError as error:
+            raise SyntaxError(str(error)) from error
+    results = ox.parse_query_results(file, _RESULT_FORMATS[written])
+    if _kind(results) is not kind:
+        raise SyntaxError("It is of another kind.")
+    return results
 
 
 def nquads_of(data: Data) -> bytes:
@@ -375,10 +414,10 @@ def _said_of(text: str, base_iri: str | None) -> str:
     return ""
 
 
-def _kind(results: _Results) -> ResultKind:
+def _kind(results: Any) -> ResultKind:
     if isinstance(results, ox.QuerySolutions):
         return ResultKind.SOLUTIONS
-    return ResultKind.GRAPH if isinstance(results, ox.QueryTriples) else ResultKind.BOOLEAN
+    return ResultKind.BOOLEAN if isinstance(results, ox.QueryBoolean) else ResultKind.GRAPH
 
 
 def _engine_error(error: Exception) -> EngineError:
