@@ -291,7 +291,7 @@ def test_where_nothing_is_found_the_answer_says_so(
 _JOINED_WORDS: Final = {
     *("by_definition", "claims", "definition_sources", "disagreements", "lay_terms"),
     *("pulse_durations", "qualifiers", "reach_claims", "reach_sources", "settings"),
-    *("skin_types", "sources"),
+    *("skin_types", "sources", "times"),
 }
 """Columns that join words, or identifiers of records, and not labels of concepts."""
 
