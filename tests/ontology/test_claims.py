@@ -98,6 +98,23 @@ _LABELS = {
     "value lower than before, from 1.8 to 1.1 (acne scar score fell); follow-up: 3 months; p value "
     "less than 0.001; score after treatment 1.1; score before treatment 1.8; session count 4 "
     "[BERNSTEIN2017]",
+    "claim/B0387": "post-inflammatory hyperpigmentation after fractional CO2 laser resurfacing: 51% of "
+    "sessions; Asian; skin type IV [MANUSK2010]",
+    "claim/B0385": "duration of hyperpigmentation with Er:YAG laser resurfacing: lower, by 6 weeks, than "
+    "with CO2 laser resurfacing (hyperpigmentation resolves sooner with dual-mode Er:YAG than with "
+    "CO2); variable-pulsed Er:YAG laser resurfacing [SKINDC]",
+    "claim/B0513": "downtime with fractional CO2 laser resurfacing: lower, weighted mean difference "
+    "-2.11 (95% CI -3.11 to -1.10), than with fractional Er:YAG laser resurfacing (shorter downtime "
+    "with CO2; unit of the difference not stated); for acne scar [CO2ERMETA2024]",
+    "claim/B0222": "caution with laser skin treatment in pregnancy (considered inherently safe but best "
+    "deferred in some until after delivery because it hurts) [NONABL78]",
+    "claim/B0578": "stopping of aspirin-containing products is recommended for Er:YAG laser resurfacing "
+    "(10 days before and 2 weeks after, stop aspirin-containing products before and after); before "
+    "the procedure; instruction of one clinic; time before treatment 10 days [FEINSTEIN]",
+    "claim/A0540": "ruby laser: first use on skin in the early 1960s (Goldman and colleagues) "
+    "[KAUVAR_TATTOO]",
+    "claim/A0067": "pulsed CO2 laser: first clinical use in the mid 1990s (short-pulsed high-energy "
+    "systems) [PUBMED17870524]",
     "setting/B0067/split-face-design": "split-face design",
 }
 

@@ -223,7 +223,7 @@ def _figure(cells: Mapping[str, str], labels: Labels, head: str = "") -> str:
     share = _share(cells)
     events, size = cells.get("event_count"), _counted(cells, labels)
     parts = [_quantity(cells, head), share]
-    if events and size:
+    if events and "sample_size" in cells:
         parts.append(f"{events} of {size}")
     elif events:
         parts.append(f"seen in {_counted(cells, labels, 'event_count')}")
@@ -247,7 +247,8 @@ def _share(cells: Mapping[str, str]) -> str:
 
 def _computed(cells: Mapping[str, str]) -> str:
     """Return the count behind a printed percentage in brackets, as far as it can be known."""
-    if "reported_percentage" not in cells or not cells["frequency_origin"].endswith("/printed"):
+    is_printed = cells.get("frequency_origin", "").endswith("/printed")
+    if not is_printed or not {"reported_percentage", "sample_size"} <= cells.keys():
         return ""
     found = counts_of(cells["reported_percentage"], int(cells["sample_size"]))
     if not found:
@@ -256,20 +257,22 @@ def _computed(cells: Mapping[str, str]) -> str:
 
 
 def _counted(cells: Mapping[str, str], labels: Labels, column: str = "sample_size") -> str:
-    """Return a number with its unit of analysis: `63 patients`."""
+    """Return a number with its unit of analysis: `63 patients`; without a number, `patients`."""
     size, counted = cells.get(column, ""), cells.get("unit_of_analysis", "")
     unit = "" if counted in WORDS["uncounted"] else _called(counted, labels)
-    return f"{size} {unit if size == '1' else phrases.plural(unit)}" if size and unit else size
+    return f"{size} {unit if size == '1' or not unit else phrases.plural(unit)}".strip()
 
 
 def _size(cells: Mapping[str, str], labels: Labels) -> str:
-    return f"n = {everyone}" if (everyone := _counted(cells, labels)) else ""
+    return f"n = {_counted(cells, labels)}" if "sample_size" in cells else ""
 
 
 def _quantity(cells: Mapping[str, str], head: str) -> str:
     """Return value and bounds with their unit; empty if there is no number."""
     low, high = cells.get("minimum"), cells.get("maximum")
     bounds = _between(low, high, cells.get("reported", "")) if low or high else ""
+    if bounds and re.search(r"\d0s$", cells.get("reported", "")):  # which years, none says
+        bounds = f"the {cells['reported']}"
     values = phrases.listed([phrases.number(each) for each in cells.get("value", "0").split("|")])
     main = values if "value" in cells else bounds
     if not main:

@@ -339,8 +339,10 @@ def test_claims_are_given_where_claims_are_the_reason(derivations: _Derivations)
         if not claims
     }
 
-    # Remarks are of derivations themselves; what definitions, ranks and kinds say needs no claim.
-    assert without == {"subclass-closure", "part-of", "definition", "layer-order", "role"}
+    # Remarks are of derivations themselves, a direction is of a claim itself; what definitions,
+    # ranks and kinds say needs no claim.
+    concepts = {"subclass-closure", "part-of", "definition", "layer-order", "role"}
+    assert without == concepts | {"direction"}
     known = {row["id"] for row in _rows("clinical.tsv", "physics.tsv")}
     named = {
         claim
@@ -458,6 +460,11 @@ def test_a_derivation_tells_what_it_rests_on_and_what_speaks_against_it(
         "RecentIsotretinoinUse",
     )
     assert label["reportedWait"] == {"6 months", "5-6 months after treatment"}
+    assert label["hedge"] == {"quoted-label"}
+    lupus = ("LaserSkinResurfacing", "advisedAgainstIn", "SystemicLupusErythematosus")
+    assert _remarks(derivations, "edge-advice", *lupus)["strength"] == {"relative"}
+    consensus = ("FullFieldLaserResurfacing", "advisedAgainstIn", "RecentIsotretinoinUse")
+    assert not _remarks(derivations, "edge-advice", *consensus)["hedge"]
     # A consensus and a review quote labels here; the consensus itself says the contrary.
     assert label["kindOfSource"] == {"regulatory-document"}
     assert label["disputed"] == {"C01"}
