@@ -339,10 +339,8 @@ def test_claims_are_given_where_claims_are_the_reason(derivations: _Derivations)
         if not claims
     }
 
-    # Remarks are of derivations themselves, a direction is of a claim itself; what definitions,
-    # ranks and kinds say needs no claim.
-    concepts = {"subclass-closure", "part-of", "definition", "layer-order", "role"}
-    assert without == concepts | {"direction"}
+    # Remarks are of derivations themselves; what definitions, ranks and kinds say needs no claim.
+    assert without == {"subclass-closure", "part-of", "definition", "layer-order", "role"}
     known = {row["id"] for row in _rows("clinical.tsv", "physics.tsv")}
     named = {
         claim
