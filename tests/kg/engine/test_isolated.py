@@ -52,6 +52,9 @@ pytestmark = pytest.mark.skipif(
 
 ITEMS = 700
 DENSE = 40
+VERSION = "isolated-engine-under-test"
+"""By which the fork server of the engine is told from other child processes of the tests."""
+
 LIMIT = 0.4
 LONG = 600.0
 """Seconds that no test lasts."""
@@ -81,13 +84,13 @@ def nquads() -> bytes:
 @pytest.fixture(scope="module")
 def reference() -> InProcessEngine:
     """Return the engine in this process, whose answers are the right ones."""
-    return InProcessEngine(nquads(), version="v", prefixes=PREFIXES)
+    return InProcessEngine(nquads(), version=VERSION, prefixes=PREFIXES)
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[IsolatedEngine]:
     """Yield an isolated engine over the same data."""
-    isolated = IsolatedEngine(nquads(), version="v", prefixes=PREFIXES, processes=4)
+    isolated = IsolatedEngine(nquads(), version=VERSION, prefixes=PREFIXES, processes=4)
     yield isolated
     isolated.close()
 
@@ -221,7 +224,7 @@ def test_every_member_of_a_query_reaches_the_query_process(
 
 def test_the_version_is_the_one_it_was_made_with(engine: IsolatedEngine) -> None:
     """The engine and its answers have the version of the data."""
-    assert engine.version == engine.run(LOOKUP).version == "v"
+    assert engine.version == engine.run(LOOKUP).version == VERSION
 
 
 def nested(before: str, middle: str, after: str, depth: int) -> str:
