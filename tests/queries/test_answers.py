@@ -457,6 +457,26 @@ def test_a_mode_of_the_wider_laser_is_none_of_a_treatment_below_the_threshold(
     assert "A0527" not in _claims(ablative)
 
 
+@pytest.mark.parametrize(
+    ("name", "values", "told", "apart"),
+    [
+        ("risk-factors", {}, {"G16", "G21"}, {"G15", "G43"}),
+        ("comparisons", {}, {"G32"}, {"G15", "G44"}),
+        ("comparisons", {"condition": "dg:AcneScar"}, {"G04"}, {"G03", "G40"}),
+        ("prevention", {}, {"G03"}, {"G19", "G44"}),
+        ("care", {"phase": "dgd:phase/during"}, set(), {"G19"}),
+    ],
+)
+def test_gaps_are_of_what_is_asked(
+    graph: kg.KnowledgeGraph, name: str, values: dict[str, str], told: set[str], apart: set[str]
+) -> None:
+    """What is not known of a contraindication, a wavelength or a standard is not told beside it."""
+    gaps = {row["gap"].partition(":")[0] for row in _answer(graph, name, **values)}
+
+    assert told <= gaps
+    assert not apart & gaps
+
+
 def test_advice_to_stop_aspirin_tells_what_no_source_says(graph: kg.KnowledgeGraph) -> None:
     """It is one clinic's, of products; that prescribed aspirin may be stopped is said nowhere."""
     for phase, claim in (("before", "B0578"), ("after", "B0700")):

@@ -294,6 +294,7 @@ def test_an_edge_tells_what_it_rests_on_and_what_speaks_against_it(client: Flask
     text = page(client, CONCEPT)
     assert "professional reference page" in text
     assert "as it is so of <a" in text
+    assert re.search("; strength: <a[^>]*>absolute", text)
     assert "Against it:" in text
     assert "why: 1 claim, 1 against" in text
     keloid = re.sub("<[^>]+>", "", page(client, "/ontology/SkinResurfacing"))
