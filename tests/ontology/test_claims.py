@@ -106,7 +106,7 @@ _LABELS = {
     "claim/B0513": "downtime with fractional CO2 laser resurfacing: lower, weighted mean difference "
     "-2.11 (95% CI -3.11 to -1.10), than with fractional Er:YAG laser resurfacing (shorter downtime "
     "with CO2; unit of the difference not stated); for acne scar [CO2ERMETA2024]",
-    "claim/B0222": "caution with laser skin treatment in pregnancy (considered inherently safe but best "
+    "claim/B0222": "in pregnancy, wait before laser skin treatment (considered inherently safe but best "
     "deferred in some until after delivery because it hurts) [NONABL78]",
     "claim/B0578": "stopping of aspirin-containing products is recommended for Er:YAG laser resurfacing "
     "(10 days before and 2 weeks after, stop aspirin-containing products before and after); before "
