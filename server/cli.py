@@ -508,15 +508,12 @@ def _print_query(canned: CannedQuery) -> None:
     for parameter in canned.parameters:
         click.echo(f"  {parameter.name}  {parameter.description.strip()} {_accepted(parameter)}")
     click.echo("\nExamples:")
-    for example in ({}, *canned.examples) if _can_be_bare(canned) else canned.examples:
+    needs = any(parameter.required for parameter in canned.parameters)
+    for example in canned.examples if needs else ({}, *canned.examples):
         given = [f"{key}={shlex.quote(value)}" for key, value in example.items()]
         click.echo(" ".join(["  dermograph query", canned.name, *given]))
     sparql = [line for line in canned.text.splitlines() if not line.startswith("#+")]
     click.echo("\n" + "\n".join(sparql).strip())
-
-
-def _can_be_bare(canned: CannedQuery) -> bool:
-    return not any(parameter.required for parameter in canned.parameters)
 
 
 def _accepted(parameter: Parameter) -> str:

@@ -89,7 +89,7 @@ def pinned(environ: WSGIEnvironment) -> Snapshot:
 
 def current_snapshot() -> Snapshot:
     """Return the snapshot of the request at hand; views call this once and pass on what they need."""
-    if _PINNED not in request.environ:  # no cache is before this app, or it was asked for a path
+    if _PINNED not in request.environ:  # nothing before this app pinned one
         pin(current_app, request.environ)
     return pinned(request.environ)
 

@@ -8,6 +8,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import kg
@@ -69,7 +70,7 @@ def serve(
         listener.listen(_BACKLOG)
         address = listener.getsockname()[0]
         shown = f"[{address}]" if ":" in address else address
-        say = announce or _say
+        say = announce or partial(print, file=sys.stderr)
         say(f"{graph.title} is served at http://{shown}:{port}")
         prefork.run(app, values, listener)
 
@@ -115,10 +116,6 @@ def _limits(values: config.Settings) -> Limits:
         spooled=sandbox.memory_in_all() // 4 // values.workers,  # as waiting below
         waiting=max(1, values.query_queue // values.workers),  # each worker has its share
     )
-
-
-def _say(message: str) -> None:
-    sys.stderr.write(f"{message}\n")
 
 
 def _listener(host: str, port: int) -> socket.socket:

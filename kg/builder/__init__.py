@@ -22,7 +22,7 @@ from kg.builder.label.sentences import composed
 from kg.builder.read.mappings import TABLE as MAPPING_TABLE
 from kg.builder.read.mappings import Mappings, read_mappings
 from kg.builder.read.table_schemas import GROUP
-from kg.builder.read.tables import SourceTable, TableRow, read_tables
+from kg.builder.read.tables import SourceTable, read_tables
 from kg.builder.read.terms import Triple
 from kg.builder.read.turtle import Document, read_document
 from kg.rdf.namespaces import GRAPH, ONTOLOGY, PREFIXES
@@ -115,8 +115,9 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
         graphs[_graph_of(table.file)].add(triple)
     progress("computing figures")
     units, bands = figures.units_of(tables), figures.band_limits(graphs["ontology"])
-    for row in (row for table in tables for row in table.rows if _has_figures(row)):
-        graphs["inferred"] |= set(figures.computed(row, units, bands))
+    for row in (row for table in tables for row in table.rows):
+        if {"predicate", "parameter"} & row.cells.keys():  # a claim or a setting
+            graphs["inferred"] |= set(figures.computed(row, units, bands))
     progress("applying rules")
     for rule in inference:
         graphs["ontology"] |= set(rule.triples())
@@ -215,11 +216,6 @@ def _records(tables: Iterable[SourceTable]) -> Iterator[Triple]:
     for table in tables:
         if _graph_of(table.file) != "ontology":
             yield from (triple for row in table.rows for triple in row.triples)
-
-
-def _has_figures(row: TableRow) -> bool:
-    """Tell whether a row is a claim or a setting, of which figures can be computed."""
-    return "predicate" in row.cells or "parameter" in row.cells
 
 
 def _graph_of(file: str) -> str:

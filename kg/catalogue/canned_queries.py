@@ -335,7 +335,10 @@ def _check_variables(header: Header, parameters: tuple[Parameter, ...]) -> None:
 
 def _check_text(header: Header, query: CannedQuery, engine: InProcessEngine) -> None:
     """Check that a query parses, as written and with a value in place of each parameter."""
-    samples = {parameter.name: _sample(parameter) for parameter in query.parameters}
+    samples = {
+        each.name: each.term((*each.values, _TYPES[each.type].sample)[0])
+        for each in query.parameters
+    }
     try:
         engine.check(query.text)
         engine.check(bind(query.text, samples))
@@ -352,10 +355,6 @@ def _check_examples(header: Header, query: CannedQuery) -> None:
             query.bindings(example)
         except ParameterError as error:
             raise _error(header, header.line_of("examples", index), str(error)) from error
-
-
-def _sample(parameter: Parameter) -> Term:
-    return parameter.term((*parameter.values, _TYPES[parameter.type].sample)[0])
 
 
 def _error(header: Header, line: int, detail: str) -> CatalogueError:

@@ -190,8 +190,8 @@ class ActiveEngine(Engine, Protocol):
     def activity(self) -> Mapping[str, float]:
         """Return what all processes that ask it see of it, and what this one has asked.
 
-        Queries that are ``running``, ``fork_servers`` that were started, and query processes that ended
-        by reason: ``timeout``, ``memory``, ``crowded``, ``shortage``, ``asked``, ``worn``,
+        Queries that are ``running``, ``starts`` of the fork server, and query processes that ended by
+        reason: ``timeout``, ``memory``, ``crowded``, ``shortage``, ``asked``, ``worn``,
         ``other``. Of this process the queries that are ``waiting`` or running, and those
         ``refused`` as there was no room or nobody free.
         """

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, Final
 
 from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
@@ -134,7 +135,10 @@ class ValidationReport:
 
     def as_text(self) -> str:
         """Tell a curator what was found, shape by shape, and what to do."""
-        parts = ["\n".join(_group(list(group))) for _, group in groupby(self.findings, _heading)]
+        parts = [
+            "\n".join(_group(list(group)))
+            for _, group in groupby(self.findings, attrgetter("severity", "shape"))
+        ]
         if self.unchecked:
             names = ", ".join(curie(iri) for iri in self.unchecked[:_LISTED])
             more = len(self.unchecked) - _LISTED
@@ -216,10 +220,6 @@ _OPERATORS: Final = (
 
 def _step(graph: Graph, node: Node) -> str:
     return f"({_path(graph, node)})" if isinstance(node, BNode) else f"<{node}>"
-
-
-def _heading(finding: Finding) -> tuple[str, str]:
-    return finding.severity, finding.shape
 
 
 def _group(findings: list[Finding]) -> Iterator[str]:

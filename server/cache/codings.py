@@ -15,7 +15,7 @@ import gzip
 import re
 import sys
 from collections.abc import Callable, Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 import brotli
@@ -28,24 +28,11 @@ else:
     from backports import zstd
 
 
-def _gzip(body: bytes) -> bytes:
-    # Without the time in it, equal bodies have equal bytes.
-    return gzip.compress(body, 6, mtime=0)
-
-
-def _brotli(body: bytes) -> bytes:
-    compressed: bytes = brotli.compress(body, quality=4)
-    return compressed
-
-
-def _zstd(body: bytes) -> bytes:
-    return zstd.compress(body, 3)
-
-
 CODINGS: Final[Mapping[str, Callable[[bytes], bytes]]] = {
-    "zstd": _zstd,
-    "br": _brotli,
-    "gzip": _gzip,
+    "zstd": partial(zstd.compress, level=3),
+    "br": partial(brotli.compress, quality=4),
+    # Without the time in it, equal bodies have equal bytes.
+    "gzip": partial(gzip.compress, compresslevel=6, mtime=0),
 }
 """What compresses for each coding, the preferred one first.
 

@@ -171,7 +171,7 @@ class Observer(Collector):
             waiting = COLUMNS["queries_waiting",]  # where each process has put what waits or runs
             totals[waiting] = max(0, totals[waiting] - activity["running"])
             totals[COLUMNS["queries_running",]] = activity["running"]
-            totals[COLUMNS["fork_server_restarts",]] = max(0, activity["fork_servers"] - 1)
+            totals[COLUMNS["fork_server_restarts",]] = max(0, activity["starts"] - 1)
             for reason in set(LABELS["reason"]) & activity.keys():
                 totals[COLUMNS["queries_killed", reason]] = activity[reason]
         totals[COLUMNS["queries_killed", "stopped"]] = totals[_STOPPED]

@@ -226,15 +226,11 @@ def _named_graph(engine: Engine, found: Found) -> Page:
     return Page("resource_graph.html", {"node": node, **content})
 
 
-def _is_concept(node: Node) -> bool:
-    return node.is_a("owl:Class") and node.iri.startswith(DG)
-
-
 _KINDS: Final[tuple[tuple[Callable[[Node], bool], Callable[[Engine, Node], Page]], ...]] = (
     (lambda node: bool(node["dg:predicate"]), _claim),
     (lambda node: node.is_a("dg:Source"), _source),
     (lambda node: node.is_a("dg:Spectrum"), _spectrum),
-    (_is_concept, _concept),
+    (lambda node: node.is_a("owl:Class") and node.iri.startswith(DG), _concept),
     (lambda _: True, _record),
 )
 """How a kind is recognised, and its page; the first that applies is taken."""

@@ -12,7 +12,7 @@ from rdflib import OWL, RDF, URIRef
 from kg.builder.derive.rules import Rule
 from kg.builder.errors import FileProblem
 from kg.builder.read.mappings import Mappings
-from kg.builder.read.table_schemas import TableSchema, fixed_terms
+from kg.builder.read.table_schemas import fixed_terms
 from kg.builder.read.tables import SourceTable, TableRow
 from kg.builder.read.terms import Triple, fault_of_term, is_ours, term_of
 from kg.builder.read.turtle import Document
@@ -51,7 +51,8 @@ class References:
             if table.schema.key is not None:
                 self.described |= {str(row.subject) for row in table.rows}
         # Nobody is helped by hearing that all is unknown that a lost table describes.
-        self._lost = tuple(_space(table.schema) for table in tables if table.is_lost)
+        lost = [str(table.schema.content["aboutUrl"]) for table in tables if table.is_lost]
+        self._lost = tuple(iri.partition("{")[0] for iri in lost)  # what their IRIs begin with
         self._near: dict[str, str] = {}
 
     def problems(self, mappings: Mappings) -> Iterator[FileProblem]:
@@ -159,8 +160,3 @@ class References:
                 if fault is not None:
                     remedy = "Correct it, or the namespace in curie_map."
                     yield FileProblem(mappings.file, line, "object_id", fault, remedy)
-
-
-def _space(schema: TableSchema) -> str:
-    """Return what the IRIs that a table describes begin with."""
-    return str(schema.content["aboutUrl"]).partition("{")[0]

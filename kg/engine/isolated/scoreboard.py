@@ -86,17 +86,8 @@ class Death(NamedTuple):
     cause: Cause
 
 
-_EVENTS: Final = (
-    "fork_servers",
-    "timeout",
-    "memory",
-    "crowded",
-    "shortage",
-    "asked",
-    "worn",
-    "other",
-)
-"""What the fork server counts: fork servers that were started, and query processes that ended, by reason."""
+_EVENTS: Final = ("starts", "timeout", "memory", "crowded", "shortage", "asked", "worn", "other")
+"""What is counted: starts of the fork server, and query processes that ended, by reason."""
 
 _BY_SIGNAL: Final = {
     0: "worn",
@@ -142,7 +133,7 @@ class Scoreboard:
 
     def clear(self) -> None:
         """Forget what processes were about that are no more; a new fork server begins with this."""
-        self._count("fork_servers")
+        self._count("starts")
         for slot in range(self.slots):
             self.end(slot)
             self.set_active(slot, active=False)

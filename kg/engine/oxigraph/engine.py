@@ -23,6 +23,7 @@ from rdflib import XSD, Literal, URIRef
 from kg.engine.dataset import Contents, Data, DefaultGraph
 from kg.engine.interface import Answer, ExtensionFunction, FunctionsOf, Query
 from kg.engine.oxigraph import rewriting
+from kg.engine.oxigraph.nesting import ShallowReader
 from kg.engine.oxigraph.regular_expressions import with_patterns_of_xpath
 from kg.engine.oxigraph.store import RDF_FORMATS, DatasetStore, View, ntriples_of
 from kg.engine.oxigraph.well_formed import NotInXml, XmlSpool, in_rdfxml
@@ -325,6 +326,7 @@ class InProcessEngine:
 
 def _read(file: Any, written: Format, kind: ResultKind) -> Any:
     """Return results as they are read from a file."""
+    file = ShallowReader(file, written)
     if kind is ResultKind.GRAPH:
         return (quad.triple for quad in ox.parse(file, RDF_FORMATS[written]))
     if kind is ResultKind.BOOLEAN:  # of which the parser reads only what it needs

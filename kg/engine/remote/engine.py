@@ -23,12 +23,12 @@ from kg.engine.endpoint_client import Budget, EndpointClient
 from kg.engine.interface import Answer, Engine, Query, Wrapper
 from kg.engine.oxigraph.engine import InProcessEngine
 from kg.engine.union import over_graphs
-from kg.rdf.formats import JSON, NTRIPLES, TURTLE
+from kg.rdf.formats import JSON, NTRIPLES
 from kg.sparql.bind import bind, canonical_iri
 from kg.sparql.errors import QueryError, UpstreamCutOff, UpstreamFailed, UpstreamWrongType
 from kg.sparql.lexer import without_service_in_names
 
-_ACCEPTED: Final = {each.media_type: each for each in (JSON, NTRIPLES, TURTLE)}
+_ACCEPTED: Final = {each.media_type: each for each in (JSON, NTRIPLES)}
 """What the endpoint may answer in: formats of which it can be told that an answer is whole."""
 
 HEADERS: Final = (

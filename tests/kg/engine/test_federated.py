@@ -76,6 +76,13 @@ def reply(body: bytes, *headers: str, status: str = "200 OK") -> bytes:
     return f"HTTP/1.1 {status}\r\n{fields}\r\n".encode() + body
 
 
+def nested(levels: int) -> bytes:
+    """Write a solution with a triple in a triple in a triple."""
+    inner = json.dumps(ROW["s"])
+    outer = f'{{"type":"triple","value":{{"subject":{inner},"predicate":{inner},"object":'
+    return document({"s": 0}).replace(b" 0", f"{outer * levels}{inner}{'}}' * levels}".encode())
+
+
 FAILURES = {
     "/moved": (reply(b"", "Location: /sparql", status="302 Found"), "redirection"),
     "/same": (reply(document(ROW), "Location: /sparql", status="307 x"), "redirection"),
@@ -86,6 +93,7 @@ FAILURES = {
     "/ask": (reply(b'{"head": {}, "boolean": true}'), "no legal answer"),
     "/list": (reply(b"[]"), "no legal answer"),
     "/deep": (reply(b"[" * 90_000), "no legal answer"),
+    "/nested": (reply(nested(500)), "no legal answer"),
     "/names": (reply(document(names=7)), "no legal answer"),
     "/unhashable": (reply(document(names=[[]])), "no legal answer"),
     "/rows": (reply(document(7)), "no legal answer"),

@@ -40,6 +40,7 @@ from kg.engine.remote.engine import HEADERS, RemoteEngine
 from kg.graph import KnowledgeGraph
 from kg.releases.dataset_spec import DatasetSpec
 from server import create_app
+from tests.kg.engine.test_federated import nested
 from tests.processes import eventually
 
 QUADS = b"""
@@ -85,6 +86,16 @@ LIES: dict[str, tuple[str, bytes, type[UpstreamFailed]]] = {
     "error after a boolean": ("ASK {}", reply(b'{"head":{},"boolean":true}x'), UpstreamMalformed),
     "error after triples": (CONSTRUCT, reply(TRIPLES + b"ERROR", NT_TYPE), UpstreamMalformed),
     "boolean for rows": (SELECT, reply(b'{"head":{},"boolean":true}'), UpstreamMalformed),
+    # at which parsers end the process
+    "rows that nest": (SELECT, reply(nested(30_000)), UpstreamMalformed),
+    "triples that nest": (
+        CONSTRUCT,
+        reply(
+            b"<s:> <p:> " + b"<<( <s:> <p:> " * 50_000 + b"<o:>" + b" )>>" * 50_000 + b" .\n",
+            NT_TYPE,
+        ),
+        UpstreamMalformed,
+    ),
     "page": (SELECT, reply(b"<!DOCTYPE html>", "text/html"), UpstreamWrongType),
     "rows as XML": (
         SELECT,
