@@ -34,6 +34,7 @@ from kg.engine import FORMATS, Format, ResultKind
 from kg.releases.bundled import ONTOLOGY_FOLDER, QUERIES_FOLDER
 from kg.validate import read_checks
 from server.cli import main
+from tests.processes import free_port
 
 _ROOT: Final = Path(__file__).parent.parent.parent
 _GOLDEN: Final = _ROOT / "tests" / "queries" / "golden"
@@ -562,7 +563,7 @@ class TestServe:
     )
     def test_it_answers_until_it_is_stopped(self, stop: signal.Signals) -> None:
         """It says where it serves, answers, and on SIGTERM or Ctrl-C leaves no process behind."""
-        port = _free_port()
+        port = free_port()
         with subprocess.Popen(
             [*_COMMAND, "serve", "--port", str(port)],
             stderr=subprocess.PIPE,
@@ -669,12 +670,6 @@ class TestReport:
 
         assert ended.code == 2
         assert "Cannot write" in ended.err
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _get(url: str) -> bytes:

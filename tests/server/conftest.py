@@ -20,6 +20,7 @@ from werkzeug.test import TestResponse
 
 import kg
 from server import create_app
+from tests.processes import free_port
 
 Ask = Callable[..., TestResponse]
 Start = Callable[..., AbstractContextManager[tuple[subprocess.Popen[bytes], int]]]
@@ -87,9 +88,7 @@ def live_url(start: Start) -> Iterator[str]:
 
 @contextmanager
 def _started(**settings: object) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     values = json.dumps({**LIVE_SETTINGS, **settings})
     command = [sys.executable, "-c", _SERVE, str(port), values]

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import socket
-import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -20,6 +19,7 @@ from flask import Flask
 import kg
 from kg.engine.isolated import sandbox
 from server import create_app
+from tests.processes import eventually
 from tests.server.conftest import Start
 
 isolated = pytest.mark.skipif(sandbox.lacking() is not None, reason="this platform cannot isolate")
@@ -253,24 +253,15 @@ def test_a_document_whose_client_hangs_up_is_no_longer_made(service: Service) ->
     with socket.create_connection(("127.0.0.1", service.port)) as connection:
         address = "/graph/inferred.jsonld?output=&results="
         connection.sendall(f"GET {address} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-        assert _eventually(lambda: cpu_of_queries(service) > before + 0.1 * whole)
+        assert eventually(lambda: cpu_of_queries(service) > before + 0.1 * whole)
 
-    assert _eventually(lambda: not _computes(service))
+    assert eventually(lambda: not _computes(service))
     assert cpu_of_queries(service) - before < 0.7 * whole
 
 
 def _computes(service: Service) -> bool:
     """Tell whether a query process is using a processor, or would if there were one."""
     return any(stat_of(child)[:1] == ["R"] for child in children_of(fork_server_of(service)))
-
-
-def _eventually(true: Callable[[], object], seconds: float = 30) -> bool:
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
 
 
 @isolated
@@ -281,6 +272,6 @@ def test_a_document_can_be_stopped_by_the_id_of_its_request(service: Service) ->
     stop = partial(get, service.port, "/queries-running/a-document", method="DELETE")
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(get, service.port, address, **asked)
-        assert _eventually(lambda: stop().status == 204)
+        assert eventually(lambda: stop().status == 204)
 
     assert (waiting.result().status, waiting.result().slug) == (503, "query-stopped")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -16,6 +15,7 @@ import pytest
 
 from server import create_app
 from server.config import SettingError, read
+from tests.processes import free_port
 
 SECRET = "s3cret-t0ken"  # noqa: S105 - of this test
 MAIN = "from server.cli import main; main()"
@@ -36,9 +36,7 @@ def environment() -> dict[str, str]:
 def front(live_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
     """Yield the URL of a service in front of another, and what it says on standard error."""
     said = tmp_path_factory.mktemp("front") / "stderr"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     started = command(f"{live_url}/sparql", "--port", str(port))
     settings = {"DERMOGRAPH_ACCESS_LOG": "-", "DERMOGRAPH_LOG_DEBUG": "on"}
     with (
@@ -120,15 +118,20 @@ def test_secrets_are_not_shown(front: tuple[str, Path]) -> None:
         read({"ENGINE_TOKEN": f"{SECRET}\n"}, {})
 
 
-def test_an_endpoint_out_of_reach_ends_the_start() -> None:
-    """The command says why, without an address or a secret, and what kind of failure it is."""
-    done = subprocess.run(
-        command("http://127.0.0.1:9/"),
+def _ended(*more: str) -> subprocess.CompletedProcess[str]:
+    """Return how the command ends before an endpoint that is not there."""
+    return subprocess.run(
+        command("http://127.0.0.1:9/", "--port", str(free_port()), *more),
         env=environment(),
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_an_endpoint_out_of_reach_ends_the_start() -> None:
+    """The command says why, without an address or a secret, and what kind of failure it is."""
+    done = _ended()
 
     assert done.returncode == 4
     assert "The engine behind this service cannot be asked: Connection refused." in done.stderr
@@ -138,13 +141,7 @@ def test_an_endpoint_out_of_reach_ends_the_start() -> None:
 @pytest.mark.parametrize("more", [["--empty"], ["--data", __file__]])
 def test_it_serves_one_thing(more: list[str]) -> None:
     """An endpoint and other data exclude each other."""
-    done = subprocess.run(
-        command("http://127.0.0.1:9/", *more),
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = _ended(*more)
 
     assert done.returncode == 2
     assert "exclude each other" in done.stderr
