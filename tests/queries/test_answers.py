@@ -114,7 +114,7 @@ def test_prevention_of_pigment_change_is_shown_unasked(graph: kg.KnowledgeGraph)
 def test_isotretinoin_puts_label_consensus_and_trial_side_by_side(
     graph: kg.KnowledgeGraph,
 ) -> None:
-    """Each says who speaks and what it comes to: wait, permits, forbids, or what a trial saw."""
+    """Each says who speaks and what it comes to: wait, no reason to, forbidden, or what a trial saw."""
     rows = _ask(graph, "isotretinoin")
     said = {
         row["claim"].removeprefix(_CLAIM): (row["said_by"], row["verdict"])
@@ -123,10 +123,10 @@ def test_isotretinoin_puts_label_consensus_and_trial_side_by_side(
     }
 
     assert said["B0236"] == ("quoted label: package insert", "asks to wait: 6 months")
-    assert said["B0240"] == ("consensus statement", "permits")
+    assert said["B0240"] == ("consensus statement", "finds no reason to delay")
     assert said["B0241"] == ("consensus statement", "advises against")
     assert said["B0203"] == ("professional reference page", "forbids: within the previous 6 months")
-    assert said["B0245"] == ("randomised controlled trial", "saw no harm (0 of 10)")
+    assert said["B0245"] == ("randomised controlled trial", "did not see it (0 of 10)")
     assert all(row["verdict"] for row in rows)
 
 
@@ -407,7 +407,34 @@ def test_what_speaks_against_a_part_speaks_against_the_whole(graph: kg.Knowledge
         } == set()
     told = {row["claim"][-5:]: row for row in _ask(graph, "isotretinoin", procedure=_HYBRID)}
     assert told["B0203"]["verdict"].startswith("forbids")
-    assert "permits" not in {row["verdict"] for row in told.values() if row["scope"] == "part"}
+    assert "finds no reason to delay" not in {
+        row["verdict"] for row in told.values() if row["scope"] == "part"
+    }
+
+
+@pytest.mark.parametrize("condition", ["dg:HerpesLabialis", "dg:HerpesSimplexInfection"])
+def test_a_condition_is_told_what_speaks_against_it_while_active(
+    graph: kg.KnowledgeGraph, condition: str
+) -> None:
+    """Who asks for a cold sore learns that active viral infection forbids treatment."""
+    rows = _ask(graph, "contraindications", procedure="dg:CO2LaserResurfacing", condition=condition)
+    told = {row["claim"].removeprefix(_CLAIM): row for row in rows}
+
+    assert told["B0202"]["contraindication_label"] == "active viral infection"
+    assert told["B0202"]["scope"] == "wider"
+
+
+def test_what_is_not_known_of_a_wider_condition_is_told(graph: kg.KnowledgeGraph) -> None:
+    """That active infection was read of CO2 lasers only is told to who asks for active herpes."""
+    (query,) = {
+        each.query.name: each.query for each in CASES if each.query.name == "contraindications"
+    }.values()
+    values = {
+        "procedure": "dg:FractionalNonAblativeLaserResurfacing",
+        "condition": "dg:ActiveHerpesSimplexInfection",
+    }
+
+    assert b"G42: " in Case(query, values).answer(graph.engine)
 
 
 @pytest.mark.parametrize(
