@@ -45,26 +45,31 @@ _ADDED: dict[str, dict[str, set[str]]] = {
         "topic": set(),
         "position": set(),
         "opposedPosition": set(),
-        "disagreeingClaim": {"B0247", "B0639"},
-        "opposedClaim": {"B0244", "B0643", "B0644"},
+        "disagreeingClaim": {"B0247", "B2639"},
+        "opposedClaim": {"B0244", "B2643", "B2644"},
     },
-    "C10": {"disagreeingClaim": {"B0675"}},
-    "C13": {"opposedClaim": {"B0615"}},
+    "C10": {"disagreeingClaim": {"B2675"}},
+    "C13": {"opposedClaim": {"B2615"}},
     "C15": {"disagreeingClaim": {"B0225"}},
     "C18": {"opposedClaim": {"B0604"}},
-    "C20": {"opposedClaim": {"B0677", "B0683"}},
+    "C20": {"opposedClaim": {"B2677", "B2683"}},
 }
 """What was added to conflicts of the dossier when the claims were read again; topic and positions are reworded."""
 
 
-def test_there_are_the_disagreements_of_both_reports_and_those_of_the_notes(claims: Graph) -> None:
-    """25 clinical conflicts, 23 contradictions of the physics report, 17 that notes speak of."""
+def test_there_are_the_disagreements_of_both_reports_and_those_of_the_notes(
+    claims: Graph, table: Table
+) -> None:
+    """The conflicts that the dossier numbers, and from 101 on those of its report and its notes."""
     names = {
         str(claims.value(each, URIRef(PREFIXES["dcterms"] + "identifier")))
         for each in claims.subjects(RDF.type, URIRef(DG + "Disagreement"))
     }
 
-    assert names == {f"C{n:02}" for n in range(1, 41)} | {f"P{n:02}" for n in range(1, 26)}
+    recorded = {row["conflict_id"] for row in table("clinical/conflicts.tsv")}
+    assert names == recorded | {f"C{n}" for n in range(126, 141)} | {
+        f"P{n}" for n in range(101, 126)
+    }
 
 
 def test_clinical_conflicts_are_told_as_in_the_dossier(claims: Graph, table: Table) -> None:
@@ -90,7 +95,7 @@ def test_clinical_conflicts_are_told_as_in_the_dossier(claims: Graph, table: Tab
 
 @pytest.mark.parametrize(
     ("name", "side", "other"),
-    [(f"P{n:02}", *pair) for n, pair in enumerate(_PHYSICAL, start=1)],
+    [(f"P{n}", *pair) for n, pair in enumerate(_PHYSICAL, start=101)],
 )
 def test_contradictions_of_the_physics_report_link_both_sides(
     claims: Graph, name: str, side: str, other: str

@@ -483,7 +483,7 @@ def test_a_derivation_tells_what_it_rests_on_and_what_speaks_against_it(
     )
     assert scars["claimAgainst"] >= {"B0182"}
     deep = _remarks(derivations, "edge-used", "AblativeLaserResurfacing", "usedFor", "DeepRhytid")
-    assert deep["disputed"] == {"C28"}
+    assert deep["disputed"] == {"C128"}
     rubbed = _remarks(
         derivations,
         "edge-physics",
