@@ -7,10 +7,11 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from rdflib import OWL, RDFS, Literal, URIRef
+from rdflib import OWL, RDFS, URIRef
 
 from kg.builder import description
 from kg.builder.check.context import CONTEXT, problems_of_context
@@ -122,7 +123,7 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
     for rule in inference:
         graphs["ontology"] |= set(rule.triples())
         origins[str(rule.iri)] = rule.file
-    premises = {name: _nquads({name: graphs[name]}) for name in _PREMISES}
+    premises = {name: "".join(_lines(graphs[name], "")).encode() for name in _PREMISES}
     derived = rules.infer(premises, inference, labels)
     for name in (name for name, triples in derived.items() if triples):
         _refuse(files.references.unknown_conclusions(derived[name], inference))
@@ -242,14 +243,12 @@ def _release(triples: Iterable[Triple]) -> str:
 
 def _nquads(graphs: Mapping[str, set[Triple]]) -> bytes:
     """Write canonical N-Quads, sorted by code point."""
-    remembered = cache(canonical_iri)  # few IRIs stand in many lines
+    written = (_lines(triples, f" <{GRAPH}{name}>") for name, triples in graphs.items())
+    return "".join(sorted(chain.from_iterable(written))).encode()
 
-    def written(term: URIRef | Literal) -> str:
-        return remembered(term) if isinstance(term, URIRef) else canonical(term)
 
-    lines = [
-        f"{written(subject)} {written(predicate)} {written(value)} <{GRAPH}{name}> .\n"
-        for name, triples in graphs.items()
-        for subject, predicate, value in triples
-    ]
-    return "".join(sorted(lines)).encode()
+def _lines(triples: Iterable[Triple], graph: str) -> Iterator[str]:
+    iri = cache(canonical_iri)  # few IRIs stand in many lines
+    for subject, predicate, value in triples:
+        written = iri(value) if isinstance(value, URIRef) else canonical(value)
+        yield f"{iri(subject)} {iri(predicate)} {written}{graph} .\n"

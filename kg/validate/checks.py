@@ -16,7 +16,7 @@ from kg.builder.errors import BuildError, FileProblem
 from kg.builder.read.query_files import read_query_file, rows_of
 from kg.engine.oxigraph.engine import InProcessEngine
 from kg.rdf.datatypes import is_ill_typed
-from kg.rdf.namespaces import DGD, GRAPH, curie
+from kg.rdf.namespaces import DGD, curie
 from kg.rdf.ntriples import graph_of, unescaped
 from kg.text_files import ONTOLOGY_FOLDER
 
@@ -98,8 +98,8 @@ def findings(ntriples: str, checks: Iterable[Check]) -> Graph:
     Raises:
         CheckError: a check is no SELECT query of the form described above.
     """
-    named = ntriples.replace(" .\n", f" <{GRAPH}data> .\n").encode()
-    engine = InProcessEngine(named, version="under validation")
+    engine = InProcessEngine(b"", version="under validation")
+    engine.add(ntriples.encode())
     return _report(_result(check, row) for check in checks for row in _rows(check, engine))
 
 

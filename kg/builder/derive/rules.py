@@ -13,9 +13,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from rdflib import RDF, RDFS, Literal, URIRef
+from rdflib.plugins.sparql.results.jsonresults import parseJsonTerm
 
 from kg.builder.errors import BuildError, FileProblem
 from kg.builder.read.query_files import read_query_file, rows_of
@@ -114,7 +115,7 @@ def infer(
     """Derive all that follows from a dataset, stage by stage.
 
     Args:
-        premises: the named graphs that rules see, as N-Quads, by name.
+        premises: the named graphs that rules see, as N-Triples, by name; rules see them as one.
         rules: the rules.
         labels: labels by IRI, for the labels of derivations.
 
@@ -128,17 +129,18 @@ def infer(
     """
     derived: dict[str, set[Triple]] = {"inferred": set(), "wider": set()}
     apart: set[URIRef] = set()
-    written: list[bytes] = []
+    engine = InProcessEngine(b"", version="under construction")
     for stage, graphs in _STAGES.items():
         due = [rule for rule in rules if rule.stage == stage]
         seen = b"".join(premises[name] for name in graphs or premises)
+        engine.add(seen)
         known: dict[tuple[URIRef, Triple], _Reasons] = {}
         latest = set(due)
         for _ in range(_MOST_ROUNDS):
             if not latest or (known and stage in _ONCE):
                 break
             latest.clear()
-            engine = InProcessEngine(b"".join([seen, *written]), version="under construction")
+            written: list[str] = []
             for rule in due:
                 for statement, reasons in _conclusions(rule, engine).items():
                     if known.get((rule.iri, statement)) != reasons:
@@ -149,8 +151,9 @@ def infer(
                         graph |= new
                         if is_apart:  # what is remarked of these derivations belongs with them
                             apart |= {each for each, *_ in new if each.startswith(_DERIVATION)}
-                        written.append("".join(map(_line, new)).encode())
+                        written += (f"{' '.join(map(canonical, each))} .\n" for each in new)
                         latest.add(rule)
+            engine.add("".join(written).encode())
             if len(known) > _MOST_PER_STATEMENT * seen.count(b"\n"):
                 break
         if latest and stage not in _ONCE:
@@ -158,10 +161,6 @@ def infer(
             remedy = "Do not let it make new IRIs or numbers of what it concludes."
             raise BuildError(FileProblem(rule.file, 0, "", detail, remedy) for rule in latest)
     return derived
-
-
-def _line(triple: Triple) -> str:
-    return f"{' '.join(canonical(term) for term in triple)} <{DGD}under-construction> .\n"
 
 
 def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, _Reasons]:
@@ -183,7 +182,7 @@ def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, _Reasons]:
         statement = (
             URIRef(row["subject"]["value"]),
             URIRef(row["predicate"]["value"]),
-            _object(row["object"]),
+            cast("URIRef | Literal", parseJsonTerm(row["object"])),
         )
         given = {(_REASONS[name], URIRef(row[name]["value"])) for name in _REASONS if name in row}
         reasons[statement] |= given
@@ -193,12 +192,6 @@ def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, _Reasons]:
 def _is_statement(row: Mapping[str, Mapping[str, str]]) -> bool:
     kinds = [row[name]["type"] if name in row else None for name in _COLUMNS]
     return kinds[:2] == ["uri", "uri"] and kinds[2] in ("uri", "literal")
-
-
-def _object(term: Mapping[str, str]) -> URIRef | Literal:
-    if term["type"] == "uri":
-        return URIRef(term["value"])
-    return Literal(term["value"], lang=term.get("xml:lang"), datatype=term.get("datatype"))
 
 
 def _derivation(

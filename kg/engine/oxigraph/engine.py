@@ -20,7 +20,7 @@ from typing import IO, Any, Final, TypeAlias, cast
 import pyoxigraph as ox
 from rdflib import XSD, Literal, URIRef
 
-from kg.engine.dataset import Contents, Data, DefaultGraph
+from kg.engine.dataset import Contents, Data, DefaultGraph, Source
 from kg.engine.interface import Answer, ExtensionFunction, FunctionsOf, Query
 from kg.engine.oxigraph import rewriting
 from kg.engine.oxigraph.nesting import ShallowReader
@@ -113,6 +113,11 @@ class InProcessEngine:
     def contents(self) -> Contents:
         """How much it holds."""
         return self._store.contents
+
+    def add(self, ntriples: bytes) -> None:
+        """Hold more triples, in no named graph, where data are being made or judged."""
+        self._store.add(Source(ntriples, formats.NTRIPLES))
+        self._written.clear()  # how a query is written anew depends on what there is
 
     def check(self, text: str) -> None:
         """Parse a query without answering it.

@@ -102,6 +102,10 @@ class DatasetStore:
         store.bulk_extend(_without_graph(joined))
         return store
 
+    def add(self, source: Source) -> None:
+        """Load more where there are no named graphs; its blank nodes get any names."""
+        _load(self._store, source, None)
+
     @cached_property
     def contents(self) -> Contents:
         """How much there is."""

@@ -1,4 +1,4 @@
-"""The engine in this process may be asked from many threads, and its errors end in any of them."""
+"""The engine in this process: asked from many threads, its errors ending in any, and added to."""
 
 from __future__ import annotations
 
@@ -97,3 +97,17 @@ def test_an_answer_is_that_of_one_thread(engine: InProcessEngine) -> None:
     with ThreadPoolExecutor(8) as threads:
         for answers in threads.map(ask, range(8)):
             assert [b"true" in each.body for each in answers] == [True] * 10 + [False] * 10
+
+
+def test_what_is_added_is_seen_by_a_query_that_was_asked_before() -> None:
+    """A path of length zero leads to what is not there yet, and to what is."""
+    engine = InProcessEngine(b"", version="v")
+    asked = Query(
+        "SELECT ?s { ?s <http://e/p>* <http://e/b> } ORDER BY ?s",
+        formats=dict.fromkeys(ResultKind, CSV),
+    )
+    before = engine.run(asked).body
+    engine.add(b"<http://e/a> <http://e/p> <http://e/b> .\n")
+
+    assert before == b"s\r\nhttp://e/b\r\n"
+    assert engine.run(asked).body == b"s\r\nhttp://e/a\r\nhttp://e/b\r\n"
