@@ -123,6 +123,7 @@ def test_there_is_no_golden_answer_to_a_question_that_is_not_asked() -> None:
     assert {case.file for case in CASES} == set(GOLDEN.iterdir())
 
 
+@pytest.mark.long
 def test_the_order_of_rows_does_not_depend_on_the_order_of_the_data(
     graph: kg.KnowledgeGraph,
 ) -> None:
