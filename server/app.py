@@ -98,6 +98,6 @@ def _put_cache_before(app: Flask, settings: config.Settings) -> None:
         any_host=settings.public_url is not None,
         max_url_bytes=settings.max_url_bytes,
         max_body_bytes=settings.max_body_bytes,
-        passed_paths=(probes.ALIVE, probes.READY, probes.METRICS),
+        passed_paths=probes.PROBES,
     )
     app.wsgi_app = cache  # type: ignore[method-assign]  # as Flask documents middleware

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from flask import Flask, current_app, request
 
 import kg
+from kg.engine import AsyncEngine
 from server.protocol.hosts import is_host
 
 if TYPE_CHECKING:
@@ -36,12 +37,23 @@ class Snapshot:
         graph: the knowledge that it serves.
         settings: where it is reached and what its limits are.
         observer: takes note of requests.
+        version: that of the graph.
+        asynchronous: the engine for queries without SERVICE, if an event loop can ask it. Found out
+            once, as the check of a protocol takes longer than the whole of a cached answer.
     """
 
     graph: KnowledgeGraph
     settings: Settings
     observer: Observer
+    version: str = field(init=False)
+    asynchronous: AsyncEngine | None = field(init=False)
     _known: dict[Callable[[Snapshot], Any], Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Find out what every request needs to know of the graph."""
+        local = self.graph.local
+        object.__setattr__(self, "version", self.graph.version)
+        object.__setattr__(self, "asynchronous", local if isinstance(local, AsyncEngine) else None)
 
     def once(self, ask: Callable[[Snapshot], _T]) -> _T:
         """Return what a function finds out about the graph; it is called the first time only.
@@ -77,7 +89,7 @@ def publish(app: Flask, snapshot: Snapshot) -> None:
 def pin(app: Flask, environ: WSGIEnvironment) -> str:
     """Have a request keep the snapshot that is published now, and return the version of the data."""
     snapshot = environ[_PINNED] = snapshot_of(app)
-    return snapshot.graph.version
+    return snapshot.version
 
 
 def pinned(environ: WSGIEnvironment) -> Snapshot:

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Final
 from kg.engine import Engine, EngineError, Overloaded
 from kg.engine.cancellation import CancelToken
 from server.cache.entries import LONG_TO_COMPRESS
-from server.http1.wsgi import LARGE, REFUSAL, RawResponse, close, length_of, whole
-from server.operating.probes import Operating
+from server.http1.wsgi import LARGE, REFUSAL, RawResponse, length_of, whole
+from server.operating.probes import PROBES, Operating
 from server.protocol.problems import last_resort
 from server.protocol.responses import NOTES, Notes
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-    from server.cache import Cache, Pending
+    from server.cache import Cache, Lookup
     from server.cache.key import CacheKey
     from server.http1.protocol import Connection
     from server.operating.observer import Observer
@@ -75,7 +75,7 @@ class Dispatcher:
         self._cache = cache
         self._observer = observer
         self._operating = Operating(
-            engine, lambda environ: _whole_if_small(partial(cache.passed_on, environ))
+            engine, lambda environ: _whole_if_small(partial(cache.pass_on, environ))
         )
         self._fast_path = fast_path
         self._threads = threads
@@ -89,11 +89,11 @@ class Dispatcher:
         """Answer a request; see ``connection.Handler``."""
         began = time.perf_counter()
         self._cache.mount(environ)
-        recalled = None if REFUSAL in environ else self._cache.recalled(environ)
-        if recalled is not None:
+        hit = None if REFUSAL in environ else self._cache.recall(environ)
+        if hit is not None:
             # Before it is sent: whoever has it and asks another process finds it counted.
-            self._observer.answered(environ, recalled, began)
-            connection.send(recalled)
+            self._observer.answered(environ, hit, began)
+            connection.send(hit)
             return
         environ[NOTES] = Notes(began)
         token = self._running[connection] = CancelToken()
@@ -127,85 +127,85 @@ class Dispatcher:
         self, environ: WSGIEnvironment, connection: Connection, token: CancelToken
     ) -> None:
         try:
-            said = await self._said(environ, token)
+            response = await self._response(environ, token)
         except Exception:  # noqa: BLE001 - whatever it is, the client gets an answer
             _LOG.exception("A request could not be answered.")
-            said = last_resort(environ)
+            response = last_resort(environ)
         finally:
             # From here on there is no query to stop, and with the response the next may begin.
             del self._running[connection]
         try:
             notes: Notes = environ[NOTES]
-            if isinstance(said.body, list):
-                gone = connection.is_gone
-                self._observer.answered(environ, said, notes.began, notes, gone=gone)
-                connection.send(said)
-            else:
-                sent = await self._stream(said, connection)
-                gone = connection.is_gone
-                self._observer.answered(environ, said, notes.began, notes, sent=sent, gone=gone)
+            in_memory = isinstance(response.body, list)
+            sent = None if in_memory else await connection.stream(response)
+            gone = connection.is_gone
+            # Before it is sent, as above.
+            self._observer.answered(environ, response, notes.began, notes, sent=sent, gone=gone)
+            if in_memory:
+                connection.send(response)
         except Exception:  # noqa: BLE001 - there is nobody else to tell
             _LOG.exception("A response could not be sent.")
             connection.abort()  # or what was sent of it might be taken for the whole
 
-    async def _said(self, environ: WSGIEnvironment, token: CancelToken) -> RawResponse:
-        asked_by_operator = None if REFUSAL in environ else await self._operating.said(environ)
-        if asked_by_operator is not None:
-            return asked_by_operator
+    async def _response(self, environ: WSGIEnvironment, token: CancelToken) -> RawResponse:
+        if environ["PATH_INFO"] in PROBES and REFUSAL not in environ:
+            return await self._operating.response(environ)
         # In this task and the threads that work for it, but not in what an operator asks, as that
         # is for all who ask it.
         token.make_current()
-        if REFUSAL in environ or _is_long(environ):
-            return await self._in_thread(environ, partial(self._cache.asked, environ))
+        bytes_in_body = environ["wsgi.input"].getbuffer().nbytes
+        if REFUSAL in environ or len(environ["QUERY_STRING"]) + bytes_in_body >= _LONG:
+            return await self._in_thread(environ, partial(self._cache.answer, environ))
+        found = self._cache.lookup(environ)
+        if found is None:
+            return await self._in_thread(environ, partial(self._cache.pass_on, environ))
         notes: Notes = environ[NOTES]
-        begun = self._cache.begun(environ)
-        if begun is None:
-            return await self._in_thread(environ, partial(self._cache.passed_on, environ))
-        if isinstance(begun, RawResponse):
+        if isinstance(found, RawResponse):
             notes.cache = "hit"
-            return begun
-        notes.cache = begun.kind
-        said = await self._spared(begun) if begun.leads else None
-        if said is None:
-            return await self._in_thread(environ, partial(self._cache.ended, begun), begun)
-        if length_of(said.headers) < LONG_TO_COMPRESS:
-            return self._cache.landed(begun, said)
-        return await self._in_thread(environ, partial(self._cache.landed, begun, said), begun)
+            return found
+        notes.cache = found.outcome
+        response = await self._without_app(found) if found.is_leader else None
+        if response is None:
+            return await self._in_thread(environ, partial(self._cache.resolve, found), found)
+        complete = partial(self._cache.complete, found, response)
+        if length_of(response.headers) < LONG_TO_COMPRESS:
+            return complete()
+        return await self._in_thread(environ, complete, found)
 
-    async def _spared(self, begun: Pending) -> RawResponse | None:
-        """Answer a request without the app; None: the app has to."""
+    async def _without_app(self, leader: Lookup) -> RawResponse | None:
+        """Answer a request on the fast path; None: the app has to."""
         if self._fast_path is None:
             return None
         try:
-            return await self._fast_path(begun.environ, begun.question)
+            return await self._fast_path(leader.environ, leader.question)
         except EngineError as error:
-            begun.environ[REFUSAL] = error
+            leader.environ[REFUSAL] = error
             return None
         except BaseException:
-            self._cache.given_up(begun)
+            self._cache.abandon(leader)
             raise
 
     async def _in_thread(
         self,
         environ: WSGIEnvironment,
         answer: Callable[[], RawResponse],
-        begun: Pending | None = None,
+        lookup: Lookup | None = None,
     ) -> RawResponse:
         """Have a request answered in a thread, if there is one left.
 
         Args:
             environ: the request.
             answer: answers it.
-            begun: what was begun for it and ``answer`` ends.
+            lookup: what ``answer`` ends.
         """
         outcome: Future[RawResponse] = Future()
         if not self._taken_up(outcome, answer):
-            if begun is not None:
-                self._cache.given_up(begun)
+            if lookup is not None:
+                self._cache.abandon(lookup)
             environ[REFUSAL] = Overloaded(
                 "More requests are being answered than there is room for."
             )
-            return _whole_if_small(partial(self._cache.passed_on, environ))
+            return _whole_if_small(partial(self._cache.pass_on, environ))
         self._busy += 1
         try:
             return await asyncio.wrap_future(outcome)
@@ -225,17 +225,6 @@ class Dispatcher:
             return not outcome.cancel()
         return True
 
-    async def _stream(self, said: RawResponse, connection: Connection) -> int:
-        try:
-            return await connection.stream(said)
-        finally:
-            close(said.body)
-
-
-def _is_long(environ: WSGIEnvironment) -> bool:
-    in_body: int = environ["wsgi.input"].getbuffer().nbytes
-    return len(environ["QUERY_STRING"]) + in_body >= _LONG
-
 
 def _find_out(outcome: Future[RawResponse], answer: Callable[[], RawResponse]) -> None:
     """Answer a request in a thread, unless nobody waits for that any more."""
@@ -249,7 +238,7 @@ def _find_out(outcome: Future[RawResponse], answer: Callable[[], RawResponse]) -
 
 
 def _whole_if_small(answer: Callable[[], RawResponse]) -> RawResponse:
-    said = answer()
-    if length_of(said.headers) >= LARGE:
-        return said
-    return said._replace(body=[whole(said.body)])
+    response = answer()
+    if length_of(response.headers) >= LARGE:
+        return response
+    return response._replace(body=[whole(response.body)])

@@ -4,8 +4,8 @@ A version of the data never changes, so an answer that the app marks `Cache-Cont
 right for as long as the app lives. It is kept whole, with its entity tag, in each content coding
 that was asked for, within a budget of bytes.
 
-- `middleware` is the WSGI application: hits, misses, and misses that coincide.
-- `questions` reads from a request which question it puts, however it is sent.
+- `middleware` is the WSGI application: hits, misses, and single flight.
+- `key` reads from a request which question it puts, however it is sent.
 - `entries` are finished answers, ready to be sent.
 - `store` keeps them within the budget.
 - `codings` chooses the content coding and compresses.
@@ -13,6 +13,6 @@ that was asked for, within a budget of bytes.
 
 from __future__ import annotations
 
-from server.cache.middleware import Cache, Pending
+from server.cache.middleware import Cache, Lookup
 
-__all__ = ["Cache", "Pending"]
+__all__ = ["Cache", "Lookup"]

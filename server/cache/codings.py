@@ -12,14 +12,15 @@ The choice follows https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3 with th
 from __future__ import annotations
 
 import gzip
-import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
 import brotli
 
+from server.protocol import quality
 from server.protocol.negotiation import REPRESENTATIONS
 
 if sys.version_info >= (3, 14):
@@ -47,11 +48,9 @@ _WORTHWHILE: Final = 1024
 """Bytes of a body below which compressing it saves nothing."""
 
 _LONGEST: Final = 1000
+"""Characters of a header that is read. A judgement: browsers send 30, and each is remembered."""
+
 _ALIASES: Final = {"x-gzip": "gzip"}
-_ELEMENT: Final = re.compile(
-    r"([!#$%&'*+.^_`|~0-9a-z-]+)(?:[ \t]*;[ \t]*q=(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?))?",
-    re.IGNORECASE,
-)
 _TEXT: Final = {each.media_type for each in REPRESENTATIONS}
 
 
@@ -89,9 +88,13 @@ def _preferred(header: str) -> Preference:
 
 
 def _qualities(header: str) -> dict[str, float]:
-    matches = (_ELEMENT.fullmatch(element.strip(" \t")) for element in header.split(","))
-    found = ((match[1].lower(), float(match[2] or 1)) for match in matches if match)
-    return {_ALIASES.get(name, name): quality for name, quality in found}
+    found: dict[str, float] = {}
+    for element in quality.elements(header):
+        with suppress(quality.MalformedElement):
+            coding, parameters, weight = quality.weighted(element)
+            if not parameters:
+                found[_ALIASES.get(coding, coding)] = weight
+    return found
 
 
 def is_text(content_type: str) -> bool:

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server.cache.codings import IDENTITY, Preference, compressed, is_text
-from server.http1.wsgi import OK, Headers, head_of
+from server.cache.key import CacheKey, Line
+from server.http1.wsgi import OK, Headers, head_of, lines_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
-Fields = Mapping[str, str]
-"""Headers by their names in lower case, the values of repeated ones joined by commas."""
-
 OF_ONE_REQUEST: Final = frozenset({"x-query-id", "server-timing"})
 """Headers that tell of the request rather than of the answer."""
 
-_OF_THE_MOMENT: Final = OF_ONE_REQUEST | {"age", "connection", "date", "keep-alive"}
-_OF_ONE_CODING: Final = frozenset({"content-length", "etag", "vary"})
+_OF_ONE_RESPONSE: Final = OF_ONE_REQUEST | frozenset(
+    {"age", "connection", "content-length", "date", "etag", "keep-alive"}
+)
 _OF_A_BODY: Final = frozenset(
     {"allow", "content-encoding", "content-language", "content-range", "content-type"}
 )
@@ -36,15 +35,83 @@ _AS_WRITTEN: Final = ("QUERY_STRING", "REQUEST_METHOD")
 _AGE: Final = ("Age", "0")
 
 LONG_TO_COMPRESS: Final = 256 << 10
-"""Bytes of a body from which compressing it takes so long that an event loop should not do it."""
+"""Bytes of a body from which an event loop should not compress it: zstd takes 0.5 ms for as many."""
 
+# What an entry takes beside its texts, rounded up from what tracemalloc finds.
 _HEADER_BYTES: Final = 160
 _ENTRY_BYTES: Final = 1500
 _TAG: Final = re.compile(r'(?:W/)?("[^"]*")')
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Lasting(NamedTuple):
+    """The headers that all answers of a kind have, and what follows from them.
+
+    Attributes:
+        headers: these, but Vary.
+        headers_of_304: those of them that a 304 has too.
+        head: ``headers`` after the status line, as they are sent.
+        vary: the value of Vary; the content coding has a say where the body may be compressed.
+        is_codable: whether the body may be compressed.
+        is_public: whether the answer is the same for everyone who asks, whenever they ask.
+        is_private: whether it concerns one request only.
+        is_page: whether it is a page, for a person.
+        varying: the keys in the WSGI environment of the request headers that had a say in it;
+            Accept-Encoding is not among them, as an entry has its answer in every coding.
+    """
+
+    headers: Headers
+    headers_of_304: Headers
+    head: bytes
+    vary: str
+    is_codable: bool
+    is_public: bool
+    is_private: bool
+    is_page: bool
+    varying: tuple[str, ...]
+
+
+def divided(headers: Headers) -> tuple[Lasting, dict[str, str]]:
+    """Return what answers of a kind have in common, and the headers of one response by name."""
+    lasting, own = [], {}
+    for pair in headers:
+        name = pair[0].lower()
+        if name in _OF_ONE_RESPONSE:
+            own[name] = pair[1]
+        else:
+            lasting.append(pair)
+    return _lasting(tuple(lasting)), own
+
+
+@lru_cache(maxsize=256)  # a few kinds make up nearly all answers
+def _lasting(headers: tuple[tuple[str, str], ...]) -> Lasting:
+    fields: dict[str, str] = {}
+    for name, value in headers:
+        key = name.lower()
+        fields[key] = f"{fields[key]}, {value}" if key in fields else value
+    vary, content_type = fields.get("vary", ""), fields.get("content-type", "")
+    elements = fields.get("cache-control", "").lower().split(",")
+    directives = {element.partition("=")[0].strip() for element in elements}
+    names = (name.strip() for name in vary.upper().replace("-", "_").split(","))
+    keys = {f"HTTP_{name}" for name in names if name} - {"HTTP_ACCEPT_ENCODING"}
+    kept = [pair for pair in headers if pair[0].lower() != "vary"]
+    is_codable = is_text(content_type) and "content-encoding" not in fields
+    return Lasting(
+        headers=kept,
+        headers_of_304=[pair for pair in kept if pair[0].lower() not in _OF_A_BODY],
+        head=head_of(OK, kept),
+        vary=with_encoding(vary) if is_codable else vary,
+        is_codable=is_codable,
+        is_public="public" in directives
+        and directives.isdisjoint(_NEVER_KEPT)
+        and "set-cookie" not in fields
+        and "*" not in vary,
+        is_private="private" in directives,
+        is_page=content_type.startswith("text/html"),
+        varying=tuple(sorted(keys)),
+    )
+
+
+class Reply(NamedTuple):
     """An answer in one content coding.
 
     Attributes:
@@ -70,34 +137,43 @@ class Entry:
     """An answer that is kept.
 
     Args:
-        headers: as the app made them.
-        fields: the same by name.
+        question: what it answers.
+        environ: a request that it answers.
+        lasting: the headers that it has in common with others.
+        tag: its entity tag, as the app gave it; empty if there is none.
         body: without a content coding.
 
     Attributes:
+        key: where it is kept: question, ``varying``, and what the request has there.
         varying: the keys in the WSGI environment of what in a request made the answer this one.
         cost: about how many bytes of memory this takes; it grows with the replies that are made.
+        lines: the lines of requests that lead to it, each with the bytes that it takes.
+        charged: how many bytes of the budget it has.
     """
 
-    def __init__(self, headers: Headers, fields: Fields, body: bytes) -> None:
-        changing = _OF_THE_MOMENT | _OF_ONE_CODING
-        content_type = fields.get("content-type", "")
-        self._headers = [pair for pair in headers if pair[0].lower() not in changing]
-        self._tag = fields.get("etag", "")
-        self._vary = fields.get("vary", "")
+    def __init__(
+        self,
+        question: CacheKey,
+        environ: WSGIEnvironment,
+        lasting: Lasting,
+        tag: str,
+        body: bytes,
+    ) -> None:
+        self._lasting = lasting
+        self._tag = tag
         self._body = body
-        self._codable = is_text(content_type) and "content-encoding" not in fields
         self._replies: dict[Preference, Reply] = {}
         self._compressing = threading.Lock()
-        self.varying = varying(fields) + (
-            _AS_WRITTEN if content_type.startswith("text/html") else ()
-        )
-        self.cost = _ENTRY_BYTES + _HEADER_BYTES * len(self._headers) + len(body)
+        self.varying = lasting.varying + (_AS_WRITTEN if lasting.is_page else ())
+        self.key = (question, self.varying, values_of(environ, self.varying))
+        self.cost = _ENTRY_BYTES + _HEADER_BYTES * len(lasting.headers) + len(body)
+        self.lines: dict[Line, int] = {}
+        self.charged = 0
 
     def takes_long(self, preference: Preference) -> bool:
         """Tell whether the answer has to be compressed first for a client, and is large."""
         is_small = len(self._body) < LONG_TO_COMPRESS
-        return not (is_small or preference in self._replies) and self._codable
+        return not (is_small or preference in self._replies) and self._lasting.is_codable
 
     def reply(self, preference: Preference) -> Reply:
         """Return the answer in the coding that a client prefers, where that is worthwhile."""
@@ -116,57 +192,21 @@ class Entry:
         return reply
 
     def _made(self, preference: Preference) -> Reply:
-        coded = compressed(self._body, preference) if self._codable else None
+        lasting = self._lasting
+        coded = compressed(self._body, preference) if lasting.is_codable else None
         coding, body = (IDENTITY, self._body) if coded is None else (preference.coding, coded)
         tag = coded_tag(self._tag, coding)
-        lasting = [_AGE]
+        own = [_AGE]
         if tag:
-            lasting.append(("ETag", tag))
-        vary = with_encoding(self._vary) if self._codable else self._vary
-        if vary:
-            lasting.append(("Vary", vary))
-        headers = [*self._headers, ("Content-Length", str(len(body))), *lasting]
+            own.append(("ETag", tag))
+        if lasting.vary:
+            own.append(("Vary", lasting.vary))
+        of_304 = lasting.headers_of_304 + own
+        own.insert(0, ("Content-Length", str(len(body))))
         if coding != IDENTITY:
-            headers.append(("Content-Encoding", coding))
-        of_304 = [pair for pair in self._headers if pair[0].lower() not in _OF_A_BODY]
-        tag = tag.removeprefix("W/")
-        return Reply(headers, of_304 + lasting, tag, body, head_of(OK, headers))
-
-
-def fields_of(headers: Headers) -> Fields:
-    """Return headers by name."""
-    fields: dict[str, str] = {}
-    for name, value in headers:
-        key = name.lower()
-        fields[key] = f"{fields[key]}, {value}" if key in fields else value
-    return fields
-
-
-def is_public(status: str, fields: Fields) -> bool:
-    """Tell whether an answer is the same for everyone who asks, whenever they ask."""
-    return (
-        status.startswith("200")
-        and "public" in (directives := directives_of(fields))
-        and directives.isdisjoint(_NEVER_KEPT)
-        and "set-cookie" not in fields
-        and "*" not in fields.get("vary", "")
-    )
-
-
-def directives_of(fields: Fields) -> set[str]:
-    """Return the names of the directives of Cache-Control."""
-    elements = fields.get("cache-control", "").lower().split(",")
-    return {element.partition("=")[0].strip() for element in elements}
-
-
-def varying(fields: Fields) -> tuple[str, ...]:
-    """Return the keys in the WSGI environment of the request headers that had a say in an answer.
-
-    Accept-Encoding is not among them: an entry has its answer in every coding.
-    """
-    names = fields.get("vary", "").upper().replace("-", "_").split(",")
-    keys = {f"HTTP_{name.strip()}" for name in names if name.strip()}
-    return tuple(sorted(keys - {"HTTP_ACCEPT_ENCODING"}))
+            own.append(("Content-Encoding", coding))
+        head = lasting.head + lines_of(own)
+        return Reply(lasting.headers + own, of_304, tag.removeprefix("W/"), body, head)
 
 
 def with_encoding(vary: str) -> str:

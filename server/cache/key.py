@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import suppress
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from kg.sparql.lexer import is_repeatable
@@ -24,8 +25,20 @@ VERSION: Final = "dermograph.version"
 QUERY_PATH: Final = "/sparql"
 """Where a query is asked: by a GET, or by a POST or QUERY that has it in its body."""
 
+Line = tuple[str | None, ...]
+"""A reading request as it came, without what makes no difference to its answer."""
+
+_IN_LINE: Final = (
+    *(VERSION, "PATH_INFO", "QUERY_STRING", "HTTP_ACCEPT", "HTTP_ACCEPT_ENCODING"),
+    *("HTTP_HOST", "SERVER_NAME", "SERVER_PORT", "wsgi.url_scheme", "SCRIPT_NAME"),
+    *("HTTP_AUTHORIZATION", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"),
+)
+TOLD_BY_LINE: Final = frozenset({"HTTP_ACCEPT", "QUERY_STRING", "REQUEST_METHOD"})
+"""What may have had a say in an answer that a line leads to."""
+
+_NAME: Final = itemgetter(0)
 _WITH_BODY: Final = frozenset({"POST", "QUERY"})
-_PERSONAL: Final = ("HTTP_AUTHORIZATION", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE")
+_PERSONAL: Final = frozenset({"HTTP_AUTHORIZATION", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"})
 
 
 class CacheKey(NamedTuple):
@@ -41,6 +54,14 @@ class CacheKey(NamedTuple):
     service: tuple[str | None, ...]
     path: str
     parameters: tuple[tuple[str, str], ...]
+
+
+def line_of(environ: WSGIEnvironment) -> Line:
+    """Return the line of a GET or HEAD, by which an answer is found at once if it was asked before.
+
+    Requests that have to be left to the app have lines that no entry has.
+    """
+    return tuple(map(environ.get, _IN_LINE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +83,12 @@ class KeyReader:
 
         A body that is read is put back in its place.
         """
-        if not is_host(environ.get("HTTP_HOST")):
+        if not (_PERSONAL.isdisjoint(environ) and is_host(environ.get("HTTP_HOST"))):
             return None
         parameters = self._parameters(environ)
         if parameters is None:
             return None
-        pairs = tuple(sorted(parameters, key=lambda pair: pair[0]))
+        pairs = tuple(sorted(parameters, key=_NAME))
         return CacheKey(self._service(environ), environ.get("PATH_INFO", ""), pairs)
 
     def is_repeatable(self, question: CacheKey) -> bool:
@@ -88,8 +109,6 @@ class KeyReader:
     def _parameters(self, environ: WSGIEnvironment) -> Parameters | None:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO", "")
         query_string = environ.get("QUERY_STRING", "")
-        if any(name in environ for name in _PERSONAL):
-            return None
         if len(path) + 1 + len(query_string) > self.max_url_bytes:
             return None
         try:

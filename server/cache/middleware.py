@@ -1,33 +1,35 @@
-"""The cache as a WSGI application in front of the app: hits, misses, and misses that coincide."""
+"""The cache as a WSGI application in front of the app: hits, misses, and single flight.
+
+A question that the app is answering is in flight. The request that began the flight leads it, and
+equal requests that come meanwhile follow: they wait, and get the response if it is right for them.
+
+    miss ──> in flight ──complete──> a response that all may have: the followers get it
+                 │          └──────> a response for the leader alone: each follower asks the app
+                 └─abandon─────────> no response: one of the followers leads a new flight
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from kg.engine.spool import SpooledFile
-from server.cache.codings import Preference, preferred
+from server.cache.codings import preferred
 from server.cache.entries import (
     OF_ONE_REQUEST,
     Entry,
-    Fields,
     Reply,
     coded_tag,
-    directives_of,
-    fields_of,
-    is_public,
+    divided,
     opaque_tags,
     uncoded_tag,
     values_of,
-    varying,
     with_encoding,
 )
-from server.cache.key import READS, VERSION, CacheKey, KeyReader
-from server.cache.store import Store, line_of
+from server.cache.key import READS, VERSION, CacheKey, KeyReader, line_of
+from server.cache.store import Store
 from server.http1.wsgi import (
     LARGE,
     OK,
@@ -35,7 +37,6 @@ from server.http1.wsgi import (
     Headers,
     RawResponse,
     close,
-    length_of,
     lines_of,
     run,
     whole,
@@ -56,57 +57,26 @@ _TOLD_APART_BY: Final = (
     *("HTTP_ACCEPT", "HTTP_PREFER", "HTTP_IF_NONE_MATCH"),
     *("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_RANGE", "HTTP_RANGE"),
 )
-_FlightKey = tuple[CacheKey, tuple[str | None, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class _CachedRequest:
-    """A request that the cache sees to.
-
-    Attributes:
-        environ: as the app is to get it: GET instead of HEAD, and If-None-Match with the entity
-            tags that the app gave.
-        question: what it asks.
-        preference: its content coding.
-        condition: its If-None-Match, as it came; None if there is none that counts.
-        bodiless: whether it is a HEAD.
-        began: when it came.
-    """
-
-    environ: WSGIEnvironment
-    question: CacheKey
-    preference: Preference
-    condition: str | None
-    bodiless: bool
-    began: float
-
-    @property
-    def flight_key(self) -> _FlightKey:
-        """What requests have in common that may wait for each other's response."""
-        return self.question, values_of(self.environ, _TOLD_APART_BY)
-
-
-@dataclass(slots=True)
 class _Response:
-    """What the app said.
+    """A response of the app.
+
+    Args:
+        raw: as the app gave it; its body is whole, or what the app goes on writing.
 
     Attributes:
-        status, headers: as the app gave them.
-        fields: the headers by name.
-        body: whole, or what the app goes on writing.
+        status, headers, body: of it.
+        lasting, own: the headers that it has in common with others, and those of its own by name.
+        code: the status as a number.
         entry: the answer, if everyone who asks gets the same.
     """
 
-    status: str
-    headers: Headers
-    fields: Fields
-    body: Iterable[bytes]
-    entry: Entry | None = None
-
-    @property
-    def code(self) -> int:
-        """The status as a number."""
-        return int(self.status[:3])
+    def __init__(self, raw: RawResponse) -> None:
+        self.status, self.headers, self.body, _ = raw
+        self.lasting, self.own = divided(raw.headers)
+        self.code = int(raw.status[:3])
+        self.entry: Entry | None = None
 
     @property
     def may_be_shared(self) -> bool:
@@ -118,67 +88,100 @@ class _Response:
         if self.entry is not None:
             return True
         if isinstance(self.body, SpooledFile):
-            return is_public(self.status, self.fields)
+            return self.status == OK and self.lasting.is_public
         concluded = self.code >= _FIRST_ERROR or self.code == _NOT_MODIFIED
-        return concluded and "private" not in directives_of(self.fields)
+        return concluded and not self.lasting.is_private
 
 
-@dataclass(slots=True)
 class _Flight:
     """A question that the app is answering, for those who ask it meanwhile.
 
     Attributes:
-        environ: of the request that the app got.
-        landed: is set when the app has answered or failed.
+        environ: of the leader's request.
         response: what everyone may have of it, if anything.
         is_personal: whether the app answered what nobody else may have, as it would do for others.
     """
 
-    environ: WSGIEnvironment
-    landed: threading.Event = field(default_factory=threading.Event)
-    response: _Response | None = None
-    is_personal: bool = False
+    def __init__(self, environ: WSGIEnvironment) -> None:
+        self.environ = environ
+        self.response: _Response | None = None
+        self.is_personal = False
+        # Not an Event, which takes longer to make than all else that a lookup needs of the cache.
+        self._landing = threading.Lock()
+        self._landing.acquire()
+
+    def land(self) -> None:
+        """End it, once: the followers wait no more."""
+        self._landing.release()
+
+    def wait(self) -> None:
+        """Return when it has landed."""
+        with self._landing:
+            pass
 
     def response_to(self, environ: WSGIEnvironment) -> _Response | None:
         """Return the response, if there is one and it is right for another request."""
         if self.response is None:
             return None
         entry = self.response.entry
-        names = entry.varying if entry else varying(self.response.fields)
+        names = entry.varying if entry else self.response.lasting.varying
         same = values_of(self.environ, names) == values_of(environ, names)
         return self.response if same else None
 
 
-class Pending(NamedTuple):
+class Lookup:
     """A request whose answer is being found out, or has still to be compressed.
 
+    Args:
+        environ: the request, as it came.
+        question: what it asks.
+        began: when it came.
+
     Attributes:
-        request: the request.
-        found: what finds it out; or the answer, which is large.
+        environ: as the app is to get it: GET instead of HEAD, and If-None-Match with the entity
+            tags that the app gave.
+        question, began: as above.
+        preference: its content coding.
+        condition: its If-None-Match, as it came; None if there is none that counts.
+        bodiless: whether it is a HEAD.
+        flight_key: what requests have in common that may follow each other.
+        found: the flight that it leads or follows; or the answer, which is large.
     """
 
-    request: _CachedRequest
     found: _Flight | Entry
 
-    @property
-    def leads(self) -> bool:
-        """Whether it is for this request that it is being found out, and not for another."""
-        return isinstance(self.found, _Flight) and self.found.environ is self.request.environ
+    def __init__(self, environ: WSGIEnvironment, question: CacheKey, began: float) -> None:
+        self.question = question
+        self.began = began
+        self.preference = preferred(environ.get("HTTP_ACCEPT_ENCODING"))
+        method = environ["REQUEST_METHOD"]
+        self.condition = environ.get("HTTP_IF_NONE_MATCH") if method in READS else None
+        self.bodiless = method == "HEAD"
+        self.environ = environ
+        if self.bodiless or "HTTP_IF_NONE_MATCH" in environ:
+            self.environ = self._for_app(environ)
+        self.flight_key = (question, values_of(self.environ, _TOLD_APART_BY))
+
+    def _for_app(self, environ: WSGIEnvironment) -> WSGIEnvironment:
+        method = "GET" if self.bodiless else environ["REQUEST_METHOD"]
+        changed = {**environ, "REQUEST_METHOD": method}
+        changed.pop("HTTP_IF_NONE_MATCH", None)
+        coding = self.preference.coding
+        tags = [uncoded_tag(tag, coding) for tag in opaque_tags(self.condition or "")]
+        # `*` is met by any answer, so there has to be one.
+        if tags:
+            changed["HTTP_IF_NONE_MATCH"] = ", ".join(tags)
+        return changed
 
     @property
-    def kind(self) -> str:
+    def is_leader(self) -> bool:
+        """Whether it is for this request that the answer is being found out, not for another."""
+        return isinstance(self.found, _Flight) and self.found.environ is self.environ
+
+    @property
+    def outcome(self) -> str:
         """What the cache had for it: "hit", "miss", or "shared", the answer to another request."""
-        return "hit" if isinstance(self.found, Entry) else "miss" if self.leads else "shared"
-
-    @property
-    def environ(self) -> WSGIEnvironment:
-        """The request as the app is to get it."""
-        return self.request.environ
-
-    @property
-    def question(self) -> CacheKey:
-        """What it asks."""
-        return self.request.question
+        return "hit" if isinstance(self.found, Entry) else "miss" if self.is_leader else "shared"
 
 
 class Cache:
@@ -197,9 +200,8 @@ class Cache:
         passed_paths: paths whose requests are left to the app, each by itself.
 
     Attributes:
-        misses: how many times the app was asked a question.
+        store: the answers that are kept.
         waiting: how many requests wait for the response to another at the moment.
-        shared: how many got the response that they waited for.
     """
 
     def __init__(
@@ -219,39 +221,17 @@ class Cache:
         self._prefix = prefix
         self._passed = frozenset(passed_paths)
         self._reader = KeyReader(any_host, max_url_bytes, max_body_bytes)
-        self._store = Store(budget)
-        self._flights: dict[_FlightKey, _Flight] = {}
+        self.store = Store(budget)
+        self._flights: dict[tuple[CacheKey, tuple[str | None, ...]], _Flight] = {}
         self._lock = threading.Lock()
-        self.misses = 0
         self.waiting = 0
-        self.shared = 0
-
-    @property
-    def entries(self) -> int:
-        """How many answers are kept."""
-        return len(self._store)
-
-    @property
-    def hits(self) -> int:
-        """How many times an entry was found."""
-        return self._store.hits
-
-    @property
-    def evictions(self) -> int:
-        """How many entries gave way to others."""
-        return self._store.evictions
-
-    @property
-    def size(self) -> int:
-        """About how many bytes of memory the entries take."""
-        return self._store.size
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, as a WSGI application."""
         self.mount(environ)
-        said = self.recalled(environ) or self.asked(environ)
-        start_response(said.status, said.headers)
-        return said.body
+        response = self.recall(environ) or self.answer(environ)
+        start_response(response.status, response.headers)
+        return response.body
 
     def mount(self, environ: WSGIEnvironment) -> None:
         """Have a request see the app where clients see it: below the prefix.
@@ -267,186 +247,142 @@ class Cache:
             environ["PATH_INFO"] = path[len(self._prefix) :] or "/"
         environ["SCRIPT_NAME"] = self._prefix
 
-    def asked(self, environ: WSGIEnvironment) -> RawResponse:
-        """Answer a request that cannot be recalled."""
-        begun = self.begun(environ)
-        if begun is None:
-            return self.passed_on(environ)
-        return begun if isinstance(begun, RawResponse) else self.ended(begun)
+    def recall(self, environ: WSGIEnvironment) -> RawResponse | None:
+        """Answer a request at once that was put in just this way before; None: it was not."""
+        began = time.perf_counter()
+        method = environ["REQUEST_METHOD"]
+        reply = self.store.recall(line_of(environ)) if method in READS else None
+        if reply is None:
+            return None
+        condition = environ.get("HTTP_IF_NONE_MATCH")
+        return _sent(reply, _of_hit(environ, began), condition, bodiless=method == "HEAD")
 
-    def passed_on(self, environ: WSGIEnvironment) -> RawResponse:
+    def answer(self, environ: WSGIEnvironment) -> RawResponse:
+        """Answer a request that cannot be recalled."""
+        found = self.lookup(environ)
+        return self.resolve(found) if isinstance(found, Lookup) else found or self.pass_on(environ)
+
+    def pass_on(self, environ: WSGIEnvironment) -> RawResponse:
         """Have the app answer a request that is not for a cache."""
         return run(self._app, environ)
 
-    def begun(self, environ: WSGIEnvironment) -> RawResponse | Pending | None:
+    def lookup(self, environ: WSGIEnvironment) -> RawResponse | Lookup | None:
         """Find the answer to a request, or begin to find it out; None: it is not for a cache.
 
-        What was begun has to be ended by ``ended``, ``landed`` or ``given_up``.
+        A ``Lookup`` has to be ended by ``resolve``, ``complete`` or ``abandon``.
         """
         began = time.perf_counter()
         passed = REFUSAL in environ or environ.get("PATH_INFO") in self._passed
         question = None if passed else self._reader.question(environ)
         if question is None:
             return None
-        request = _request(environ, question, began)
-        found = self._entry_or_flight(request)
+        request = Lookup(environ, question, began)
+        request.found = found = self._entry_or_flight(request)
         if isinstance(found, Entry) and not found.takes_long(request.preference):
             return self._of_hit(found, request)
-        return Pending(request, found)
+        return request
 
-    def recalled(self, environ: WSGIEnvironment) -> RawResponse | None:
-        """Answer a request at once that was put in just this way before; None: it was not."""
-        began = time.perf_counter()
-        if environ["REQUEST_METHOD"] not in READS:
-            return None
-        reply = self._store.recall(line_of(environ))
-        if reply is None:
-            return None
-        return _said(
-            reply,
-            _of_hit(environ, began),
-            condition=environ.get("HTTP_IF_NONE_MATCH"),
-            bodiless=environ["REQUEST_METHOD"] == "HEAD",
-        )
-
-    def _awaited(self, flight: _Flight, request: _CachedRequest) -> _Response | None:
-        """Wait for the response to another request; None if it is not right for this one."""
-        flight.landed.wait()
-        response = flight.response_to(request.environ)
-        with self._lock:
-            self.waiting -= 1
-            self.shared += response is not None
-        return response
-
-    def _entry_or_flight(self, request: _CachedRequest) -> Entry | _Flight:
-        """Return the entry, or the flight to wait for, or a new flight for this request to lead."""
-        entry = self._store.find(request.question, request.environ)
+    def _entry_or_flight(self, request: Lookup) -> Entry | _Flight:
+        """Return the entry, or the flight to follow, or a new flight for this request to lead."""
+        entry = self.store.find(request.question, request.environ)
         if entry is not None:
             return entry
-        key = request.flight_key
+        flight = _Flight(request.environ)
         if not self._reader.is_repeatable(request.question):
-            return _Flight(request.environ)  # for this request alone
-        # In one step, as a flight has its entry kept before it ends.
+            return flight  # which nobody can follow
+        # In one step, as the entry of a flight is kept before the flight ends.
         with self._lock:
-            entry = self._store.find(request.question, request.environ)
+            entry = self.store.find(request.question, request.environ)
             if entry is not None:
                 return entry
-            flight = self._flights.setdefault(key, _Flight(request.environ))
-            self.waiting += flight.environ is not request.environ
-            return flight
+            return self._flights.setdefault(request.flight_key, flight)
 
-    def ended(self, begun: Pending) -> RawResponse:
-        """Answer what was begun: have the app asked, or wait until it has been."""
-        request, found = begun
-        while isinstance(found, _Flight):
-            if found.environ is request.environ:
-                return self._land(request, found, partial(self._ask, request))
-            response = self._awaited(found, request)
+    def resolve(self, request: Lookup) -> RawResponse:
+        """Answer a request: have the app asked, or wait until it has answered another."""
+        while isinstance(flight := request.found, _Flight):
+            if request.is_leader:
+                return self.complete(request)
+            with self._lock:
+                self.waiting += 1
+            flight.wait()
+            with self._lock:
+                self.waiting -= 1
+            response = flight.response_to(request.environ)
             if response is not None:
-                return self._sent(response, request, _of_hit(request.environ, request.began))
-            if found.is_personal:
-                return self._own(self._ask(request), request)
-            # Who led has gone, or failed alone. One of those who waited leads now.
-            found = self._entry_or_flight(request)
-        return self._of_hit(found, request)
+                return self._response(response, request, _of_hit(request.environ, request.began))
+            if flight.is_personal:
+                return self._own(self._kept(request, self._ask(request)), request)
+            # The leader has gone, or failed alone. One of the followers leads now.
+            request.found = self._entry_or_flight(request)
+        return self._of_hit(flight, request)
 
-    def landed(self, begun: Pending, said: RawResponse) -> RawResponse:
-        """Answer what was begun, and leads, with what the app would say."""
-        request, flight = begun
+    def complete(self, leader: Lookup, answered: RawResponse | None = None) -> RawResponse:
+        """End a flight with the response of the app, or with one that the app would give."""
+        flight = leader.found
         assert isinstance(flight, _Flight), "it leads"
-        return self._land(request, flight, lambda: self._kept(request, said))
-
-    def given_up(self, begun: Pending) -> None:
-        """Leave what was begun; one of those who wait for it finds it out instead."""
-        if not isinstance(begun.found, _Flight):
-            return
-        if begun.leads:
-            self._end(begun.request, begun.found)
-            return
-        with self._lock:
-            self.waiting -= 1
-
-    def _land(
-        self, request: _CachedRequest, flight: _Flight, answer: Callable[[], _Response]
-    ) -> RawResponse:
         try:
-            response = answer()
+            response = self._kept(leader, answered or self._ask(leader))
             if response.may_be_shared:
                 flight.response = response
             flight.is_personal = response.code < _FIRST_ERROR
         finally:
-            self._end(request, flight)
-        return self._own(response, request)
+            self._land(leader, flight)
+        return self._own(response, leader)
 
-    def _end(self, request: _CachedRequest, flight: _Flight) -> None:
+    def abandon(self, request: Lookup) -> None:
+        """End a flight that a request leads without a response; one of the followers leads anew."""
+        if request.is_leader and isinstance(request.found, _Flight):
+            self._land(request, request.found)
+
+    def _land(self, request: Lookup, flight: _Flight) -> None:
         with self._lock:
             if self._flights.get(request.flight_key) is flight:
                 del self._flights[request.flight_key]
-        flight.landed.set()
+        flight.land()
 
-    def _ask(self, request: _CachedRequest) -> _Response:
-        with self._lock:
-            self.misses += 1
-        said = run(self._app, request.environ)
+    def _ask(self, request: Lookup) -> RawResponse:
+        response = run(self._app, request.environ)
         content = request.environ.get(CONTENT)
-        if content is not None and said.status == OK:
-            close(said.body)
-            said = said._replace(body=content)
-        return self._kept(request, said)
+        if content is not None and response.status == OK:
+            close(response.body)
+            response = response._replace(body=content)
+        return response
 
-    def _kept(self, request: _CachedRequest, said: RawResponse) -> _Response:
-        """Keep what the app said, if everyone who asks gets the same."""
-        response = _Response(said.status, said.headers, fields_of(said.headers), said.body)
-        small = length_of(response.headers) < LARGE
-        if small and is_public(response.status, response.fields):
-            response.entry = Entry(response.headers, response.fields, whole(response.body))
-            self._store.put(request.question, request.environ, response.entry)
+    def _kept(self, request: Lookup, raw: RawResponse) -> _Response:
+        """Keep what the app answered, if everyone who asks gets the same."""
+        response = _Response(raw)
+        length = int(response.own.get("content-length", 0))
+        if length < LARGE and response.status == OK and response.lasting.is_public:
+            tag, body = response.own.get("etag", ""), whole(response.body)
+            entry = Entry(request.question, request.environ, response.lasting, tag, body)
+            response.entry = entry
+            self.store.put(entry)
         elif isinstance(response.body, SpooledFile):
             pass  # which may be read by many, each at its own speed
         elif response.may_be_shared or request.bodiless:
             response.body = [whole(response.body)]
         return response
 
-    def _own(self, response: _Response, request: _CachedRequest) -> RawResponse:
-        """Send what the app said to this request."""
-        timing = response.fields.get("server-timing")
+    def _own(self, response: _Response, request: Lookup) -> RawResponse:
+        """Return what the app answered to this request."""
+        timing = response.own.get("server-timing")
         own = [("Server-Timing", f"cache;desc=miss, {timing}" if timing else "cache;desc=miss")]
-        if "x-query-id" in response.fields:
-            own.append(("X-Query-Id", response.fields["x-query-id"]))
-        return self._sent(response, request, own)
+        if "x-query-id" in response.own:
+            own.append(("X-Query-Id", response.own["x-query-id"]))
+        return self._response(response, request, own)
 
-    def _sent(self, response: _Response, request: _CachedRequest, own: Headers) -> RawResponse:
+    def _response(self, response: _Response, request: Lookup, own: Headers) -> RawResponse:
         if response.entry is not None:
             return self._of_entry(response.entry, request, own)
         return _rest(response, request, own)
 
-    def _of_hit(self, entry: Entry, request: _CachedRequest) -> RawResponse:
+    def _of_hit(self, entry: Entry, request: Lookup) -> RawResponse:
         return self._of_entry(entry, request, _of_hit(request.environ, request.began))
 
-    def _of_entry(self, entry: Entry, request: _CachedRequest, own: Headers) -> RawResponse:
+    def _of_entry(self, entry: Entry, request: Lookup, own: Headers) -> RawResponse:
         reply = entry.reply(request.preference)
-        self._store.note(request.question, request.environ, entry, reply)
-        return _said(reply, own, condition=request.condition, bodiless=request.bodiless)
-
-
-def _request(environ: WSGIEnvironment, question: CacheKey, began: float) -> _CachedRequest:
-    preference = preferred(environ.get("HTTP_ACCEPT_ENCODING"))
-    method = environ["REQUEST_METHOD"]
-    condition = environ.get("HTTP_IF_NONE_MATCH") if method in READS else None
-    changed = {**environ, "REQUEST_METHOD": "GET" if method in READS else method}
-    changed.pop("HTTP_IF_NONE_MATCH", None)
-    tags = [uncoded_tag(tag, preference.coding) for tag in opaque_tags(condition or "")]
-    # `*` is met by any answer, so there has to be one.
-    if tags:
-        changed["HTTP_IF_NONE_MATCH"] = ", ".join(tags)
-    return _CachedRequest(
-        environ=changed,
-        question=question,
-        preference=preference,
-        condition=condition,
-        bodiless=method == "HEAD",
-        began=began,
-    )
+        self.store.note(request.environ, entry, reply)
+        return _sent(reply, own, request.condition, bodiless=request.bodiless)
 
 
 def _of_hit(environ: WSGIEnvironment, began: float) -> Headers:
@@ -458,26 +394,22 @@ def _of_hit(environ: WSGIEnvironment, began: float) -> Headers:
     ]
 
 
-def _said(reply: Reply, own: Headers, *, condition: str | None, bodiless: bool) -> RawResponse:
+def _sent(reply: Reply, own: Headers, condition: str | None, *, bodiless: bool) -> RawResponse:
     if condition is not None and reply.is_known(condition):
         return RawResponse("304 NOT MODIFIED", reply.headers_of_304 + own, [])
     body = [] if bodiless else [reply.body]
     return RawResponse(OK, reply.headers + own, body, reply.head + lines_of(own))
 
 
-def _rest(response: _Response, request: _CachedRequest, own: Headers) -> RawResponse:
-    """Send what is no entry: an error, what the client has, or what is not the same for all."""
+def _rest(response: _Response, request: Lookup, own: Headers) -> RawResponse:
+    """Return what is no entry: an error, what the client has, or what is not the same for all."""
     replaced = OF_ONE_REQUEST
     if response.code == _NOT_MODIFIED and request.condition is not None:
+        # The client knows the answer by the tag that it has in its coding.
+        tag = response.own.get("etag", "")
+        if tag not in opaque_tags(request.condition):
+            tag = coded_tag(tag, request.preference.coding)
         replaced |= {"etag", "vary"}
-        own = own + _as_known(response.fields, request)
+        own = [*own, ("ETag", tag), ("Vary", with_encoding(response.lasting.vary))]
     headers = [pair for pair in response.headers if pair[0].lower() not in replaced]
     return RawResponse(response.status, headers + own, [] if request.bodiless else response.body)
-
-
-def _as_known(fields: Fields, request: _CachedRequest) -> Headers:
-    """Return the headers of a 304 that name the answer as the client knows it."""
-    tag = fields.get("etag", "")
-    if tag not in opaque_tags(request.condition or ""):
-        tag = coded_tag(tag, request.preference.coding)
-    return [("ETag", tag), ("Vary", with_encoding(fields.get("vary", "")))]

@@ -28,7 +28,7 @@ from server.http1.errors import (
     RequestStalled,
     UnknownMethod,
 )
-from server.http1.wsgi import REFUSAL, Headers, RawResponse, head_of
+from server.http1.wsgi import REFUSAL, Headers, RawResponse, close, head_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
@@ -70,7 +70,7 @@ _SHORT_NAME: Final = 40
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BODILESS: Final = ("204", "304")
-_SAME: Final[WSGIEnvironment] = {
+_COMMON_ENVIRON: Final[WSGIEnvironment] = {
     "SCRIPT_NAME": "",
     "wsgi.version": (1, 0),
     "wsgi.errors": sys.stderr,
@@ -80,7 +80,7 @@ _SAME: Final[WSGIEnvironment] = {
     "wsgi.run_once": False,
     "wsgi.url_scheme": "http",
 }
-"""What the environment of every request has."""
+"""What the WSGI environment of every request has."""
 
 
 class Handler(Protocol):
@@ -103,7 +103,13 @@ class Handler(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """A connection.
+    """A connection: what it reads, and what it answers of that meanwhile.
+
+        reading    idle ──> head ──> body ──> waiting ──> idle, and so on
+                     └────────┴────────┴──> ended: broken, late, too large, or the last
+        answering  waiting ──> answering ──> answered ──> the next that waits
+                                   │             └──> lingering ──> closed: it was the last
+                                   └──> gone: the connection is lost, and its query is stopped
 
     Args:
         handler: sees to its requests.
@@ -115,7 +121,7 @@ class Connection(asyncio.Protocol):
         self._handler = handler
         self._parser = httptools.HttpRequestParser(self)
         self._waiting: deque[tuple[WSGIEnvironment, bool]] = deque()
-        self._same: WSGIEnvironment = {}
+        self._common_environ: WSGIEnvironment = {}
         self._environ: WSGIEnvironment = {}
         self._target = b""
         self._body: list[bytes] = []
@@ -156,8 +162,8 @@ class Connection(asyncio.Protocol):
         if len(self._handler.connections) > _MOST_CONNECTIONS:
             self.abort()
         own, client = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
-        self._same = {
-            **_SAME,
+        self._common_environ = {
+            **_COMMON_ENVIRON,
             "SERVER_NAME": own[0],
             "SERVER_PORT": str(own[1]),
             "REMOTE_ADDR": client[0] if client else "",
@@ -216,7 +222,7 @@ class Connection(asyncio.Protocol):
         """Begin a request."""
         if self._upgrading:
             return
-        self._environ = self._same.copy()
+        self._environ = self._common_environ.copy()
         self._target = b""
         self._body = []
         self._body_bytes = self._head_bytes = self._untold_bytes = self._headers = 0
@@ -252,7 +258,7 @@ class Connection(asyncio.Protocol):
         environ["REQUEST_METHOD"] = self._parser.get_method().decode()
         version = self._parser.get_http_version()
         environ["SERVER_PROTOCOL"] = f"HTTP/{version}"
-        refusal = self._said_of_target() or self._said_of_head(version)
+        refusal = self._fault_of_target() or self._fault_of_head(version)
         if refusal is not None:
             self._refuse(refusal)
         elif environ.get("HTTP_EXPECT", "").lower() == "100-continue" and not self._answering:
@@ -306,7 +312,7 @@ class Connection(asyncio.Protocol):
         head = f"POST / {self._environ['SERVER_PROTOCOL']}\r\n{''.join(lines)}\r\n"
         return head.encode("latin-1")
 
-    def _said_of_target(self) -> RequestError | None:
+    def _fault_of_target(self) -> RequestError | None:
         """Put the target into the environment; give what is wrong with it, if anything."""
         target = self._target
         if target.startswith(b"/"):
@@ -329,7 +335,7 @@ class Connection(asyncio.Protocol):
         self._environ["QUERY_STRING"] = query.decode("latin-1")
         return None
 
-    def _said_of_head(self, version: str) -> RequestError | None:
+    def _fault_of_head(self, version: str) -> RequestError | None:
         """Return what is wrong with the head of a request, if anything."""
         if version not in ("1.0", "1.1"):
             return MalformedRequest("The request is not HTTP/1.1.")
@@ -366,7 +372,7 @@ class Connection(asyncio.Protocol):
             "QUERY_STRING": "",
             "SERVER_PROTOCOL": "HTTP/1.1",
             "HTTP_ACCEPT": self._environ.get("HTTP_ACCEPT", ""),
-            **self._same,
+            **self._common_environ,
             REFUSAL: error,
         }
         self._body = []
@@ -390,32 +396,35 @@ class Connection(asyncio.Protocol):
 
     # Answering.
 
-    def send(self, said: RawResponse) -> None:
+    def send(self, response: RawResponse) -> None:
         """Send a response whose body is in memory."""
-        body = b"".join(said.body)
-        head = said.head or head_of(said.status, _with_length(said, body))
+        body = b"".join(response.body)
+        head = response.head or head_of(response.status, _with_length(response, body))
         if len(body) <= _JOINED:
-            self._write(b"".join((head, self._common(), body)))
+            self._write(b"".join((head, self._end_of_head(), body)))
         else:
-            self._write(head + self._common())
+            self._write(head + self._end_of_head())
             self._write(body)
         self._answered()
 
-    async def stream(self, said: RawResponse) -> int:
+    async def stream(self, response: RawResponse) -> int:
         """Send a response piece by piece; its headers declare its length.
 
         Returns:
             How many bytes of its body were sent.
         """
         self._streaming = True
-        self._write(head_of(said.status, said.headers) + self._common())
+        self._write(head_of(response.status, response.headers) + self._end_of_head())
         sent = 0
-        for piece in said.body:
-            await self._writable.wait()
-            if self._transport.is_closing():
-                return sent
-            self._write(piece)
-            sent += len(piece)
+        try:
+            for piece in response.body:
+                await self._writable.wait()
+                if self._transport.is_closing():
+                    return sent
+                self._write(piece)
+                sent += len(piece)
+        finally:
+            close(response.body)
         self._answered()
         return sent
 
@@ -456,11 +465,10 @@ class Connection(asyncio.Protocol):
         if not self._transport.is_closing():
             self._transport.write(data)
 
-    def _common(self) -> bytes:
+    def _end_of_head(self) -> bytes:
         """Return the headers of the connection, and the end of the head."""
-        if self._keeps:
-            return _date(int(time.time())) + (b"\r\n" if self._keeps_unasked else _KEEP_ALIVE)
-        return _date(int(time.time())) + _CLOSE
+        kept = b"\r\n" if self._keeps_unasked else _KEEP_ALIVE
+        return _date(int(time.time())) + (kept if self._keeps else _CLOSE)
 
     def _answered(self) -> None:
         self._answering = self._streaming = False
@@ -503,12 +511,10 @@ class Connection(asyncio.Protocol):
                 self._transport.abort()
             self._unsent = unsent
         elif self._reading_since is not None:
-            lasted = now - self._reading_since
-            if self._head_read and lasted > self._handler.body_seconds:
-                self._refuse(RequestStalled("body", self._handler.body_seconds))
-            elif not self._head_read and lasted > _HEAD_SECONDS:
-                self._refuse(RequestStalled("head", _HEAD_SECONDS))
-            self._hand_over()
+            seconds = self._handler.body_seconds if self._head_read else _HEAD_SECONDS
+            if now - self._reading_since > seconds:
+                self._refuse(RequestStalled("body" if self._head_read else "head", seconds))
+                self._hand_over()
         elif not self._answering and now - self._still_since > _IDLE_SECONDS:
             self._transport.close()
 
@@ -545,11 +551,11 @@ def _made_key(name: bytes) -> str:
 _short_key = lru_cache(maxsize=256)(_made_key)
 
 
-def _with_length(said: RawResponse, body: bytes) -> Headers:
-    has_length = any(name.lower() == "content-length" for name, _ in said.headers)
-    if has_length or said.status.startswith(_BODILESS):
-        return said.headers
-    return [*said.headers, ("Content-Length", str(len(body)))]
+def _with_length(response: RawResponse, body: bytes) -> Headers:
+    has_length = any(name.lower() == "content-length" for name, _ in response.headers)
+    if has_length or response.status.startswith(_BODILESS):
+        return response.headers
+    return [*response.headers, ("Content-Length", str(len(body)))]
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
@@ -22,7 +22,7 @@ from prometheus_client.metrics_core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import kg
-from kg.engine import ActiveEngine
+from kg.engine import ActiveEngine, ResultKind
 from kg.sparql.lexer import first_word
 from server.operating import metrics
 from server.operating.log import STANDARD_ERROR, Log
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 _FORM_WITHIN: Final = 20_000
 """Characters of a query within which its form is looked for."""
+
+_FORMS: Final = {ResultKind.SOLUTIONS: "SELECT", ResultKind.BOOLEAN: "ASK"}
+"""What the kind of the result tells of the form of a query, sooner than its text does."""
 
 _SHOWN: Final = 500
 """Characters of a query and of a target that are logged, if they are."""
@@ -118,7 +121,7 @@ class Observer(Collector):
         self._observe(duration, seconds)
         form, is_slow = "", False
         if notes is not None and notes.text is not None:
-            form, is_slow = self._of_query(notes.text, notes.timings, seconds)
+            form, is_slow = self._of_query(notes, notes.text, seconds)
         if self._log is None or not (is_slow or self._tells_all):
             return
         length = len(b"".join(said.body)) if sent is None else sent
@@ -151,11 +154,11 @@ class Observer(Collector):
         activity = self._engine.activity() if self._engine else {}
         row = self._row
         row[COLUMNS["http_connections",]] = connections
-        row[COLUMNS["cache_entries",]] = cache.entries
-        row[COLUMNS["cache_bytes",]] = cache.size
+        row[COLUMNS["cache_entries",]] = len(cache.store)
+        row[COLUMNS["cache_bytes",]] = cache.store.size
         row[COLUMNS["queries_waiting",]] = activity.get("waiting", 0)
         counters = {
-            "cache_evictions": cache.evictions,
+            "cache_evictions": cache.store.evictions,
             "log_lines_dropped": self._log.dropped if self._log else 0,
             "queries_refused": activity.get("refused", 0),
         }
@@ -196,13 +199,10 @@ class Observer(Collector):
         row[start + bisect_left(BOUNDS, seconds)] += 1
         row[start + SUM] += seconds
 
-    def _of_query(
-        self, text: str, timings: Mapping[str, float], seconds: float
-    ) -> tuple[str, bool]:
+    def _of_query(self, notes: Notes, text: str, seconds: float) -> tuple[str, bool]:
         """Count a query; return what the log says of it, and whether it was slow."""
-        word = first_word(text[:_FORM_WITHIN], *LABELS["form"][:-1])
-        form = word.text.upper() if word else OTHER
-        told, took = f',"form":"{form}"', seconds
+        form = _FORMS[notes.kind] if notes.kind in _FORMS else _form_of(text)
+        timings, told, took = notes.timings, f',"form":"{form}"', seconds
         if "queue" in timings:
             self._observe(COLUMNS["query_queue_seconds",], timings["queue"])
             told += f',"queue_seconds":{timings["queue"]:.6f}'
@@ -212,6 +212,11 @@ class Observer(Collector):
         self._observe(COLUMNS["query_duration_seconds", form], took)
         slowest = self._settings.slow_query_seconds
         return told, slowest is not None and took >= slowest
+
+
+def _form_of(text: str) -> str:
+    word = first_word(text[:_FORM_WITHIN], *LABELS["form"][:-1])
+    return word.text.upper() if word else OTHER
 
 
 @lru_cache(maxsize=256)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 ALIVE: Final = "/health"
 READY: Final = "/ready"
 METRICS: Final = "/metrics"
+PROBES: Final = frozenset({ALIVE, READY, METRICS})
 
 _PROBED: Final = "dermograph.probed"
 """Key in the WSGI environment: the engine has been asked for this request, and answered."""
@@ -98,8 +99,8 @@ class Operating:
         # One, so that however often they are asked for, others are kept waiting by one at a time.
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="metrics")
 
-    async def said(self, environ: WSGIEnvironment) -> RawResponse | None:
-        """Answer a request; None: it is none of an operator."""
+    async def response(self, environ: WSGIEnvironment) -> RawResponse:
+        """Answer a request to one of PROBES."""
         path = environ["PATH_INFO"]
         if path == METRICS:
             return await asyncio.wrap_future(self._pool.submit(self._app, environ))
@@ -108,7 +109,7 @@ class Operating:
                 self._probe = asyncio.create_task(_failure_of(self._engine(environ)))
             failure = await asyncio.shield(self._probe)
             environ[_PROBED if failure is None else REFUSAL] = failure
-        return self._app(environ) if path in (ALIVE, READY) else None
+        return self._app(environ)
 
 
 async def _failure_of(engine: Engine) -> NotReady | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
@@ -11,7 +10,7 @@ from urllib.parse import urlencode
 from flask import Response, request
 
 import kg
-from kg.engine import Answer, Engine, Format, Query, ResultKind
+from kg.engine import Answer, Engine, Format, Query, ResultKind, Term
 from kg.rdf import formats
 from kg.rdf.namespaces import BASE
 from kg.sparql.bind import canonical
@@ -96,29 +95,28 @@ class Plan(NamedTuple):
         return responses.headers_of(self.choice.of(answer.kind), self.etag, cache)
 
 
-def planned(snapshot: Snapshot, query: Query, choice: FormatChoice, query_id: str) -> Plan:
-    """Plan how a query is answered.
+def planned(
+    snapshot: Snapshot,
+    choice: FormatChoice,
+    query_id: str,
+    text: str,
+    *,
+    bindings: Mapping[str, Term] | None = None,
+    default_graphs: tuple[str, ...] | None = None,
+    named_graphs: tuple[str, ...] | None = None,
+    seconds: float | None = None,
+) -> Plan:
+    """Plan how a query is answered in the chosen formats, within the limits that hold.
 
-    Args:
-        snapshot: the graph, and the limits that hold.
-        query: as the client puts it.
-        choice: the representation for each kind of result.
-        query_id: by which the query can be stopped.
+    The id is what the query can be stopped by; for the rest of what is asked see ``Query``.
     """
     most = snapshot.settings.max_result_bytes
-    asked = replace(
-        query,
-        formats=choice.formats,
-        base_iri=BASE,
-        max_bytes=min(most, _PAGE_BYTES) if choice.has_page else most,
-        names=(query_id,),
-    )
-    bindings = sorted((name, canonical(term)) for name, term in query.bindings.items())
-    graphs = repr((query.default_graphs, query.named_graphs))
-    etag = responses.digest(
-        *(kg.__version__, snapshot.graph.version, query.text, repr(bindings), graphs, choice.names)
-    )
-    return Plan(asked, choice, etag)
+    most = min(most, _PAGE_BYTES) if choice.has_page else most
+    values, graphs, names = bindings or {}, (default_graphs, named_graphs), (query_id,)
+    query = Query(text, values, *graphs, choice.formats, BASE, seconds, most, names)
+    bound = repr(sorted((name, canonical(term)) for name, term in values.items()))
+    asked = (snapshot.version, text, bound, repr(graphs), choice.names)
+    return Plan(query, choice, responses.digest(kg.__version__, *asked))
 
 
 def format_named(parameters: Parameters, offers: Collection[Representation]) -> str | None:
@@ -132,7 +130,7 @@ def format_named(parameters: Parameters, offers: Collection[Representation]) -> 
     names = []
     for parameter in FORMAT_PARAMETERS:
         values = [value for value in parameters.all(parameter) if value]
-        if len({_meant(parameter, value, offers) for value in values}) > 1:
+        if values and len({_meant(parameter, value, offers) for value in values}) > 1:
             raise ParameterRefused(
                 parameter,
                 f"{parameter} is given {len(values)} times, with different values.",
@@ -169,16 +167,16 @@ def _meant(
     return meant
 
 
+_OF_RESULTS: Final = tuple(dict.fromkeys(offer for offers in RESULTS.values() for offer in offers))
+
+
 def result_format(parameters: Parameters) -> str | None:
     """Return the name of the representation of results that the parameters ask for, or None.
 
     Raises:
         ParameterRefused: as ``format_named``.
     """
-    if not any(name in FORMAT_PARAMETERS for name, _ in parameters):
-        return None
-    every = dict.fromkeys(offer for offers in RESULTS.values() for offer in offers)
-    return format_named(parameters, list(every))
+    return format_named(parameters, _OF_RESULTS)
 
 
 def chosen_for(accept: str | None, name: str | None) -> FormatChoice:

@@ -12,20 +12,21 @@ The choice follows https://www.rfc-editor.org/rfc/rfc9110#section-12.5.1 with th
 - `application/xhtml+xml` means a page only where nothing else is acceptable.
 - Of parameters, `charset` and `header` are compared; others are disregarded.
 - A header that does not follow the grammar is refused, except for what clients are known to send:
-  `*` for `*/*`, `q=.2` for `q=0.2`, and more than three digits in q, up to twelve.
+  `*` for `*/*`, and what `server.protocol.quality` says.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
 
 from kg.engine import Format, ResultKind
 from kg.rdf import formats
 from server.data import rows
 from server.protocol.errors import MalformedHeader, NotAcceptable
+from server.protocol.quality import WORD, MalformedElement, elements, shortened, weighted
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ class Representation:
         names: other short names that clients use for it.
         format: the engine's format that it is written in, or None for pages and problems.
         w3c_name: what https://www.w3.org/ns/formats/ calls that format.
+        content_type: the value of the Content-Type header.
     """
 
     name: str
@@ -55,11 +57,12 @@ class Representation:
     names: tuple[str, ...] = ()
     format: Format | None = None
     w3c_name: str = ""
+    content_type: str = field(init=False)
 
-    @property
-    def content_type(self) -> str:
-        """The value of the Content-Type header."""
-        return "; ".join([self.media_type, *(f"{key}={value}" for key, value in self.parameters)])
+    def __post_init__(self) -> None:
+        """Compose the value of the Content-Type header, which every answer has."""
+        pairs = [f"{key}={value}" for key, value in self.parameters]
+        object.__setattr__(self, "content_type", "; ".join([self.media_type, *pairs]))
 
     @property
     def all_names(self) -> tuple[str, ...]:
@@ -109,31 +112,21 @@ RESULTS: Final[Mapping[ResultKind, tuple[Representation, ...]]] = {
 """What the results of a query are offered as, the default first."""
 
 
-@dataclass(frozen=True, slots=True)
-class MediaRange:
+class MediaRange(NamedTuple):
     """One element of an Accept header.
 
     Attributes:
-        type, subtype: in lower case; `*` for any.
+        name: type and subtype in lower case; `*` for any.
         parameters: name in lower case and value, without quotes.
         quality: from 0, not acceptable, to 1.
     """
 
-    type: str
-    subtype: str
+    name: str
     parameters: tuple[tuple[str, str], ...]
     quality: float
 
 
-# Possessive, so that no header takes more than linear time.
-_QUOTED = r'"(?:[^"\\]|\\.?)*+"?'
-_ELEMENTS = re.compile(rf'(?:[^",]|{_QUOTED})++', re.DOTALL)
-_PIECES = re.compile(rf'(?:[^";]|{_QUOTED})++', re.DOTALL)
-_WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_RANGE = re.compile(rf"({_WORD})/({_WORD})")
-_PARAMETER = re.compile(rf'({_WORD})\s*=\s*({_WORD}|"(?:[^"\\]|\\.)*+")', re.DOTALL)
-_SHOWN: Final = 80
-_QUALITY = re.compile(r"0|1|0?\.[0-9]{1,12}|0\.|1\.0{0,12}")
+_RANGE: Final = re.compile(rf"(?!\*/(?!\*$)){WORD}/{WORD}")
 
 
 def parse_accept(header: str) -> tuple[MediaRange, ...]:
@@ -142,55 +135,26 @@ def parse_accept(header: str) -> tuple[MediaRange, ...]:
     Raises:
         MalformedHeader: an element does not follow the grammar.
     """
-    elements = (element.strip() for element in _ELEMENTS.findall(header))
-    return tuple(_media_range(element) for element in elements if element)
+    return tuple(map(_media_range, elements(header)))
 
 
 def _media_range(element: str) -> MediaRange:
-    name, _, rest = element.partition(";")
-    match = _RANGE.fullmatch("*/*" if name.strip() == "*" else name.strip())
-    if match is None or (match[1] == "*" and match[2] != "*"):
+    try:
+        name, parameters, quality = weighted(element)
+    except MalformedElement as error:
+        raise _malformed(element, str(error)) from None
+    name = "*/*" if name == "*" else name
+    if not _RANGE.fullmatch(name):
         raise _malformed(element, "is not a media type")
-    parameters: list[tuple[str, str]] = []
-    for piece in filter(None, (piece.strip() for piece in _PIECES.findall(rest))):
-        key, value = _parameter(piece, element)
-        if key == "q":
-            # What follows the weight was an extension of it, which nothing ever used.
-            return _range(match, parameters, _quality(value, element))
-        parameters.append((key, value))
-    return _range(match, parameters, 1.0)
-
-
-def _range(match: re.Match[str], parameters: list[tuple[str, str]], quality: float) -> MediaRange:
-    return MediaRange(match[1].lower(), match[2].lower(), tuple(parameters), quality)
-
-
-def _parameter(piece: str, element: str) -> tuple[str, str]:
-    match = _PARAMETER.fullmatch(piece)
-    if match is None:
-        raise _malformed(element, f"has the malformed parameter {_shortened(piece)!r}")
-    value = match[2]
-    if value.startswith('"'):
-        value = re.sub(r"\\(.)", r"\1", value[1:-1], flags=re.DOTALL)
-    return match[1].lower(), value
-
-
-def _quality(value: str, element: str) -> float:
-    if not _QUALITY.fullmatch(value):
-        raise _malformed(element, "has a q that is not a number from 0 to 1")
-    return float(value)
+    return MediaRange(name, parameters, quality)
 
 
 def _malformed(element: str, what: str) -> MalformedHeader:
     return MalformedHeader(
         "Accept",
-        f"In the Accept header, {_shortened(element)!r} {what}.",
+        f"In the Accept header, {shortened(element)!r} {what}.",
         hint="Write media types separated by commas, such as text/turtle, text/html;q=0.5",
     )
-
-
-def _shortened(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 # How specific a match is; an exact match of n parameters adds n.
@@ -218,12 +182,10 @@ def _specificity(wanted: MediaRange, offer: Representation) -> int | None:
     """Tell how specifically a range matches the media type of a representation."""
     if not _fits(wanted, offer):
         return None
-    kind, _, subtype = offer.media_type.partition("/")
-    if (wanted.type, wanted.subtype) == (kind, subtype):
+    if wanted.name == offer.media_type:
         return _BY_NAME + sum(each in offer.parameters for each in wanted.parameters)
-    if wanted.subtype != "*":
-        return None
-    return {kind: _BY_TYPE, "*": _BY_ANYTHING}.get(wanted.type)
+    kind = offer.media_type.partition("/")[0]
+    return {f"{kind}/*": _BY_TYPE, "*/*": _BY_ANYTHING}.get(wanted.name)
 
 
 def _match(ranges: Iterable[MediaRange], offer: Representation) -> _Match | None:
@@ -232,12 +194,11 @@ def _match(ranges: Iterable[MediaRange], offer: Representation) -> _Match | None
     others: list[_Match] = []
     for wanted in ranges:
         specificity = _specificity(wanted, offer)
-        name = f"{wanted.type}/{wanted.subtype}"
         if specificity is not None:
             found.append((specificity, wanted.quality))
-        elif name in offer.aliases and _fits(wanted, offer):
+        elif wanted.name in offer.aliases and _fits(wanted, offer):
             others.append((wanted.quality, _BY_ALIAS))
-        elif name in offer.stand_ins and _fits(wanted, offer):
+        elif wanted.name in offer.stand_ins and _fits(wanted, offer):
             others.append((wanted.quality, _BY_STAND_IN))
     if found:
         specificity, quality = max(found)
@@ -270,7 +231,7 @@ def best(accept: str | None, offers: Sequence[Representation]) -> Representation
     if ranked:
         return offers[-max(ranked)[3]]
     # All browsers name text/html as well. Who does not, as rdflib, does not mean pages.
-    is_page = any(f"{each.type}/{each.subtype}" == _XHTML and each.quality for each in ranges)
+    is_page = any(each.name == _XHTML and each.quality for each in ranges)
     return HTML if is_page and HTML in offers else None
 
 

@@ -18,6 +18,7 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound, PreconditionFailed
 from werkzeug.routing import RequestRedirect
 
+from kg.engine import ResultKind
 from kg.engine.spool import Content, SpooledFile
 from server.context import current_snapshot, public_url
 from server.http1.wsgi import REFUSAL, Headers
@@ -54,12 +55,14 @@ class Notes:
         cache: what the cache had: "hit", "miss", "shared" (the response to an equal request) or
             "none" (it does not see to such requests).
         text: of the query that it puts to the engine.
+        kind: of the result, once the engine has answered.
         timings: how long parts of the work took, in seconds, as in Server-Timing.
     """
 
     began: float
     cache: str = "none"
     text: str | None = None
+    kind: ResultKind | None = None
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -160,28 +163,27 @@ def conditional(body: Content | str, headers: Headers) -> Response:
 
 
 def headers_of(
-    representation: Representation, etag: str | None, cache: str, *, negotiated: bool = True
+    representation: Representation | None,
+    etag: str | None,
+    cache: str,
+    *,
+    negotiated: bool = True,
 ) -> Headers:
     """Return the headers of an answer, but its length and those of every response.
 
     Args:
-        representation: what it is.
+        representation: what it is; None: the response has no body.
         etag: strong entity tag, without quotes.
         cache: the value of Cache-Control; with UNCACHEABLE there is no entity tag.
         negotiated: whether the Accept header had a say.
     """
-    tag = None if cache == UNCACHEABLE else etag
-    return [
-        ("Content-Type", representation.content_type),
-        *_on_keeping(tag, cache, negotiated=negotiated),
-    ]
-
-
-def _on_keeping(etag: str | None, cache: str, *, negotiated: bool) -> Headers:
-    headers = [("Cache-Control", cache)]
+    headers = [("Content-Type", representation.content_type)] if representation else []
+    headers.append(("Cache-Control", cache))
     if negotiated:
         headers.append(("Vary", "Accept"))
-    return headers if etag is None else [*headers, ("ETag", f'"{etag}"')]
+    if etag is not None and cache != UNCACHEABLE:
+        headers.append(("ETag", f'"{etag}"'))
+    return headers
 
 
 def response_of(
@@ -206,7 +208,7 @@ def not_modified(etag: str) -> Response | None:
     known = request.if_none_match
     if request.method not in ("GET", "HEAD") or known.star_tag or etag not in known:
         return None
-    return Response(status=304, headers=_on_keeping(etag, CACHEABLE, negotiated=True))
+    return Response(status=304, headers=headers_of(None, etag, CACHEABLE))
 
 
 def query_id(given: str) -> str:
@@ -311,7 +313,7 @@ def _answer_options() -> Response | None:
 
 
 def _finish(response: Response) -> Response:
-    version = current_snapshot().graph.version
+    version = current_snapshot().version
     told = of_every_response(request.environ, version, g.query_id, g.timings, g.began)
     response.headers.update(told)
     return response

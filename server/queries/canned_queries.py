@@ -14,7 +14,7 @@ from flask import Blueprint, Response, g, render_template, request, url_for
 from rdflib import URIRef
 
 from kg.catalogue.canned_queries import CannedQuery, Parameter, ParameterError
-from kg.engine import Engine, Query, Term
+from kg.engine import Engine, Term
 from kg.rdf.namespaces import DG, curie
 from kg.results import select, stored
 from kg.sparql.lexer import significant
@@ -94,8 +94,8 @@ def answer(name: str) -> Response:
     parameters = of_url(request)
     choice = answers.chosen_for(request.headers.get("Accept"), answers.result_format(parameters))
     values = _given(parameters)
-    query = Query(found.text, _bindings(found, values))
-    plan = answers.planned(snapshot, query, choice, g.query_id)
+    bindings = _bindings(found, values)
+    plan = answers.planned(snapshot, choice, g.query_id, found.text, bindings=bindings)
     return answers.respond(
         snapshot.graph.whole, plan, lambda table: _answer_page(found, values, table)
     )

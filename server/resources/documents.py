@@ -167,7 +167,7 @@ def _form_of_jsonld(accept: str) -> str | None:
     wanted = [
         profile.removeprefix(_PROFILE)
         for each in parse_accept(accept)
-        if f"{each.type}/{each.subtype}" == JSONLD.media_type
+        if each.name == JSONLD.media_type
         for key, value in each.parameters
         if key == "profile"
         for profile in value.split()

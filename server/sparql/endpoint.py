@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 from flask import Blueprint, Response, g, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
-from kg.engine import Query
 from kg.rdf.namespaces import ABSOLUTE_IRI
 from server.context import Snapshot, current_snapshot, public_url
 from server.protocol import answers, responses
@@ -95,14 +94,18 @@ def planned(
     if len(text.encode()) > limit:
         raise QueryTooLong(f"The query is longer than {limit} bytes.", limit)
     _check_version(parameters.at_most_once("version") or None)
-    query = Query(
+    default_graphs = _graphs(parameters, "default-graph-uri", "named-graph-uri")
+    named_graphs = _graphs(parameters, "named-graph-uri", "default-graph-uri")
+    seconds = _seconds(parameters, environ.get("HTTP_PREFER", ""))
+    return answers.planned(
+        snapshot,
+        answers.chosen_for(environ.get("HTTP_ACCEPT"), answers.result_format(parameters)),
+        query_id,
         text,
-        default_graphs=_graphs(parameters, "default-graph-uri", "named-graph-uri"),
-        named_graphs=_graphs(parameters, "named-graph-uri", "default-graph-uri"),
-        seconds=_seconds(parameters, environ.get("HTTP_PREFER", "")),
+        default_graphs=default_graphs,
+        named_graphs=named_graphs,
+        seconds=seconds,
     )
-    choice = answers.chosen_for(environ.get("HTTP_ACCEPT"), answers.result_format(parameters))
-    return answers.planned(snapshot, query, choice, query_id)
 
 
 @blueprint.get("/.well-known/void")

@@ -10,10 +10,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from kg.engine import AsyncEngine
 from kg.sparql.lexer import service_offset
 from server.cache.key import QUERY_PATH, CacheKey
-from server.context import Snapshot, pinned
+from server.context import pinned
 from server.http1.errors import RequestError
 from server.http1.wsgi import OK, RawResponse
 from server.protocol import responses
@@ -22,8 +21,6 @@ from server.sparql import endpoint
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
-
-    from server.protocol.answers import Plan
 
 
 async def answered(environ: WSGIEnvironment, asked: CacheKey) -> RawResponse | None:
@@ -37,35 +34,28 @@ async def answered(environ: WSGIEnvironment, asked: CacheKey) -> RawResponse | N
         EngineError: the query is not answered.
     """
     began = time.perf_counter()
-    snapshot = pinned(environ)
-    engine = snapshot.graph.local
+    snapshot, parameters = pinned(environ), Parameters(asked.parameters)
+    is_plain = asked.path == QUERY_PATH and "query" in parameters and responses.is_plain(environ)
+    if not is_plain or snapshot.asynchronous is None:
+        return None
     query_id = responses.query_id(environ.get("HTTP_X_QUERY_ID", ""))
-    plan = _planned(snapshot, environ, asked, query_id)
-    if plan is None or not isinstance(engine, AsyncEngine):
-        return None
-    environ[responses.NOTES].text = plan.query.text
-    answer = await engine.answer(plan.query)
-    timings = {"queue": answer.waited, "run": answer.seconds}
-    content = answer.content
-    headers = [
-        *plan.headers(answer),
-        ("Content-Length", str(len(content))),
-        *responses.of_every_response(environ, snapshot.graph.version, query_id, timings, began),
-    ]
-    return RawResponse(OK, headers, [content] if isinstance(content, bytes) else content)
-
-
-def _planned(
-    snapshot: Snapshot, environ: WSGIEnvironment, asked: CacheKey, query_id: str
-) -> Plan | None:
-    """Plan the answer to a query; None: it is for the app."""
-    parameters = Parameters(asked.parameters)
-    if asked.path != QUERY_PATH or not responses.is_plain(environ) or "query" not in parameters:
-        return None
     try:
         plan = endpoint.planned(snapshot, parameters, environ, query_id)
     except RequestError:
         return None
     may_ask_others = snapshot.settings.service_endpoints
     asks_others = may_ask_others and service_offset(plan.query.text) is not None
-    return None if plan.choice.has_page or asks_others else plan
+    if plan.choice.has_page or asks_others:
+        return None
+    notes = environ[responses.NOTES]
+    notes.text = plan.query.text
+    answer = await snapshot.asynchronous.answer(plan.query)
+    notes.kind = answer.kind
+    timings = {"queue": answer.waited, "run": answer.seconds}
+    content = answer.content
+    headers = [
+        *plan.headers(answer),
+        ("Content-Length", str(len(content))),
+        *responses.of_every_response(environ, snapshot.version, query_id, timings, began),
+    ]
+    return RawResponse(OK, headers, [content] if isinstance(content, bytes) else content)
