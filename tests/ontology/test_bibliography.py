@@ -83,6 +83,12 @@ def test_the_title_seen_is_that_of_the_source(row: Row) -> None:
     assert len(seen & ours) >= min(4, len(ours))
 
 
+@pytest.mark.parametrize("row", [each for each in _TAKEN if each["field"] == "title"], ids=_name)
+def test_a_title_is_taken_with_its_abstract(row: Row) -> None:
+    """It cannot agree with itself: the abstract that was read tells that it is the same text."""
+    assert "abstract" in row["agrees"].split(", ")
+
+
 @pytest.mark.parametrize("row", _TAKEN, ids=_name)
 def test_something_else_agrees_with_the_source(row: Row) -> None:
     """Beside the title: the year, the first author, the container, or the abstract that was read."""
