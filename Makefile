@@ -24,7 +24,7 @@ test: .venv/installed
 	$(PYTEST)
 
 # Besides, what takes long or needs more than Python: pySHACL on all of the knowledge, many more
-# generated examples, jsonld.js, a browser, other versions of Python.
+# generated examples, jsonld.js, a browser, other engines, other versions of Python.
 test-all: test tools
 	$(PYTEST) --hypothesis-profile deep -m hypothesis
 	$(PYTEST) -m "long or browser or node or interpreters"
@@ -33,8 +33,10 @@ test-all: test tools
 tools: .venv/installed
 	-$(PIP) install --require-hashes -r requirements-browser.lock
 	-mkdir -p .venv/node && cp tests/node/package*.json .venv/node && npm ci --silent --prefix .venv/node
-	-if [ -e /etc/debian_version ] && [ "$$(id -u)" = 0 ] && ! command -v chromedriver >/dev/null; then \
-		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium chromium-driver; fi
+	-if [ -e /etc/debian_version ] && [ "$$(id -u)" = 0 ] && \
+		! { command -v chromedriver && command -v virtuoso-t; } >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends \
+			chromium chromium-driver virtuoso-opensource-7-bin; fi
 
 # Compares the service with other servers and renews docs/benchmarks.md; needs wrk.
 benchmarks: .venv/installed

@@ -153,12 +153,13 @@ class EndpointClient:
 
     @contextmanager
     def asked(
-        self, body: str, budget: Budget, ask: CancellableCall
+        self, body: str, accepted: str, budget: Budget, ask: CancellableCall
     ) -> Iterator[http.client.HTTPResponse]:
         """Yield an answer, all of which has to be read in the context, by a parser.
 
         Args:
             body: of the request.
+            accepted: the media type that is wanted, the only one, as not all endpoints choose well.
             budget: what may be used.
             ask: by which it can be stopped.
 
@@ -175,7 +176,10 @@ class EndpointClient:
             raise Overloaded("Too much is being asked of the engine behind this service.") from None
         source = response = keeping = None
         try:
-            source, response = self._begun(kept, body.encode(), budget, ask)
+            request = _request(
+                self._endpoint, body.encode(), [f"Accept: {accepted}", *self._headers]
+            )
+            source, response = self._begun(kept, request, budget, ask)
             if self._sending is not None:
                 source.budget = Budget(self._sending)
             yield response
@@ -194,7 +198,7 @@ class EndpointClient:
             self._kept.put(keeping)
 
     def _begun(
-        self, kept: socket.socket | None, body: bytes, budget: Budget, ask: CancellableCall
+        self, kept: socket.socket | None, request: bytes, budget: Budget, ask: CancellableCall
     ) -> tuple[_Source, http.client.HTTPResponse]:
         """Send a request, again if a connection that was kept has been closed meanwhile."""
         connecting = Budget(self._connecting) if self._connecting else budget
@@ -202,7 +206,7 @@ class EndpointClient:
         try:
             ask.over(connection)
             connection.settimeout(budget.seconds_left())
-            connection.sendall(_request(self._endpoint, body, self._headers))
+            connection.sendall(request)
             source = _Source(connection, budget)
             return source, _response(source)
         except BaseException as error:
@@ -210,7 +214,7 @@ class EndpointClient:
             stale = kept and isinstance(error, ConnectionError | http.client.BadStatusLine)
             if not stale or ask.is_stopped:
                 raise
-        return self._begun(None, body, budget, ask)
+        return self._begun(None, request, budget, ask)
 
 
 def _failure(error: Exception, response: http.client.HTTPResponse | None) -> UpstreamFailed:

@@ -174,7 +174,8 @@ def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, _Reasons]:
         raise BuildError([FileProblem(rule.file, 0, "", detail, remedy)])
     reasons: dict[Triple, _Reasons] = defaultdict(set)
     for row in rows:
-        if not _is_statement(row):
+        kinds = [row[name]["type"] if name in row else None for name in _COLUMNS]
+        if kinds[:2] != ["uri", "uri"] or kinds[2] not in ("uri", "literal"):
             shown = " ".join(row[name]["value"] if name in row else "nothing" for name in _COLUMNS)
             detail = f"The rule concludes {shown}."
             remedy = "Subject and predicate must be IRIs, the object an IRI or a literal."
@@ -187,11 +188,6 @@ def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, _Reasons]:
         given = {(_REASONS[name], URIRef(row[name]["value"])) for name in _REASONS if name in row}
         reasons[statement] |= given
     return reasons
-
-
-def _is_statement(row: Mapping[str, Mapping[str, str]]) -> bool:
-    kinds = [row[name]["type"] if name in row else None for name in _COLUMNS]
-    return kinds[:2] == ["uri", "uri"] and kinds[2] in ("uri", "literal")
 
 
 def _derivation(

@@ -125,7 +125,7 @@ class FederatedEngine(Wrapper):
         public = [Endpoint.named(iri) for iri in policy.allowed]
         private = [Endpoint.named(iri, private=True) for iri in policy.private_allowed]
         headers = [f"User-Agent: {policy.agent}", "Content-Type: application/sparql-query"]
-        headers += [f"Accept: {JSON.media_type}", "Connection: close"]
+        headers.append("Connection: close")
         self._clients = {
             each.iri: EndpointClient(each, headers, policy.at_once) for each in public + private
         }
@@ -249,7 +249,8 @@ class FederatedEngine(Wrapper):
                 room = self._policy.max_bytes - sum(len(group) for group in groups)
                 iri = request.iri
                 try:
-                    with self._clients[iri].asked(request.text, budget, ask) as response:
+                    asked = self._clients[iri].asked(request.text, JSON.media_type, budget, ask)
+                    with asked as response:
                         answer = self._reader.transcribed(response, JSON, _SOLUTIONS, None)
                     group = inline_data(answer.body.decode(), request.variables, room)
                 except UpstreamFailed as error:

@@ -337,9 +337,12 @@ def _read(file: Any, written: Format, kind: ResultKind) -> Any:
     if kind is ResultKind.BOOLEAN:  # of which the parser reads only what it needs
         file = file.read(_MOST_OF_A_BOOLEAN)
         try:
-            json.loads(file)
+            told = json.loads(file)
         except ValueError as error:
             raise SyntaxError(str(error)) from error
+        match told:
+            case {"head": {"vars": ["__ASK_RETVAL"]}, "results": {"bindings": rows}}:  # Virtuoso's
+                file = json.dumps({"head": {}, "boolean": rows != []}).encode()
     results = ox.parse_query_results(file, _RESULT_FORMATS[written])
     if _kind(results) is not kind:
         raise SyntaxError("It is of another kind.")

@@ -23,18 +23,12 @@ from kg.engine.endpoint_client import Budget, EndpointClient
 from kg.engine.interface import Answer, Engine, Query, Wrapper
 from kg.engine.oxigraph.engine import InProcessEngine
 from kg.engine.union import over_graphs
-from kg.rdf.formats import JSON, NTRIPLES
+from kg.rdf.formats import JSON, NTRIPLES, ResultKind
 from kg.sparql.bind import bind, canonical_iri
 from kg.sparql.errors import QueryError, UpstreamCutOff, UpstreamFailed, UpstreamWrongType
 from kg.sparql.lexer import without_service_in_names
 
-_ACCEPTED: Final = {each.media_type: each for each in (JSON, NTRIPLES)}
-"""What the endpoint may answer in: formats of which it can be told that an answer is whole."""
-
-HEADERS: Final = (
-    "Content-Type: application/x-www-form-urlencoded",
-    f"Accept: {', '.join(_ACCEPTED)}",
-)
+HEADERS: Final = ("Content-Type: application/x-www-form-urlencoded",)
 """What its client sends with each request."""
 
 _GRAPHS: Final = """
@@ -119,13 +113,14 @@ class RemoteEngine(Wrapper):
         form = [("query", base + text)]
         form += [("default-graph-uri", graph) for graph in query.default_graphs or ()]
         form += [("named-graph-uri", graph) for graph in query.named_graphs or ()]
+        # Formats of which it can be told that an answer is whole.
+        written = NTRIPLES if judged.kind is ResultKind.GRAPH else JSON
         budget = Budget(min(query.seconds or self._seconds, self._most_seconds))
         with (
             self._asks.known_as(query.names) as ask,
-            self._client.asked(urlencode(form), budget, ask) as response,
+            self._client.asked(urlencode(form), written.media_type, budget, ask) as response,
         ):
-            written = _ACCEPTED.get(media_type := response.headers.get_content_type())
-            if written is None or judged.kind not in written.kinds:
+            if (media_type := response.headers.get_content_type()) != written.media_type:
                 raise UpstreamWrongType(f"answers in {media_type}, which was not asked for")
             if written is not JSON and response.length is None and not response.chunked:
                 raise UpstreamCutOff("does not tell where its answer ends")
