@@ -92,10 +92,13 @@ def test_every_quantity_has_its_units_listed(dataset: Dataset) -> None:
     """A property or parameter that takes numbers cannot take them in whichever unit."""
     texts = [check.text for check in _CHECKS if check.name.startswith("unit-of-")]
     listed = {name for text in texts for name in re.findall(r'\(dg:(\w+) " ', text)}
+    numbers = {subject for subject, _, _ in dataset.triples((None, URIRef(DG + "unitCode"), None))}
+    states = (None, URIRef(DG + "predicate"), URIRef(DG + "hasProperty"))
+    stating = numbers & {subject for subject, _, _ in dataset.triples(states)}
     measured = {
         str(quantity).removeprefix(DG)
-        for subject, _, _ in dataset.triples((None, URIRef(DG + "unitCode"), None))
-        for name in ("predicate", "parameter")
+        for subject in numbers
+        for name in (("object",) if subject in stating else ("predicate", "parameter"))
         for quantity in dataset.objects(subject, URIRef(DG + name))
     }
 
