@@ -94,8 +94,7 @@ def pin(app: Flask, environ: WSGIEnvironment) -> str:
 
 def pinned(environ: WSGIEnvironment) -> Snapshot:
     """Return the snapshot that a request keeps."""
-    snapshot = environ[_PINNED]
-    assert isinstance(snapshot, Snapshot)
+    snapshot: Snapshot = environ[_PINNED]
     return snapshot
 
 
@@ -108,8 +107,7 @@ def current_snapshot() -> Snapshot:
 
 def snapshot_of(app: Flask) -> Snapshot:
     """Return the snapshot that new requests to an app see."""
-    snapshot = app.extensions[_KEY]
-    assert isinstance(snapshot, Snapshot)
+    snapshot: Snapshot = app.extensions[_KEY]
     return snapshot
 
 

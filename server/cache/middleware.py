@@ -279,7 +279,7 @@ class Cache:
         request = Lookup(environ, question, began)
         request.found = found = self._entry_or_flight(request)
         if isinstance(found, Entry) and not found.takes_long(request.preference):
-            return self._of_hit(found, request)
+            return self._hit(found, request)
         return request
 
     def _entry_or_flight(self, request: Lookup) -> Entry | _Flight:
@@ -308,13 +308,15 @@ class Cache:
             with self._lock:
                 self.waiting -= 1
             response = flight.response_to(request.environ)
+            if response is not None and response.entry is not None:
+                return self._hit(response.entry, request)
             if response is not None:
-                return self._response(response, request, _of_hit(request.environ, request.began))
+                return _rest(response, request, _of_hit(request.environ, request.began))
             if flight.is_personal:
                 return self._own(self._kept(request, self._ask(request)), request)
             # The leader has gone, or failed alone. One of the followers leads now.
             request.found = self._entry_or_flight(request)
-        return self._of_hit(flight, request)
+        return self._hit(flight, request)
 
     def complete(self, leader: Lookup, answered: RawResponse | None = None) -> RawResponse:
         """End a flight with the response of the app, or with one that the app would give."""
@@ -356,6 +358,7 @@ class Cache:
             tag, body = response.own.get("etag", ""), whole(response.body)
             entry = Entry(request.question, request.environ, response.lasting, tag, body)
             response.entry = entry
+            entry.reply(request.preference)  # which is a part of what it costs
             self.store.put(entry)
         elif isinstance(response.body, SpooledFile):
             pass  # which may be read by many, each at its own speed
@@ -369,19 +372,16 @@ class Cache:
         own = [("Server-Timing", f"cache;desc=miss, {timing}" if timing else "cache;desc=miss")]
         if "x-query-id" in response.own:
             own.append(("X-Query-Id", response.own["x-query-id"]))
-        return self._response(response, request, own)
+        if response.entry is None:
+            return _rest(response, request, own)
+        reply = response.entry.reply(request.preference)
+        return _sent(reply, own, request.condition, bodiless=request.bodiless)
 
-    def _response(self, response: _Response, request: Lookup, own: Headers) -> RawResponse:
-        if response.entry is not None:
-            return self._of_entry(response.entry, request, own)
-        return _rest(response, request, own)
-
-    def _of_hit(self, entry: Entry, request: Lookup) -> RawResponse:
-        return self._of_entry(entry, request, _of_hit(request.environ, request.began))
-
-    def _of_entry(self, entry: Entry, request: Lookup, own: Headers) -> RawResponse:
+    def _hit(self, entry: Entry, request: Lookup) -> RawResponse:
         reply = entry.reply(request.preference)
+        # Only now, as most questions are never asked again, and a line costs as much as the answer.
         self.store.note(request.environ, entry, reply)
+        own = _of_hit(request.environ, request.began)
         return _sent(reply, own, request.condition, bodiless=request.bodiless)
 
 

@@ -18,7 +18,7 @@ _MOST_LINES: Final = 16
 """Lines that lead to one entry. A judgement: clients that ask the same spell it in a few ways."""
 
 _KEY_BYTES: Final = 500
-"""What a key or a line takes beside its texts, rounded up from what tracemalloc finds."""
+"""What a key or a line takes beside its texts; see ``entries`` for who holds that."""
 
 _LARGEST_SHARE: Final = 8
 """One entry may take the budget divided by this. A judgement: some large ones have to fit in."""

@@ -33,6 +33,7 @@ from server.http1.wsgi import REFUSAL, Headers, RawResponse, close, head_of
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
+# All limits and times here are judgements, wide enough for clients on slow networks.
 _MAX_HEAD_BYTES: Final = 128 << 10
 _MAX_HEADERS: Final = 100
 _PIECE_BYTES: Final = 16 << 10
@@ -63,7 +64,7 @@ _GRACE_SECONDS: Final = 2.0
 """How long a client of HTTP/1.0, which has no interim responses, may wait when it sends no more."""
 
 _JOINED: Final = 16 << 10
-"""Bytes of a body up to which it is sent together with the head."""
+"""Bytes of a body up to which it is copied behind the head, to spare a call of the kernel."""
 
 _SHORT_NAME: Final = 40
 """Bytes of a header's name up to which its key is remembered; all that are registered are shorter."""
@@ -128,15 +129,15 @@ class Connection(asyncio.Protocol):
         self._body_bytes = 0
         self._head_bytes = 0
         """Bytes of the headers that are complete."""
-        self._untold_bytes = 0
-        """Bytes that came since the request or a piece of its body began: of head, chunks, trailers."""
+        self._overhead_bytes = 0
+        """Bytes beside the body that came since the last piece of it: of head, chunks, trailers."""
         self._headers = 0
         self._upgrading = False
         """Whether the parser takes the head for the whole request, or another reads it once more."""
         self._reading_since: float | None = None
         """When the request began that is being read; None: none is."""
         self._head_read = False
-        self._still_since = time.monotonic()
+        self._quiet_since = time.monotonic()
         """When something was last read or written."""
         self._unsent = 0
         self._ended = False
@@ -146,10 +147,10 @@ class Connection(asyncio.Protocol):
         """Whether a part of a response was sent."""
         self._half_closed = False
         """Whether the client sends no more."""
-        self._handing_over = False
-        self._keeps = True
-        self._keeps_unasked = True
-        """Whether the version of the request keeps connections unless told otherwise."""
+        self._is_handing_over = False
+        self._keep_alive = True
+        self._is_http11 = True
+        """Whether the client knows interim responses, and connections that stay open unasked."""
         self._writable = asyncio.Event()
         self._writable.set()
 
@@ -184,15 +185,15 @@ class Connection(asyncio.Protocol):
         """Read what has come."""
         if self._ended:
             return
-        self._still_since = time.monotonic()
+        self._quiet_since = time.monotonic()
         for begin in range(0, len(data), _PIECE_BYTES):
             rest = data[begin : begin + _PIECE_BYTES]
-            self._untold_bytes += len(rest)
+            self._overhead_bytes += len(rest)
             while rest and not self._ended:
                 rest = self._parsed(rest)
-            if self._reading_since is not None and self._untold_bytes > _MAX_HEAD_BYTES:
+            if self._reading_since is not None and self._overhead_bytes > _MAX_HEAD_BYTES:
                 self._refuse(_too_large())
-        self._hand_over()
+        self._answer_next()
 
     def eof_received(self) -> bool:
         """Take note that the client sends no more; what it asked is answered if it still reads."""
@@ -200,12 +201,12 @@ class Connection(asyncio.Protocol):
         waits = self._answering or bool(self._waiting)
         if self._reading_since is not None:
             self._refuse(MalformedRequest("The request breaks off."))
-            self._hand_over()
+            self._answer_next()
         self._ended = True
         if waits:
-            seconds = _FIRST_PROBE_SECONDS if self._keeps_unasked else _GRACE_SECONDS
+            seconds = _FIRST_PROBE_SECONDS if self._is_http11 else _GRACE_SECONDS
             asyncio.get_running_loop().call_later(seconds, self._probe, _PROBE_SECONDS[0])
-        return self._answering or bool(self._waiting)
+        return self._answering or bool(self._waiting)  # True keeps our side of the connection open
 
     def pause_writing(self) -> None:
         """Note that the client reads more slowly than it is sent to."""
@@ -214,7 +215,7 @@ class Connection(asyncio.Protocol):
     def resume_writing(self) -> None:
         """Note that the client has read what it was sent."""
         self._writable.set()
-        self._hand_over()
+        self._answer_next()
 
     # What the parser finds, see httptools.
 
@@ -225,9 +226,9 @@ class Connection(asyncio.Protocol):
         self._environ = self._common_environ.copy()
         self._target = b""
         self._body = []
-        self._body_bytes = self._head_bytes = self._untold_bytes = self._headers = 0
+        self._body_bytes = self._head_bytes = self._overhead_bytes = self._headers = 0
         self._head_read = False
-        self._reading_since = self._still_since
+        self._reading_since = self._quiet_since
 
     def on_url(self, piece: bytes) -> None:
         """Take a piece of the target."""
@@ -268,21 +269,21 @@ class Connection(asyncio.Protocol):
         """Take a piece of the body."""
         if self._ended:
             return
-        self._untold_bytes = 0
+        self._overhead_bytes = 0
         self._body.append(piece)
         self._body_bytes += len(piece)
         if self._body_bytes > self._handler.max_body_bytes:
-            self._take(keeps=False)  # the app refuses it
+            self._enqueue(keep_alive=False)  # the app refuses it
 
     def on_message_complete(self) -> None:
         """Take a request, which is complete."""
         if not (self._ended or self._upgrading):
-            self._take(keeps=self._parser.should_keep_alive())
+            self._enqueue(keep_alive=self._parser.should_keep_alive())
 
     # Reading.
 
     def _parsed(self, data: bytes) -> bytes:
-        """Parse what has come; give what is left for another parser."""
+        """Parse what has come; return what is left for another parser."""
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -301,19 +302,19 @@ class Connection(asyncio.Protocol):
             self._refuse(_malformed(error))
         return b""
 
-    def _head_for_body(self, keeps: bool) -> bytes:  # noqa: FBT001 - there is nothing else
+    def _head_for_body(self, keep_alive: bool) -> bytes:  # noqa: FBT001 - there is nothing else
         """Return a head with what says where the body ends, and whether the connection is kept."""
         named = {
             "Content-Length": self._environ.get("CONTENT_LENGTH"),
             "Transfer-Encoding": self._environ.get("HTTP_TRANSFER_ENCODING"),
-            "Connection": "keep-alive" if keeps else "close",
+            "Connection": "keep-alive" if keep_alive else "close",
         }
         lines = [f"{name}: {value}\r\n" for name, value in named.items() if value is not None]
         head = f"POST / {self._environ['SERVER_PROTOCOL']}\r\n{''.join(lines)}\r\n"
         return head.encode("latin-1")
 
     def _fault_of_target(self) -> RequestError | None:
-        """Put the target into the environment; give what is wrong with it, if anything."""
+        """Put the target into the environment; return what is wrong with it, if anything."""
         target = self._target
         if target.startswith(b"/"):
             path, _, query = target.partition(b"?")
@@ -350,15 +351,15 @@ class Connection(asyncio.Protocol):
             return MalformedRequest("The request has more than one Host header.")
         return None
 
-    def _take(self, *, keeps: bool) -> None:
+    def _enqueue(self, *, keep_alive: bool) -> None:
         environ = self._environ
         body = b"".join(self._body)
         environ["wsgi.input"] = io.BytesIO(body)
         if body and "CONTENT_LENGTH" not in environ:
             environ["CONTENT_LENGTH"] = str(len(body))
         self._reading_since = None
-        self._ended = not keeps
-        self._waiting.append((environ, keeps))
+        self._ended = not keep_alive
+        self._waiting.append((environ, keep_alive))
         # A connection may be idle for long, and there may be thousands: none keeps what it was sent.
         self._environ, self._body, self._target = {}, [], b""
 
@@ -376,20 +377,20 @@ class Connection(asyncio.Protocol):
             REFUSAL: error,
         }
         self._body = []
-        self._take(keeps=False)
+        self._enqueue(keep_alive=False)
 
-    def _hand_over(self) -> None:
+    def _answer_next(self) -> None:
         """Have the requests answered that wait, one after the other."""
-        if self._handing_over:
+        if self._is_handing_over:  # as an answer that is at hand is sent at once, which leads here
             return
-        self._handing_over = True
+        self._is_handing_over = True
         while self._waiting and not self._answering and self._writable.is_set():
-            environ, self._keeps = self._waiting.popleft()
+            environ, self._keep_alive = self._waiting.popleft()
             self._answering = True
-            self._keeps_unasked = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
+            self._is_http11 = environ["SERVER_PROTOCOL"] == "HTTP/1.1"
             self._handler.answer(environ, self)
-        self._handing_over = False
-        if self._waiting:
+        self._is_handing_over = False
+        if self._waiting:  # or a client that never reads could fill the memory with requests
             self._transport.pause_reading()
         elif not (self._ended or self._transport.is_closing()):
             self._transport.resume_reading()
@@ -405,7 +406,7 @@ class Connection(asyncio.Protocol):
         else:
             self._write(head + self._end_of_head())
             self._write(body)
-        self._answered()
+        self._response_sent()
 
     async def stream(self, response: RawResponse) -> int:
         """Send a response piece by piece; its headers declare its length.
@@ -425,7 +426,7 @@ class Connection(asyncio.Protocol):
                 sent += len(piece)
         finally:
             close(response.body)
-        self._answered()
+        self._response_sent()
         return sent
 
     def _probe(self, again: float) -> None:
@@ -438,7 +439,7 @@ class Connection(asyncio.Protocol):
         """
         if not self._answering or self._transport.is_closing():
             return
-        if not self._keeps_unasked:
+        if not self._is_http11:
             self.abort()
             return
         if not self._streaming:
@@ -461,21 +462,21 @@ class Connection(asyncio.Protocol):
         return self._answering or self._transport.get_write_buffer_size() > 0
 
     def _write(self, data: bytes) -> None:
-        self._still_since = time.monotonic()
+        self._quiet_since = time.monotonic()
         if not self._transport.is_closing():
             self._transport.write(data)
 
     def _end_of_head(self) -> bytes:
         """Return the headers of the connection, and the end of the head."""
-        kept = b"\r\n" if self._keeps_unasked else _KEEP_ALIVE
-        return _date(int(time.time())) + (kept if self._keeps else _CLOSE)
+        kept = b"\r\n" if self._is_http11 else _KEEP_ALIVE
+        return _date(int(time.time())) + (kept if self._keep_alive else _CLOSE)
 
-    def _answered(self) -> None:
+    def _response_sent(self) -> None:
         self._answering = self._streaming = False
-        if not self._keeps or (self._half_closed and not self._waiting):
+        if not self._keep_alive or (self._half_closed and not self._waiting):
             self._end()
         elif self._waiting:
-            self._hand_over()
+            self._answer_next()
 
     def _end(self) -> None:
         """Close as soon as the client has had the time to read the last response."""
@@ -486,13 +487,15 @@ class Connection(asyncio.Protocol):
         if self._half_closed:
             self._transport.close()  # when all has been sent
             return
+        # Were it closed with something unread, the client would be sent a reset, by which its kernel
+        # drops what it has not read of the response.
         self._transport.write_eof()
         self._transport.resume_reading()
         asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.close)
 
     def finish(self) -> None:
         """Answer what is being answered, and no more."""
-        self._keeps = False
+        self._keep_alive = False
         self._waiting.clear()
         if not self._answering:
             self._transport.close()
@@ -506,16 +509,16 @@ class Connection(asyncio.Protocol):
         unsent = self._transport.get_write_buffer_size()
         if unsent:
             if unsent != self._unsent:
-                self._still_since = now
-            elif now - self._still_since > _UNREAD_SECONDS:
+                self._quiet_since = now
+            elif now - self._quiet_since > _UNREAD_SECONDS:
                 self._transport.abort()
             self._unsent = unsent
         elif self._reading_since is not None:
             seconds = self._handler.body_seconds if self._head_read else _HEAD_SECONDS
             if now - self._reading_since > seconds:
                 self._refuse(RequestStalled("body" if self._head_read else "head", seconds))
-                self._hand_over()
-        elif not self._answering and now - self._still_since > _IDLE_SECONDS:
+                self._answer_next()
+        elif not self._answering and now - self._quiet_since > _IDLE_SECONDS:
             self._transport.close()
 
 

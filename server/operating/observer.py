@@ -13,7 +13,7 @@ import re
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
@@ -40,7 +40,10 @@ if TYPE_CHECKING:
 _FORM_WITHIN: Final = 20_000
 """Characters of a query within which its form is looked for."""
 
-_FORMS: Final = {ResultKind.SOLUTIONS: "SELECT", ResultKind.BOOLEAN: "ASK"}
+_FORMS: Final[Mapping[ResultKind | None, str]] = {
+    ResultKind.SOLUTIONS: "SELECT",
+    ResultKind.BOOLEAN: "ASK",
+}
 """What the kind of the result tells of the form of a query, sooner than its text does."""
 
 _SHOWN: Final = 500
@@ -94,7 +97,7 @@ class Observer(Collector):
     def answered(
         self,
         environ: WSGIEnvironment,
-        said: RawResponse,
+        response: RawResponse,
         began: float,
         notes: Notes | None = None,
         *,
@@ -105,14 +108,14 @@ class Observer(Collector):
 
         Args:
             environ: the request.
-            said: what was sent.
+            response: what was sent.
             began: when the request came.
             notes: on the request; None: the cache had the answer.
             sent: how many bytes of the body; None: all of them, which are in memory.
             gone: whether the client did not wait for it.
         """
         seconds = time.perf_counter() - began
-        path, status = environ["PATH_INFO"], "499" if gone else said.status
+        path, status = environ["PATH_INFO"], "499" if gone else response.status
         cache = "hit" if notes is None else notes.cache
         counted, duration, told = _kind_of(
             path[:_LONGEST], environ["REQUEST_METHOD"], status, cache
@@ -124,7 +127,7 @@ class Observer(Collector):
             form, is_slow = self._of_query(notes, notes.text, seconds)
         if self._log is None or not (is_slow or self._tells_all):
             return
-        length = len(b"".join(said.body)) if sent is None else sent
+        length = len(b"".join(response.body)) if sent is None else sent
         rest = form
         if self._settings.log_debug == "on":
             query = environ["QUERY_STRING"]
@@ -132,7 +135,7 @@ class Observer(Collector):
             rest += _shown("query", notes.text if notes else None)
         line = (
             f'{{"time":"{_stamp(int(time.time() * 1000))}","event":"request",'
-            f'"id":"{_query_id(said.headers)}",{told},'
+            f'"id":"{_query_id(response.headers)}",{told},'
             f'"bytes":{length},"seconds":{seconds:.6f}{rest}}}\n'
         )
         if self._tells_all:
@@ -201,7 +204,7 @@ class Observer(Collector):
 
     def _of_query(self, notes: Notes, text: str, seconds: float) -> tuple[str, bool]:
         """Count a query; return what the log says of it, and whether it was slow."""
-        form = _FORMS[notes.kind] if notes.kind in _FORMS else _form_of(text)
+        form = _FORMS.get(notes.kind) or _form_of(text)
         timings, told, took = notes.timings, f',"form":"{form}"', seconds
         if "queue" in timings:
             self._observe(COLUMNS["query_queue_seconds",], timings["queue"])

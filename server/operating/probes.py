@@ -45,7 +45,7 @@ blueprint = Blueprint("operating", __name__)
 @blueprint.get(ALIVE)
 def alive() -> Response:
     """Say that the process that speaks HTTP does so."""
-    return _said_in_short("alive")
+    return _state_of("alive")
 
 
 @blueprint.get(READY)
@@ -59,7 +59,7 @@ def ready() -> Response:
         failure = asyncio.run(_failure_of(current_snapshot().graph.engine))
         if failure is not None:
             raise failure
-    return _said_in_short("ready")
+    return _state_of("ready")
 
 
 @blueprint.get(METRICS)
@@ -71,7 +71,7 @@ def metrics() -> Response:
     return response
 
 
-def _said_in_short(state: str) -> Response:
+def _state_of(state: str) -> Response:
     try:
         chosen = best(request.headers.get("Accept"), (PLAIN_JSON, PLAIN_TEXT)) or PLAIN_JSON
     except MalformedHeader:  # who watches a service is told in any case
