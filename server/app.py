@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any, Final
 
 from flask import Flask
 
@@ -11,13 +12,36 @@ import kg
 from kg.releases.dataset_spec import at_the_start
 from server import config, context
 from server.cache import Cache
+from server.delegation import delegated
 from server.operating import probes
 from server.operating.observer import Observer
 from server.protocol import problems, responses
+from server.protocol.endpoints import ENDPOINTS
 from server.queries import canned_queries
 from server.resources import documents, mappings, sources
 from server.sparql import endpoint, running_queries, service_description
 from server.web import home
+
+_VIEWS: Final[Mapping[str, Callable[..., Any]]] = {
+    "home.front": home.front,
+    "sparql.endpoint": endpoint.endpoint,
+    "sparql.void": endpoint.void,
+    "queries.catalogue": canned_queries.catalogue,
+    "queries.query": canned_queries.query,
+    "queries.answer": canned_queries.answer,
+    "running.stop": running_queries.stop,
+    "sources.sources": sources.sources,
+    "mappings.table": mappings.table,
+    "mappings.mapping_set": mappings.mapping_set,
+    "mappings.terms_to_propose": mappings.terms_to_propose,
+    "resources.resource": documents.resource,
+    "resources.context": documents.context,
+    "problems.explanation": problems.explanation,
+    "operating.alive": probes.alive,
+    "operating.ready": probes.ready,
+    "operating.metrics": probes.metrics,
+}
+"""What answers each endpoint; Flask itself answers `static`."""
 
 
 def create_app(
@@ -46,18 +70,12 @@ def views() -> Flask:
         "resources": documents.problem_page,
     }
     problems.init_app(app, pages)
-    for blueprint in (
-        home.blueprint,
-        endpoint.blueprint,
-        canned_queries.blueprint,
-        documents.blueprint,
-        sources.blueprint,
-        mappings.blueprint,
-        running_queries.blueprint,
-        probes.blueprint,
-        problems.blueprint,
-    ):
-        app.register_blueprint(blueprint)
+    app.jinja_env.filters.update(documents.FILTERS)
+    for name, view in _VIEWS.items():
+        served = ENDPOINTS[name]
+        answer = delegated(view) if served.delegated else view
+        for path in served.paths:
+            app.add_url_rule(path, name, answer, methods=served.methods)
     return app
 
 
@@ -98,6 +116,8 @@ def _put_cache_before(app: Flask, settings: config.Settings) -> None:
         any_host=settings.public_url is not None,
         max_url_bytes=settings.max_url_bytes,
         max_body_bytes=settings.max_body_bytes,
-        passed_paths=probes.PROBES,
+        passed_paths=[
+            path for each in ENDPOINTS.values() if not each.cached for path in each.paths
+        ],
     )
     app.wsgi_app = cache  # type: ignore[method-assign]  # as Flask documents middleware

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, current_app, request
 
@@ -13,8 +14,6 @@ from kg.engine import AsyncEngine
 from server.protocol.hosts import is_host
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
     from kg import KnowledgeGraph
     from kg.engine.dataset import Contents
     from server.config import Settings

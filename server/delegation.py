@@ -14,24 +14,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import wraps
-from typing import TYPE_CHECKING, Final, NamedTuple, ParamSpec
+from typing import Final, NamedTuple
 
-from flask import Response, g, request
+from flask import Flask, Response, g, request
 
 from kg.engine import Answer, ResultTooLarge, Task, TaskEngine, TaskResult
 from kg.engine.spool import Spool, SpooledFile
 from server.context import current_snapshot
 from server.protocol import responses
 
-if TYPE_CHECKING:
-    from flask import Flask
-
 _ANSWER: Final = "dermograph.answer"
 """Key in the WSGI environment: the answer that a page is to be made of, as it is known already."""
 
 _IN_PARTS: Final = "Ask for it in parts at /sparql, by queries with ORDER BY, LIMIT and OFFSET."
-
-_Arguments = ParamSpec("_Arguments")
 
 
 class HandedOver(NamedTuple):
@@ -63,16 +58,16 @@ class _Head(NamedTuple):
     text: str | None
 
 
-def delegated(view: Callable[_Arguments, Response]) -> Callable[_Arguments, Response]:
+def delegated(view: Callable[..., Response]) -> Callable[..., Response]:
     """Have a view answered in a query process, if there are any, and bound what it answers."""
 
     @wraps(view)
-    def answered(*arguments: _Arguments.args, **named: _Arguments.kwargs) -> Response:
+    def answered(**named: str) -> Response:
         response = elsewhere()
         if response is not None:
             return response
         try:
-            return _bounded(view(*arguments, **named))
+            return _bounded(view(**named))
         except ResultTooLarge as error:
             error.hint = _IN_PARTS
             raise

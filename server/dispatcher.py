@@ -9,25 +9,22 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from wsgiref.types import WSGIEnvironment
 
 from kg.engine import Engine, EngineError, Overloaded
 from kg.engine.cancellation import CancelToken
+from server.cache import Cache, Lookup
 from server.cache.entries import LONG_TO_COMPRESS
+from server.cache.key import CacheKey
+from server.http1.protocol import Connection
 from server.http1.wsgi import LARGE, REFUSAL, RawResponse, length_of, whole
+from server.operating.observer import Observer
 from server.operating.probes import PROBES, Operating
 from server.protocol.problems import last_resort
 from server.protocol.responses import NOTES, Notes
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
-    from server.cache import Cache, Lookup
-    from server.cache.key import CacheKey
-    from server.http1.protocol import Connection
-    from server.operating.observer import Observer
-
-    FastPath = Callable[[WSGIEnvironment, CacheKey], Awaitable[RawResponse | None]]
+FastPath = Callable[[WSGIEnvironment, CacheKey], Awaitable[RawResponse | None]]
 
 _SWEEP_SECONDS: Final = 1.0
 """Time between looks for connections that take too long. A judgement: the shortest limit is ten."""

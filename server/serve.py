@@ -9,17 +9,15 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import kg
 from kg.engine import Engine
 from kg.engine.isolated import sandbox
 from kg.engine.isolated.engine import Limits
+from kg.releases.dataset_spec import DatasetSpec
 from server import config
 from server.runner import AppRunner
-
-if TYPE_CHECKING:
-    from kg.releases.dataset_spec import DatasetSpec
 
 _BACKLOG: Final = 1024
 """How many connections may wait to be accepted."""

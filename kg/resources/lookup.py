@@ -20,20 +20,17 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from rapidfuzz import fuzz, process
 from rdflib import URIRef
 
-from kg.engine import Query, ResultKind
+from kg.engine import Answer, Engine, Format, Query, ResultKind
 from kg.rdf.formats import JSON
 from kg.rdf.namespaces import BASE, DG, GRAPH, ONTOLOGY, PREFIXES, WIDER
 from kg.resources.neighbourhood import Neighbourhood, Node
 from kg.results import Rows, ask, select, stored, stored_text
-
-if TYPE_CHECKING:
-    from kg.engine import Answer, Engine, Format
 
 _LISTS: Final = {
     name: ", ".join(properties)

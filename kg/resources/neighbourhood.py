@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from rdflib import Literal, URIRef
 
 from kg.rdf.namespaces import curie, expand
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 _expand = lru_cache(maxsize=1024)(expand)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copyreg
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from kg.rdf.formats import Format, ResultKind
 
 

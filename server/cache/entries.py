@@ -6,14 +6,12 @@ import re
 import threading
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
+from wsgiref.types import WSGIEnvironment
 
 from server.cache.codings import IDENTITY, Preference, compressed, is_text
 from server.cache.key import CacheKey, Line
 from server.http1.wsgi import OK, Headers, head_of, lines_of
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 OF_ONE_REQUEST: Final = frozenset({"x-query-id", "server-timing"})
 """Headers that tell of the request rather than of the answer."""

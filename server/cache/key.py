@@ -6,15 +6,14 @@ import io
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
+from wsgiref.types import WSGIEnvironment
 
 from kg.sparql.lexer import is_repeatable
 from server.http1.errors import MalformedRequest, RequestError
+from server.protocol.endpoints import ENDPOINTS
 from server.protocol.hosts import is_host
 from server.protocol.parameters import Parameters, of_form, with_body
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 READS: Final = frozenset({"GET", "HEAD"})
 """Methods that put a question in the URL alone."""
@@ -22,7 +21,7 @@ READS: Final = frozenset({"GET", "HEAD"})
 VERSION: Final = "dermograph.version"
 """Key in the WSGI environment: the version of the data that a request sees."""
 
-QUERY_PATH: Final = "/sparql"
+QUERY_PATH: Final = ENDPOINTS["sparql.endpoint"].paths[0]
 """Where a query is asked: by a GET, or by a POST or QUERY that has it in its body."""
 
 Line = tuple[str | None, ...]

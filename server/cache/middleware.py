@@ -13,7 +13,8 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from kg.engine.spool import SpooledFile
 from server.cache.codings import preferred
@@ -42,9 +43,6 @@ from server.http1.wsgi import (
     whole,
 )
 from server.protocol.responses import CONTENT, query_id
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 DEFAULT_BUDGET: Final = 64 * 1024 * 1024
 """Bytes that the entries of a cache may take."""

@@ -6,13 +6,11 @@ import sys
 import threading
 from collections import OrderedDict
 from itertools import chain
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from wsgiref.types import WSGIEnvironment
 
 from server.cache.entries import Entry, Reply, values_of
 from server.cache.key import READS, TOLD_BY_LINE, CacheKey, Line, line_of
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 _MOST_LINES: Final = 16
 """Lines that lead to one entry. A judgement: clients that ask the same spell it in a few ways."""

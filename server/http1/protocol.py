@@ -16,8 +16,9 @@ import time
 from collections import deque
 from email.utils import formatdate
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import Final, Protocol, cast
 from urllib.parse import unquote_to_bytes
+from wsgiref.types import WSGIEnvironment
 
 import httptools
 
@@ -29,9 +30,6 @@ from server.http1.errors import (
     UnknownMethod,
 )
 from server.http1.wsgi import REFUSAL, Headers, RawResponse, close, head_of
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 # All limits and times here are judgements, wide enough for clients on slow networks.
 _MAX_HEAD_BYTES: Final = 128 << 10

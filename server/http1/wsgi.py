@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
+from typing import Final, NamedTuple, NoReturn
+from wsgiref.types import WSGIEnvironment
 
 REFUSAL: Final = "dermograph.refusal"
 """Key in the WSGI environment: an error that the server found, for the app to tell."""

@@ -16,26 +16,23 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from wsgiref.types import WSGIEnvironment
 
 from prometheus_client.metrics_core import InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 import kg
+from kg import KnowledgeGraph
 from kg.engine import ActiveEngine, ResultKind
 from kg.sparql.lexer import first_word
+from server.cache import Cache
+from server.config import Settings
+from server.http1.wsgi import Headers, RawResponse
 from server.operating import metrics
 from server.operating.log import STANDARD_ERROR, Log
 from server.operating.metrics import BOUNDS, COLUMNS, LABELS, OTHER, SUM
 from server.protocol.responses import Notes
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
-    from kg import KnowledgeGraph
-    from server.cache import Cache
-    from server.config import Settings
-    from server.http1.wsgi import Headers, RawResponse
 
 _FORM_WITHIN: Final = 20_000
 """Characters of a query within which its form is looked for."""

@@ -8,28 +8,25 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from wsgiref.types import WSGIEnvironment
 
-from flask import Blueprint, Response, request
-from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from flask import Response, request
+from prometheus_client.exposition import generate_latest
 
 from kg.engine import AsyncEngine, Engine, EngineError, Query
 from kg.results import stored_text
 from server.context import current_snapshot
-from server.http1.wsgi import REFUSAL
+from server.http1.wsgi import REFUSAL, RawResponse
 from server.protocol import responses
+from server.protocol.endpoints import ENDPOINTS
 from server.protocol.errors import MalformedHeader, NotReady
-from server.protocol.negotiation import PLAIN_JSON, PLAIN_TEXT, best
+from server.protocol.negotiation import PLAIN_JSON, PLAIN_TEXT, PROMETHEUS, best
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
-    from server.http1.wsgi import RawResponse
-
-ALIVE: Final = "/health"
-READY: Final = "/ready"
-METRICS: Final = "/metrics"
-PROBES: Final = frozenset({ALIVE, READY, METRICS})
+_ALIVE, _READY, _METRICS = (
+    ENDPOINTS[f"operating.{view}"].paths[0] for view in ("alive", "ready", "metrics")
+)
+PROBES: Final = frozenset({_ALIVE, _READY, _METRICS})
 
 _PROBED: Final = "dermograph.probed"
 """Key in the WSGI environment: the engine has been asked for this request, and answered."""
@@ -39,16 +36,12 @@ _PATIENCE: Final = 2.0
 
 _PROBE: Final = Query(stored_text("probe.rq"), seconds=_PATIENCE)
 
-blueprint = Blueprint("operating", __name__)
 
-
-@blueprint.get(ALIVE)
 def alive() -> Response:
     """Say that the process that speaks HTTP does so."""
     return _state_of("alive")
 
 
-@blueprint.get(READY)
 def ready() -> Response:
     """Say that queries are answered.
 
@@ -62,18 +55,18 @@ def ready() -> Response:
     return _state_of("ready")
 
 
-@blueprint.get(METRICS)
 def metrics() -> Response:
     """Say what the service has done, for Prometheus."""
     told = generate_latest(current_snapshot().observer)
-    response = Response(told, content_type=CONTENT_TYPE_PLAIN_0_0_4)
+    response = Response(told, content_type=PROMETHEUS.content_type)
     response.headers["Cache-Control"] = responses.UNCACHEABLE
     return response
 
 
 def _state_of(state: str) -> Response:
     try:
-        chosen = best(request.headers.get("Accept"), (PLAIN_JSON, PLAIN_TEXT)) or PLAIN_JSON
+        offers = ENDPOINTS["operating.ready"].representations
+        chosen = best(request.headers.get("Accept"), offers) or PLAIN_JSON
     except MalformedHeader:  # who watches a service is told in any case
         chosen = PLAIN_JSON
     body = f"{state}\n" if chosen == PLAIN_TEXT else f'{{"status": "{state}"}}\n'
@@ -102,9 +95,9 @@ class Operating:
     async def response(self, environ: WSGIEnvironment) -> RawResponse:
         """Answer a request to one of PROBES."""
         path = environ["PATH_INFO"]
-        if path == METRICS:
+        if path == _METRICS:
             return await asyncio.wrap_future(self._pool.submit(self._app, environ))
-        if path == READY and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+        if path == _READY and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             if self._probe is None or self._probe.done():  # one for all who ask at a time
                 self._probe = asyncio.create_task(_failure_of(self._engine(environ)))
             failure = await asyncio.shield(self._probe)

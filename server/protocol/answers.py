@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
@@ -18,13 +18,11 @@ from server import delegation
 from server.context import Snapshot
 from server.http1.wsgi import Headers
 from server.protocol import responses
+from server.protocol.endpoints import FORMAT_PARAMETERS, RESULTS, HttpEndpoint
 from server.protocol.errors import ParameterRefused
-from server.protocol.negotiation import HTML, RESULTS, Representation, best, choose, named
-from server.protocol.parameters import Parameters
+from server.protocol.negotiation import HTML, Representation, best, choose, named
+from server.protocol.parameters import Parameters, of_url
 from server.web.tables import Table, table_of
-
-FORMAT_PARAMETERS: Final = ("format", "output", "results")
-"""Parameters that name a representation, the one that counts most first."""
 
 _CARRIERS: Final[Mapping[ResultKind, Format]] = {
     ResultKind.SOLUTIONS: formats.JSON,
@@ -140,16 +138,28 @@ def format_named(parameters: Parameters, offers: Collection[Representation]) -> 
     return names[0] if names else None
 
 
-def chosen(parameters: Parameters, offers: Sequence[Representation]) -> Representation:
-    """Return the offer that the request at hand asks for by name, or else prefers.
+def asked(
+    endpoint: HttpEndpoint, fixed: Representation | None = None
+) -> tuple[Parameters, Representation]:
+    """Return the parameters of the request at hand, and the representation that it asks for.
+
+    Args:
+        endpoint: what is asked.
+        fixed: the representation that a suffix of the path names, if one does.
 
     Raises:
-        ParameterRefused: as ``format_named``.
+        ParameterRefused: as ``format_named``; or a parameter means nothing here, or names a format
+            beside a suffix.
         NotAcceptable, MalformedHeader: as ``choose``.
     """
+    parameters, offers = of_url(request), endpoint.representations
+    if endpoint.others == "refused":
+        parameters.refuse_others(endpoint.parameters)
     name = format_named(parameters, offers)
+    if name and fixed:
+        raise ParameterRefused("format", "The suffix of the URL names the format already.")
     by_name = named(name, offers) if name else None
-    return by_name or choose(request.headers.get("Accept"), offers)
+    return parameters, fixed or by_name or choose(request.headers.get("Accept"), offers)
 
 
 def _meant(
@@ -238,13 +248,8 @@ def respond(engine: Engine, plan: Plan, page: Callable[[Table], str]) -> Respons
     )
 
 
-def downloads(kind: ResultKind) -> list[tuple[str, str]]:
-    """Return label and address of the answer at hand in each other format."""
-    return downloads_as(offer for offer in RESULTS[kind] if offer != HTML)
-
-
-def downloads_as(offers: Iterable[Representation]) -> list[tuple[str, str]]:
-    """Return label and address of the page at hand in other formats."""
+def downloads(offers: Iterable[Representation]) -> list[tuple[str, str]]:
+    """Return label and address of the page at hand in each other format that is offered."""
     pairs = [(name, value) for name, value in request.args.items(multi=True)]
     kept = [pair for pair in pairs if pair[0].strip() not in FORMAT_PARAMETERS]
     return [
@@ -253,4 +258,5 @@ def downloads_as(offers: Iterable[Representation]) -> list[tuple[str, str]]:
             f"{request.script_root}{request.path}?{urlencode([*kept, ('format', offer.name)])}",
         )
         for offer in offers
+        if offer != HTML
     ]

@@ -22,7 +22,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from kg.engine import Format, ResultKind
+from kg.engine import Format
 from kg.rdf import formats
 from server.data import rows
 from server.protocol.errors import MalformedHeader, NotAcceptable
@@ -99,17 +99,11 @@ REPRESENTATIONS: Final = tuple(map(_represented, rows("negotiation")))
 
 JSON, XML, CSV, TSV = REPRESENTATIONS[:4]
 TURTLE, NTRIPLES, JSONLD, RDFXML, TRIG, NQUADS = REPRESENTATIONS[4:10]
-HTML, PLAIN_JSON, SPARQL, CSL_JSON, BIBTEX, PROBLEM, PLAIN_TEXT = REPRESENTATIONS[10:]
+HTML, PLAIN_JSON, SPARQL, CSL_JSON, BIBTEX, PROBLEM, PLAIN_TEXT = REPRESENTATIONS[10:17]
+SSSOM, PROMETHEUS = REPRESENTATIONS[17:]
 
 RDF: Final = REPRESENTATIONS[4:10]
 """What a graph is offered as, the default first."""
-
-RESULTS: Final[Mapping[ResultKind, tuple[Representation, ...]]] = {
-    ResultKind.SOLUTIONS: (JSON, XML, CSV, TSV, HTML),
-    ResultKind.BOOLEAN: (JSON, XML, HTML),
-    ResultKind.GRAPH: (*RDF, HTML),
-}
-"""What the results of a query are offered as, the default first."""
 
 
 class MediaRange(NamedTuple):

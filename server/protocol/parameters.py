@@ -6,8 +6,9 @@ import re
 from binascii import a2b_qp
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import unquote_to_bytes
+from wsgiref.types import WSGIEnvironment
 
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
@@ -15,9 +16,6 @@ from werkzeug.wrappers import Request
 
 from server.http1.errors import MalformedRequest
 from server.protocol.errors import BodyTooLarge, ParameterRefused, ReadOnly, UnsupportedMediaType
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _QUERY: Final = "application/sparql-query"

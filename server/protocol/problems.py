@@ -12,9 +12,10 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
+from wsgiref.types import WSGIEnvironment
 
-from flask import Blueprint, Flask, Response, render_template, request
+from flask import Flask, Response, render_template, request
 from werkzeug.exceptions import HTTPException
 
 from kg.catalogue.canned_queries import ParameterError, UnknownQueryError
@@ -25,23 +26,17 @@ from server.data import rows
 from server.http1.errors import RequestError
 from server.http1.wsgi import RawResponse
 from server.protocol import responses
+from server.protocol.endpoints import ENDPOINTS, RESULTS
 from server.protocol.errors import MalformedHeader, UnknownResource
 from server.protocol.negotiation import (
     HTML,
     PLAIN_JSON,
     PLAIN_TEXT,
     PROBLEM,
-    RESULTS,
     Representation,
     best,
     choose,
 )
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
-
-blueprint = Blueprint("problems", __name__)
 
 
 class ProblemType(NamedTuple):
@@ -278,14 +273,14 @@ def generic_page(problem: ProblemDocument) -> str:
     return render_template("problem.html", problem=problem)
 
 
-@blueprint.get("/problems/<slug>")
 def explanation(slug: str) -> Response:
     """Explain a type of problem, at the address of the type."""
     row = PROBLEM_TYPES.get(slug)
     if row is None:
         known = ", ".join(PROBLEM_TYPES)
         raise UnknownResource(f"There is no type of problem named {slug!r}: {known}.")
-    chosen = choose(request.headers.get("Accept"), (HTML, PLAIN_JSON, PLAIN_TEXT))
+    offers = ENDPOINTS["problems.explanation"].representations
+    chosen = choose(request.headers.get("Accept"), offers)
     about = {"type": type_iri(slug), **row._asdict()}
     writers: Mapping[Representation, Callable[[], str]] = {
         HTML: lambda: render_template("explanation.html", row=row),

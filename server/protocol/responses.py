@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
+from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import NotFound, PreconditionFailed
@@ -24,11 +25,7 @@ from server.context import current_snapshot, public_url
 from server.http1.wsgi import REFUSAL, Headers
 from server.protocol.errors import MalformedHeader, UrlTooLong
 from server.protocol.hosts import is_host
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
-    from server.protocol.negotiation import Representation
+from server.protocol.negotiation import Representation
 
 CACHEABLE: Final = "public, max-age=60, stale-while-revalidate=600"
 """Cache-Control of what stays the same as long as the data does."""

@@ -10,7 +10,7 @@ from math import inf
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from flask import Blueprint, Response, g, render_template, request, url_for
+from flask import Response, g, render_template, request, url_for
 from rdflib import URIRef
 
 from kg.catalogue.canned_queries import CannedQuery, Parameter, ParameterError
@@ -19,26 +19,16 @@ from kg.rdf.namespaces import DG, curie
 from kg.results import select, stored
 from kg.sparql.lexer import significant
 from server.context import Snapshot, current_snapshot, public_url
-from server.delegation import delegated
 from server.protocol import answers, rdf, responses
-from server.protocol.answers import FORMAT_PARAMETERS
+from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
 from server.protocol.errors import ParameterRefused
-from server.protocol.negotiation import HTML, PLAIN_JSON, RDF, SPARQL, Representation
+from server.protocol.negotiation import HTML, PLAIN_JSON, SPARQL, Representation
 from server.protocol.parameters import Parameters, of_url
 from server.protocol.problems import ProblemDocument, generic_page
 from server.web.tables import ROWS_SHOWN, Table
 
-blueprint = Blueprint("queries", __name__)
-
-_CATALOGUE: Final = (PLAIN_JSON, HTML, *RDF)
-_QUERY: Final = (PLAIN_JSON, HTML, SPARQL, *RDF)
-_FORMS: Final = {
-    "SELECT": ("sh:SPARQLSelectExecutable", "sh:select"),
-    "ASK": ("sh:SPARQLAskExecutable", "sh:ask"),
-    "CONSTRUCT": ("sh:SPARQLConstructExecutable", "sh:construct"),
-    "DESCRIBE": ("sh:SPARQLExecutable", "schema:text"),
-}
-"""What a query of each form is, and the property for its text."""
+_QUERY: Final = ENDPOINTS["queries.query"]
+_FORMS: Final = ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +46,10 @@ class ParameterChoice:
     others: tuple[str, ...] = ()
 
 
-@blueprint.get("/queries")
 def catalogue() -> Response:
     """List the canned queries."""
     queries = current_snapshot().graph.catalogue
-    chosen = answers.chosen(of_url(request), _CATALOGUE)
+    _, chosen = answers.asked(ENDPOINTS["queries.catalogue"])
     if chosen == HTML:
         return responses.reply(render_template("queries.html", queries=queries.values()), HTML)
     if chosen == PLAIN_JSON:
@@ -69,12 +58,10 @@ def catalogue() -> Response:
     return _rdf(queries.values(), chosen)
 
 
-@blueprint.get("/queries/<name>")
 def query(name: str) -> Response:
     """Say what a canned query answers, and offer a form for its parameters."""
     found = current_snapshot().graph.catalogue[name]
-    parameters = of_url(request)
-    chosen = answers.chosen(parameters, _QUERY)
+    parameters, chosen = answers.asked(_QUERY)
     writers: Mapping[Representation, Callable[[], str]] = {
         HTML: lambda: _query_page(found, _given(parameters)),
         SPARQL: lambda: found.text,
@@ -85,8 +72,6 @@ def query(name: str) -> Response:
     return _rdf([found], chosen)
 
 
-@blueprint.get("/queries/<name>/answer")
-@delegated
 def answer(name: str) -> Response:
     """Answer a canned query with the values of its parameters in the URL."""
     snapshot = current_snapshot()
@@ -148,7 +133,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _rdf(queries: Iterable[CannedQuery], chosen: Representation) -> Response:
     """Describe queries in RDF."""
-    described = [(each, *_FORMS[_form(each)]) for each in queries]
+    described = [(each, _form(each)) for each in queries]
     written = rdf.write("queries.ttl", chosen, url=public_url(), queries=described)
     return responses.reply(written, chosen)
 
@@ -172,7 +157,10 @@ def choices(snapshot: Snapshot) -> Mapping[str, Sequence[ParameterChoice]]:
 def _below(engine: Engine, class_iri: str) -> Sequence[ParameterChoice]:
     below = {"class": URIRef(class_iri)}
     found = select(engine, stored("concepts-below"), below, seconds=inf)  # asked once, at the start
-    return [_concept(str(row["concept"]), str(row["label"])) for row in found]
+    concepts = [(str(row["concept"]), str(row["label"])) for row in found]
+    return [
+        ParameterChoice(curie(iri), label, (iri, iri.removeprefix(DG))) for iri, label in concepts
+    ]
 
 
 def _choices(parameter: Parameter) -> Sequence[ParameterChoice]:
@@ -180,10 +168,6 @@ def _choices(parameter: Parameter) -> Sequence[ParameterChoice]:
     if parameter.values:
         return [ParameterChoice(value, value) for value in parameter.values]
     return current_snapshot().once(choices).get(parameter.class_iri or "", ())
-
-
-def _concept(iri: str, label: str) -> ParameterChoice:
-    return ParameterChoice(curie(iri), label, (iri, iri.removeprefix(DG)))
 
 
 def _query_page(
@@ -197,7 +181,7 @@ def _query_page(
         choices={each.name: _choices(each) for each in found.parameters},
         examples=[_example(found, example) for example in found.examples],
         text=_without_header(found.text),
-        offers=_QUERY,
+        offers=_QUERY.representations,
     )
 
 
@@ -226,7 +210,7 @@ def _answer_page(found: CannedQuery, values: Mapping[str, str], table: Table) ->
         choices={each.name: _choices(each) for each in found.parameters},
         form=_address("queries.query", found, values),
         table=table.for_reading(),
-        downloads=answers.downloads(table.kind),
+        downloads=answers.downloads(RESULTS[table.kind]),
         rows_shown=ROWS_SHOWN,
     )
 

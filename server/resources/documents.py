@@ -11,10 +11,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote
 
-from flask import Blueprint, Response, render_template, request
+from flask import Response, render_template, request
 
 import kg
 from kg.engine.spool import Content
@@ -24,49 +24,26 @@ from kg.releases.bundled import ONTOLOGY_FOLDER
 from kg.resources import lookup
 from kg.resources.lookup import Found
 from server.context import Snapshot, current_snapshot, public_url
-from server.delegation import delegated
 from server.protocol import answers, responses
-from server.protocol.errors import ParameterRefused, UnknownResource
-from server.protocol.negotiation import HTML, JSONLD, RDF, Representation, parse_accept
-from server.protocol.parameters import of_url
+from server.protocol.endpoints import ENDPOINTS
+from server.protocol.errors import UnknownResource
+from server.protocol.negotiation import HTML, JSONLD, Representation, parse_accept
 from server.protocol.problems import ProblemDocument
 from server.web import pages
 
-blueprint = Blueprint("resources", __name__)
-
-OFFERS: Final = (*RDF, HTML)
-"""What a resource is offered as, the default first."""
-
-_BY_SUFFIX: Final = {offer.suffix: offer for offer in OFFERS}
+_RESOURCE: Final = ENDPOINTS["resources.resource"]
+_OFFERS: Final = _RESOURCE.representations
+_BY_SUFFIX: Final = {offer.suffix: offer for offer in _OFFERS}
 _PROFILE: Final = "http://www.w3.org/ns/json-ld#"
 _NOT_IN_IRI: Final = re.compile(r"[\x00-\x20<>\"{}|^`\\]")
 
 
-class Address(NamedTuple):
-    """What the path of a request names.
-
-    Attributes:
-        iri: the IRI that is asked for.
-        fixed: the representation that a suffix asks for, or None.
-    """
-
-    iri: str
-    fixed: Representation | None
-
-
-@blueprint.get("/context.jsonld")
 def context() -> Response:
     """Return the one context that our JSON-LD is written with."""
     body = (ONTOLOGY_FOLDER / "context.jsonld").read_bytes()
     return responses.reply(body, JSONLD, negotiated=False)
 
 
-@blueprint.get("/ontology")
-@blueprint.get("/ontology/")
-@blueprint.get("/ontology.<suffix>")
-@blueprint.get("/<any(id, ontology, graph, function):space>/<path:name>")
-@blueprint.get("/.well-known/genid/<path:name>")
-@delegated
 def resource(**_: str) -> Response:
     """Return the whole ontology, or what is known of a concept, property, record, graph or function.
 
@@ -75,24 +52,21 @@ def resource(**_: str) -> Response:
     return document(request.path.removeprefix("/"))
 
 
-def address_of(path: str) -> Address:
-    """Read a path, without its first slash. A suffix is one of our formats, or part of the name."""
+def document(path: str) -> Response:
+    """Return the document at a path, without its first slash.
+
+    A suffix of the path is one of our formats, or part of the name.
+    """
+    snapshot = current_snapshot()
     bare, dot, suffix = path.rpartition(".")
     fixed = _BY_SUFFIX.get(suffix) if dot else None
-    name = path if fixed is None else bare
-    return Address(BASE + _NOT_IN_IRI.sub(lambda match: quote(match[0]), name), fixed)
-
-
-def document(path: str) -> Response:
-    """Return the document at a path, without its first slash."""
-    snapshot = current_snapshot()
-    asked = address_of(path)
-    found = lookup.find(snapshot.graph.whole, asked.iri)
+    iri = BASE + _NOT_IN_IRI.sub(lambda match: quote(match[0]), bare if fixed else path)
+    found = lookup.find(snapshot.graph.whole, iri)
     if found is None:
-        raise _unknown(snapshot, asked.iri)
-    chosen = _chosen(asked)
-    response = _written(snapshot, found, chosen, negotiated=asked.fixed is None)
-    _link(response, found.iri, chosen, negotiated=asked.fixed is None)
+        raise _unknown(snapshot, iri)
+    _, chosen = answers.asked(_RESOURCE, fixed)
+    response = _written(snapshot, found, chosen, negotiated=fixed is None)
+    _link(response, found.iri, chosen, negotiated=fixed is None)
     return response
 
 
@@ -107,22 +81,6 @@ def _unknown(snapshot: Snapshot, iri: str) -> UnknownResource:
         else f"Look for it with a query at {request.script_root}/sparql.",
         members={"similar": [{"id": each.iri, "label": each.name} for each in near]},
     )
-
-
-def _chosen(asked: Address) -> Representation:
-    """Choose the representation: by the suffix, by the parameter `format`, by the Accept header.
-
-    Raises:
-        ParameterRefused: `format` is unknown or given beside a suffix, or there are others.
-        NotAcceptable: the Accept header admits none of the offers.
-    """
-    parameters = of_url(request)
-    parameters.refuse_others(answers.FORMAT_PARAMETERS)
-    if asked.fixed is None:
-        return answers.chosen(parameters, OFFERS)
-    if answers.format_named(parameters, OFFERS):
-        raise ParameterRefused("format", "The suffix of the URL names the format already.")
-    return asked.fixed
 
 
 def _written(
@@ -183,7 +141,7 @@ def _with_profile(chosen: Representation, form: str | None) -> Representation:
 
 def _link(response: Response, iri: str, chosen: Representation, *, negotiated: bool) -> None:
     """Say where the same is to be had in other formats, and what the document is about."""
-    listed = links(iri, OFFERS, chosen)
+    listed = links(iri, _OFFERS, chosen)
     if negotiated:
         here = response.headers["Content-Location"] = address(iri, chosen)
         listed.insert(1, f'<{here}>; rel="describedby"')
@@ -216,7 +174,7 @@ def _page(snapshot: Snapshot, found: Found) -> str:
     url = public_url()
     here = pages.own_href(found.iri)
     return render_template(
-        page.template, found=found, here=here, url=url, offers=OFFERS, **page.content
+        page.template, found=found, here=here, url=url, offers=_OFFERS, **page.content
     )
 
 
@@ -225,7 +183,7 @@ def problem_page(problem: ProblemDocument) -> str:
     return render_template("resource_problem.html", problem=problem)
 
 
-_FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "href": pages.href,
     "words": pages.words_of,
     "figure": pages.figure,
@@ -233,5 +191,3 @@ _FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "percent": pages.percent,
     "short": curie,
 }
-for _name, _filter in _FILTERS.items():
-    blueprint.add_app_template_filter(_filter, _name)

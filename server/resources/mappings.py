@@ -7,93 +7,59 @@ by name. What is worth proposing to public ontologies is at /mappings/proposals.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
-from flask import Blueprint, Response, render_template, request
+from flask import Response, render_template
 
 from kg.builder.read.mappings import TABLE, MappingTable, read_table
 from kg.curation.term_requests import Search, TermRequest, as_tsv, proposals
 from kg.rdf.namespaces import DGD
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from server.context import current_snapshot
-from server.delegation import delegated
 from server.protocol import answers, responses
-from server.protocol.errors import ParameterRefused, UnknownResource
-from server.protocol.negotiation import HTML, RDF, TSV, Representation
-from server.protocol.parameters import Parameters, of_url
+from server.protocol.endpoints import ENDPOINTS
+from server.protocol.errors import UnknownResource
+from server.protocol.negotiation import HTML, RDF, SSSOM, TSV, Representation
 from server.resources import documents
 from server.web import pages
 
-blueprint = Blueprint("mappings", __name__)
-
-
-@blueprint.before_request
-def _only_of_our_own() -> None:
-    """Refuse where other data are served, of which there is no table."""
-    if not current_snapshot().graph.is_own:
-        raise UnknownResource("There are no mappings of the data that are served here.")
-
-
-SSSOM: Final = replace(
-    TSV, name="sssom", label="SSSOM", suffix="sssom.tsv", names=("tsv",), stand_ins=("text/plain",)
-)
-OFFERS: Final = (SSSOM, HTML)
-"""What the table is offered as, the default first."""
-
-_RESOURCE_OFFERS: Final = (*RDF, SSSOM, HTML)
-"""What the resource is offered as: as any other, and as the table."""
-
+_MAPPING_SET: Final = ENDPOINTS["mappings.mapping_set"]
 _BY_SUFFIX: Final = {"html": HTML, "sssom.tsv": SSSOM, "tsv": SSSOM}
 _IRI: Final = f"{DGD}mappings"
 _FILE_NAME: Final = Path(TABLE).name
 
 
-@blueprint.get("/mappings")
-@delegated
 def table() -> Response:
     """Return the table of mappings."""
-    return _document(answers.chosen(_parameters(), OFFERS), negotiated=True)
+    _refuse_other_data()
+    return _document(answers.asked(ENDPOINTS["mappings.table"])[1], negotiated=True)
 
 
-@blueprint.get("/id/mappings")
-@delegated
-def mapping_set() -> Response:
+def mapping_set(suffix: str = "") -> Response:
     """Return what is known of the table, or the table itself, at the path of its IRI."""
-    chosen = answers.chosen(_parameters(), _RESOURCE_OFFERS)
-    return _described("mappings") if chosen in RDF else _document(chosen, negotiated=True)
-
-
-@blueprint.get("/id/mappings.<suffix>")
-@delegated
-def mapping_set_as(suffix: str) -> Response:
-    """Return the same in one format."""
+    _refuse_other_data()
     fixed = _BY_SUFFIX.get(suffix)
-    if fixed is None:
+    if suffix and fixed is None:
         return _described(f"mappings.{suffix}")
-    if answers.format_named(_parameters(), _RESOURCE_OFFERS):
-        raise ParameterRefused("format", "The suffix of the URL names the format already.")
-    return _document(fixed, negotiated=False)
+    _, chosen = answers.asked(_MAPPING_SET, fixed)
+    return _described("mappings") if chosen in RDF else _document(chosen, negotiated=not suffix)
 
 
-@blueprint.get("/mappings/proposals")
-@delegated
 def terms_to_propose() -> Response:
     """Return the concepts that no public ontology is known to have."""
-    chosen = answers.chosen(_parameters(), (TSV, HTML))
+    _refuse_other_data()
+    _, chosen = answers.asked(ENDPOINTS["mappings.terms_to_propose"])
     found = proposals(current_snapshot().graph.engine, _table())
     if chosen == HTML:
         return responses.reply(_proposals_page(found), HTML)
     return responses.reply(as_tsv(found), TSV)
 
 
-def _parameters() -> Parameters:
-    """Return the parameters of the request, which may only name a format."""
-    parameters = of_url(request)
-    parameters.refuse_others(answers.FORMAT_PARAMETERS)
-    return parameters
+def _refuse_other_data() -> None:
+    if not current_snapshot().graph.is_own:
+        raise UnknownResource("There are no mappings of the data that are served here.")
 
 
 def _described(name: str) -> Response:
@@ -113,7 +79,9 @@ def _document(chosen: Representation, *, negotiated: bool) -> Response:
         response.headers["Content-Disposition"] = f'attachment; filename="{_FILE_NAME}"'
     if negotiated:
         response.headers["Content-Location"] = documents.address(_IRI, chosen)
-    response.headers["Link"] = ", ".join(documents.links(_IRI, _RESOURCE_OFFERS, chosen))
+    response.headers["Link"] = ", ".join(
+        documents.links(_IRI, _MAPPING_SET.representations, chosen)
+    )
     return response
 
 
@@ -144,6 +112,6 @@ def _proposals_page(found: list[TermRequest]) -> str:
         "proposals.html",
         groups=groups,
         total=len(found),
-        downloads=answers.downloads_as((TSV,)),
+        downloads=answers.downloads((TSV,)),
         path_of=pages.own_href,
     )

@@ -5,32 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from flask import Blueprint, Response, render_template, request
+from flask import Response, render_template, request
 
 from kg.curation import citations
 from kg.curation.citations import Citation, UnknownSourceError
 from kg.rdf.namespaces import DGD
 from server.context import current_snapshot
-from server.delegation import delegated
 from server.protocol import answers, responses
+from server.protocol.endpoints import ENDPOINTS
 from server.protocol.errors import ParameterRefused
 from server.protocol.negotiation import BIBTEX, CSL_JSON, HTML, Representation
-from server.protocol.parameters import of_url
 from server.web import pages
 
-blueprint = Blueprint("sources", __name__)
-
-OFFERS: Final = (CSL_JSON, BIBTEX, HTML)
-"""What the sources are offered as, the default first."""
+_ENDPOINT: Final = ENDPOINTS["sources.sources"]
 
 
-@blueprint.get("/sources")
-@delegated
 def sources() -> Response:
     """Return all sources, or those whose keys are given."""
-    parameters = of_url(request)
-    parameters.refuse_others((*answers.FORMAT_PARAMETERS, "key"))
-    chosen = answers.chosen(parameters, OFFERS)
+    parameters, chosen = answers.asked(_ENDPOINT)
     records = citations.citations(current_snapshot().graph.whole)
     shown = _records(records, parameters.all("key"))
     writers: Mapping[Representation, Callable[[], str]] = {
@@ -57,6 +49,6 @@ def _page(records: list[Citation]) -> str:
     return render_template(
         "sources.html",
         records=records,
-        downloads=answers.downloads_as(offer for offer in OFFERS if offer != HTML),
+        downloads=answers.downloads(_ENDPOINT.representations),
         path_of=lambda key: pages.own_href(f"{DGD}source/{key}"),
     )

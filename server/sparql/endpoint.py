@@ -9,36 +9,28 @@ from __future__ import annotations
 import re
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
+from wsgiref.types import WSGIEnvironment
 
-from flask import Blueprint, Response, g, redirect, render_template, request
+from flask import Response, g, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from kg.rdf.namespaces import ABSOLUTE_IRI
 from server.context import Snapshot, current_snapshot, public_url
 from server.protocol import answers, responses
-from server.protocol.answers import FORMAT_PARAMETERS, Plan
+from server.protocol.answers import Plan
+from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
 from server.protocol.errors import ParameterRefused, QueryTooLong, ReadOnly
-from server.protocol.negotiation import HTML, RDF
+from server.protocol.negotiation import HTML
 from server.protocol.parameters import Parameters, body_of, of_url, with_body
 from server.protocol.problems import ProblemDocument
 from server.sparql import service_description
 from server.web.tables import ROWS_SHOWN, Table, iri_cell
 
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
-
-blueprint = Blueprint("sparql", __name__)
-
-_VERSIONS: Final = ("1.1", "1.2", "1.2-basic")
-_TOLERATED: Final = ("callback", "debug")
-_ALLOWED: Final = (
-    *("query", "default-graph-uri", "named-graph-uri", "version", "timeout"),
-    *FORMAT_PARAMETERS,
-    *_TOLERATED,
-)
+_ENDPOINT: Final = ENDPOINTS["sparql.endpoint"]
+_ALLOWED: Final = _ENDPOINT.parameters
+_VERSIONS: Final = _ALLOWED["version"].values
 _WAIT: Final = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,9})\b', re.IGNORECASE)
-_DESCRIPTIONS: Final = (*RDF, HTML)
 
 
 def _read_examples(folder: str) -> tuple[tuple[str, str], ...]:
@@ -57,7 +49,6 @@ OTHER_EXAMPLES: Final = _read_examples("other")
 _GRAPHS_SHOWN: Final = 100
 
 
-@blueprint.route("/sparql", methods=["GET", "POST", "QUERY"])
 def endpoint() -> Response:
     """Answer a query, or describe the service if a GET asks nothing."""
     snapshot = current_snapshot()
@@ -66,7 +57,7 @@ def endpoint() -> Response:
         most = snapshot.settings.max_body_bytes
         parameters = with_body(parameters, request.environ, lambda: body_of(request, most))
     elif all(name in FORMAT_PARAMETERS for name, _ in parameters):
-        return _description(snapshot, parameters)
+        return _description(snapshot)
     _refuse_update(parameters)
     plan = planned(snapshot, parameters, request.environ, g.query_id)
     return answers.respond(
@@ -108,7 +99,6 @@ def planned(
     )
 
 
-@blueprint.get("/.well-known/void")
 def void() -> AnyResponse:
     """Lead to the description of the dataset, https://www.w3.org/TR/void/#discovery."""
     described_at = "/id/dataset" if current_snapshot().graph.is_own else "/sparql"
@@ -164,8 +154,8 @@ def _graphs(parameters: Parameters, name: str, other: str) -> tuple[str, ...] | 
     return iris if iris or other in parameters else None
 
 
-def _description(snapshot: Snapshot, parameters: Parameters) -> Response:
-    chosen = answers.chosen(parameters, _DESCRIPTIONS)
+def _description(snapshot: Snapshot) -> Response:
+    _, chosen = answers.asked(_ENDPOINT)
     if chosen == HTML:
         return responses.reply(_page(snapshot, _examples(snapshot)[0][1]), HTML)
     return responses.reply(service_description.write(snapshot, public_url(), chosen), chosen)
@@ -188,7 +178,7 @@ def _page(
         problem=problem,
         endpoint=f"{public_url()}/sparql",
         examples=_examples(snapshot),
-        downloads=answers.downloads(table.kind) if table else [],
+        downloads=answers.downloads(RESULTS[table.kind]) if table else [],
         rows_shown=ROWS_SHOWN,
         description=(
             None if table or problem else service_description.for_page(snapshot, public_url())
@@ -197,7 +187,7 @@ def _page(
             (iri_cell(graph), triples)
             for graph, triples in islice(snapshot.contents.graphs.items(), _GRAPHS_SHOWN)
         ],
-        offers=_DESCRIPTIONS,
+        offers=_ENDPOINT.representations,
     )
 
 

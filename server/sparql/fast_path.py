@@ -8,7 +8,7 @@ no other endpoint, of requests without conditions. All errors are left to the ap
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from wsgiref.types import WSGIEnvironment
 
 from kg.sparql.lexer import service_offset
 from server.cache.key import QUERY_PATH, CacheKey
@@ -18,9 +18,6 @@ from server.http1.wsgi import OK, RawResponse
 from server.protocol import responses
 from server.protocol.parameters import Parameters
 from server.sparql import endpoint
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIEnvironment
 
 
 async def answered(environ: WSGIEnvironment, asked: CacheKey) -> RawResponse | None:

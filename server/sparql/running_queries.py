@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from flask import Response
 
 from server.context import current_snapshot
 from server.protocol import responses
 from server.protocol.errors import NotRunning
 
-blueprint = Blueprint("running", __name__)
 
-
-@blueprint.delete("/queries-running/<query_id>")
 def stop(query_id: str) -> Response:
     """Stop the queries that were sent with an X-Query-Id, or were given it.
 

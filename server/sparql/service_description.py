@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from itertools import islice
 from math import inf
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import quote
 
 from kg.engine.dataset import DefaultGraph
 from kg.rdf.namespaces import COMMON_PREFIXES, DGD, GRAPH, PREFIXES
 from kg.results import Rows, select, stored
+from server.context import Snapshot
 from server.protocol import rdf
 from server.protocol.negotiation import JSONLD, REPRESENTATIONS, Representation
-
-if TYPE_CHECKING:
-    from server.context import Snapshot
 
 _MOST_GRAPHS: Final = 1000
 """How many named graphs are described."""

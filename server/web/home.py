@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, render_template, request
+from flask import Response, render_template, request
 
 from server.context import current_snapshot, public_url
 from server.protocol import responses
+from server.protocol.endpoints import ENDPOINTS
 from server.protocol.negotiation import HTML, choose
 
-blueprint = Blueprint("home", __name__)
 
-
-@blueprint.get("/")
 def front() -> Response:
     """Say what this is and where to go."""
-    choose(request.headers.get("Accept"), (HTML,))
+    choose(request.headers.get("Accept"), ENDPOINTS["home.front"].representations)
     template = "home.html" if current_snapshot().graph.is_own else "home_other.html"
     return responses.reply(render_template(template, url=public_url()), HTML)

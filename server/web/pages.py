@@ -11,25 +11,21 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from flask import request
+from rdflib import Literal
 
+from kg.engine import Engine
 from kg.rdf.namespaces import BASE, DG, curie
 from kg.resources import lookup
-from kg.resources.lookup import Named
+from kg.resources.lookup import Found, LaserLine, Named
 from kg.resources.neighbourhood import Node, Value
+from kg.results import Row
+from server.context import Snapshot
 from server.data import rows
 from server.web.figures import plot
-
-if TYPE_CHECKING:
-    from rdflib import Literal
-
-    from kg.engine import Engine
-    from kg.resources.lookup import Found, LaserLine
-    from kg.results import Row
-    from server.context import Snapshot
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,103 @@
+"""What the commands have in common: exit codes, options, progress, writing files."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import click
+
+import kg
+from kg.catalogue.canned_queries import CatalogueError, ParameterError, UnknownQueryError
+from kg.engine import DataError, EngineUnavailable, FormatNotAvailable, QueryError, QuerySyntaxError
+
+_Command = TypeVar("_Command", bound=Callable[..., object])
+
+DATA_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+"""A file that is to be read."""
+
+
+class Invalid(click.ClickException):
+    """The files or the knowledge are invalid."""
+
+    exit_code = 1
+
+
+class NotAnswerable(click.ClickException):
+    """The query cannot be answered as it is asked."""
+
+    exit_code = 3
+
+
+class Unavailable(click.ClickException):
+    """The engine could not finish."""
+
+    exit_code = 4
+
+
+@contextmanager
+def failures_told() -> Iterator[None]:
+    """Turn the exceptions of the library into messages and exit codes."""
+    try:
+        yield
+    except (kg.BuildError, kg.InvalidKnowledge, CatalogueError) as error:
+        raise Invalid(str(error)) from error
+    except QuerySyntaxError as error:
+        hint = f"\n{error.hint}" if error.hint else ""
+        raise NotAnswerable(f"{error}\n{error.excerpt}{hint}") from error
+    except FormatNotAvailable as error:
+        names = ", ".join(each.name for each in error.available)
+        message = f"The result is {error.kind.phrase}; give --format as one of {names}."
+        raise NotAnswerable(message) from error
+    except QueryError as error:
+        raise NotAnswerable(str(error)) from error
+    except DataError as error:
+        raise Invalid(f"{error}\n{error.hint or ''}".rstrip()) from error
+    except EngineUnavailable as error:
+        raise Unavailable(str(error)) from error
+    except (UnknownQueryError, ParameterError) as error:
+        raise click.UsageError(str(error)) from error
+
+
+@contextmanager
+def progress_shown() -> Iterator[Callable[[str], None]]:
+    """Show the step at hand on a terminal, and nothing elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console  # noqa: PLC0415 - scripts do not need it
+
+    with Console(stderr=True).status("") as status:
+        yield lambda step: status.update(f"{step} ...")
+
+
+def load() -> kg.KnowledgeGraph:
+    """Return the shipped knowledge; show on a terminal what is done for it."""
+    with progress_shown() as progress:
+        return kg.load(progress)
+
+
+def format_option(forms: Collection[str], what: str) -> Callable[[_Command], _Command]:
+    """Return the option --format of a command that writes text unless told otherwise."""
+    choice = click.Choice(list(forms))
+    return click.option(
+        "--format", "form", type=choice, default="text", show_default=True, help=what
+    )
+
+
+def output_option(what: str, **settings: Any) -> Callable[[_Command], _Command]:
+    """Return the option --output of a command that writes a file."""
+    path = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
+    return click.option("--output", "-o", type=path, help=what, **settings)
+
+
+def save(content: bytes, output: Path) -> None:
+    """Write a file, or standard output for -."""
+    try:
+        with click.open_file(str(output), "wb") as file:
+            file.write(content)
+    except OSError as error:
+        raise click.UsageError(f"Cannot write {output}: {error.strerror}.") from error
