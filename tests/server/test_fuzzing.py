@@ -16,7 +16,8 @@ from urllib.parse import urlencode, urlsplit
 
 import brotli
 import pytest
-from flask import Flask
+from flask import Flask, request_started
+from flask import request as current
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -27,6 +28,7 @@ from kg.engine.isolated import sandbox
 from kg.engine.isolated.engine import Limits
 from kg.releases.bundled import spec
 from server import create_app
+from server.protocol.endpoints import ENDPOINTS
 from server.sparql.endpoint import EXAMPLES
 
 if sys.version_info >= (3, 14):
@@ -123,22 +125,34 @@ def encoded(pairs: Mapping[str, str] | list[tuple[str, str]]) -> str:
     return urlencode(pairs, errors="surrogatepass")
 
 
+OF_ANY: Final = ENDPOINTS["sparql.void"].problems
+"""What can be wrong with any request: that endpoint has no problems of its own."""
+
+
 class Service:
     """The service with its cache and without.
 
     Attributes:
         cached: a client of the service.
         bare: a client of the app behind the cache.
+        endpoint: which the app was asked for last, explanations apart; None: there was none.
     """
 
     def __init__(self, app: Flask) -> None:
+        self.endpoint: str | None = None
+        request_started.connect(self._note, app)
         self.cached = Client(app, use_cookies=False)
         self.bare = Client(functools.partial(Flask.wsgi_app, app), use_cookies=False)
         self.explanation = functools.cache(self._explanation)
         self.plain = functools.cache(self._plain)
 
+    def _note(self, _: Flask) -> None:
+        self.endpoint = current.endpoint
+
     def _explanation(self, slug: str) -> dict[str, Any]:
+        asked = self.endpoint
         response = self.cached.get(f"/problems/{slug}", headers={"Accept": "application/json"})
+        self.endpoint = asked
         assert response.status_code == 200
         return dict(response.get_json())
 
@@ -231,6 +245,8 @@ def is_problem(service: Service, request: Request, response: TestResponse) -> No
     slug = urlsplit(problem["type"]).path.removeprefix("/problems/")
     explained = service.explanation(slug)
     assert (explained["status"], explained["title"]) == (response.status_code, problem["title"])
+    named = ENDPOINTS[service.endpoint].problems if service.endpoint else [*OF_ANY, "not-found"]
+    assert slug in named, service.endpoint
 
 
 def is_result(document: dict[str, Any]) -> None:

@@ -107,11 +107,10 @@ def fused(graph: kg.KnowledgeGraph) -> tuple[Flask, Fused]:
     return app, fuse
 
 
-def service_over(error: Exception, graph: kg.KnowledgeGraph) -> Flask:
+def service_over(error: Exception | Broken, graph: kg.KnowledgeGraph) -> Flask:
     """Return a service whose engine raises an error."""
-    broken = kg.KnowledgeGraph(
-        engine=Broken(error), catalogue=graph.catalogue, release="0", nquads=b""
-    )
+    engine = error if isinstance(error, Broken) else Broken(error)
+    broken = kg.KnowledgeGraph(engine=engine, catalogue=graph.catalogue, release="0", nquads=b"")
     return create_app({}, broken)
 
 
