@@ -9,13 +9,15 @@ from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
 from html import escape
+from itertools import count
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
 
 from rdflib import XSD, Graph, URIRef
 
-from kg.engine import JSON, Answer, Engine, Query, ResultKind, Term
+from kg.engine import JSON, TURTLE, Answer, Engine, Format, Query, ResultKind, Term
+from kg.engine.dataset import Source
 from kg.rdf.namespaces import PREFIXES, curie
 
 if TYPE_CHECKING:
@@ -127,14 +129,10 @@ def python_result(answer: Answer) -> Rows | bool | Graph:
     if answer.kind is ResultKind.GRAPH:
         return Graph().parse(data=answer.body, format=answer.format.media_type)
     assert answer.format == JSON
-    content = json.loads(answer.body)
     if answer.kind is ResultKind.BOOLEAN:
-        return bool(content["boolean"])
-    columns = content["head"]["vars"]
-    rows = [
-        {name: _value(solution.get(name)) for name in columns}
-        for solution in content["results"]["bindings"]
-    ]
+        return bool(json.loads(answer.body)["boolean"])
+    columns, solutions = answer.solutions()
+    rows = [{name: _value(solution.get(name)) for name in columns} for solution in solutions]
     return Rows(columns, rows, answer.version)
 
 
@@ -161,6 +159,16 @@ def ask(engine: Engine, text: str, bindings: Mapping[str, Term] | None = None) -
         EngineError: it is not answered.
     """
     return bool(python_result(engine.run(Query(text, bindings or {}))))
+
+
+def written_anew(turtle: bytes, written: Format | None, prefixes: Mapping[str, str]) -> bytes:
+    """Return a graph without blank nodes in another format; the same triples give the same bytes."""
+    from kg.engine.oxigraph.engine import InProcessEngine, ntriples_of  # noqa: PLC0415 - seldom used
+
+    lines = sorted(set(ntriples_of(Source(turtle, TURTLE), count()).split("\n")))
+    engine = InProcessEngine("\n".join(lines).encode(), version="", prefixes=prefixes)
+    formats = {ResultKind.GRAPH: written}
+    return engine.run(Query("CONSTRUCT WHERE { ?s ?p ?o }", formats=formats)).body
 
 
 def stored(name: str, **parts: str) -> str:

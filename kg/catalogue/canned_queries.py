@@ -18,7 +18,7 @@ from rdflib import RDFS, XSD, Literal, URIRef
 
 from kg.catalogue.front_matter import Header, HeaderError, read_header
 from kg.engine import Engine, QueryError, QuerySyntaxError, Term
-from kg.rdf.namespaces import DG, curie, expand
+from kg.rdf.namespaces import ABSOLUTE_IRI, DG, curie, expand
 from kg.results import ask, select
 from kg.sparql.bind import bind
 from kg.sparql.lexer import Token, TokenKind, tokens
@@ -367,7 +367,7 @@ def as_text(value: object) -> str:
 
 
 def _iri(text: str) -> URIRef:
-    if re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*://[^\s<>\"{}|^`\\]+", text):
+    if "://" in text and ABSOLUTE_IRI.fullmatch(text):
         return URIRef(text)
     if not re.fullmatch(r"(?:[a-z]+:)?[A-Za-z0-9_./-]+", text):
         raise ValueError(text)

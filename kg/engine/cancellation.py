@@ -1,138 +1,105 @@
-"""Stopping what is being asked, from another thread: by name, or all that is asked for somebody."""
+"""Cancelling calls: each has a token, within that of the request that it is for, if there is one.
+
+A token is found by who has it, such as the connection of the client; or by a name of the query, in
+the process that calls. What other processes call is found on the scoreboard of the engine alone.
+"""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from typing import Final
 
 from kg.sparql.errors import QueryStopped
 
 
-def stopped() -> QueryStopped:
-    """Return the error that whoever waits for a stopped query gets."""
-    return QueryStopped("The query was stopped on request.")
-
-
-class CancellableCall:
-    """A question on its way to whoever answers it.
+class CancelToken:
+    """Tells, once and for all, that nobody waits for an answer any more.
 
     Attributes:
-        is_stopped: whether it was stopped.
+        is_set: whether it does.
+        within: the tokens that are set together with this.
     """
 
     def __init__(self) -> None:
+        self.is_set = False
         self._lock = threading.Lock()
         self._connection: socket.socket | None = None
-        self.is_stopped = False
+        self.within: Final[set[CancelToken]] = set()
 
-    def over(self, connection: socket.socket) -> None:
-        """Say which connection it takes now.
+    def make_current(self) -> None:
+        """Have this cancel all calls from now on in this context; see ``contextvars``."""
+        _CURRENT.set(self)
 
-        Raises:
-            QueryStopped: it was stopped.
-        """
+    def set(self) -> bool:
+        """Cancel the calls that there are and refuse later ones; tell whether there were any."""
         with self._lock:
-            self._connection = connection
-        self.refuse_if_stopped()
-
-    def forget(self) -> None:
-        """Say that its connection is about to be closed, and its descriptor to be used again."""
-        with self._lock:
-            self._connection = None
-
-    def stop(self) -> None:
-        """Stop it, and shut its connection down."""
-        with self._lock:
-            self.is_stopped = True
+            self.is_set = True
             if self._connection is not None:
                 with suppress(OSError):  # it may have ended meanwhile
                     # The method of the class, as that of a TLS connection is not for other threads.
                     socket.socket.shutdown(self._connection, socket.SHUT_RDWR)
+        within = self.within.copy()  # at once, so that no lock is needed to add to it
+        for token in within:
+            token.set()
+        return bool(within)
 
-    def refuse_if_stopped(self) -> None:
-        """Raise if it was stopped.
+    def shuts_down(self, connection: socket.socket) -> None:
+        """Attach the connection that is shut down when this is set.
 
         Raises:
-            QueryStopped: it was.
+            QueryStopped: it is set.
         """
-        if self.is_stopped:
-            raise stopped()
-
-
-class CancelToken:
-    """Tells all that is asked for somebody, now and from now on, that nobody waits for it any more.
-
-    A name finds only what is being asked at that moment; this also stops what is asked later.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._asks: set[CancellableCall] = set()
-        self._is_set = False
-
-    def make_current(self) -> None:
-        """Have this stop all that is asked from now on in this context; see ``contextvars``."""
-        _CURRENT.set(self)
-
-    def set(self) -> bool:
-        """Stop what is being asked and refuse what is asked later; tell whether there was any."""
         with self._lock:
-            self._is_set = True
-            asks = list(self._asks)
-        for ask in asks:
-            ask.stop()
-        return bool(asks)
+            self._connection = connection
+        self.refuse_if_set()
 
-    @contextmanager
-    def over(self, ask: CancellableCall) -> Iterator[None]:
-        """Stop a question too, as long as the context lasts."""
+    def release(self) -> None:
+        """Detach the connection, before it is closed and its descriptor used for something else."""
         with self._lock:
-            self._asks.add(ask)
-            is_set = self._is_set
-        if is_set:
-            ask.stop()
-        try:
-            yield
-        finally:
-            with self._lock:
-                self._asks.discard(ask)
+            self._connection = None
+
+    def refuse_if_set(self) -> None:
+        """Raise if this is set.
+
+        Raises:
+            QueryStopped: it is.
+        """
+        if self.is_set:
+            raise QueryStopped
 
 
 _CURRENT: ContextVar[CancelToken | None] = ContextVar("cancel_token", default=None)
 
 
-class CancellableCalls:
-    """The questions of one process that are on their way, each with the names of its query."""
+class CallsByName:
+    """The calls of one process to an engine, each with the names of its query."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._names: dict[CancellableCall, frozenset[str]] = {}
+        self._names: dict[CancelToken, tuple[str, ...]] = {}
 
     @contextmanager
-    def known_as(self, names: Iterable[str]) -> Iterator[CancellableCall]:
-        """Yield a question that can be stopped as long as the context lasts.
-
-        Args:
-            names: by any of which it can be; and by the token that is current.
-        """
-        ask = CancellableCall()
-        token = _CURRENT.get()
-        with self._lock:
-            self._names[ask] = frozenset(names)
+    def call(self, names: tuple[str, ...]) -> Iterator[CancelToken]:
+        """Yield the token of a call, which any of the names and the current token lead to."""
+        token = CancelToken()
+        outer = _CURRENT.get() or CancelToken()
+        self._names[token] = names
+        # Added first: whoever sets the outer one meanwhile finds this, or this finds it set.
+        outer.within.add(token)
+        if outer.is_set:
+            token.set()
         try:
-            with token.over(ask) if token else nullcontext():
-                yield ask
+            yield token
         finally:
-            with self._lock:
-                del self._names[ask]
+            outer.within.discard(token)
+            del self._names[token]
 
     def stop(self, name: str) -> bool:
-        """Stop the questions of a name, and tell whether there were any."""
-        with self._lock:
-            asks = [ask for ask, names in self._names.items() if name in names]
-        for ask in asks:
-            ask.stop()
-        return bool(asks)
+        """Cancel the calls of a name, and tell whether there were any."""
+        tokens = [token for token, names in self._names.copy().items() if name in names]
+        for token in tokens:
+            token.set()
+        return bool(tokens)

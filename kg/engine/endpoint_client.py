@@ -24,7 +24,7 @@ from functools import lru_cache
 from queue import Empty, LifoQueue
 from typing import Any, Final, NamedTuple
 
-from kg.engine.cancellation import CancellableCall
+from kg.engine.cancellation import CancelToken
 from kg.sparql.errors import (
     FederationRefused,
     Overloaded,
@@ -153,7 +153,7 @@ class EndpointClient:
 
     @contextmanager
     def asked(
-        self, body: str, accepted: str, budget: Budget, ask: CancellableCall
+        self, body: str, accepted: str, budget: Budget, token: CancelToken
     ) -> Iterator[http.client.HTTPResponse]:
         """Yield an answer, all of which has to be read in the context, by a parser.
 
@@ -161,7 +161,7 @@ class EndpointClient:
             body: of the request.
             accepted: the media type that is wanted, the only one, as not all endpoints choose well.
             budget: what may be used.
-            ask: by which it can be stopped.
+            token: cancels it.
 
         Raises:
             FederationRefused: an address of the endpoint is not public, and it may not be private.
@@ -179,7 +179,7 @@ class EndpointClient:
             request = _request(
                 self._endpoint, body.encode(), [f"Accept: {accepted}", *self._headers]
             )
-            source, response = self._begun(kept, request, budget, ask)
+            source, response = self._begun(kept, request, budget, token)
             if self._sending is not None:
                 source.budget = Budget(self._sending)
             yield response
@@ -189,22 +189,22 @@ class EndpointClient:
                 raise http.client.IncompleteRead(b"")
             keeping = None if response.will_close else source.connection
         except (OSError, http.client.HTTPException, SyntaxError, ValueError) as error:
-            ask.refuse_if_stopped()
+            token.refuse_if_set()
             raise _failure(error, response) from error
         finally:
-            ask.forget()
+            token.release()
             if source is not None and keeping is None:
                 source.connection.close()
             self._kept.put(keeping)
 
     def _begun(
-        self, kept: socket.socket | None, request: bytes, budget: Budget, ask: CancellableCall
+        self, kept: socket.socket | None, request: bytes, budget: Budget, token: CancelToken
     ) -> tuple[_Source, http.client.HTTPResponse]:
         """Send a request, again if a connection that was kept has been closed meanwhile."""
         connecting = Budget(self._connecting) if self._connecting else budget
-        connection = kept or _connected(self._endpoint, connecting, ask)
+        connection = kept or _connected(self._endpoint, connecting, token)
         try:
-            ask.over(connection)
+            token.shuts_down(connection)
             connection.settimeout(budget.seconds_left())
             connection.sendall(request)
             source = _Source(connection, budget)
@@ -212,9 +212,9 @@ class EndpointClient:
         except BaseException as error:
             connection.close()
             stale = kept and isinstance(error, ConnectionError | http.client.BadStatusLine)
-            if not stale or ask.is_stopped:
+            if not stale or token.is_set:
                 raise
-        return self._begun(None, request, budget, ask)
+        return self._begun(None, request, budget, token)
 
 
 def _failure(error: Exception, response: http.client.HTTPResponse | None) -> UpstreamFailed:
@@ -285,7 +285,7 @@ def is_public(address: _Address) -> bool:
     return address.is_global and not address.is_multicast and not address.is_reserved
 
 
-def _connected(endpoint: Endpoint, budget: Budget, ask: CancellableCall) -> socket.socket:
+def _connected(endpoint: Endpoint, budget: Budget, token: CancelToken) -> socket.socket:
     """Connect to the first place that takes it."""
     places = _places(endpoint, budget)
     failure = OSError("the host has no address")
@@ -293,20 +293,20 @@ def _connected(endpoint: Endpoint, budget: Budget, ask: CancellableCall) -> sock
         try:
             # A host that does not answer at one of its addresses leaves time for the others.
             seconds = budget.seconds_left() / (len(places) - number)
-            return _connection(endpoint, place, seconds, budget, ask)
+            return _connection(endpoint, place, seconds, budget, token)
         except OSError as error:
-            ask.refuse_if_stopped()
+            token.refuse_if_set()
             failure = error
     raise failure
 
 
 def _connection(
-    endpoint: Endpoint, place: _Place, seconds: float, budget: Budget, ask: CancellableCall
+    endpoint: Endpoint, place: _Place, seconds: float, budget: Budget, token: CancelToken
 ) -> socket.socket:
     family, where = place
     with ExitStack() as on_failure:
         connection = on_failure.enter_context(socket.socket(family, socket.SOCK_STREAM))
-        ask.over(connection)
+        token.shuts_down(connection)
         connection.settimeout(seconds)
         connection.connect(where)
         if endpoint.secure:
@@ -315,7 +315,7 @@ def _connection(
                     connection, server_hostname=endpoint.host, do_handshake_on_connect=False
                 )
             )
-            ask.over(connection)
+            token.shuts_down(connection)
             connection.settimeout(budget.seconds_left())
             connection.do_handshake()
         on_failure.pop_all()

@@ -1,12 +1,14 @@
-"""What is asked of an engine and what it gives: Query and Answer, Task and TaskResult, Engine."""
+"""The engine interface: a Query in, an Answer out; a Task in, a TaskResult out."""
 
 from __future__ import annotations
 
+import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias
 
-from kg.engine.cancellation import CancellableCalls
+from kg.engine.cancellation import CallsByName
 from kg.engine.dataset import Contents
 from kg.engine.spool import Content, SpooledFile
 from kg.rdf.formats import DEFAULT_FORMATS, Format, ResultKind
@@ -25,7 +27,7 @@ FunctionsOf: TypeAlias = "Callable[[Engine], Mapping[str, ExtensionFunction]]"
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question to an engine.
+    """A query to an engine.
 
     Attributes:
         text: the query in SPARQL 1.1.
@@ -38,7 +40,7 @@ class Query:
             However many of the graphs a triple is in, the default graph has it once.
         formats: for each kind of result the format to write it in; None: not acceptable.
         base_iri: what relative IRIs in the text are resolved against.
-        seconds: how long it may run, as far as the engine permits; None: what it allows anyway.
+        seconds: how long it may run by the clock, as far as the engine permits; None: its own limit.
             An engine that cannot interrupt a query disregards it.
         max_bytes: the largest answer that is accepted, in bytes; None: no limit.
         names: what it goes by while it runs, for ``Engine.stop``.
@@ -66,7 +68,7 @@ class Answer:
         version: the version of the data that it was computed from.
         repeatable: whether the same query on the same version gives the same bytes; False
             when it uses NOW, RAND, UUID, STRUUID or BNODE.
-        seconds: how long evaluating and writing took.
+        seconds: how long evaluating and writing took, by the clock.
         waited: how many seconds passed before it was begun.
     """
 
@@ -84,6 +86,11 @@ class Answer:
         if isinstance(self.content, SpooledFile):
             return b"".join(self.content.pieces())
         return self.content
+
+    def solutions(self) -> tuple[list[str], list[Mapping[str, Any]]]:
+        """Return columns and rows, if they are written in SPARQL JSON, with terms as that has them."""
+        document = json.loads(self.body)
+        return document["head"]["vars"], document["results"]["bindings"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,32 +182,35 @@ class Engine(Protocol):
         """
 
 
-@runtime_checkable
-class AsyncEngine(Engine, Protocol):
-    """An engine that can be asked from an event loop."""
+class AsyncEngine(ABC):
+    """What is further known of an engine that can be asked from an event loop."""
 
+    @abstractmethod
     async def answer(self, query: Query) -> Answer:
-        """Answer a query like ``run``, while the event loop sees to other things."""
+        """Answer a query like ``Engine.run``, while the event loop sees to other things."""
 
 
-@runtime_checkable
-class ActiveEngine(Engine, Protocol):
-    """An engine that tells what it does."""
+class ActiveEngine(ABC):
+    """What is further known of an engine that tells what it does."""
 
+    @abstractmethod
     def activity(self) -> Mapping[str, float]:
         """Return what all processes that ask it see of it, and what this one has asked.
 
-        Queries that are ``running``, ``starts`` of the fork server, and query processes that ended by
+        Queries that are ``running``, ``starts`` of the fork server, and workers that ended by
         reason: ``timeout``, ``memory``, ``crowded``, ``shortage``, ``asked``, ``worn``,
         ``other``. Of this process the queries that are ``waiting`` or running, and those
         ``refused`` as there was no room or nobody free.
         """
 
 
-@runtime_checkable
-class TaskEngine(Engine, Protocol):
-    """An engine that can have tasks done where its queries run, so that they can be stopped too."""
+class TaskEngine(ABC):
+    """What is further known of an engine that can have tasks done where its queries run.
 
+    So they can be stopped too.
+    """
+
+    @abstractmethod
     def call(self, task: Task) -> TaskResult | None:
         """Have a task done, wholly.
 
@@ -212,7 +222,7 @@ class TaskEngine(Engine, Protocol):
         """
 
 
-class Wrapper:
+class Wrapper(TaskEngine):
     """An engine before another, which answers queries in its own way and leaves the rest to that.
 
     Args:
@@ -221,7 +231,7 @@ class Wrapper:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._asks = CancellableCalls()
+        self._calls = CallsByName()
         self.isolated = engine.isolated
 
     @property
@@ -236,7 +246,7 @@ class Wrapper:
 
     def stop(self, name: str) -> bool:
         """Stop queries; see ``Engine.stop``. What this itself asks, only the process that waits stops."""
-        return self._asks.stop(name) | self._engine.stop(name)
+        return self._calls.stop(name) | self._engine.stop(name)
 
     def close(self) -> None:
         """Close the engine; see ``Engine.close``."""

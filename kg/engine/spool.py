@@ -16,7 +16,7 @@ from weakref import WeakSet
 from kg.sparql.errors import EngineUnavailable, ResultTooLarge
 
 _IN_MEMORY: Final = 4 << 20
-"""Bytes up to which an answer stays in memory."""
+"""Bytes up to which an answer stays in memory (a judgement)."""
 
 _PIECE: Final = 256 << 10
 

@@ -25,7 +25,7 @@ class ResultKind(Enum):
         ]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # as there is one of each only
 class Format:
     """A way to write an answer.
 
@@ -44,7 +44,7 @@ class Format:
     kinds: frozenset[ResultKind]
 
     def __reduce__(self) -> tuple[Callable[[str], Format], tuple[str]]:
-        """Travel between processes by name, as there is one of each only."""
+        """Travel between processes by name, to be the same one there."""
         return named, (self.name,)
 
 

@@ -18,7 +18,7 @@ WIDER: Final = GRAPH + "wider"
 """The named graph of what is reported for wider procedures. It is outside the default union, so that
 a pattern without GRAPH never takes it for what is known of the procedure itself."""
 
-ABSOLUTE_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\]*")
+ABSOLUTE_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\\\ud800-\udfff]*")
 NOWHERE: Final = "https://relative.invalid/"
 """What relative IRIs are read with where there is no base, so that they are found."""
 

@@ -15,19 +15,18 @@ from typing import TypeAlias
 
 from rdflib import XSD, Literal, URIRef
 
+from kg.rdf.namespaces import ABSOLUTE_IRI
 from kg.sparql.errors import BindingError
 from kg.sparql.lexer import TRIVIA, Token, TokenKind, tokens
 
 Term: TypeAlias = URIRef | Literal
 """A value that can be bound to a variable."""
 
-_NOT_IN_IRI = re.compile(r"[\x00-\x20<>\"{}|^`\\\ud800-\udfff]")
 _NOT_IN_LITERAL = re.compile(r"[\x00\ud800-\udfff]")
 # Percent signs that encode nothing, and brackets anywhere but around an IP address.
 _MISPLACED = re.compile(
     r"%(?![0-9A-Fa-f]{2})|(?<!//)\[|\[(?![0-9A-Fa-f:.]+\])|(?<![0-9A-Fa-f:.])\]"
 )
-_ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _ESCAPES = str.maketrans(
     {"\\": "\\\\", '"': '\\"', "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 )
@@ -73,7 +72,7 @@ def canonical_iri(iri: str) -> str:
     Raises:
         BindingError: as ``canonical``.
     """
-    if _NOT_IN_IRI.search(iri) or _MISPLACED.search(iri) or not _ABSOLUTE.match(iri):
+    if not ABSOLUTE_IRI.fullmatch(iri) or _MISPLACED.search(iri):
         raise BindingError(f"{str(iri)!r} is not an absolute IRI.")
     return f"<{iri}>"
 
@@ -115,6 +114,8 @@ def _replacements(
     meaningful: list[Token], terms: Mapping[str, str], present: set[str]
 ) -> list[tuple[Token, str]]:
     """Pair each token of a bound variable, and each BOUND around one, with what replaces it."""
+    # Where a variable stands decides what it may become: a column has to keep its name, a key of
+    # GROUP BY or ORDER BY is an expression in parentheses, and BOUND takes nothing but variables.
     found = []
     clause = ""  # its keywords; empty inside a pattern
     depth = 0  # how many parentheses are open since it began

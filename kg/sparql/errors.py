@@ -156,6 +156,9 @@ class MemoryLimitExceeded(EngineUnavailable):
 class QueryStopped(EngineUnavailable):
     """The query was stopped because someone asked for it, or has gone."""
 
+    def __init__(self, message: str = "The query was stopped on request.") -> None:
+        super().__init__(message)
+
 
 class UpstreamFailed(EngineUnavailable):
     """The engine behind the service cannot be asked, or does not answer as it should.

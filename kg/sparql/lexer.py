@@ -60,6 +60,7 @@ _FIRST = rf"{NAME_FIRST}_0-9"
 NAME_NEXT: Final = rf"{_FIRST}\u00b7\u0300-\u036f\u203f\u2040"
 # Bounded, so that a long run of names and dots is not scanned again from each of its names.
 _NAME = rf"[{NAME_FIRST}](?:[{NAME_NEXT}.-]{{0,126}}[{NAME_NEXT}-])?"
+# A dot may stand within a name and not end it, so the last character of what may have one is apart.
 _ESCAPED = r"%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?#@%]"
 _LOCAL = rf"(?:[{_FIRST}:]|{_ESCAPED})"
 _LOCAL_REST = rf"(?:[{NAME_NEXT}:.-]|{_ESCAPED})"
@@ -81,9 +82,11 @@ _TERMINALS = re.compile(
             rf"(?P<blank_node>_:[{_FIRST}](?:[{NAME_NEXT}.-]*[{NAME_NEXT}-])?)",
             rf"(?P<prefixed_name>(?:{_NAME})?:(?:{_LOCAL}(?:{_LOCAL_REST}*{_LOCAL_LAST})?)?)",
             r"(?P<language>@[A-Za-z]+(?:-+[A-Za-z0-9]+)*)",
+            # A dot that no digit follows ends a triple, so it is no part of the number.
             r"(?P<number>\d+\.[eE][+-]?\d+|(?:\d*\.)?\d+(?:[eE][+-]?\d+)?)",
             rf"(?P<word>[{NAME_FIRST}][{NAME_NEXT}]*)",
             (
+                # `<<` opens a triple term, unless the second `<` begins an IRI, as in `1<<http://x>`.
                 rf"(?P<punctuation>\^\^|&&|\|\||!=|<=|>=|<<\(|\)>>|<<(?!{_IRI[1:]})|>>|\{{\||\|\}}"
                 r"|[(){}\[\].,;=<>!*/+\-|^?&~])"
             ),
@@ -93,6 +96,7 @@ _TERMINALS = re.compile(
     ),
     re.DOTALL,
 )
+"""The first alternative that fits wins: IRIs come before `<`, and names with a colon before words."""
 
 _KINDS: Final = {kind.value: kind for kind in TokenKind}
 TRIVIA: Final = (TokenKind.SPACE, TokenKind.COMMENT)
@@ -140,10 +144,11 @@ def first_word(text: str, *words: str) -> Token | None:
 
     Args:
         text: the query.
-        words: the keywords, in upper case.
+        words: the keywords, in upper case, of those that are sought in this project.
     """
     # What is quick to find out spares most queries being split into tokens.
-    if not _has_letters(text, words) or not _standing_alone(words).search(text):
+    alone = _standing_alone(words)
+    if letters_of(text).isdisjoint(words) or not alone.search(text):
         return None
     for match in _TERMINALS.finditer(text):  # a token is made of what is sought only
         if match.lastgroup == "word" and match.group().upper() in words:
@@ -151,15 +156,28 @@ def first_word(text: str, *words: str) -> Token | None:
     return None
 
 
-def _has_letters(text: str, words: tuple[str, ...]) -> bool:
-    """Tell whether the letters of one of the keywords are anywhere in a text."""
+_KEYWORDS: Final = (
+    *(*FORMS, *VOLATILE, "SERVICE", "FROM", "GRAPH", "MINUS", "UNION", "ORDER"),
+    *("REGEX", "REPLACE"),
+)
+"""What ``first_word`` may be asked for."""
+
+
+@lru_cache(maxsize=8)
+def letters_of(text: str) -> frozenset[str]:
+    """Return the keywords whose letters are anywhere in a text, be they parts of other words.
+
+    Most queries have few, so this one look answers most of what is asked of a text while it runs;
+    it is kept for as long as that.
+    """
     capitals = text.upper()
-    return any([word in capitals for word in words])  # noqa: C419 - half the time of a generator
+    return frozenset([word for word in _KEYWORDS if word in capitals])
 
 
 @lru_cache(maxsize=32)
 def _standing_alone(words: tuple[str, ...]) -> re.Pattern[str]:
     """Return what finds the keywords where they are no part of a longer word, such as in isFrom."""
+    assert set(words) <= set(_KEYWORDS), "no other keyword is ever found"
     return re.compile(rf"(?<![A-Za-z_])(?:{'|'.join(words)})(?![A-Za-z0-9_])", re.IGNORECASE)
 
 
@@ -282,7 +300,7 @@ def without_service_in_names(text: str) -> str:
 
 def _rewritten(text: str, rewrite: Callable[[Token, Mapping[str, str]], str]) -> str:
     """Rewrite the tokens of a query that has the letters of SERVICE, given its namespaces."""
-    if not _has_letters(text, ("SERVICE",)):
+    if "SERVICE" not in letters_of(text):
         return text
     known = namespaces(text)
     written = []

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import count
 from typing import Final
 
 from flask import render_template
 
-from kg.engine import ResultKind
-from kg.engine.dataset import Source
-from kg.engine.interface import Query
-from kg.engine.oxigraph.engine import InProcessEngine, ntriples_of
-from kg.rdf.formats import TURTLE
 from kg.rdf.namespaces import WRITTEN_PREFIXES
-from kg.results import prologue
+from kg.results import prologue, written_anew
 from kg.sparql.bind import canonical_iri, canonical_literal
 from server.protocol.negotiation import Representation
 
@@ -34,15 +28,8 @@ def write(template: str, representation: Representation, **content: object) -> b
         content: the variables of the template.
     """
     written = render_template(template, iri=canonical_iri, literal=_literal, **content)
-    turtle = Source(f"{prologue()}{_DECLARED}{written}".encode(), TURTLE)
-    lines = sorted(set(ntriples_of(turtle, count()).split("\n")))
-    engine = InProcessEngine(
-        "\n".join(lines).encode(), version="", prefixes={**WRITTEN_PREFIXES, **_PREFIXES}
-    )
-    everything = Query(
-        "CONSTRUCT WHERE { ?s ?p ?o }", formats={ResultKind.GRAPH: representation.format}
-    )
-    return engine.run(everything).body
+    turtle = f"{prologue()}{_DECLARED}{written}".encode()
+    return written_anew(turtle, representation.format, {**WRITTEN_PREFIXES, **_PREFIXES})
 
 
 def _literal(text: str, language: str | None = None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -48,10 +47,7 @@ def rows_of(
         answer = engine.run(Query(text))
     except EngineError as error:
         raise BuildError([_problem(file, error)]) from error
-    if answer.kind is not ResultKind.SOLUTIONS:
-        return (), []
-    content = json.loads(answer.body)
-    return content["head"]["vars"], content["results"]["bindings"]
+    return answer.solutions() if answer.kind is ResultKind.SOLUTIONS else ((), [])
 
 
 def _problem(file: str, error: EngineError) -> FileProblem:

@@ -8,7 +8,6 @@ every SERVICE, so nothing that this module might overlook can reach a network.
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -16,7 +15,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from typing import Final
 
-from kg.engine.cancellation import CancellableCall
+from kg.engine.cancellation import CancelToken
 from kg.engine.dataset import Data
 from kg.engine.endpoint_client import Budget, Endpoint, EndpointClient
 from kg.engine.federated.service_clauses import (
@@ -143,10 +142,10 @@ class FederatedEngine(Wrapper):
         if not self._clients or service_offset(query.text) is None:
             return self._engine.run(query)
         began = time.perf_counter()
-        with self._asks.known_as(query.names) as ask:
+        with self._calls.call(query.names) as token:
             plan = self._planned(query)
-            groups = self._groups(plan, _left(query, began), ask)
-            ask.refuse_if_stopped()
+            groups = self._groups(plan, _left(query, began), token)
+            token.refuse_if_set()
             answer = self._engine.run(
                 replace(plan.carried_out(groups), seconds=_left(query, began))
             )
@@ -224,7 +223,7 @@ class FederatedEngine(Wrapper):
         text = f"{declarations} SELECT {columns} {{}}"
         answer = self._rehearsed(Query(text, seconds=query.seconds, names=query.names))
         assert answer is not None, "no function is called"
-        (row,) = json.loads(answer.body)["results"]["bindings"]
+        _, (row,) = answer.solutions()
         return [row[f"t{place}"]["value"] for place in range(len(targets))]
 
     def _request(
@@ -235,10 +234,10 @@ class FederatedEngine(Wrapper):
         answer = self._rehearsed(Query(text, seconds=query.seconds, names=query.names))
         variables = clause.variables
         if answer is not None:
-            variables = frozenset(json.loads(answer.body)["head"]["vars"])
+            variables = frozenset(answer.solutions()[0])
         return _EndpointRequest(clause, iri, text, variables)
 
-    def _groups(self, plan: _Plan, seconds: float | None, ask: CancellableCall) -> list[str]:
+    def _groups(self, plan: _Plan, seconds: float | None, token: CancelToken) -> list[str]:
         """Ask the endpoints one after the other, and give the groups to put in their places."""
         if not self._places.acquire(blocking=False):
             raise Overloaded(f"{self._policy.at_once} queries are asking other endpoints already.")
@@ -249,7 +248,7 @@ class FederatedEngine(Wrapper):
                 room = self._policy.max_bytes - sum(len(group) for group in groups)
                 iri = request.iri
                 try:
-                    asked = self._clients[iri].asked(request.text, JSON.media_type, budget, ask)
+                    asked = self._clients[iri].asked(request.text, JSON.media_type, budget, token)
                     with asked as response:
                         answer = self._reader.transcribed(response, JSON, _SOLUTIONS, None)
                     group = inline_data(answer.body.decode(), request.variables, room)

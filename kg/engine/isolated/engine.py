@@ -1,10 +1,21 @@
 """The engine that runs each query in a process that the kernel stops at its limits.
 
-One fork server process holds the dataset and forks query processes (see ``kg.engine.isolated.fork_server``). A question
-goes to whichever of them is free first, by way of a queue in the kernel: the engine makes a pair of
-connected sockets, puts the question with one end into the queue, and listens at the other. When the
-query process dies, its end closes, so the engine knows at once; when the engine closes its own end,
-or dies, the query process is killed.
+Oxigraph cannot be interrupted from Python, so no query runs in a process that speaks HTTP. A fork
+server holds the dataset and forks workers (``kg.engine.isolated.fork_server``). A call goes to the
+worker that is free first, by way of a queue in the kernel: the engine makes a pair of connected
+sockets, puts the job with one end into the queue, and waits at the other. When the worker dies, its
+end closes, so the engine knows at once; when the engine closes its own end, or dies, the worker is
+killed. Why a worker died is on the scoreboard; of its answer nobody sees a part.
+
+    admitted ----> in the queue ----> begun ----> answered
+       |              |    ^            |
+       v              v    |            v
+    Overloaded:    Overloaded: |     died: QueryTimeout, MemoryLimitExceeded, QueryStopped,
+    too many       nobody free |     Overloaded (gave way), EngineUnavailable
+    are waiting    in time     |
+                           +- died before it began: the job is put again, _ATTEMPTS times
+
+Each state but the last can be cancelled (``kg.engine.cancellation``), and the engine be closed.
 """
 
 from __future__ import annotations
@@ -25,28 +36,51 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 from weakref import WeakSet
 
-from kg.engine.cancellation import CancellableCall, CancellableCalls, stopped
+from kg.engine.cancellation import CallsByName, CancelToken
 from kg.engine.dataset import Contents, Data
-from kg.engine.interface import Answer, FunctionsOf, Query, Task, TaskResult, TaskRunner
+from kg.engine.interface import (
+    ActiveEngine,
+    Answer,
+    AsyncEngine,
+    FunctionsOf,
+    Query,
+    Task,
+    TaskEngine,
+    TaskResult,
+    TaskRunner,
+)
 from kg.engine.isolated import ipc, sandbox
 from kg.engine.isolated.scoreboard import Cause, Scoreboard
 from kg.engine.isolated.supervisor import PinnedSources, Supervisor
 from kg.engine.spool import SpooledFile, bytes_in_files
-from kg.sparql.errors import EngineUnavailable, MemoryLimitExceeded, Overloaded, QueryTimeout
+from kg.sparql.errors import (
+    EngineError,
+    EngineUnavailable,
+    MemoryLimitExceeded,
+    Overloaded,
+    QueryStopped,
+    QueryTimeout,
+)
 from kg.sparql.syntax_errors import faster_form
 
 _MARGIN: Final = 0.2
-"""Seconds after its limit by which a query process is known to be dead."""
+"""Seconds after its limit by which a worker is known to be dead: the kernel may be late to send the
+signal, to free the memory and to close the connection where all is busy (a judgement)."""
 
 _LOOK_SECONDS: Final = 0.001
-"""Time between looks for the cause of a death."""
+"""Time between looks for the cause of a death, of which the fork server hears at once."""
 
 _CAUSE_PATIENCE: Final = 10.0
-"""Seconds that the cause of a death is waited for, of which the fork server has to leave word."""
+"""Seconds that the cause of a death is waited for. The fork server leaves word within milliseconds,
+unless it has died too; then nobody will (a judgement)."""
+
+_PER_CORE: Final = 4
+"""Workers for each processor core, and as many more: as many long queries may run until the next of
+them has to give way, while few take up queries at a time (a judgement)."""
 
 _FEWEST_PROCESSES: Final = 8
-"""Processes and threads without which there is no service: a fork server, a query process, one that
-speaks HTTP with some threads."""
+"""Processes and threads without which there is no service: a fork server, a worker, one that speaks
+HTTP with some threads."""
 
 _FEWEST_FILES: Final = 64
 """Files that a process that speaks HTTP has open before anybody asks, and as many for who asks."""
@@ -54,7 +88,7 @@ _FEWEST_FILES: Final = 64
 _NO_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE, errno.ETOOMANYREFS)
 
 _ATTEMPTS: Final = 5
-"""How many times a job is put whose process is killed before it begins with it.
+"""How many times a job is put whose worker is killed before it begins with it.
 
 One that is being killed may still take a job, so as many attempts may be lost at a time.
 """
@@ -70,14 +104,14 @@ class Limits:
     """What a query may use.
 
     Attributes:
-        seconds: how long it may run, unless it asks for another time.
+        seconds: how long it may run by the clock, unless it asks for another time.
         most_seconds: the longest time that it may ask for.
-        memory: how many bytes its process may grow by.
+        memory: how many bytes the address space of its worker may grow by.
         reserve: how many bytes of the machine's memory all queries leave free; None: a twentieth.
         spooled: how many bytes of large answers may be held until they have been sent, which are in
             memory; None: a quarter of the machine's. One answer may be larger.
-        waiting: how many queries may wait for a query process.
-        patience: how many seconds a query waits for a query process.
+        waiting: how many queries may wait for a worker.
+        patience: how many seconds a query waits for a worker.
     """
 
     seconds: float = 10.0
@@ -89,7 +123,7 @@ class Limits:
     patience: float = 10.0
 
 
-class IsolatedEngine:
+class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
     """Oxigraph in processes of their own, over one version of a dataset.
 
     The engine may be used from many threads, and from processes forked after it was made.
@@ -103,8 +137,8 @@ class IsolatedEngine:
             of a module, as other processes have to find it.
         tasks: does what ``call`` is asked for, within the limits of a query; None: nothing does.
         limits: what a query may use.
-        processes: number of query processes; more than processor cores only so that long queries
-            do not keep short ones waiting.
+        processes: number of workers; more than processor cores only so that long queries do not
+            keep short ones waiting.
 
     Raises:
         DataError: a file cannot be opened.
@@ -125,10 +159,10 @@ class IsolatedEngine:
         limits: Limits | None = None,
         processes: int | None = None,
     ) -> None:
-        self._held = PinnedSources(Data.of(data))
+        self._pinned = PinnedSources(Data.of(data))
         self.limits = limits or Limits()
         cores = sandbox.cores()
-        self.processes = _as_far_as_allowed(processes or 4 + 4 * cores)
+        self.processes = _as_far_as_allowed(processes or _PER_CORE * (cores + 1))
         self._version = version
         self._does_tasks = tasks is not None
         self._lock = threading.Lock()
@@ -141,7 +175,7 @@ class IsolatedEngine:
         self._numbers = itertools.count(1)
         self._scoreboard = Scoreboard(self.processes)
         self._owner = os.getpid()
-        self._asks = CancellableCalls()
+        self._calls = CallsByName()
         self._refused = 0
         reserve = self.limits.reserve
         setup = ipc.Setup(
@@ -149,7 +183,7 @@ class IsolatedEngine:
             jobs=self._queue_end.fileno(),
             scoreboard=self._scoreboard.descriptor,
             slots=self.processes,
-            data=self._held.data,
+            data=self._pinned.data,
             version=version,
             prefixes=dict(prefixes or {}),
             functions=functions,
@@ -158,7 +192,7 @@ class IsolatedEngine:
             active=min(cores, self.processes),
             tasks=tasks,
         )
-        inherited = (setup.jobs, setup.scoreboard, *self._held.descriptors)
+        inherited = (setup.jobs, setup.scoreboard, *self._pinned.descriptors)
         self._supervisor = Supervisor(setup, inherited)
         _ENGINES.add(self)
 
@@ -191,25 +225,25 @@ class IsolatedEngine:
             MemoryLimitExceeded: it took more memory than it may.
             Overloaded: too many queries are waiting, or it waited too long.
         """
-        return self._held_result(_run(self._ask(query, _ready)), Answer)
+        return self._result(_run(self._done(query, _wait_in_thread)), Answer)
 
     def call(self, task: Task) -> TaskResult | None:
-        """Have a task done in a query process; see ``TaskEngine.call``.
+        """Have a task done in a worker; see ``TaskEngine.call``.
 
         Raises:
             EngineUnavailable: as ``run``.
         """
         if not self._does_tasks:
             return None
-        return self._held_result(_run(self._ask(task, _ready)), TaskResult)
+        return self._result(_run(self._done(task, _wait_in_thread)), TaskResult)
 
     async def answer(self, query: Query) -> Answer:
         """Answer a query like ``run``, while the event loop sees to other things."""
-        return self._held_result(await self._ask(query, _ready_soon), Answer)
+        return self._result(await self._done(query, _wait_in_loop), Answer)
 
     def stop(self, name: str) -> bool:
         """Stop the queries of a name, whichever of the forked processes asked them."""
-        stopped = self._asks.stop(name)
+        stopped = self._calls.stop(name)
         killed = [self._scoreboard.kill(slot, Cause.ASKED, name) for slot in range(self.processes)]
         return stopped or any(killed)
 
@@ -222,7 +256,7 @@ class IsolatedEngine:
         }
 
     def close(self) -> None:
-        """End the fork server and all query processes; whoever waits for an answer is told so.
+        """End the fork server and all workers; whoever waits for an answer gets an error.
 
         It does not wait for them, as they may need this thread: the last of them lets go of the rest.
         """
@@ -233,64 +267,63 @@ class IsolatedEngine:
                 return
             self._closed = True
             self._users += 1
-            for exchange in self._pending:
-                exchange.interrupt()
+            for call in self._pending:
+                call.interrupt()
         self._supervisor.close(EngineUnavailable(_CLOSED))
         self._jobs.shutdown(socket.SHUT_RDWR)  # which ends the wait for room in the queue
         self._queue_end.close()  # which ends the connections that wait in the queue
         self._release()
 
     def after_fork(self) -> None:
-        """Begin anew in a forked process: what threads were asking is asked where it was."""
-        for exchange in self._pending:
-            exchange.drop()
+        """Begin anew in a forked process: the calls of threads go on in the process they are of."""
+        for call in self._pending:
+            call.drop()
         self._pending = set()
         self._lock = threading.Lock()
         self._users = 0
-        self._asks = CancellableCalls()
+        self._calls = CallsByName()
         self._scoreboard.after_fork()
         self._queue_end.close()  # it would keep alive what is in the queue of a closed engine
 
-    def _release(self) -> None:
+    def _release(self, call: ipc.PendingCall | None = None) -> None:
         """Note that somebody uses the engine no more, and let go of all if it was the last."""
         with self._lock:
+            self._pending.discard(call)
             self._users -= 1
             is_last = self._closed and not self._users
         if is_last:
             self._jobs.close()
             self._scoreboard.close()
-            self._held.close()
+            self._pinned.close()
 
-    async def _ask(self, work: Query | Task, ready: _Ready) -> ipc.Done:
-        """Have something done; it waits for nothing but by ``ready``."""
+    async def _done(self, work: Query | Task, wait: _Wait) -> ipc.Done:
+        """Have a query or task done by a worker; it waits for nothing but by ``wait``."""
         for _ in range(_ATTEMPTS):
-            with self._asking(work) as exchange:
-                await self._put(exchange, ready)
-                message = await self._outcome(exchange, ready)
+            with self._call(work) as call:
+                await self._put(call, wait)
+                message = await self._outcome(call, wait)
+                if isinstance(message, EngineError):
+                    raise message
                 if message is not None:
-                    return exchange.done(message)
-                deadline = time.monotonic() + _CAUSE_PATIENCE
-                while not self._never_began(exchange, deadline):
-                    # The fork server has nobody to tell, whichever of the processes asked.
-                    await ready(None, 0, _LOOK_SECONDS)
+                    assert isinstance(message, ipc.Done)
+                    return message
+                await self._refuse_if_begun(call, wait)
         raise EngineUnavailable(_KILLED)
 
     @contextmanager
-    def _asking(self, work: Query | Task) -> Iterator[ipc.PendingCall]:
-        """Yield what a query or task is asked by, if there is room for it."""
+    def _call(self, work: Query | Task) -> Iterator[ipc.PendingCall]:
+        """Admit a query or task and yield the call to a worker."""
         seconds = min(work.seconds or self.limits.seconds, self.limits.most_seconds)
-        number = os.getpid() << 32 | next(self._numbers)
+        job = ipc.Job(work, seconds, os.getpid() << 32 | next(self._numbers))
         try:
             self._supervisor.refuse_if_longer_than(self.limits.patience)
-            with self._asks.known_as(work.names) as ask:
-                exchange = self._admitted(ipc.Job(work, seconds, number), ask)
+            with self._calls.call(work.names) as token:
+                call = self._admitted(job, token)
                 try:
-                    yield exchange
+                    yield call
                 finally:
-                    with self._lock:
-                        self._pending.discard(exchange)
-                    exchange.close()
-                    self._release()
+                    call.close()
+                    self._release(call)
         except Overloaded:
             with self._lock:
                 self._refused += 1
@@ -302,89 +335,79 @@ class IsolatedEngine:
                 raise
             raise Overloaded("The service has as many files and connections as it may.") from error
 
-    def _admitted(self, job: ipc.Job, ask: CancellableCall) -> ipc.PendingCall:
+    def _admitted(self, job: ipc.Job, token: CancelToken) -> ipc.PendingCall:
         with self._lock:
             if self._closed:
                 raise EngineUnavailable(_CLOSED)
             if len(self._pending) >= self.processes + self.limits.waiting:
                 raise Overloaded(f"More than {self.limits.waiting} queries are waiting.")
-            exchange = ipc.PendingCall(job, ask)
-            self._pending.add(exchange)
+            call = ipc.PendingCall(job, token)
+            self._pending.add(call)
             self._users += 1
-        return exchange
+        return call
 
-    async def _put(self, exchange: ipc.PendingCall, ready: _Ready) -> None:
-        """Put a job into the queue, as soon as there is room, and send on what does not fit."""
-        deadline = time.monotonic() + self.limits.patience
-        while not exchange.put(self._jobs):
-            left = deadline - time.monotonic()
-            if left <= 0 or not await ready(self._jobs, select.POLLOUT, left):
-                raise Overloaded("The queue of queries is full.")
-        while not exchange.follow():
-            left = deadline - time.monotonic()
-            if left <= 0 or not await ready(exchange.connection, select.POLLOUT, left):
+    async def _put(self, call: ipc.PendingCall, wait: _Wait) -> None:
+        """Put a job into the queue, as soon as there is room."""
+        while not call.put(self._jobs):
+            left = call.put_at + self.limits.patience - time.monotonic()
+            if left <= 0 or not await wait(self._jobs, select.POLLOUT, left):
                 raise self._nobody_free()
 
-    async def _outcome(self, exchange: ipc.PendingCall, ready: _Ready) -> ipc.Message | None:
-        """Wait for what comes of a job; None: its process died."""
+    async def _outcome(self, call: ipc.PendingCall, wait: _Wait) -> ipc.Message | None:
+        """Wait for what comes of a job; None: its worker died."""
         left: float | None = self.limits.patience
-        while True:
-            if left is not None and not await ready(exchange.connection, select.POLLIN, left):
-                left = self._time_left(exchange)
-                if left is not None:
-                    continue
-            try:
-                message = exchange.receive()
-            except BlockingIOError:
-                if left is None:
-                    raise self._nobody_free() from None
-            except EOFError:
-                return None
-            else:
-                if message is not None:
-                    return message
-                left = self.limits.patience  # for the rest of it
+        while left is not None and not await wait(call.connection, select.POLLIN, left):
+            left = self._time_left(call)
+        try:
+            return ipc.receive(call.connection, call.put_at)
+        except BlockingIOError:
+            raise self._nobody_free() from None
+        except EOFError:
+            return None
 
-    def _time_left(self, exchange: ipc.PendingCall) -> float | None:
-        """Return for how many seconds an answer may still come; None: it is there, or never comes."""
-        began = self._scoreboard.began(exchange.job.number)
+    def _time_left(self, call: ipc.PendingCall) -> float | None:
+        """Return for how many seconds an answer may still come; None: it is there, or never comes.
+
+        At its limit the kernel ends the worker, which is then seen by the end of the connection.
+        Only where that does not come within the margin, is the query given up from here.
+        """
+        began = self._scoreboard.began(call.job.number)
         if began is None:  # it was not begun, or has just been answered
             return None
-        left = began + exchange.job.seconds + _MARGIN - time.monotonic()
+        left = began + call.job.seconds + _MARGIN - time.monotonic()
         if left <= 0:
-            raise _timeout(exchange.job)
+            raise _timeout(call.job)
         return left
 
     def _nobody_free(self) -> Overloaded:
         return Overloaded(f"No query process was free within {self.limits.patience:g} seconds.")
 
-    def _never_began(self, exchange: ipc.PendingCall, deadline: float) -> bool:
-        """Tell whether a job was never begun whose process died; False: its end is not known yet.
-
-        If it was begun, raise why it ended; that may remain unknown until a deadline.
-        """
-        if self._closed:
-            raise EngineUnavailable(_CLOSED)
-        exchange.ask.refuse_if_stopped()
-        job = exchange.job
-        if self._scoreboard.began(job.number) is not None:
-            exchange.begun = True
-            if time.monotonic() < deadline:
-                return False
-        elif (death := self._scoreboard.death(job.number)) is not None:
-            exchange.begun = True
-            if death.cause is not Cause.NONE:
-                reason = _REASONS[death.cause]
-                raise reason()
-            if death.signal == signal.SIGALRM:
-                raise _timeout(job)
-            if death.signal in (signal.SIGABRT, signal.SIGSEGV, signal.SIGXFSZ):
-                raise MemoryLimitExceeded(self.limits.memory)
-        if exchange.begun:
+    async def _refuse_if_begun(self, call: ipc.PendingCall, wait: _Wait) -> None:
+        """Raise why the worker of a job died, or return if it had not begun with it."""
+        job = call.job
+        begun = False
+        deadline = time.monotonic() + _CAUSE_PATIENCE
+        while True:
+            if self._closed:
+                raise EngineUnavailable(_CLOSED)
+            call.token.refuse_if_set()
+            if self._scoreboard.began(job.number) is None or time.monotonic() >= deadline:
+                break
+            begun = True
+            # The fork server cannot send word: any of several processes may be calling.
+            await wait(None, 0, _LOOK_SECONDS)
+        ended_by, cause = self._scoreboard.death(job.number) or (0, None)
+        if cause:
+            reason = _REASONS[cause]
+            raise reason()
+        if ended_by == signal.SIGALRM:
+            raise _timeout(job)
+        if ended_by in (signal.SIGABRT, signal.SIGSEGV, signal.SIGXFSZ):
+            raise MemoryLimitExceeded(self.limits.memory)
+        if begun or cause is not None:
             raise EngineUnavailable(_KILLED)
-        return True
 
-    def _held_result(self, done: ipc.Done, kind: type[_Result]) -> _Result:
+    def _result(self, done: ipc.Done, kind: type[_Result]) -> _Result:
         """Return what came of a job, unless there is no memory left for answers in files."""
         result = done.answer
         assert isinstance(result, kind), "each kind of work has its own results"
@@ -410,19 +433,19 @@ def _begin_anew() -> None:
 os.register_at_fork(after_in_child=_begin_anew)
 
 
-_Ready: TypeAlias = Callable[[socket.socket | None, int, float], Awaitable[bool]]
-"""Waits until one of the events of poll(2) is there, or a time has passed; tells which it was."""
+_Wait: TypeAlias = Callable[[socket.socket | None, int, float], Awaitable[bool]]
+"""Waits for an event of poll(2) at a connection, or for so many seconds; tells whether it came."""
 
 
-async def _ready(connection: socket.socket | None, event: int, seconds: float) -> bool:
-    """Wait with the whole thread."""
+async def _wait_in_thread(connection: socket.socket | None, event: int, seconds: float) -> bool:
+    """Wait, and keep the thread."""
     poll = select.poll()
     if connection is not None:
         poll.register(connection, event)
     return bool(poll.poll(seconds * 1000))
 
 
-async def _ready_soon(connection: socket.socket | None, event: int, seconds: float) -> bool:
+async def _wait_in_loop(connection: socket.socket | None, event: int, seconds: float) -> bool:
     """Wait while the event loop sees to other things."""
     if connection is None:
         await asyncio.sleep(seconds)
@@ -437,7 +460,8 @@ async def _ready_soon(connection: socket.socket | None, event: int, seconds: flo
                 return await ready
             finally:
                 loop.remove_reader(connection)
-        with connection.dup() as own:  # as a loop tells only one of each
+        # The loop has one waiter for each descriptor, and several calls may wait for the queue.
+        with connection.dup() as own:
             loop.add_writer(own, _settle, ready, True)
             try:
                 return await ready
@@ -452,14 +476,14 @@ def _settle(ready: asyncio.Future[bool], is_ready: bool) -> None:  # noqa: FBT00
         ready.set_result(is_ready)
 
 
-def _run(asked: Coroutine[Any, Any, ipc.Done]) -> ipc.Done:
-    """Run what waits with the whole thread, which therefore never gives way."""
+def _run(done: Coroutine[Any, Any, ipc.Done]) -> ipc.Done:
+    """Run what waits by ``_wait_in_thread`` only, and so is through when it is begun."""
     try:
-        asked.send(None)
+        done.send(None)
     except StopIteration as end:
-        done: ipc.Done = end.value
-        return done
-    raise AssertionError("it waits by _ready only")
+        result: ipc.Done = end.value
+        return result
+    raise AssertionError("it waits by something else")
 
 
 def _as_far_as_allowed(processes: int) -> int:
@@ -486,7 +510,7 @@ def _timeout(job: ipc.Job) -> QueryTimeout:
 
 
 _REASONS: Final[Mapping[Cause, Callable[[], EngineUnavailable]]] = {
-    Cause.ASKED: stopped,
+    Cause.ASKED: QueryStopped,
     Cause.CROWDED: lambda: Overloaded(
         "Too many long queries run at once, so this one was stopped."
     ),

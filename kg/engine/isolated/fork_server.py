@@ -1,13 +1,14 @@
-"""The fork server: holds a dataset in memory and forks the query processes that share it.
+"""The fork server: holds a dataset in memory and forks the workers that share it.
 
-Run as `python -m kg.engine.isolated.fork_server` by the isolated engine. A single thread forks, so that a fork
-copies no lock that another thread holds. A query process answers one query at a time and many in
-its life; the kernel ends it when a query exceeds its limits, when whoever asked has gone, and when
-the fork server ends.
+Run as `python -m kg.engine.isolated.fork_server` by the isolated engine. A single thread forks, so
+that a fork copies no lock that another thread holds. A worker answers one query at a time and many
+in its life; the kernel ends it when a query exceeds its limits, when whoever asked has gone, and
+when the fork server ends.
 
-As many of them as there are processor cores take up queries, as more would only contend for the
+As many workers as there are processor cores take up queries, as more would only contend for the
 caches of the processor; half as many while queries are brief, when those who ask have as much to do.
-A query that takes longer lets another process begin.
+So a worker needs a concurrency token to take a job. A query that has run for 50 ms while others wait
+gives its token away; each further one has to run for 50 ms more (see ``policy``).
 """
 
 from __future__ import annotations
@@ -35,16 +36,16 @@ from kg.engine.oxigraph.engine import InProcessEngine
 from kg.sparql.errors import EngineError
 
 _TICK: Final = 0.02
-"""Seconds between looks at the age of running queries."""
+"""Seconds between looks at the age of running queries: often enough for `policy.SHORT`, and a look
+takes a thousandth of that (a judgement)."""
 
 _WORN: Final = 32 << 20
-"""Growth in bytes after which a query process makes room for a fresh one."""
+"""Growth of the address space in bytes after which a worker makes room for a fresh one: a small part
+of what a query may take, which is counted from the start of the worker (a judgement)."""
 
 _COPIED: Final = 16 << 20
-"""Bytes that a process may copy of what is shared if it is one of many and memory is scarce."""
-
-_REQUEST_PATIENCE: Final = 5.0
-"""Seconds that a query process waits for the rest of a request."""
+"""Bytes that a worker may copy of what is shared if it is one of many and memory is scarce (a
+judgement). Oxigraph counts references within its data, so who reads much of them has a copy."""
 
 _LOOK: Final = os.WEXITED | os.WNOHANG | os.WNOWAIT
 
@@ -68,12 +69,12 @@ def main() -> None:
     if setup.tasks is not None:
         setup.tasks.open(engine)
     gc.freeze()  # so that collecting garbage does not copy the memory that is shared
-    processes = _Workers(engine, setup, jobs, scoreboard)
+    workers = _Workers(engine, setup, jobs, scoreboard)
     while True:
-        processes.start_missing()
+        workers.start_missing()
         signal.sigtimedwait({signal.SIGCHLD}, _TICK)
-        processes.reap()
-        processes.look()
+        workers.reap()
+        workers.look()
 
 
 def _loaded(setup: Setup, report: socket.socket) -> InProcessEngine:
@@ -103,7 +104,7 @@ def _unread(descriptor: int) -> int:
 
 
 class _Workers:
-    """The query processes of a fork server, each with a slot."""
+    """The workers of a fork server, each with a slot."""
 
     def __init__(
         self, engine: InProcessEngine, setup: Setup, jobs: socket.socket, scoreboard: Scoreboard
@@ -112,7 +113,7 @@ class _Workers:
         self._setup = setup
         self._jobs = jobs
         self._scoreboard = scoreboard
-        self._places = _JobServer(setup.active, scoreboard)
+        self._job_server = _JobServer(setup.active, scoreboard)
         self._slots: dict[int, int] = {}
         self._fork_server = os.getpid()
         self._failed = False
@@ -138,7 +139,7 @@ class _Workers:
             slot = self._slots.pop(ended.si_pid)
             by_signal = ended.si_code in (os.CLD_KILLED, os.CLD_DUMPED)
             self._scoreboard.died(slot, ended.si_status if by_signal else 0)
-            self._places.give_back(slot)
+            self._job_server.give_back(slot)
             # Only now may another process get the identifier, which is no more on the scoreboard.
             os.waitpid(ended.si_pid, 0)
 
@@ -160,22 +161,15 @@ class _Workers:
             if costliest is not None:
                 number = running[costliest].number
                 self._scoreboard.kill(costliest, Cause.SHORTAGE, number=number)
-        self._places.pass_on(ages, waited_for=_unread(self._jobs.fileno()) > 0)
+        self._job_server.pass_on(ages, waited_for=_unread(self._jobs.fileno()) > 0)
 
     def _answer_jobs(self, slot: int) -> Never:
-        """Be a query process."""
+        """Be a worker."""
         try:
             sandbox.die_with_parent(self._fork_server)
             sandbox.die_first()
-            told = (
-                self._engine,
-                self._jobs,
-                self._scoreboard,
-                slot,
-                self._places,
-                self._setup.tasks,
-            )
-            _Worker(*told).answer_jobs(self._setup.memory)
+            shared = (self._engine, self._jobs, self._scoreboard, self._job_server)
+            _Worker(*shared, self._setup.tasks, slot).answer_jobs(self._setup.memory)
         except BaseException:
             traceback.print_exc()
             raise
@@ -184,7 +178,11 @@ class _Workers:
 
 
 class _JobServer:
-    """The places for processes that take up queries: bytes in a pipe, of which each takes one."""
+    """The concurrency tokens: bytes in a pipe, of which each worker takes one, as GNU make's do.
+
+    Who has one is on the scoreboard. The two are changed one after the other, and a worker may be
+    killed in between; `policy.allot` makes up for a token that is lost so.
+    """
 
     def __init__(self, number: int, scoreboard: Scoreboard) -> None:
         self._scoreboard = scoreboard
@@ -193,20 +191,20 @@ class _JobServer:
         os.write(self._giving, bytes(self._allotment.tokens))
 
     def take(self, slot: int) -> None:
-        """Wait for a place, unless the process of a slot has one."""
-        if not self._scoreboard.is_active(slot):
+        """Wait for a token, unless the worker of a slot has one."""
+        if not self._scoreboard.has_token(slot):
             os.read(self._taking, 1)
-            self._scoreboard.set_active(slot, active=True)
+            self._scoreboard.set_token(slot, held=True)
 
     def give_back(self, slot: int) -> None:
-        """Pass the place that the process of a slot has on to others, if it has one."""
-        if self._scoreboard.is_active(slot):
-            self._scoreboard.set_active(slot, active=False)
+        """Pass the token of the worker of a slot on to others, if it has one."""
+        if self._scoreboard.has_token(slot):
+            self._scoreboard.set_token(slot, held=False)
             os.write(self._giving, bytes(1))
 
     def pass_on(self, ages: list[float], *, waited_for: bool) -> None:
-        """Pass the places of queries that are not short on to others, if there are any."""
-        holding = [self._scoreboard.is_active(slot) for slot in range(len(ages))]
+        """Carry out what `policy.allot` decides."""
+        holding = [self._scoreboard.has_token(slot) for slot in range(len(ages))]
         free = _unread(self._taking)
         self._allotment, moves = policy.allot(
             self._allotment, ages, holding, free, waited_for=waited_for
@@ -214,20 +212,20 @@ class _JobServer:
         for slot in moves.released:
             self.give_back(slot)
         for slot in moves.withdrawn:
-            self._scoreboard.set_active(slot, active=False)
+            self._scoreboard.set_token(slot, held=False)
         os.write(self._giving, bytes(moves.added))
 
 
 @dataclass(frozen=True, slots=True)
 class _Worker:
-    """A query process: answers one job after the other until it is worn."""
+    """A worker: answers one job after the other until it is worn."""
 
     engine: InProcessEngine
     jobs: socket.socket
     scoreboard: Scoreboard
-    slot: int
-    places: _JobServer
+    job_server: _JobServer
     tasks: TaskRunner | None
+    slot: int
 
     def answer_jobs(self, memory: int) -> None:
         """Answer jobs, growing by no more than some bytes of memory."""
@@ -236,10 +234,10 @@ class _Worker:
         niceness = os.getpriority(os.PRIO_PROCESS, 0)
         sandbox.limit_memory(memory)
         while not self._is_worn(growth, niceness):
-            self.places.take(self.slot)
-            told, connection = ipc.take(self.jobs)
+            self.job_server.take(self.slot)
+            connection, job = ipc.take(self.jobs)
             with connection:
-                self._answer_over(connection, told)
+                self._answer_over(connection, job)
 
     def _is_worn(self, growth: sandbox.Growth, niceness: int) -> bool:
         """Tell whether a fresh process should take over: this one is too large, or must give way.
@@ -248,37 +246,36 @@ class _Worker:
         """
         if growth.bytes() > _WORN or os.getpriority(os.PRIO_PROCESS, 0) > niceness:
             return True
-        if growth.copied() <= _COPIED or self.scoreboard.is_active(self.slot):
+        # With a token it is one of the few that may keep a copy of their own.
+        if growth.copied() <= _COPIED or self.scoreboard.has_token(self.slot):
             return False
         return sandbox.memory_left() < sandbox.memory_in_all() // 2
 
-    def _answer_over(self, connection: socket.socket, told: bytes) -> None:
+    def _answer_over(self, connection: socket.socket, job: ipc.Job) -> None:
         try:
-            if told == ipc.FOLLOWS:
-                connection.settimeout(_REQUEST_PATIENCE)
-                job = ipc.receive(connection)
-                connection.settimeout(None)
-            else:
-                job = ipc.unpacked(told)
-            assert isinstance(job, ipc.Job)
             self._answer(job, connection)
-        except (EOFError, TimeoutError, ConnectionError):
-            pass  # whoever asked has gone; there is nobody to tell
+        except ConnectionError:
+            pass  # the caller disconnected
         except MemoryError:
-            os.abort()  # as the engine's own allocations do
+            os.abort()  # as the engine's own allocations do, while the job is on the scoreboard
         finally:
             self.scoreboard.end(self.slot)
 
     def _answer(self, job: ipc.Job, connection: socket.socket) -> None:
-        """Answer a job under its limits, if anybody still waits for it."""
-        if not sandbox.connected(connection):
+        """Answer a job under its limits, if anybody still waits for it.
+
+        The order matters. The job is on the scoreboard before its time runs, or a caller would take
+        one that ended for one that was never begun, and put it again; who has hung up does not. The
+        limits are lifted before anything is sent, as a caller that has the answer closes the
+        connection. The job is on the scoreboard until all is sent, so that the caller goes on waiting.
+        """
+        if not sandbox.die_with_connection(connection):
             return
         began = self.scoreboard.begin(self.slot, job.number, job.work.names)
         sandbox.limit_time(job.seconds)
-        sandbox.die_with_connection(connection)
         message = self._outcome(job, began)
-        sandbox.outlive_connection(connection)
         sandbox.limit_time(0)
+        sandbox.outlive_connection(connection)
         ipc.send(connection, message)
 
     def _outcome(self, job: ipc.Job, began: float) -> ipc.Message:

@@ -1,6 +1,7 @@
-"""What the engine and its processes say to each other: pickled messages behind their lengths.
+"""Messages between an engine, its fork server and its workers: pickled, in one packet each.
 
-Both ends are processes of this service, so unpickling is safe.
+A message is there as a whole or not at all. Both ends are processes of this service, so unpickling
+is safe. What is done for each query is done in few calls, as it takes as long as a short query runs.
 """
 
 from __future__ import annotations
@@ -9,33 +10,28 @@ import errno
 import os
 import pickle
 import socket
-import struct
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import lru_cache
+from typing import Any, Final, TypeAlias
 
-from kg.engine.cancellation import CancellableCall
+from kg.engine.cancellation import CancelToken
 from kg.engine.dataset import Contents, Data
 from kg.engine.interface import Answer, FunctionsOf, Query, Task, TaskResult, TaskRunner
 from kg.engine.spool import Content, SpooledFile
-from kg.rdf.formats import ResultKind, named
+from kg.rdf.formats import Format, ResultKind, named
 from kg.sparql.errors import EngineError, QueryStopped
 
-_LENGTHS: Final = struct.Struct("=IQ")
-"""Of a message without content, and of the content, if that is in memory."""
+_PACKET: Final = 64 << 10
+"""Bytes of a message that are sent as they are; a longer one goes in a file in memory, which takes as
+long as a short query to make, and the packet says _IN_FILE."""
 
-_MOST_AT_ONCE: Final = 60_000
-"""Bytes of a job that goes through the queue; of a larger one the queue has only TO_FOLLOW."""
-
-FOLLOWS: Final = b"."
-
-_FIRST_PIECE: Final = 4096
-"""Bytes that are received at first, which is all of most messages; much more takes time to allocate."""
-
-_IN_MESSAGE: Final = 64 << 10
-"""Bytes of content up to which it is part of a message."""
+_IN_FILE: Final = b"."
+_ROOM_FOR_DESCRIPTORS: Final = socket.CMSG_SPACE(3 * array("i").itemsize)
+_CUT_OFF: Final = int(socket.MSG_CTRUNC)
+_KINDS: Final = tuple(ResultKind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,7 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A question on its way to a query process.
+    """A query or task on its way to a worker.
 
     Attributes:
         work: the query, or the task.
@@ -98,23 +94,31 @@ class Job:
     seconds: float
     number: int
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Travel in few pieces, as taking each of them apart takes longer than a short query."""
+    def fields(self) -> tuple[Any, ...]:
+        """Return what travels of it, in few pieces, without what the worker does not need."""
         query, job = self.work, (self.seconds, self.number)
         if isinstance(query, Task):
-            return Job, (query, *job)
-        formats = [each and each.name for each in map(query.formats.get, ResultKind)]
+            return *job, query
+        formats = tuple([each and each.name for each in map(query.formats.get, _KINDS)])
         asked = (query.text, query.bindings, query.default_graphs, query.named_graphs)
-        rest = (query.base_iri, None, query.max_bytes, query.names)
-        return _job, (asked, formats, rest, job)
+        return *job, asked, formats, (query.base_iri, None, query.max_bytes, query.names)
+
+    @classmethod
+    def of(cls, seconds: float, number: int, work: Any, *rest: Any) -> Job:
+        """Put it together again, given its ``fields``."""
+        if isinstance(work, Task):
+            return cls(work, seconds, number)
+        formats, others = rest
+        arguments = (*work, _formats(formats), *others)
+        return cls(Query(*arguments), seconds, number)
 
 
-def _job(
-    asked: tuple[Any, ...], names: list[str | None], rest: tuple[Any, ...], job: tuple[Any, ...]
-) -> Job:
-    formats = {kind: name and named(name) for kind, name in zip(ResultKind, names, strict=True)}
-    arguments = (*asked, formats, *rest)
-    return Job(Query(*arguments), *job)
+@lru_cache(maxsize=64)
+def _formats(names: tuple[str | None, ...]) -> Mapping[ResultKind, Format | None]:
+    return {
+        kind: None if name is None else named(name)
+        for kind, name in zip(_KINDS, names, strict=True)
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,152 +133,122 @@ class Done:
     answer: Answer | TaskResult
     began: float
 
-    def told(self) -> tuple[Any, ...]:
+    def fields(self) -> tuple[Any, ...]:
         """Return what travels of it beside the content of the answer, in few pieces."""
         answer = self.answer
         if isinstance(answer, Answer):
-            told = (answer.version, answer.repeatable, answer.seconds)
-            return self.began, None, answer.kind.value, answer.format.name, *told
+            rest = (answer.version, answer.repeatable, answer.seconds)
+            return self.began, None, _KINDS.index(answer.kind), answer.format.name, *rest
         return self.began, answer.about
 
     @classmethod
-    def of(cls, content: Content, asked: float, began: float, about: Any, *told: Any) -> Done:
-        """Put it together again, given when the job was put, and what ``told`` gave."""
+    def of(cls, content: Content, put: float, began: float, about: Any, *fields: Any) -> Done:
+        """Put it together again, given when the job was put, and ``fields``."""
         if about is not None:
-            return cls(TaskResult(content, about, began - asked), began)
-        kind, name, version, repeatable, seconds = told
-        about_it = (version, repeatable, seconds, began - asked)
-        return cls(Answer(ResultKind(kind), named(name), content, *about_it), began)
+            return cls(TaskResult(content, about, began - put), began)
+        kind, written, version, repeatable, seconds = fields
+        rest = (version, repeatable, seconds, began - put)
+        return cls(Answer(_KINDS[kind], named(written), content, *rest), began)
 
 
-Message = Loaded | Job | Done | EngineError
+Message: TypeAlias = Loaded | Job | Done | EngineError
 
 
-def packed(message: Message) -> bytes:
-    """Return a message as it travels, without the content of an answer."""
-    told = message.told() if isinstance(message, Done) else message
-    return pickle.dumps(told, protocol=pickle.HIGHEST_PROTOCOL)
+def pair() -> tuple[socket.socket, socket.socket]:
+    """Return two connected sockets that packets go through, which are whole and in order."""
+    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
-def unpacked(message: bytes | memoryview, content: Content = b"", asked: float = 0.0) -> Message:
+def packed(message: Message) -> tuple[bytes, list[SpooledFile]]:
+    """Return a message as a packet, and the files that go with it; a file is not copied."""
+    content: Content = message.answer.content if isinstance(message, Done) else b""
+    files = [content] if isinstance(content, SpooledFile) else []
+    fields = message.fields() if isinstance(message, Job | Done) else message
+    about = (type(message) is Job, -1 if files else len(content), fields)
+    packet = pickle.dumps(about, protocol=pickle.HIGHEST_PROTOCOL)
+    if isinstance(content, bytes):
+        packet += content
+    if len(packet) > _PACKET:
+        files.append(SpooledFile(os.memfd_create("message", os.MFD_CLOEXEC)))
+        with os.fdopen(files[-1].descriptor, "wb", closefd=False) as memory:
+            memory.write(packet)
+        packet = _IN_FILE
+    return packet, files
+
+
+def unpacked(packet: bytes, files: list[SpooledFile], put: float = 0.0) -> Message:
     """Return the message that ``packed`` made this of.
 
     Args:
-        message: as it travelled.
-        content: of the answer, if it is one.
-        asked: when the job was put that it answers, on the monotonic clock.
+        packet: as it travelled.
+        files: those that travelled with it.
+        put: when the job was put that it answers, on the monotonic clock.
     """
-    unpickled: Any = pickle.loads(message)  # noqa: S301 - see above
-    if isinstance(unpickled, tuple):
-        return Done.of(content, asked, *unpickled)
-    told: Message = unpickled
-    return told
+    if packet == _IN_FILE:
+        packet = b"".join(files.pop())
+    is_job, length, fields = pickle.loads(packet)  # noqa: S301 - see above
+    if is_job:
+        return Job.of(*fields)
+    if isinstance(fields, tuple):
+        content = files[0] if length < 0 else packet[len(packet) - length :]
+        return Done.of(content, put, *fields)
+    message: Message = fields
+    return message
 
 
 def send(connection: socket.socket, message: Message) -> None:
-    """Send a message wholly, the content of an answer with it; a file is handed over, not copied."""
-    content: Content = b""
-    if isinstance(message, Done):
-        content = message.answer.content
-    told = packed(message)
-    if isinstance(content, SpooledFile):
-        socket.send_fds(connection, [_LENGTHS.pack(len(told), 0), told], [content.descriptor])
-        return
-    head = _LENGTHS.pack(len(told), len(content)) + told
-    if len(content) <= _IN_MESSAGE:
-        connection.sendall(head + content)
-        return
-    # Sent through the connection, it would have to be taken out before its end fits in.
-    with os.fdopen(os.memfd_create("answer", os.MFD_CLOEXEC), "wb") as memory:
-        memory.write(content)
-        memory.flush()
-        socket.send_fds(connection, [head], [memory.fileno()])
+    """Send a message."""
+    packet, files = packed(message)
+    _send(connection, packet, [file.descriptor for file in files])
 
 
-class Incoming:
-    """A message on its way in.
+def receive(connection: socket.socket, put: float = 0.0) -> Message:
+    """Receive a message; see ``unpacked``.
 
-    Args:
-        connection: where it comes from.
-        asked: when the job was put that it answers, on the monotonic clock.
+    Raises:
+        EOFError: the other end was closed.
+        BlockingIOError: the connection does not wait, and nothing is there.
+        OSError: this process may have no more files open, so the content is lost.
     """
-
-    def __init__(self, connection: socket.socket, asked: float = 0.0) -> None:
-        self.connection: Final = connection
-        self._asked = asked
-        self._received = bytearray()
-        self._missing = _FIRST_PIECE
-        self._descriptors: list[int] = []
-
-    def receive(self) -> Message | None:
-        """Receive what is there or comes next; give the message if it is complete.
-
-        Raises:
-            EOFError: the other end was closed before the message was complete.
-            TimeoutError: the connection has a time limit, and it passed.
-            BlockingIOError: the connection does not wait, and nothing is there.
-            OSError: this process may have no more files open, so the content is lost.
-        """
-        try:
-            piece, files, flags, _ = socket.recv_fds(self.connection, self._missing, 1)
-        except ConnectionError as error:
-            raise EOFError from error
-        if not piece:
-            raise EOFError
-        if flags & socket.MSG_CTRUNC:  # otherwise the answer would be taken for an empty one
-            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
-        self._received += piece
-        self._descriptors += files
-        if len(self._received) < _LENGTHS.size:
-            return None
-        told, length = _LENGTHS.unpack_from(self._received)
-        end = _LENGTHS.size + told
-        self._missing = end + (0 if self._descriptors else length) - len(self._received)
-        if self._missing:
-            return None
-        received = memoryview(self._received)
-        content: Content = bytes(received[end:])
-        if self._descriptors:
-            content = SpooledFile(self._descriptors[0])
-            if length:
-                content = os.pread(content.descriptor, length, 0)
-        return unpacked(received[_LENGTHS.size : end], content, self._asked)
+    try:
+        packet, descriptors = _received(connection)
+    except ConnectionError as error:
+        raise EOFError from error
+    if not packet:
+        raise EOFError
+    return unpacked(packet, [SpooledFile(each) for each in descriptors], put)
 
 
-class PendingCall(Incoming):
+class PendingCall:
     """A job, and the connection over which its outcome comes.
 
     Args:
         job: the job.
-        ask: by which it can be stopped.
+        token: cancels it.
 
     Attributes:
-        begun: whether it was seen that the job has begun.
+        put_at: when it is put, on the monotonic clock.
 
     Raises:
-        QueryStopped: it was stopped already.
+        QueryStopped: it is cancelled already.
     """
 
-    def __init__(self, job: Job, ask: CancellableCall) -> None:
+    def __init__(self, job: Job, token: CancelToken) -> None:
         self.job: Final = job
-        self.ask: Final = ask
-        self.begun = False
-        mine, self._theirs = socket.socketpair()
-        super().__init__(mine, time.monotonic())
+        self.token: Final = token
+        self.put_at: Final = time.monotonic()
+        self._packet, self._files = packed(job)
+        self.connection, self._theirs = pair()
         self.connection.setblocking(False)
-        told = packed(job)
-        fits = len(told) <= _MOST_AT_ONCE
-        self._told = told if fits else FOLLOWS
-        self._rest = memoryview(b"" if fits else _LENGTHS.pack(len(told), 0) + told)
         try:
-            ask.over(self.connection)
+            token.shuts_down(self.connection)
         except QueryStopped:
             self.close()
             raise
 
     def close(self) -> None:
         """Close the connection, which ends the job if it is not done."""
-        self.ask.forget()
+        self.token.release()
         self.drop()
 
     def drop(self) -> None:
@@ -290,55 +264,45 @@ class PendingCall(Incoming):
         """Put the job into the queue of jobs, unless that is full; tell whether it is there.
 
         Raises:
-            QueryStopped: it was stopped meanwhile.
+            QueryStopped: it was cancelled meanwhile.
         """
+        descriptors = [self._theirs.fileno(), *(file.descriptor for file in self._files)]
         try:
-            socket.send_fds(jobs, [self._told], [self._theirs.fileno()])
+            _send(jobs, self._packet, descriptors)
         except BlockingIOError:
-            self.ask.refuse_if_stopped()
+            self.token.refuse_if_set()
             return False
-        self._theirs.close()
+        self._theirs.close()  # or the end of the worker would not end the connection
+        self._files.clear()
         return True
 
-    def follow(self) -> bool:
-        """Send on what did not fit, as far as there is room; tell whether all of it is sent."""
-        # If whoever took it has died, there will be no outcome, as is seen then.
-        with suppress(ConnectionError):
-            while self._rest:
-                try:
-                    self._rest = self._rest[self.connection.send(self._rest) :]
-                except BlockingIOError:
-                    return False
-        return True
 
-    def done(self, message: Message) -> Done:
-        """Return the outcome that a message tells.
-
-        Raises:
-            EngineError: the message tells of it.
-        """
-        if isinstance(message, EngineError):
-            raise message
-        assert isinstance(message, Done)
-        return message
-
-
-def take(jobs: socket.socket) -> tuple[bytes, socket.socket]:
-    """Wait for a job; give what the queue has of it, and the connection to whoever asks."""
+def take(jobs: socket.socket) -> tuple[socket.socket, Job]:
+    """Wait for a job; return it behind the connection over which its outcome is awaited."""
     while True:
-        told, descriptors, _, _ = socket.recv_fds(jobs, _MOST_AT_ONCE, 1)
-        for descriptor in descriptors:
-            return told, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, fileno=descriptor)
+        packet, descriptors = _received(jobs)
+        if descriptors:
+            connection = socket.socket(
+                socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=descriptors[0]
+            )
+            job = unpacked(packet, [SpooledFile(each) for each in descriptors[1:]])
+            assert isinstance(job, Job)
+            return connection, job
 
 
-def receive(connection: socket.socket) -> Message:
-    """Receive a message wholly.
+# ``socket.send_fds`` and ``socket.recv_fds`` take several times as long.
 
-    Raises:
-        EOFError: the other end was closed before the message was complete.
-        TimeoutError: the connection has a time limit, and it passed.
-    """
-    incoming = Incoming(connection)
-    while (message := incoming.receive()) is None:
-        pass
-    return message
+
+def _send(connection: socket.socket, packet: bytes, descriptors: Sequence[int]) -> None:
+    rights = array("i", descriptors)
+    connection.sendmsg([packet], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if rights else [])
+
+
+def _received(connection: socket.socket) -> tuple[bytes, Sequence[int]]:
+    packet, ancillary, flags, _ = connection.recvmsg(_PACKET, _ROOM_FOR_DESCRIPTORS)
+    descriptors = array("i")
+    for _, _, data in ancillary:
+        descriptors.frombytes(data)
+    if flags & _CUT_OFF:  # otherwise the answer would be taken for an empty one
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return packet, descriptors

@@ -23,7 +23,7 @@ _FIRST_STEP: Final = 5
 """By how much the niceness of a query grows when it becomes long-running; then by 1 a second."""
 
 _BRIEF_LOOKS: Final = 10
-"""For how many looks all queries have to be brief to be taken for the rule."""
+"""For how many looks all queries have to be brief to be taken for the rule: 0.2 s (a judgement)."""
 
 _SHARE_FOR_YOUNG: Final = 4
 """One query process out of so many runs no long query. A judgement."""
@@ -119,12 +119,14 @@ def allot(
     brief_looks = 0 if max(ages, default=0) >= BRIEF else before.brief_looks + 1
     few = brief_looks >= _BRIEF_LOOKS
     tokens = allotment(before.most).tokens if few else before.most
-    # Tokens are lost with processes that are killed while they take one, or put one back.
+    # Tokens are lost with workers that are killed while they take one, or put one back. But one may
+    # have been taken and not noted yet, so what two looks in a row find missing is missing.
     missing = tokens - sum(holding) - free
     after = Allotment(before.most, tokens, brief_looks, missing)
-    if missing != before.missing:  # a process may have taken one and not noted it yet
+    if missing != before.missing:
         return after, Moves(released, (), 0)
     kept = [slot for slot, holds in enumerate(holding) if holds and slot not in released]
+    kept.reverse()  # so that the first slot goes on, whose worker has copied what it writes to
     return after, Moves(released, tuple(kept[: max(0, -missing)]), max(0, missing))
 
 

@@ -48,6 +48,9 @@ _FOREIGN_CALLS = 0x40000000
 """From here on, numbers on x86_64 are those of x32, another architecture of the same kernel."""
 
 
+_LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
+"""Reads what is there and leaves it; a plain number, as joining flags takes as long as reading."""
+
 _LARGE_FILE = 128 << 20
 """Bytes that a file in memory has to be allowed (RLIMIT_FSIZE): more than the largest answer."""
 
@@ -253,31 +256,29 @@ def _pages_in(statm: bytes) -> int:
     return int(statm[: statm.index(b" ")]) * _PAGE_BYTES
 
 
-def die_with_connection(connection: socket.socket) -> None:
-    """Have this process killed when the other end of a connection is closed.
+def die_with_connection(connection: socket.socket) -> bool:
+    """Have this process killed when the other end of a connection, which sends nothing, is closed.
 
     The kernel sends SIGIO, whose default action is to end the process, when the state of the
-    connection changes. The connection has to be one that waits. Take it back with ``outlive_connection`` before writing to it.
+    connection changes. The connection has to be one that waits. Take it back with
+    ``outlive_connection`` before writing to it, as the state changes when that is read too.
+
+    Returns:
+        Whether the other end is open; if it was closed before, no signal comes.
     """
     fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
     fcntl.fcntl(connection, fcntl.F_SETFL, os.O_ASYNC)
-    if not connected(connection):
-        os._exit(0)
+    try:
+        return connection.recv(1, _LOOK) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
 
 
 def outlive_connection(connection: socket.socket) -> None:
     """Take back ``die_with_connection``."""
     fcntl.fcntl(connection, fcntl.F_SETFL, 0)
-
-
-def connected(connection: socket.socket) -> bool:
-    """Tell whether the other end of a connection that sends nothing is still open."""
-    try:
-        return connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) != b""
-    except BlockingIOError:
-        return True
-    except ConnectionError:
-        return False
 
 
 def forbid_network() -> None:

@@ -1,9 +1,11 @@
-"""A scoreboard in shared memory on which processes leave word for each other: who runs what, who died how.
+"""The scoreboard, in shared memory: which worker runs which query, and how the last workers died.
 
-What is on it is read and written under locks of the kernel, one for each slot: so nobody reads what
-is half written, a process is about the same query from the look at it until it is killed, and a lock
-ends with the process that has it. What a process writes of itself counts as a whole or not at all,
-even if it dies meanwhile.
+A worker begins a job under the lock of its slot, which is one of the kernel, and goes with the
+process that has it. Who reads a slot or kills its worker has the lock too: so nobody reads what is
+half written, and a worker is about the same query from the look at it until it is killed. The time
+at which it began is written last, and taken back first, at once and not byte by byte: so what a
+worker writes of itself counts as a whole or not at all, even if it dies meanwhile, and it needs no
+lock to end a job: one that is through while it is killed cannot begin another.
 """
 
 from __future__ import annotations
@@ -16,40 +18,37 @@ import signal
 import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import IntEnum
 from typing import Final, NamedTuple
 
 from kg.engine.isolated import sandbox
 
-_RUNNING: Final = struct.Struct("=diQQ64s")
-"""Of a query process: when its job began (0: idle), its identifier, when it was started, the job,
-digests of names."""
+_MOST_NAMES: Final = 4
+_DIGEST_BYTES: Final = 16
+_NO_DIGESTS: Final = (b"",) * _MOST_NAMES
+_RUNNING: Final = struct.Struct(f"=iQQ{f'{_DIGEST_BYTES}s' * _MOST_NAMES}")
+"""What ``Running`` has beside its first member, with the digests of _MOST_NAMES names."""
 
 _KILLED: Final = struct.Struct("=Qi")
-"""Which job's process was killed last in a slot, and why."""
+"""Which job's worker was killed last in a slot, and why."""
 
 _DEATH: Final = struct.Struct("=Qii")
-"""Of a process that died: its job, the signal that ended it, why it was sent."""
+"""Of a worker that died: its job, the signal that ended it, why it was sent."""
 
-_COUNT: Final = struct.Struct("=Q")
-
-# A slot: which of two records of what runs is the right one, both, the last kill, the token.
-_RECORDS: Final = 1
-_LAST_KILL: Final = _RECORDS + 2 * _RUNNING.size
+# A slot: what runs, the last kill, the token.
+_LAST_KILL: Final = _RUNNING.size
 _TOKEN: Final = _LAST_KILL + _KILLED.size
 _SLOT_BYTES: Final = _TOKEN + 1
 
 _DEATHS: Final = 512
-"""How many deaths are remembered. The cause of one is lost if so many follow before it is asked."""
-
-_DIGEST_BYTES: Final = 16
-_MOST_NAMES: Final = 4
+"""How many deaths are remembered: a judgement, as who waits asks within milliseconds. The cause of
+one is lost if so many follow before it is asked for."""
 
 
 class Cause(IntEnum):
-    """Why a query process was killed by its own service."""
+    """Why a worker was killed by its own service."""
 
     NONE = 0
     ASKED = 1
@@ -58,7 +57,7 @@ class Cause(IntEnum):
 
 
 class Running(NamedTuple):
-    """What a query process is about.
+    """What a worker is about.
 
     Attributes:
         began: when its job began, on the monotonic clock; 0: it is idle.
@@ -71,19 +70,7 @@ class Running(NamedTuple):
     pid: int = 0
     started: int = 0
     number: int = 0
-    digests: bytes = b""
-
-
-class Death(NamedTuple):
-    """How the process of a job ended.
-
-    Attributes:
-        signal: that ended it; 0: none.
-        cause: why the service sent it, if it did.
-    """
-
-    signal: int
-    cause: Cause
+    digests: tuple[bytes, ...] = ()
 
 
 _EVENTS: Final = ("starts", "timeout", "memory", "crowded", "shortage", "asked", "worn", "other")
@@ -100,7 +87,7 @@ _NUMBER_BYTES: Final = 8
 
 
 class Scoreboard:
-    """The scoreboard, with a slot for each query process.
+    """The scoreboard, with a slot for each worker.
 
     Args:
         slots: how many.
@@ -108,16 +95,18 @@ class Scoreboard:
     """
 
     def __init__(self, slots: int, descriptor: int | None = None) -> None:
-        end = -(-slots * _SLOT_BYTES // _NUMBER_BYTES) * _NUMBER_BYTES
-        self._ring = end + len(_EVENTS) * _NUMBER_BYTES
-        size = self._ring + _COUNT.size + _DEATHS * _DEATH.size
+        # When jobs began, by slot; how often there was what, by event; how many deaths there were.
+        self._slots = (slots + len(_EVENTS) + 1) * _NUMBER_BYTES
+        self._ring = self._slots + slots * _SLOT_BYTES
+        size = self._ring + _DEATHS * _DEATH.size
         if descriptor is None:
             descriptor = os.memfd_create("scoreboard", 0)
             os.ftruncate(descriptor, size)
         self.slots = slots
         self.descriptor = descriptor
         self._memory = mmap.mmap(descriptor, size)
-        self._events = memoryview(self._memory)[end : self._ring].cast("d")
+        self._numbers = memoryview(self._memory)[: self._slots].cast("d")
+        self._began, self._events = self._numbers[:slots], self._numbers[slots:-1]
         self._me = (0, 0)
         self._threads = threading.RLock()
 
@@ -127,7 +116,8 @@ class Scoreboard:
 
     def close(self) -> None:
         """Let go of the shared memory; other processes keep it as long as they need it."""
-        self._events.release()
+        for view in (self._began, self._events, self._numbers):
+            view.release()
         self._memory.close()
         os.close(self.descriptor)
 
@@ -136,10 +126,10 @@ class Scoreboard:
         self._count("starts")
         for slot in range(self.slots):
             self.end(slot)
-            self.set_active(slot, active=False)
+            self.set_token(slot, held=False)
 
-    def begin(self, slot: int, number: int, names: Iterable[str] = ()) -> float:
-        """Note that this process begins a job, whose query goes by some names.
+    def begin(self, slot: int, number: int, names: Sequence[str] = ()) -> float:
+        """Note that this process begins a job, whose query goes by some names, after it was idle.
 
         Returns:
             The time on the monotonic clock.
@@ -147,32 +137,37 @@ class Scoreboard:
         pid = os.getpid()
         if self._me[0] != pid:
             self._me = pid, sandbox.start_of(pid)
-        digests = b"".join([_digest(name) for name in list(names)[:_MOST_NAMES]])
-        running = Running(time.monotonic(), *self._me, number, digests)
-        with self._locked(slot):
-            self._set_running(slot, running)
-        return running.began
+        digests = [*map(_digest, names[:_MOST_NAMES]), *_NO_DIGESTS][:_MOST_NAMES]
+        began = time.monotonic()
+        fcntl.lockf(self.descriptor, fcntl.LOCK_EX, 1, slot)  # a worker has no other threads
+        _RUNNING.pack_into(self._memory, self._place(slot), *self._me, number, *digests)
+        self._began[slot] = began
+        fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, slot)
+        return began
 
     def end(self, slot: int) -> None:
         """Note that the slot is idle again."""
-        with self._locked(slot):
-            self._set_running(slot, Running())
+        self._began[slot] = 0.0
 
-    def is_active(self, slot: int) -> bool:
-        """Tell whether the process of a slot has one of the places for short queries."""
-        return bool(self._memory[slot * _SLOT_BYTES + _TOKEN])
+    def has_token(self, slot: int) -> bool:
+        """Tell whether the worker of a slot has a concurrency token."""
+        return bool(self._memory[self._place(slot) + _TOKEN])
 
-    def set_active(self, slot: int, *, active: bool) -> None:
-        """Note whether the process of a slot has one of the places for short queries."""
-        self._memory[slot * _SLOT_BYTES + _TOKEN] = active
+    def set_token(self, slot: int, *, held: bool) -> None:
+        """Note whether the worker of a slot has a concurrency token."""
+        self._memory[self._place(slot) + _TOKEN] = held
 
     def running(self, slot: int) -> Running:
-        """Return what the process of a slot is about."""
+        """Return what the worker of a slot is about."""
         with self._locked(slot):
             return self._running(slot)
 
     def kill(self, slot: int, cause: Cause, name: str | None = None, number: int = 0) -> bool:
-        """Kill the process of a slot if it runs a query, and no other than is meant.
+        """Kill the worker of a slot if it runs a query, and no other than is meant.
+
+        Under the lock of the slot the worker cannot go on to another query, and the kernel keeps the
+        process of a descriptor apart from a later one of the same identifier. So what is looked at
+        is what dies, and the cause is there before the signal.
 
         Args:
             slot: the slot.
@@ -187,17 +182,17 @@ class Scoreboard:
             running = self._running(slot)
             if not running.began or number not in (0, running.number):
                 return False
-            if name is not None and _digest(name) not in _split(running.digests):
+            if name is not None and _digest(name) not in running.digests:
                 return False
-            if _KILLED.unpack_from(self._memory, self._last_kill(slot))[0] == running.number:
+            last_kill = self._place(slot) + _LAST_KILL
+            if _KILLED.unpack_from(self._memory, last_kill)[0] == running.number:
                 return False  # it is dying already
             with suppress(ProcessLookupError):
                 process = os.pidfd_open(running.pid)
                 try:
                     # If the fork server died, the process did, and another may have its identifier.
                     if sandbox.start_of(running.pid) == running.started:
-                        place = self._last_kill(slot)
-                        _KILLED.pack_into(self._memory, place, running.number, cause)
+                        _KILLED.pack_into(self._memory, last_kill, running.number, cause)
                         signal.pidfd_send_signal(process, signal.SIGKILL)
                         return True
                 finally:
@@ -205,44 +200,46 @@ class Scoreboard:
             return False
 
     def died(self, slot: int, ended_by: int) -> None:
-        """Note that the process of a slot ended by a signal; 0: by none."""
+        """Note that the worker of a slot ended by a signal; 0: by none."""
         with self._locked(slot):
             number = self._running(slot).number
-            killed, cause = _KILLED.unpack_from(self._memory, self._last_kill(slot))
+            killed, cause = _KILLED.unpack_from(self._memory, self._place(slot) + _LAST_KILL)
             if number:
                 with self._locked(self.slots):
-                    (count,) = _COUNT.unpack_from(self._memory, self._ring)
-                    place = self._ring + _COUNT.size + count % _DEATHS * _DEATH.size
+                    place = self._ring + int(self._numbers[-1]) % _DEATHS * _DEATH.size
                     cause = cause if killed == number else Cause.NONE
                     _DEATH.pack_into(self._memory, place, number, ended_by, cause)
-                    _COUNT.pack_into(self._memory, self._ring, count + 1)
+                    self._numbers[-1] += 1
             is_killed = killed == number != 0
             self._count(
                 Cause(cause).name.lower() if is_killed else _BY_SIGNAL.get(ended_by, "other")
             )
             # Only now, so that whoever finds that a job does not run finds what became of it.
-            self._set_running(slot, Running())
+            self.end(slot)
 
     def activity(self) -> dict[str, float]:
         """Return how many jobs are running, and how many events of each kind there were."""
-        running = sum(self._running(slot).began > 0 for slot in range(self.slots))
+        running = sum(began > 0 for began in self._began)
         return {"running": running, **dict(zip(_EVENTS, self._events, strict=True))}
 
     def began(self, number: int) -> float | None:
-        """Return when a job began that is running; None: it is not."""
+        """Return when a job began that is running, on the monotonic clock; None: it is not."""
         for slot in range(self.slots):
             running = self.running(slot)
             if running.began and running.number == number:
                 return running.began
         return None
 
-    def death(self, number: int) -> Death | None:
-        """Return how the process of a job ended; None: as far as is known it did not."""
+    def death(self, number: int) -> tuple[int, Cause] | None:
+        """Return by which signal the worker of a job ended, and why the service sent it, if it did.
+
+        None: as far as is known it did not end; 0 for the signal: by none.
+        """
         with self._locked(self.slots):
-            deaths = self._memory[self._ring + _COUNT.size :]
+            deaths = self._memory[self._ring :]
         for dead, ended_by, cause in _DEATH.iter_unpack(deaths):
             if dead == number:
-                return Death(ended_by, Cause(cause))
+                return ended_by, Cause(cause)
         return None
 
     @contextmanager
@@ -256,27 +253,17 @@ class Scoreboard:
                 fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, slot)
 
     def _running(self, slot: int) -> Running:
-        start = slot * _SLOT_BYTES
-        place = start + _RECORDS + self._memory[start] * _RUNNING.size
-        return Running(*_RUNNING.unpack_from(self._memory, place))
-
-    def _set_running(self, slot: int, running: Running) -> None:
-        start = slot * _SLOT_BYTES
-        other = 1 - self._memory[start]
-        _RUNNING.pack_into(self._memory, start + _RECORDS + other * _RUNNING.size, *running)
-        self._memory[start] = other  # one byte, so that it counts or does not
+        if not (began := self._began[slot]):
+            return Running()
+        pid, started, number, *digests = _RUNNING.unpack_from(self._memory, self._place(slot))
+        return Running(began, pid, started, number, tuple(digests))
 
     def _count(self, event: str) -> None:
         self._events[_EVENTS.index(event)] += 1
 
-    def _last_kill(self, slot: int) -> int:
-        return slot * _SLOT_BYTES + _LAST_KILL
+    def _place(self, slot: int) -> int:
+        return self._slots + slot * _SLOT_BYTES
 
 
 def _digest(name: str) -> bytes:
     return hashlib.blake2b(name.encode(), digest_size=_DIGEST_BYTES).digest()
-
-
-def _split(digests: bytes) -> set[bytes]:
-    starts = range(0, len(digests), _DIGEST_BYTES)
-    return {digests[start : start + _DIGEST_BYTES] for start in starts}

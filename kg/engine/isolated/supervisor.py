@@ -11,7 +11,6 @@ import mmap
 import os
 import pickle
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -163,7 +162,7 @@ class Supervisor:
 
     def _load(self) -> tuple[subprocess.Popen[bytes], ipc.Loaded | EngineError | None]:
         """Start a fork server, and give what it says of its loading; None: it ended without a word."""
-        mine, theirs = socket.socketpair()
+        mine, theirs = ipc.pair()
         with mine:
             with theirs:
                 fork_server = self._fork_server = self._started(theirs.fileno())

@@ -67,10 +67,12 @@ _Key: TypeAlias = tuple[str, str | None, *tuple[tuple[str, ...] | None, ...]]
 """A text, a base IRI, and graphs."""
 
 _REMEMBERED = 256
-"""How many texts are remembered as legal, and as written anew; those of canned queries and resources come often."""
+"""How many texts are remembered as legal, and as written anew (a judgement): those of canned queries
+and resources come often."""
 
 _REMEMBERED_LENGTH = 20_000
 _MOST_OF_A_BOOLEAN: Final = 100_000
+"""Bytes of an answer to ASK that are read; a longer one is cut off, and so refused (a judgement)."""
 
 
 class InProcessEngine:
@@ -186,7 +188,7 @@ class InProcessEngine:
         try:
             view = self._store.view(text, query, has_clauses=has_clauses)
             text = self._rewritten(text, query, view)
-            # What has no parenthesis calls nothing, and Oxigraph takes its time over each function.
+            # What has no parenthesis calls nothing, and Oxigraph registers each function anew.
             functions = self._callable(failures) if "(" in text else {}
             results = self._evaluate_bound(text, query, view, functions)
             kind = _kind(results)
@@ -305,8 +307,8 @@ class InProcessEngine:
             raise _engine_error(error) from error
 
     def _serialise(self, results: Any, chosen: Format, limit: int | None) -> Content:
-        is_rdfxml = chosen == formats.RDFXML
-        spool = XmlSpool(limit) if is_rdfxml or chosen == formats.XML else Spool(limit)
+        is_rdfxml = chosen is formats.RDFXML
+        spool = XmlSpool(limit) if is_rdfxml or chosen is formats.XML else Spool(limit)
         file = cast("IO[bytes]", spool)
         try:
             if _kind(results) is ResultKind.GRAPH:

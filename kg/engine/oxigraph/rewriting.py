@@ -38,10 +38,19 @@ from itertools import chain, count, pairwise
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from kg.sparql.errors import EngineLimitation
-from kg.sparql.lexer import AGGREGATES, FORMS, VOLATILE, TokenKind, closing, first_word, significant
+from kg.sparql.lexer import (
+    AGGREGATES,
+    FORMS,
+    VOLATILE,
+    TokenKind,
+    closing,
+    first_word,
+    letters_of,
+    significant,
+)
 from kg.sparql.syntax_errors import limitation
 
-_HINTS: Final = ("|", "*", "MINUS", "BNODE")
+_HINTS: Final = ("MINUS", "BNODE")
 _GRAPH_HINT: Final = re.compile(r"GRAPH(?![\w/:>-])")
 _OPTIONAL_HINT: Final = re.compile(r"\?(?!\w)")
 """What is quick to find out spares most queries being split into tokens, or parsed."""
@@ -58,10 +67,11 @@ _DEEPEST: Final = 100
 
 def concerns(text: str) -> bool:
     """Tell whether a query may have something to rewrite."""
-    capitals = text.upper()
     if not (
-        any([hint in capitals for hint in _HINTS])  # noqa: C419 - half the time of a generator
-        or _GRAPH_HINT.search(capitals) is not None
+        "*" in text
+        or "|" in text
+        or not letters_of(text).isdisjoint(_HINTS)
+        or _GRAPH_HINT.search(text.upper()) is not None
         or _OPTIONAL_HINT.search(text) is not None
     ):
         return False

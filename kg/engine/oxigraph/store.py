@@ -23,14 +23,15 @@ RDF_FORMATS: Final = {
 """What Oxigraph calls the formats of graphs."""
 
 _PLACE: Final = re.compile(r"^Parser error (?:at|between) [^:]*: ")
-_GRAPH: Final = re.compile(r"graph(?![/>])|\\", re.IGNORECASE)
+_GRAPH: Final = re.compile(r"GRAPH(?![/>])")
 _NO_CONTEXTS: Final = "LoadDocumentCallback"
 
 _MOST_IN_ORDER: Final = 100
-"""Up to how many named graphs are gone through in a fixed order."""
+"""Up to how many named graphs are gone through in a fixed order, as sorting them takes time for each
+query (a judgement)."""
 
 _MOST_HELD_TWICE: Final = 1_000_000
-"""Up to how many triples a second store of them is made."""
+"""Up to how many triples a second store of them is made, some 400 MB (a judgement)."""
 
 _EVERY_TRIPLE: Final = "INSERT { ?s ?p ?o } WHERE { GRAPH ?graph { ?s ?p ?o } FILTER($which) }"
 _TRIPLES_OF_GRAPHS: Final = """
@@ -181,8 +182,11 @@ def _without_graph(quads: Iterable[ox.Quad]) -> Iterator[ox.Quad]:
 
 
 def _may_ask_for_graphs(text: str) -> bool:
-    """Tell whether a query may have the keyword GRAPH; what follows it can begin neither way."""
-    return _GRAPH.search(text) is not None
+    """Tell whether a query may have the keyword GRAPH, written with escapes or not.
+
+    What follows it begins in no such way as what follows these letters in our own IRIs.
+    """
+    return "\\" in text or _GRAPH.search(text.upper()) is not None
 
 
 def _load(store: ox.Store, source: Source, numbers: Iterator[int] | None) -> None:

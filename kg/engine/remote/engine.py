@@ -8,7 +8,6 @@ written anew, in the format that is wanted, before anyone sees a byte of it.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import time
 from collections.abc import Mapping
@@ -117,8 +116,8 @@ class RemoteEngine(Wrapper):
         written = NTRIPLES if judged.kind is ResultKind.GRAPH else JSON
         budget = Budget(min(query.seconds or self._seconds, self._most_seconds))
         with (
-            self._asks.known_as(query.names) as ask,
-            self._client.asked(urlencode(form), written.media_type, budget, ask) as response,
+            self._calls.call(query.names) as token,
+            self._client.asked(urlencode(form), written.media_type, budget, token) as response,
         ):
             if (media_type := response.headers.get_content_type()) != written.media_type:
                 raise UpstreamWrongType(f"answers in {media_type}, which was not asked for")
@@ -127,4 +126,4 @@ class RemoteEngine(Wrapper):
             return self._writer.transcribed(response, written, judged, query.max_bytes)
 
     def _rows(self, query: Query) -> Any:
-        return json.loads(self._answer(query).body)["results"]["bindings"]
+        return self._answer(query).solutions()[1]

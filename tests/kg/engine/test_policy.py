@@ -146,3 +146,14 @@ def test_brief_queries_are_the_rule_after_a_while() -> None:
         tokens.append(now.tokens)
 
     assert tokens == [4] * 10 + [2] * 2 + [4]
+
+
+def test_the_first_slots_keep_their_tokens() -> None:
+    """Where there are too many tokens, the last go, as the workers of the first are warmed up."""
+    now = policy.allotment(4)._replace(brief_looks=10)
+    withdrawn = []
+    for _ in range(2):
+        now, moves = policy.allot(now, [0.0] * 4, [True] * 4, 0, waited_for=False)
+        withdrawn.append(moves.withdrawn)
+
+    assert withdrawn == [(), (3, 2)]
