@@ -7,7 +7,7 @@ PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 # What was left out is told at the end of each run of pytest, with that of the runs before.
 export LEFT_OUT := .venv/left-out
 
-.PHONY: serve test test-all tools benchmarks lock clean
+.PHONY: serve test types knowledge test-all tools benchmarks lock clean
 
 # Sets up, builds and validates the graph, and serves it at http://localhost:8080.
 serve: .venv/installed
@@ -19,9 +19,14 @@ test: .venv/installed
 	@rm -f $(LEFT_OUT)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/dermograph query 'ASK {}'
+	@$(MAKE) --no-print-directory --jobs 2 types knowledge
 	$(PYTEST)
+
+types: .venv/installed
+	$(BIN)/mypy
+
+knowledge: .venv/installed
+	$(BIN)/dermograph query 'ASK {}'
 
 # Besides, what takes long or needs more than Python: pySHACL on all of the knowledge, many more
 # generated examples, jsonld.js, a browser, other engines, other versions of Python.
