@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 ROWS = "SELECT ?s ?p ?o WHERE { ?s ?p ?o } LIMIT 200"
 ONE = "SELECT (1 AS ?n) {}"
-CO2 = "/ontology/CO2LaserResurfacing"
+CO2 = "/ontology/CO2Laser"
 DECODERS: dict[str | None, Callable[[bytes], bytes]] = {
     None: lambda body: body,
     "gzip": gzip.decompress,

@@ -452,14 +452,14 @@ def send_raw(port: int, content: bytes) -> bytes:
 
 
 @contextmanager
-def running(**limits: float) -> Iterator[Service]:
-    """Serve the shipped knowledge by the command line, with small limits or others."""
+def running(*arguments: str, **limits: float) -> Iterator[Service]:
+    """Serve the shipped knowledge, or what arguments name, with small limits or others."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]
     settings = _SETTINGS | {f"DERMOGRAPH_{name}": str(each) for name, each in limits.items()}
     environment = {**os.environ, **settings, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, "-c", _SERVE, "serve", "--port", str(port)]
+    command = [sys.executable, "-c", _SERVE, "serve", "--port", str(port), *arguments]
     with subprocess.Popen(command, env=environment) as process:
         try:
             assert eventually(lambda: process.poll() is not None or listens(port), 120)
@@ -772,9 +772,11 @@ def answers(port: int) -> bool:
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)]
 )
-def test_no_process_is_left(number: signal.Signals, code: int) -> None:
+def test_no_process_is_left(number: signal.Signals, code: int, tmp_path: Path) -> None:
     """However the service ends, and though bombs are running, all its processes end with it."""
-    with running() as started, ThreadPoolExecutor(2) as threads:
+    data = tmp_path / "some.nt"
+    data.write_text("".join(f"<urn:{n}> <urn:p> <urn:{n}> .\n" for n in range(5000)))
+    with running("--data", str(data)) as started, ThreadPoolExecutor(2) as threads:
         bombs = [threads.submit(send, started.port, BOMBS["asked for ever"]) for _ in range(2)]
         assert eventually(lambda: answers(started.port))
         family = descendants(started.process.pid)
