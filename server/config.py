@@ -132,7 +132,7 @@ def _checked(name: str, value: object, *, shown: str) -> object:
     return _KINDS[setting.kind](value, shown)
 
 
-_MOST_BYTES: Final = 10**15
+_MOST_BYTES: Final = 10**15  # more than any machine has
 _MOST: Final = 1_000
 """Of processes and of queries that wait: a judgement, beyond which no machine is of use."""
 

@@ -37,7 +37,7 @@ _LINES: Final = (NTRIPLES, NQUADS)
 _TERSE: Final = (TURTLE, TRIG)
 _BLANK_NODE: Final = b"_:"
 _RELATIVE_IRI: Final = re.compile(rb'<(?![A-Za-z][A-Za-z0-9+.-]*:)[^\x00-\x20<>"{}|^`]*>')
-_PIECE: Final = 1 << 20
+_PIECE: Final = 1 << 20  # bytes read at a time (a judgement)
 _ENCODING: Final = re.compile(
     r"""(\ufeff?<\?xml\s[^>]*?)\s+encoding\s*=\s*["'](?P<name>[A-Za-z][\w.-]*)["']""", re.ASCII
 )

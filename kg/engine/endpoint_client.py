@@ -39,7 +39,7 @@ _ENDPOINT: Final = re.compile(
     r"(?P<authority>(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(?P<port>[1-9][0-9]{0,4}))?)"
     r"(?P<target>(?:[/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~\[\]-]*)?)"
 )
-_PIECE: Final = 1 << 16
+_PIECE: Final = 1 << 16  # bytes, as much as a pipe or socket has at a time
 _LAST_PORT: Final = 65_535
 TOO_LARGE: Final = "gives more than endpoints may give here"
 

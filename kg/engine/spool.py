@@ -18,7 +18,7 @@ from kg.sparql.errors import EngineUnavailable, ResultTooLarge
 _IN_MEMORY: Final = 4 << 20
 """Bytes up to which an answer stays in memory (a judgement)."""
 
-_PIECE: Final = 256 << 10
+_PIECE: Final = 256 << 10  # bytes written at a time (a judgement)
 
 
 class SpooledFile:

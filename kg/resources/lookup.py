@@ -167,7 +167,7 @@ def mentions(engine: Engine, iri: str) -> Rows:
     return select(engine, text, {"resource": URIRef(iri)})
 
 
-_LONGEST_NAME: Final = 200
+_LONGEST_NAME: Final = 200  # characters: comparing takes longer the more
 
 
 def similar(engine: Engine, iri: str, limit: int = 5) -> list[Named]:

@@ -73,7 +73,7 @@ _HTTP_SLUGS: Final = {
     500: "internal-error",
 }
 
-_SECONDS_TO_RETRY: Final = 5
+_SECONDS_TO_RETRY: Final = 5  # by when most queries have ended (a judgement)
 
 
 @dataclass(frozen=True, slots=True)

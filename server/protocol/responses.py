@@ -86,9 +86,9 @@ _CONDITIONS: Final = frozenset(
     f"HTTP_{name}"
     for name in ("IF_NONE_MATCH", "IF_MODIFIED_SINCE", "IF_UNMODIFIED_SINCE", "RANGE")
 )
-_LONGEST_REDIRECTION: Final = 2000
-_ID_BYTES: Final = 16
-_IDS_AT_ONCE: Final = 256
+_LONGEST_REDIRECTION: Final = 2000  # characters that every client takes
+_ID_BYTES: Final = 16  # nobody guesses one
+_IDS_AT_ONCE: Final = 256  # each call of the kernel costs as much as many ids
 _NEW_IDS: Final[deque[str]] = deque()
 """Ids that nobody has been given yet."""
 

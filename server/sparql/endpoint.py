@@ -46,7 +46,7 @@ EXAMPLES: Final = _read_examples("own")
 OTHER_EXAMPLES: Final = _read_examples("other")
 """The same for data that are not our knowledge."""
 
-_GRAPHS_SHOWN: Final = 100
+_GRAPHS_SHOWN: Final = 100  # what a person scrolls through
 
 
 def endpoint() -> Response:

@@ -122,7 +122,7 @@ def _power(power: int) -> str:
 
 
 _NICE: Final = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
-_ROOM: Final = 46
+_ROOM: Final = 46  # pixels that a label takes
 
 
 def _wavelength_ticks(axis: _Axis) -> list[float]:
@@ -143,8 +143,8 @@ def _curve(label: str, points: Points, across: _Axis, up: _Axis) -> Curve:
     return Curve(label, " ".join(f"{x:g},{y:g}" for x, y in dots), dots)
 
 
-_LINE_ROOM: Final = 34
-_ROWS: Final = 2
+_LINE_ROOM: Final = 34  # pixels that the name of a line takes
+_ROWS: Final = 2  # of names above each other
 
 
 def _laser_lines(lines: Iterable[float], axis: _Axis) -> tuple[Tick, ...]:

@@ -18,7 +18,7 @@ SHORT: Final = 0.05
 LONG: Final = 1.0
 """Age from which a query is long-running, and gives way to younger ones. A judgement."""
 
-LOWEST_PRIORITY: Final = 19
+LOWEST_PRIORITY: Final = 19  # niceness, see setpriority(2)
 _FIRST_STEP: Final = 5
 """By how much the niceness of a query grows when it becomes long-running; then by 1 a second."""
 

@@ -25,8 +25,8 @@ from typing import Final, NamedTuple
 
 from kg.engine.isolated import sandbox
 
-_MOST_NAMES: Final = 4
-_DIGEST_BYTES: Final = 16
+_MOST_NAMES: Final = 4  # a query of the service has one (a judgement)
+_DIGEST_BYTES: Final = 16  # nobody finds two names with one
 _NO_DIGESTS: Final = (b"",) * _MOST_NAMES
 _RUNNING: Final = struct.Struct(f"=iQQ{f'{_DIGEST_BYTES}s' * _MOST_NAMES}")
 """What ``Running`` has beside its first member, with the digests of _MOST_NAMES names."""
