@@ -23,7 +23,7 @@ _SECOND_TIER: Final = ("long", "browser", "node", "interpreters")
 # The first tier tries the same examples in every run, the second more, and others each time: but in
 # continuous integration, where a run says whether a change may land, not how lucky it was.
 _IN_CI: Final = "CI" in os.environ
-settings.register_profile("same", max_examples=100, deadline=None, derandomize=True)
+settings.register_profile("same", max_examples=50, deadline=None, derandomize=True)
 settings.register_profile(
     "deep",
     max_examples=200 if _IN_CI else 1000,
