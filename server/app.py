@@ -12,6 +12,7 @@ import kg
 from kg.releases.dataset_spec import at_the_start
 from server import config, context
 from server.cache import Cache
+from server.cache.key import KeyReader
 from server.delegation import delegated
 from server.operating import probes
 from server.operating.observer import Observer
@@ -113,9 +114,9 @@ def _put_cache_before(app: Flask, settings: config.Settings) -> None:
         pin=partial(context.pin, app),
         budget=settings.cache_bytes,
         prefix=settings.prefix,
-        any_host=settings.public_url is not None,
-        max_url_bytes=settings.max_url_bytes,
-        max_body_bytes=settings.max_body_bytes,
+        reader=KeyReader(
+            settings.public_url is not None, settings.max_url_bytes, settings.max_body_bytes
+        ),
         passed_paths=[
             path for each in ENDPOINTS.values() if not each.cached for path in each.paths
         ],

@@ -132,14 +132,7 @@ class Reply(NamedTuple):
 
 
 class Entry:
-    """An answer that is kept.
-
-    Args:
-        question: what it answers.
-        environ: a request that it answers.
-        lasting: the headers that it has in common with others.
-        tag: its entity tag, as the app gave it; empty if there is none.
-        body: without a content coding.
+    """An answer to a question and a request: its body without a content coding, and its headers.
 
     Attributes:
         key: where it is kept: question, ``varying``, and what the request has there.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from operator import itemgetter
 from typing import Final, NamedTuple
 from wsgiref.types import WSGIEnvironment
@@ -73,9 +74,9 @@ class KeyReader:
         max_body_bytes: larger bodies are left to the app.
     """
 
-    any_host: bool
-    max_url_bytes: int
-    max_body_bytes: int
+    any_host: bool = False
+    max_url_bytes: int = 60_000
+    max_body_bytes: int = 1_000_000
 
     def question(self, environ: WSGIEnvironment) -> CacheKey | None:
         """Return the question of a request, or None if the app has to see to the request itself.
@@ -115,13 +116,15 @@ class KeyReader:
             if method not in READS:
                 if method not in _WITH_BODY or path != QUERY_PATH:
                     return None
-                parameters = with_body(
-                    parameters, environ, lambda: _taken(environ, self.max_body_bytes)
-                )
+                body = partial(_taken, environ, self.max_body_bytes)
+                parameters = with_body(parameters, environ, body)
         except RequestError:
             return None
         # Without a query the methods mean different things.
         return parameters if method in READS or "query" in parameters else None
+
+
+DEFAULT_READER: Final = KeyReader()
 
 
 def _taken(environ: WSGIEnvironment, limit: int) -> bytes:

@@ -29,7 +29,7 @@ from server.cache.entries import (
     values_of,
     with_encoding,
 )
-from server.cache.key import READS, VERSION, CacheKey, KeyReader, line_of
+from server.cache.key import DEFAULT_READER, READS, VERSION, CacheKey, KeyReader, line_of
 from server.cache.store import Store
 from server.http1.wsgi import (
     LARGE,
@@ -60,11 +60,8 @@ _TOLD_APART_BY: Final = (
 class _Response:
     """A response of the app.
 
-    Args:
-        raw: as the app gave it; its body is whole, or what the app goes on writing.
-
     Attributes:
-        status, headers, body: of it.
+        status, headers, body: as the app gave them; the body is whole, or still being written.
         lasting, own: the headers that it has in common with others, and those of its own by name.
         code: the status as a number.
         entry: the answer, if everyone who asks gets the same.
@@ -130,15 +127,10 @@ class _Flight:
 class Lookup:
     """A request whose answer is being found out, or has still to be compressed.
 
-    Args:
-        environ: the request, as it came.
-        question: what it asks.
-        began: when it came.
-
     Attributes:
-        environ: as the app is to get it: GET instead of HEAD, and If-None-Match with the entity
-            tags that the app gave.
-        question, began: as above.
+        environ: the request as the app is to get it: GET instead of HEAD, and If-None-Match with
+            the entity tags that the app gave.
+        question, began: what it asks, and when it came.
         preference: its content coding.
         condition: its If-None-Match, as it came; None if there is none that counts.
         bodiless: whether it is a HEAD.
@@ -192,9 +184,7 @@ class Cache:
         budget: how many bytes the entries may take together; one alone may take an eighth of it.
         prefix: the path that clients reach the app at, whether or not requests come with it; see
             ``mount``.
-        any_host: whether answers are the same whatever host the request names.
-        max_url_bytes: requests with longer URLs are left to the app.
-        max_body_bytes: requests with larger bodies are left to the app.
+        reader: tells which question a request puts.
         passed_paths: paths whose requests are left to the app, each by itself.
 
     Attributes:
@@ -209,16 +199,14 @@ class Cache:
         pin: Callable[[WSGIEnvironment], str] = lambda _: "",
         budget: int = DEFAULT_BUDGET,
         prefix: str = "",
-        any_host: bool = False,
-        max_url_bytes: int = 60_000,
-        max_body_bytes: int = 1_000_000,
+        reader: KeyReader = DEFAULT_READER,
         passed_paths: Iterable[str] = (),
     ) -> None:
         self._app = app
         self._pin = pin
         self._prefix = prefix
         self._passed = frozenset(passed_paths)
-        self._reader = KeyReader(any_host, max_url_bytes, max_body_bytes)
+        self._reader = reader
         self.store = Store(budget)
         self._flights: dict[tuple[CacheKey, tuple[str | None, ...]], _Flight] = {}
         self._lock = threading.Lock()

@@ -26,6 +26,7 @@ from werkzeug.test import Client, EnvironBuilder, TestResponse
 import kg
 from server import create_app
 from server.cache import Cache
+from server.cache.key import KeyReader
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -389,7 +390,7 @@ def test_bodies_reach_the_app_whole(service: Service, size: int) -> None:
 
 def test_large_bodies_are_not_read_for_their_question(bare: WSGIApplication) -> None:
     """Beyond its limit the cache leaves a body to the app."""
-    service = Service(bare, max_body_bytes=len(ROWS))
+    service = Service(bare, reader=KeyReader(max_body_bytes=len(ROWS)))
     for query in (ROWS, ROWS, f"{ROWS} ", f"{ROWS} "):
         assert _send(service.client, query, "POST", "direct").status_code == 200
 
@@ -519,7 +520,7 @@ def test_a_host_that_is_none_does_not_get_an_answer(service: Service) -> None:
 def test_with_a_fixed_address_hosts_share_their_entries(graph: kg.KnowledgeGraph) -> None:
     """Where PUBLIC_URL is set, the host of a request makes no difference."""
     app = create_app({"PUBLIC_URL": "https://dermograph.test"}, graph)
-    service = Service(uncached(app), any_host=True)
+    service = Service(uncached(app), reader=KeyReader(any_host=True))
     for host in ("http://a.test", "https://b.test"):
         assert b"https://dermograph.test" in ask(service.client, None, "/", base_url=host).data
 
