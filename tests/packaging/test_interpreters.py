@@ -17,10 +17,10 @@ _ROOT: Final = Path(__file__).parents[2]
 _ESSENTIALS: Final = (
     "tests/kg/test_library.py",
     "tests/kg/engine/test_isolated.py",
-    "tests/server/test_http1.py",
+    "tests/server/http1/test_http1.py",
     "tests/server/test_isolation.py",
     "tests/server/test_serve.py",
-    "tests/server/test_sparql.py",
+    "tests/server/sparql/test_sparql.py",
 )
 """What differs between versions: processes, sockets, files, and the libraries that are compiled."""
 

@@ -36,7 +36,7 @@ from kg.validate import read_checks
 from server.cli import main
 from tests.processes import free_port
 
-_ROOT: Final = Path(__file__).parent.parent.parent
+_ROOT: Final = Path(__file__).parents[3]
 _GOLDEN: Final = _ROOT / "tests" / "queries" / "golden"
 _COMMAND: Final = (
     sys.executable,

@@ -16,7 +16,7 @@ import kg
 
 pytestmark = pytest.mark.node
 
-_ROOT: Final = Path(__file__).parents[2]
+_ROOT: Final = Path(__file__).parents[3]
 _LIBRARY: Final = _ROOT / ".venv" / "node"
 _SCRIPT: Final = _ROOT / "tests" / "node" / "expand.mjs"
 _SAMPLE: Final = """

@@ -19,7 +19,7 @@ from server import create_app
 from server.operating.metrics import LABELS
 from server.protocol.endpoints import ENDPOINTS, RESULTS
 from server.protocol.problems import PROBLEM_TYPES
-from tests.server.test_problems import STATUSES, Broken, service_over
+from tests.server.protocol.test_problems import STATUSES, Broken, service_over
 
 METHODS: Final = ("GET", "HEAD", "POST", "QUERY", "PUT", "PATCH", "DELETE")
 FORM: Final = "application/x-www-form-urlencoded"

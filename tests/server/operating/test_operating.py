@@ -419,7 +419,7 @@ def test_a_log_that_was_moved_away_is_begun_anew(tmp_path: Path) -> None:
 
 def test_every_metric_is_documented() -> None:
     """The page for operators lists each with its kind, its labels and what it is."""
-    root = Path(__file__).resolve().parents[2]
+    root = Path(__file__).resolve().parents[3]
     page = (root / "docs" / "deploying.md").read_text(encoding="utf-8")
     table = (root / "server" / "metrics.tsv").read_text(encoding="utf-8").splitlines()[1:]
 
