@@ -95,6 +95,11 @@ _TABLES: Mapping[str, list[dict[str, str]]] = {
     "claims/settings-physics.tsv": [],
     "claims/gaps.tsv": [],
     "claims/computations.tsv": [],
+    "levels.tsv": [],
+    "studies/studies.tsv": [],
+    "studies/syntheses.tsv": [],
+    "studies/arms.tsv": [],
+    "studies/searches.tsv": [],
     "spectra/spectra.tsv": [
         {"key": "water", "label": "water", "medium": "dg:Resurfacing", "source": "SMITH2001"}
     ],

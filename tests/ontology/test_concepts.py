@@ -57,8 +57,8 @@ def test_the_top_classes_are_those_of_the_model(terms: Graph) -> None:
 
 
 _RECORDS = {
-    "Claim", "Derivation", "Disagreement", "EdgePolicy", "EvidenceGap", "ExtensionFunction", "InferenceRule",
-    "Setting", "Source", "SpectralPoint", "Spectrum",
+    "Arm", "Claim", "Derivation", "DesignLevel", "Disagreement", "EdgePolicy", "EvidenceGap", "EvidenceSearch",
+    "ExtensionFunction", "InferenceRule", "Setting", "Source", "SpectralPoint", "Spectrum", "Study", "Synthesis",
 }  # fmt: skip
 
 

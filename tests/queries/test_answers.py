@@ -20,7 +20,8 @@ _SCOPES = ("as asked", "narrower", "part", "wider")
 
 def _ask(graph: kg.KnowledgeGraph, name: str, **values: str) -> list[dict[str, str]]:
     """Return the rows of an answer that state something."""
-    return [row for row in _answer(graph, name, **values) if not row["gap"]]
+    rows = _answer(graph, name, **values)
+    return [row for row in rows if not row["gap"] and not row.get("how_found")]
 
 
 def _answer(graph: kg.KnowledgeGraph, name: str, **values: str) -> list[dict[str, str]]:

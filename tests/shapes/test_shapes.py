@@ -95,7 +95,8 @@ def _groups(paths: list[Path]) -> Iterator[list[Path]]:
     """Put together the examples that can be validated together without touching each other."""
     whole = [path for path in paths if "a dcat:Dataset" in path.read_text(encoding="utf-8")]
     yield from ([path] for path in paths if _is_alone(path))
-    yield whole
+    if whole:
+        yield whole
     yield [path for path in paths if path not in whole and not _is_alone(path)]
 
 

@@ -92,11 +92,12 @@ _STAGES: Final[Mapping[str, tuple[str, ...]]] = {
     "conclusions": (),
     "wider": (),
     "remarks": (),
+    "counts": (),
 }
 """When rules are run, so that a rule that asks what is not so finds all that it asks for, and the
 named graphs that each stage sees; none: all."""
 
-_ONCE: Final = ("edges", "wider", "remarks")
+_ONCE: Final = ("edges", "wider", "remarks", "counts")
 """The stages whose rules conclude nothing from what others of the stage do."""
 
 _COLUMNS: Final = ("subject", "predicate", "object")

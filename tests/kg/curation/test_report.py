@@ -75,6 +75,10 @@ def test_every_section_has_a_table_of_one_form(written: str, section: Any) -> No
         ("derived statements", "?x a dg:Derivation"),
         ("recorded disagreements", "?x a dg:Disagreement"),
         ("recorded gaps in the evidence", "?x a dg:EvidenceGap"),
+        ("studies", "?x a dg:Study"),
+        ("arms of studies", "?x a dg:Arm ; dg:armOf [ a dg:Study ]"),
+        ("syntheses of studies", "?x a dg:Synthesis"),
+        ("claims of a study or synthesis", "?x dg:ofStudy []"),
     ],
 )
 def test_counts_are_those_of_the_graph(
