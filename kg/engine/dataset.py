@@ -195,13 +195,13 @@ class Data:
         Raises:
             DataError: a source cannot be read.
         """
-        told: list[object] = [self.default_graph.value]
+        described: list[object] = [self.default_graph.value]
         plain = []
         for source in self.sources:
             digest, has_relative, has_blank = _look(source)
-            told.append([digest, source.graph, source.base_iri if has_relative else None])
+            described.append([digest, source.graph, source.base_iri if has_relative else None])
             plain.append(not has_blank)
-        digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()
+        digest = hashlib.sha256(json.dumps(described).encode()).hexdigest()
         return Fingerprint(digest[:16], tuple(plain))
 
 

@@ -44,7 +44,7 @@ _LAST_PORT: Final = 65_535
 TOO_LARGE: Final = "gives more than endpoints may give here"
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-_Place = tuple[socket.AddressFamily, Any]
+_SocketAddress = tuple[socket.AddressFamily, Any]
 """Where to connect to: a family of addresses, and an address as sockets take it."""
 
 _GLOBAL_UNICAST: Final = ipaddress.IPv6Network("2000::/3")
@@ -240,24 +240,24 @@ def _reason(error: Exception) -> str:
     return "it does not speak HTTP as it should"
 
 
-def _places(endpoint: Endpoint, budget: Budget) -> list[_Place]:
+def _socket_addresses(endpoint: Endpoint, budget: Budget) -> list[_SocketAddress]:
     """Resolve the host of an endpoint, and check all of its addresses.
 
     An OSError tells that the host is unknown, a ValueError that it is no legal name.
     """
-    places = _resolved(endpoint, budget)
-    addresses = [ipaddress.ip_address(str(where[0]).partition("%")[0]) for _, where in places]
+    found = _resolved(endpoint, budget)
+    addresses = [ipaddress.ip_address(str(where[0]).partition("%")[0]) for _, where in found]
     if not endpoint.private and not all(is_public(address) for address in addresses):
         raise FederationRefused(
             f"<{endpoint.iri}> is on this machine or in a private network; "
             "this service asks endpoints there only if that is allowed for them."
         )
-    return places
+    return found
 
 
-def _resolved(endpoint: Endpoint, budget: Budget) -> list[_Place]:
+def _resolved(endpoint: Endpoint, budget: Budget) -> list[_SocketAddress]:
     # In a thread, as looking up cannot be interrupted; it ends by itself when DNS gives up.
-    future: Future[list[_Place]] = Future()
+    future: Future[list[_SocketAddress]] = Future()
 
     def resolve() -> None:
         try:
@@ -286,14 +286,14 @@ def is_public(address: _Address) -> bool:
 
 
 def _connected(endpoint: Endpoint, budget: Budget, token: CancelToken) -> socket.socket:
-    """Connect to the first place that takes it."""
-    places = _places(endpoint, budget)
+    """Connect to the first address that takes it."""
+    addresses = _socket_addresses(endpoint, budget)
     failure = OSError("the host has no address")
-    for number, place in enumerate(places):
+    for number, address in enumerate(addresses):
         try:
             # A host that does not answer at one of its addresses leaves time for the others.
-            seconds = budget.seconds_left() / (len(places) - number)
-            return _connection(endpoint, place, seconds, budget, token)
+            seconds = budget.seconds_left() / (len(addresses) - number)
+            return _connection(endpoint, address, seconds, budget, token)
         except OSError as error:
             token.refuse_if_set()
             failure = error
@@ -301,9 +301,9 @@ def _connected(endpoint: Endpoint, budget: Budget, token: CancelToken) -> socket
 
 
 def _connection(
-    endpoint: Endpoint, place: _Place, seconds: float, budget: Budget, token: CancelToken
+    endpoint: Endpoint, address: _SocketAddress, seconds: float, budget: Budget, token: CancelToken
 ) -> socket.socket:
-    family, where = place
+    family, where = address
     with ExitStack() as on_failure:
         connection = on_failure.enter_context(socket.socket(family, socket.SOCK_STREAM))
         token.shuts_down(connection)

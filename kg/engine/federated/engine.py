@@ -129,7 +129,7 @@ class FederatedEngine(Wrapper):
             each.iri: EndpointClient(each, headers, policy.at_once) for each in public + private
         }
         self._reader = InProcessEngine(Data())
-        self._places = threading.BoundedSemaphore(policy.at_once)
+        self._free = threading.BoundedSemaphore(policy.at_once)
 
     def run(self, query: Query) -> Answer:
         """Answer a query; see ``Engine.run``.
@@ -238,8 +238,8 @@ class FederatedEngine(Wrapper):
         return _EndpointRequest(clause, iri, text, variables)
 
     def _groups(self, plan: _Plan, seconds: float | None, token: CancelToken) -> list[str]:
-        """Ask the endpoints one after the other, and give the groups to put in their places."""
-        if not self._places.acquire(blocking=False):
+        """Ask the endpoints one after the other, and return the groups to put in place of their clauses."""
+        if not self._free.acquire(blocking=False):
             raise Overloaded(f"{self._policy.at_once} queries are asking other endpoints already.")
         try:
             budget = Budget(min(self._policy.seconds, seconds or inf), self._policy.max_bytes)
@@ -261,7 +261,7 @@ class FederatedEngine(Wrapper):
                 groups.append(group)
             return groups
         finally:
-            self._places.release()
+            self._free.release()
 
 
 def _left(query: Query, began: float) -> float | None:

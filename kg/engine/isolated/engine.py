@@ -487,7 +487,7 @@ def _run(done: Coroutine[Any, Any, ipc.Done]) -> ipc.Done:
 
 
 def _as_far_as_allowed(processes: int) -> int:
-    """Return how many query processes to start: fewer than wanted where few may be started."""
+    """Return how many workers to start: fewer than wanted where few may be started."""
     _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY != files < _FEWEST_FILES:
         raise EngineUnavailable(

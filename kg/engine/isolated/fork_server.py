@@ -53,7 +53,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def main() -> None:
-    """Load the dataset and keep the query processes running until killed."""
+    """Load the dataset and keep the workers running until killed."""
     setup: Setup = pickle.load(sys.stdin.buffer)  # noqa: S301 - from our own process
     sandbox.default_signals()
     sandbox.die_with_parent(setup.parent)
@@ -247,7 +247,7 @@ class _Worker:
         if growth.bytes() > _WORN or os.getpriority(os.PRIO_PROCESS, 0) > niceness:
             return True
         # With a token it is one of the few that may keep a copy of their own.
-        if growth.copied() <= _COPIED or self.scoreboard.has_token(self.slot):
+        if self.scoreboard.has_token(self.slot) or growth.copied() <= _COPIED:
             return False
         return sandbox.memory_left() < sandbox.memory_in_all() // 2
 

@@ -40,14 +40,14 @@ class Setup:
 
     Attributes:
         parent: process identifier of who starts it.
-        jobs: descriptor of the queue that query processes take their questions from.
+        jobs: descriptor of the queue that workers take their jobs from.
         scoreboard, slots: descriptor of the scoreboard, and how many slots it has.
         data: what to load.
         version, prefixes, functions: see ``IsolatedEngine``.
-        memory: how many bytes a query process may grow by.
+        memory: how many bytes the address space of a worker may grow by.
         reserve: how many bytes of the machine's memory queries leave free.
-        tasks: does other work than queries in query processes; None: there is none.
-        active: how many query processes may be about short queries at a time.
+        tasks: does other work than queries in workers; None: there is none.
+        active: the most concurrency tokens, see ``policy.Allotment``.
         report: descriptor of a connection on which it says how the loading went.
         expected: the version that the data must have; None: any.
     """
@@ -70,7 +70,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A fork server holds its data, and is about to start query processes.
+    """A fork server holds its data, and is about to start workers.
 
     Attributes:
         version, contents: see ``Engine``.

@@ -1,6 +1,6 @@
 """Which query gives way to which: decisions over the ages of queries, without any effect.
 
-`kg.engine.isolated.fork_server` looks at its query processes every 20 ms and carries out what is decided here.
+`kg.engine.isolated.fork_server` looks at its workers every 20 ms and carries out what is decided.
 Ages are in seconds, by slot; 0 is the age of a slot whose process is idle.
 """
 
@@ -26,7 +26,7 @@ _BRIEF_LOOKS: Final = 10
 """For how many looks all queries have to be brief to be taken for the rule: 0.2 s (a judgement)."""
 
 _SHARE_FOR_YOUNG: Final = 4
-"""One query process out of so many runs no long query. A judgement."""
+"""One worker out of so many runs no long query. A judgement."""
 
 
 def niceness(age: float, usual: int) -> int | None:

@@ -266,8 +266,9 @@ def die_with_connection(connection: socket.socket) -> bool:
     Returns:
         Whether the other end is open; if it was closed before, no signal comes.
     """
-    fcntl.fcntl(connection, fcntl.F_SETOWN, os.getpid())
-    fcntl.fcntl(connection, fcntl.F_SETFL, os.O_ASYNC)
+    descriptor = connection.fileno()
+    fcntl.fcntl(descriptor, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_ASYNC)
     try:
         return connection.recv(1, _LOOK) != b""
     except BlockingIOError:
@@ -289,7 +290,7 @@ def forbid_network() -> None:
     """
     architecture, calls = _SYSTEM_CALLS[os.uname().machine]
     refused = (*calls, *_FURTHER_CALLS)
-    load, jump_if_equal, jump_if_not_below, give = 0x20, 0x15, 0x35, 0x06
+    load, jump_if_equal, jump_if_not_below, end = 0x20, 0x15, 0x35, 0x06
     allow, refuse = 0x7FFF0000, 0x00050000 | errno.EPERM
     program = b"".join(
         struct.pack("HBBI", *instruction)
@@ -299,8 +300,8 @@ def forbid_network() -> None:
             (load, 0, 0, 0),  # the number of the system call
             (jump_if_not_below, len(refused) + 1, 0, _FOREIGN_CALLS),
             *((jump_if_equal, len(refused) - at, 0, call) for at, call in enumerate(refused)),
-            (give, 0, 0, allow),
-            (give, 0, 0, refuse),
+            (end, 0, 0, allow),
+            (end, 0, 0, refuse),
         )
     )
     code = ctypes.create_string_buffer(program, len(program))

@@ -74,7 +74,7 @@ class Running(NamedTuple):
 
 
 _EVENTS: Final = ("starts", "timeout", "memory", "crowded", "shortage", "asked", "worn", "other")
-"""What is counted: starts of the fork server, and query processes that ended, by reason."""
+"""What is counted: starts of the fork server, and workers that ended, by reason."""
 
 _BY_SIGNAL: Final = {
     0: "worn",
@@ -171,7 +171,7 @@ class Scoreboard:
 
         Args:
             slot: the slot.
-            cause: what whoever asked is told.
+            cause: why, for the error that whoever waits gets.
             name: that the query has; None: any.
             number: that its job has; 0: any.
 

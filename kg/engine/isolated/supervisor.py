@@ -1,6 +1,7 @@
 """Keeping the fork server of an isolated engine running: starting it, hearing of it, starting it again.
 
-What it loads is held open, and whether it is loaded told to all processes that ask it.
+What it loads is held open, so that it can be loaded again though it was replaced on disk. All
+processes that have forked from this one see when the data are expected to be loaded.
 """
 
 from __future__ import annotations
@@ -161,7 +162,7 @@ class Supervisor:
             self._closing.wait(seconds)
 
     def _load(self) -> tuple[subprocess.Popen[bytes], ipc.Loaded | EngineError | None]:
-        """Start a fork server, and give what it says of its loading; None: it ended without a word."""
+        """Start a fork server, and return its report of the loading; None: it ended without one."""
         mine, theirs = ipc.pair()
         with mine:
             with theirs:

@@ -339,10 +339,10 @@ def _read(file: Any, written: Format, kind: ResultKind) -> Any:
     if kind is ResultKind.BOOLEAN:  # of which the parser reads only what it needs
         file = file.read(_MOST_OF_A_BOOLEAN)
         try:
-            told = json.loads(file)
+            document = json.loads(file)
         except ValueError as error:
             raise SyntaxError(str(error)) from error
-        match told:
+        match document:
             case {"head": {"vars": ["__ASK_RETVAL"]}, "results": {"bindings": rows}}:  # Virtuoso's
                 file = json.dumps({"head": {}, "boolean": rows != []}).encode()
     results = ox.parse_query_results(file, _RESULT_FORMATS[written])

@@ -42,11 +42,11 @@ def with_patterns_of_xpath(text: str) -> str:
         strings = _strings(found[place + 2 :])
         pattern = _content(strings.get(1))
         is_extended = "x" in _content(strings.get(_FLAGS_AT[function]))
-        told = _unsupported(pattern, is_extended=is_extended)
-        if told:
+        fault = _unsupported(pattern, is_extended=is_extended)
+        if fault:
             raise limitation(
                 text,
-                f"{told} in the pattern of {function} is not supported.",
+                f"{fault} in the pattern of {function} is not supported.",
                 token.offset,
                 "Write the pattern without it, or use CONTAINS, STRSTARTS, STRENDS or IN.",
             )
