@@ -3,7 +3,12 @@
 A query with SERVICE is rewritten before it runs: each clause is put to its endpoint by this process,
 and the rows that come back take its place, as a VALUES block, which is what SERVICE means by
 https://www.w3.org/TR/sparql11-federated-query/#defn_evaluation. The engine behind goes on refusing
-every SERVICE, so nothing that this module might overlook can reach a network.
+every SERVICE, so nothing that this module might overlook can reach a network. That is slower than a
+bind join, but cannot be used to reach hosts that are not allowed.
+
+Before anyone is asked, the query is run on no data with GRAPH for SERVICE, so that its errors come
+first, with their places. The engine resolves the IRIs of endpoints, so that what is compared with
+the list is what is connected to.
 """
 
 from __future__ import annotations

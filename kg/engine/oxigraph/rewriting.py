@@ -1,8 +1,9 @@
 """Writing queries so that Oxigraph answers them as the specification says.
 
 Oxigraph 0.5 deviates from SPARQL 1.1 in few places that the text of a query shows. There the text is
-replaced by another that means the same and that it gets right. Section numbers below are those of
-https://www.w3.org/TR/sparql11-query/; why the texts mean the same:
+replaced by another that means the same and that it gets right, or refused, with its place: an answer
+may be an error, but not wrong. A test compares random queries with an evaluator of the algebra.
+Section numbers are those of https://www.w3.org/TR/sparql11-query/; why the texts mean the same:
 
 **GRAPH** (18.6: eval(D(G), Graph(x, P)) is the union, over the graphs i, of eval(D(i), P) joined with
 x -> i; for an IRI that names no graph it is empty). Oxigraph evaluates P once, with ?x in each
