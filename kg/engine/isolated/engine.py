@@ -322,8 +322,8 @@ class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
                 try:
                     yield call
                 finally:
+                    self._release(call)  # first, as ``close`` interrupts whatever is pending
                     call.close()
-                    self._release(call)
         except Overloaded:
             with self._lock:
                 self._refused += 1
