@@ -88,7 +88,10 @@ def _engine(spec: DatasetSpec, values: config.Settings) -> Engine:
     endpoint = Endpoint.named(values.engine, private=True)
     client = EndpointClient(endpoint, headers, values.engine_connections, 5.0, 30.0)
     limits = (values.query_seconds, values.max_query_seconds)
-    return RemoteEngine(client, engine, spec.data, spec.prefixes, limits)
+    remote = RemoteEngine(client, engine, spec.data, spec.prefixes, limits)
+    if not remote.divides_as_sparql():
+        _LOG.warning("The engine divides 7 by 2 into something else: its answers may be wrong.")
+    return remote
 
 
 def _here(spec: DatasetSpec, values: config.Settings) -> Engine:

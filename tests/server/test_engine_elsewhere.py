@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -118,10 +120,10 @@ def test_secrets_are_not_shown(front: tuple[str, Path]) -> None:
         read({"ENGINE_TOKEN": f"{SECRET}\n"}, {})
 
 
-def _ended(*more: str) -> subprocess.CompletedProcess[str]:
-    """Return how the command ends before an endpoint that is not there."""
+def _ended(*more: str, url: str = "http://127.0.0.1:9/") -> subprocess.CompletedProcess[str]:
+    """Return how the command ends before an endpoint that is not there, or another."""
     return subprocess.run(
-        command("http://127.0.0.1:9/", "--port", str(free_port()), *more),
+        command(url, "--port", str(free_port()), *more),
         env=environment(),
         capture_output=True,
         text=True,
@@ -136,6 +138,35 @@ def test_an_endpoint_out_of_reach_ends_the_start() -> None:
     assert done.returncode == 4
     assert "The engine behind this service cannot be asked: Connection refused." in done.stderr
     assert SECRET not in done.stderr
+
+
+class _Dividing(BaseHTTPRequestHandler):
+    """An endpoint that answers everything with the number 3."""
+
+    def do_POST(self) -> None:
+        """Answer a query."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        integer = "http://www.w3.org/2001/XMLSchema#integer"
+        number = {"type": "literal", "datatype": integer, "value": "3"}
+        rows = {"head": {"vars": ["number"]}, "results": {"bindings": [{"number": number}]}}
+        body = json.dumps(rows).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/sparql-results+json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def test_an_endpoint_that_divides_otherwise_is_warned_of() -> None:
+    """It answers 7 / 2 with 3; that it counts triples where there are none ends the start then."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Dividing) as endpoint:
+        threading.Thread(target=endpoint.serve_forever).start()
+        done = _ended(url=f"http://127.0.0.1:{endpoint.server_port}/")
+        endpoint.shutdown()
+
+    assert "divides 7 by 2 into something else" in done.stderr
+    assert done.returncode == 4
+    assert "disregards the dataset" in done.stderr
 
 
 @pytest.mark.parametrize("more", [["--empty"], ["--data", __file__]])

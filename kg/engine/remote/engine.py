@@ -35,6 +35,7 @@ SELECT ?graph (COUNT(*) AS ?number) { GRAPH ?graph { ?s ?p ?o } } GROUP BY ?grap
 """
 _NO_GRAPH: Final = "https://w3id.org/dermograph/graph/none"
 _TRIPLES: Final = "SELECT (COUNT(*) AS ?number) { ?s ?p ?o }"
+_DIVISION: Final = "SELECT (7 / 2 AS ?number) {}", 3.5  # of what Virtuoso gets wrong the shortest
 _CODEPOINT: Final = re.compile(r"\\(?:u|U[0-9A-Fa-f]{4})([0-9A-Fa-f]{4})")
 
 
@@ -83,6 +84,16 @@ class RemoteEngine(Wrapper):
         contents = Contents(0, graphs, self._data.default_graph, apart)
         (row,) = self._rows(self._over(Query(_TRIPLES, seconds=inf), contents))
         return replace(contents, triples=int(row["number"]["value"]))
+
+    def divides_as_sparql(self) -> bool:
+        """Tell whether the endpoint divides as SPARQL 1.1 says; if not, it is wrong elsewhere too.
+
+        Raises:
+            UpstreamFailed: it does not answer as it should.
+        """
+        text, quotient = _DIVISION
+        (row,) = self._rows(Query(text))
+        return float(row["number"]["value"]) == quotient
 
     def close(self) -> None:
         """Close connections; see ``Engine.close``."""
