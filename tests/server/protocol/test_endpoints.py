@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 import kg
-from kg.engine import ResultKind, Task, TaskResult
+from kg.engine import ResultKind, Task, TaskEngine, TaskResult
 from kg.engine.dataset import DefaultGraph
 from kg.releases.dataset_spec import DatasetSpec
 from server import create_app
@@ -306,7 +306,7 @@ def other() -> FlaskClient:
     return create_app({}, spec.over(spec.engine())).test_client()
 
 
-class Crowded(Broken):
+class Crowded(Broken, TaskEngine):
     """An engine in whose processes no view is answered within the limits."""
 
     def call(self, task: Task) -> TaskResult | None:  # noqa: ARG002 - the interface has it
