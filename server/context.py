@@ -74,19 +74,19 @@ class Snapshot:
 
 
 def init_app(app: Flask, snapshot: Snapshot) -> None:
-    """Have the views of an app, and its pages, work with snapshots, with this one first."""
+    """Make the views of an app, and its pages, work with snapshots, with this one first."""
     publish(app, snapshot)
     app.context_processor(lambda: {"snapshot": current_snapshot(), "software": kg.__version__})
 
 
 def publish(app: Flask, snapshot: Snapshot) -> None:
-    """Have new requests see a snapshot; those that have begun keep theirs."""
+    """Publish a snapshot to new requests; those that have begun keep theirs."""
     snapshot.observer.watch(snapshot.graph)
     app.extensions[_KEY] = snapshot
 
 
 def pin(app: Flask, environ: WSGIEnvironment) -> str:
-    """Have a request keep the snapshot that is published now, and return the version of the data."""
+    """Pin the snapshot that is published now to a request, and return the version of the data."""
     snapshot = environ[_PINNED] = snapshot_of(app)
     return snapshot.version
 

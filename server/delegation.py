@@ -59,7 +59,7 @@ class _Head(NamedTuple):
 
 
 def delegated(view: Callable[..., Response]) -> Callable[..., Response]:
-    """Have a view answered in a query process, if there are any, and bound what it answers."""
+    """Answer a view in a worker, if there are any, and bound what it answers."""
 
     @wraps(view)
     def answered(**named: str) -> Response:

@@ -188,7 +188,7 @@ class Dispatcher:
         answer: Callable[[], RawResponse],
         lookup: Lookup | None = None,
     ) -> RawResponse:
-        """Have a request answered in a thread, if there is one left; a lookup ends in any case."""
+        """Answer a request in a thread, if there is one left; a lookup ends in any case."""
         outcome: Future[RawResponse] = Future()
         if not self._taken_up(outcome, answer):
             if lookup is not None:
@@ -205,7 +205,7 @@ class Dispatcher:
             del outcome  # or an exception in it would hold this, and this the exception
 
     def _taken_up(self, outcome: Future[RawResponse], answer: Callable[[], RawResponse]) -> bool:
-        """Have a thread find out what the outcome is, and tell whether one will."""
+        """Let a thread find out what the outcome is, and tell whether one will."""
         if self._busy >= self._threads:
             return False
         try:

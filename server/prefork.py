@@ -101,7 +101,7 @@ class _HttpProcess:
         self.process = self._started()
 
     def stop(self) -> None:
-        """Have the process answer what is at hand, and end it then."""
+        """End the process when it has answered what is at hand."""
         self.process.terminate()
         self.process.join(_STOP_SECONDS + 2 * _LOG_SECONDS)
         self.process.kill()

@@ -31,7 +31,7 @@ class CancelToken:
         self.within: Final[set[CancelToken]] = set()
 
     def make_current(self) -> None:
-        """Have this cancel all calls from now on in this context; see ``contextvars``."""
+        """Make this cancel all calls from now on in this context; see ``contextvars``."""
         _CURRENT.set(self)
 
     def set(self) -> bool:

@@ -212,7 +212,7 @@ class TaskEngine(ABC):
 
     @abstractmethod
     def call(self, task: Task) -> TaskResult | None:
-        """Have a task done, wholly.
+        """Run a task to its end.
 
         Returns:
             What came of it; None if nobody does tasks there.
@@ -253,5 +253,5 @@ class Wrapper(TaskEngine):
         self._engine.close()
 
     def call(self, task: Task) -> TaskResult | None:
-        """Have a task done by the engine, if it can; see ``TaskEngine.call``."""
+        """Run a task on the engine, if it can; see ``TaskEngine.call``."""
         return self._engine.call(task) if isinstance(self._engine, TaskEngine) else None

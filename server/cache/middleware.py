@@ -220,7 +220,7 @@ class Cache:
         return response.body
 
     def mount(self, environ: WSGIEnvironment) -> None:
-        """Have a request see the app where clients see it: below the prefix.
+        """Mount the app for a request where clients see it: below the prefix.
 
         A proxy may send the whole path or what is below the prefix; both are answered. From here on
         the request sees one version of the data.
@@ -249,7 +249,7 @@ class Cache:
         return self.resolve(found) if isinstance(found, Lookup) else found or self.pass_on(environ)
 
     def pass_on(self, environ: WSGIEnvironment) -> RawResponse:
-        """Have the app answer a request that is not for a cache."""
+        """Pass a request that is not for a cache on to the app."""
         return run(self._app, environ)
 
     def lookup(self, environ: WSGIEnvironment) -> RawResponse | Lookup | None:

@@ -362,7 +362,7 @@ class Connection(asyncio.Protocol):
         self._environ, self._body, self._target = {}, [], b""
 
     def _refuse(self, error: RequestError) -> None:
-        """Have the app tell what is wrong with a request that cannot be read to its end."""
+        """Let the app tell what is wrong with a request that cannot be read to its end."""
         if self._ended:
             return
         self._environ = {
@@ -378,7 +378,7 @@ class Connection(asyncio.Protocol):
         self._enqueue(keep_alive=False)
 
     def _answer_next(self) -> None:
-        """Have the requests answered that wait, one after the other."""
+        """Answer the requests that wait, one after the other."""
         if self._is_handing_over:  # as an answer that is at hand is sent at once, which leads here
             return
         self._is_handing_over = True

@@ -41,7 +41,7 @@ class Log:
         self._writer.start()
 
     def add(self, line: str) -> None:
-        """Have a line, with its end, written soon."""
+        """Queue a line, with its end, to be written soon."""
         waiting = len(self._lines)
         if waiting >= _MOST_LINES:
             self.dropped += 1

@@ -87,7 +87,7 @@ class Observer(Collector):
             self._log = Log(self._settings.access_log or STANDARD_ERROR)
 
     def end(self, seconds: float) -> None:
-        """Have the log written, within some time."""
+        """Write the rest of the log, within some time."""
         if self._log is not None:
             self._log.end(seconds)
 

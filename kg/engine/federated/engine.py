@@ -185,7 +185,7 @@ class FederatedEngine(Wrapper):
         return _Plan(bound, requests)
 
     def _rehearsed(self, query: Query) -> Answer | None:
-        """Have a query answered on no data; None if it calls a function that is unknown here.
+        """Answer a query on no data; None if it calls a function that is unknown here.
 
         That may be one of the endpoint; what is unknown elsewhere is found when the query runs.
         """

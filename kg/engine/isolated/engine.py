@@ -228,7 +228,7 @@ class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
         return self._result(_run(self._done(query, _wait_in_thread)), Answer)
 
     def call(self, task: Task) -> TaskResult | None:
-        """Have a task done in a worker; see ``TaskEngine.call``.
+        """Run a task in a worker; see ``TaskEngine.call``.
 
         Raises:
             EngineUnavailable: as ``run``.
@@ -297,7 +297,7 @@ class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
             self._pinned.close()
 
     async def _done(self, work: Query | Task, wait: _Wait) -> ipc.Done:
-        """Have a query or task done by a worker; it waits for nothing but by ``wait``."""
+        """Run a query or task in a worker; it waits for nothing but by ``wait``."""
         for _ in range(_ATTEMPTS):
             with self._call(work) as call:
                 await self._put(call, wait)

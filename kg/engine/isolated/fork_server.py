@@ -144,7 +144,7 @@ class _Workers:
             os.waitpid(ended.si_pid, 0)
 
     def look(self) -> None:
-        """Have queries give way to others."""
+        """Make queries give way to others."""
         running = [self._scoreboard.running(slot) for slot in range(self._scoreboard.slots)]
         now = time.monotonic()
         ages = [now - each.began if each.began else 0.0 for each in running]

@@ -76,7 +76,7 @@ def lacking() -> str | None:
 
 
 def die_with_parent(parent: int) -> None:
-    """Have this process killed when the thread that started it ends.
+    """Ask the kernel to kill this process when the thread that started it ends.
 
     Args:
         parent: process identifier of the parent, to notice that it ended meanwhile.
@@ -89,7 +89,7 @@ def die_with_parent(parent: int) -> None:
 
 
 def default_signals() -> None:
-    """Have every signal act on this process as it does by default, whatever the parent left behind.
+    """Reset every signal to its default action, whatever the parent left behind.
 
     What ends a query is a signal, and exec hands on which signals are blocked or ignored: in a
     service whose parent blocked SIGALRM no query would end at its time limit.
@@ -102,7 +102,7 @@ def default_signals() -> None:
 
 
 def limit_time(seconds: float) -> None:
-    """Have this process killed after a time, whatever it is doing; 0 takes the limit away.
+    """Ask the kernel to kill this process after a time, whatever it does; 0 takes the limit away.
 
     The signal has to have its default action, so that no code of this process has to run.
     """
@@ -110,7 +110,7 @@ def limit_time(seconds: float) -> None:
 
 
 def limit_memory(more: int) -> None:
-    """Have allocations fail once this process has grown by a number of bytes.
+    """Limit the address space, so that allocations fail beyond a growth by a number of bytes.
 
     The engine aborts then, which ends the process by SIGABRT. A file, as an answer in memory is
     that is no part of the address space, may have as many bytes; beyond that it ends by SIGXFSZ.
@@ -242,7 +242,7 @@ def _text(path: Path) -> str:
 
 
 def die_first() -> None:
-    """Have the kernel end this process before others when there is no memory left."""
+    """Ask the kernel to end this process before others when there is no memory left."""
     with suppress(OSError):  # where /proc may not be written, the kernel chooses by itself
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
 
@@ -257,7 +257,7 @@ def _pages_in(statm: bytes) -> int:
 
 
 def die_with_connection(connection: socket.socket) -> bool:
-    """Have this process killed when the other end of a connection, which sends nothing, is closed.
+    """Ask the kernel to kill this process when the other end of a connection, which sends nothing, closes.
 
     The kernel sends SIGIO, whose default action is to end the process, when the state of the
     connection changes. The connection has to be one that waits. Take it back with
@@ -283,7 +283,7 @@ def outlive_connection(connection: socket.socket) -> None:
 
 
 def forbid_network() -> None:
-    """Have the kernel refuse this process and its children any new socket, with EPERM.
+    """Ask the kernel to refuse this process and its children any new socket, with EPERM.
 
     A seccomp filter on system calls; connections that are open already go on. What is not a call of
     this architecture is refused as a whole, since other tables have other numbers for socket(2).
