@@ -40,6 +40,7 @@ _TURTLE: Final = {
     "schemes.ttl": "ontology",
     "concepts/*.ttl": "ontology",
     "functions.ttl": "ontology",
+    "damage-models.ttl": "claims",
     "alignments.ttl": "mappings",
     "shapes/*.ttl": "shapes",
 }

@@ -66,7 +66,11 @@ def test_there_are_the_disagreements_of_both_reports_and_those_of_the_notes(
         for each in claims.subjects(RDF.type, URIRef(DG + "Disagreement"))
     }
 
-    recorded = {row["conflict_id"] for row in table("clinical/conflicts.tsv")}
+    recorded = {
+        row["conflict_id"]
+        for part in ("clinical", "physics")
+        for row in table(f"{part}/conflicts.tsv")
+    }
     assert names == recorded | {f"C{n}" for n in range(126, 141)} | {
         f"P{n}" for n in range(101, 126)
     }
@@ -91,6 +95,27 @@ def test_clinical_conflicts_are_told_as_in_the_dossier(claims: Graph, table: Tab
             facts = {f"B{int(each):04}" for each in re.findall(r"B(\d+)", row[column])}
             assert facts, name
             assert _side(claims, name, slot) == facts | _ADDED.get(name, {}).get(slot, set()), name
+
+
+def test_conflicts_of_the_second_part_on_physics_are_told_as_in_the_dossier(
+    claims: Graph, table: Table
+) -> None:
+    """Topic, positions, facts and the likely reason; a fact that must not be used is on no side."""
+    for row in table("physics/conflicts.tsv"):
+        name, sides = row["conflict_id"], ("a", "b")
+        if "A0986" in row["facts_a"]:  # the side that is left has to be the first
+            sides = ("b", "a")
+        assert _text(claims, name, "topic") == row["topic"], name
+        assert _text(claims, name, "likelyReason") == row["likely_reason"], name
+        for slot, position, side in zip(
+            ("disagreeingClaim", "opposedClaim"),
+            ("position", "opposedPosition"),
+            sides,
+            strict=True,
+        ):
+            assert _text(claims, name, position) == row[f"side_{side}"], name
+            facts = set(row[f"facts_{side}"].split()) - {"A0986"}
+            assert _side(claims, name, slot) == facts, name
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ def test_the_top_classes_are_those_of_the_model(terms: Graph) -> None:
 
 
 _RECORDS = {
-    "Arm", "Claim", "Derivation", "DesignLevel", "Disagreement", "EdgePolicy", "EvidenceGap", "EvidenceSearch",
+    "Arm", "Claim", "DamageModel", "Derivation", "DesignLevel", "Disagreement", "EdgePolicy", "EvidenceGap", "EvidenceSearch",
     "ExtensionFunction", "InferenceRule", "Setting", "Source", "SpectralPoint", "Spectrum", "Study", "Synthesis",
 }  # fmt: skip
 
