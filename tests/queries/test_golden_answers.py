@@ -292,7 +292,8 @@ def test_where_nothing_is_found_the_answer_says_so(
 _JOINED_WORDS: Final = {
     *("by_definition", "claims", "definition_sources", "disagreements", "lay_terms"),
     *("pulse_durations", "qualifiers", "reach_claims", "reach_sources", "settings"),
-    *("skin_types", "sources", "times"),
+    *("skin_types", "sources", "times", "side_studies", "position_studies", "studied"),
+    *("arms", "not_seen"),
 }
 """Columns that join words, or identifiers of records, and not labels of concepts."""
 
@@ -305,6 +306,7 @@ _RECORDS: Final = {
     "point",
     "source",
     "statement",
+    "study",
 }
 """Columns that hold the IRI of a record, which has no label."""
 
