@@ -1,7 +1,7 @@
 """Having requests answered where queries run, so that the process that speaks HTTP computes nothing.
 
 A view that asks several things and makes a document of the answers is marked as ``delegated``. Its
-requests are handed to a query process, in which the same app answers them over the engine that is
+requests are handed to a worker, in which the same app answers them over the engine that is
 there, within the limits of a query: time, memory, the queue, and a client that may hang up. Where
 queries run in this process there is nowhere else to go, and the view answers at once.
 """
@@ -30,7 +30,7 @@ _IN_PARTS: Final = "Ask for it in parts at /sparql, by queries with ORDER BY, LI
 
 
 class HandedOver(NamedTuple):
-    """A request on its way to a query process.
+    """A request on its way to a worker.
 
     Attributes:
         environ: what of the WSGI environment is text, which is all that the app looks at.
@@ -76,7 +76,7 @@ def delegated(view: Callable[..., Response]) -> Callable[..., Response]:
 
 
 def elsewhere(answer: Answer | None = None) -> Response | None:
-    """Return the response to this request that the app makes in a query process.
+    """Return the response to this request that the app makes in a worker.
 
     Args:
         answer: that a page is to be made of, if it is known.

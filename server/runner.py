@@ -1,4 +1,4 @@
-"""The app in query processes, which answers there what views delegate; see ``server.delegation``.
+"""The app in workers, which answers there what views delegate; see ``server.delegation``.
 
 This module is imported by the process that loads the data, before it loads. So it imports what takes
 its time only when that is called for, which is while the engine loads.
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class AppRunner:
-    """Answers requests in query processes; a ``kg.engine.TaskRunner``.
+    """Answers requests in workers; a ``kg.engine.TaskRunner``.
 
     Args:
         spec: what is served.

@@ -125,9 +125,9 @@ class TaskResult:
 class TaskRunner(Protocol):
     """Does tasks in the processes in which queries run.
 
-    It is made elsewhere and pickled. The process from which query processes are forked calls
+    It is made elsewhere and pickled. The process from which workers are forked calls
     ``prepare`` while the data are being loaded, then ``open``; so what these make is shared by all
-    query processes, and made once.
+    workers, and made once.
     """
 
     def prepare(self) -> None:
