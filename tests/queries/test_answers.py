@@ -195,12 +195,13 @@ def test_what_was_found_says_whether_it_is_better_for_the_patient(
 
     assert {said[each] for each in ("B0065", "B0125", "B0513", "B0519", "B0179")} == {"better"}
     assert {said[each] for each in ("B0143", "B0191", "B0106")} == {"better"}
-    assert {said[each] for each in ("B0066", "B0159", "B0200", "B0304")} == {"worse"}
+    assert {said[each] for each in ("B0693", "B0702", "B0705", "B0714")} == {"better"}
+    assert {said[each] for each in ("B0066", "B0159", "B0200", "B0304", "B0635")} == {"worse"}
     assert {said[each] for each in ("B0145", "B0182", "B2634")} == {"no difference shown"}
     assert said["B0185"] == said["B0018"] == "alike"
     assert said["B0140"] == "no improvement seen"
     # mixed findings, more fibrosis, poor responses, and what fell against nothing that is named
-    silent = ("B0068", "A2847", "A0264", "A0686", "B0115", "B0174", "B0171")
+    silent = ("B0068", "A2847", "A0264", "A0686", "B0115", "B0174", "B0171", "B0707")
     assert {said[each] for each in silent} == {""}
 
 

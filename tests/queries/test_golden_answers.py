@@ -294,6 +294,7 @@ _JOINED_WORDS: Final = {
     *("pulse_durations", "qualifiers", "reach_claims", "reach_sources", "settings"),
     *("skin_types", "sources", "times", "side_studies", "position_studies", "studied"),
     *("arms", "not_seen"),
+    *("statements", "used_by"),
 }
 """Columns that join words, or identifiers of records, and not labels of concepts."""
 

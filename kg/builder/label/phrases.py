@@ -75,7 +75,7 @@ def found(
             word = f"{word} {rest.replace('with before', 'before')}".strip()
         elif rest:
             figure += f", {rest}"
-    is_change = against == "before" and word and re.match(r"(?:about )?\d", figure)
+    is_change = against == "before" and than == "than" and re.match(r"(?:about )?\d", figure)
     joint = " by " if is_change else ", "
     return f"{measured}: {joint.join(filter(None, (word, figure)))}"
 

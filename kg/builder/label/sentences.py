@@ -288,7 +288,7 @@ def _quantity(cells: Mapping[str, str], head: str) -> str:
 
 def _between(low: str | None, high: str | None, reported: str) -> str:
     """Return bounds in words; whether a limit itself is meant is told by how it is printed."""
-    strict = re.search(r"[<>](?!=)|\b(?:less|more|over|under)\b", reported)
+    strict = re.search(r"[<>](?!=)|(?<!or )\b(?:less|more|over|under)\b", reported)
     if low and high:
         return f"{phrases.number(low)} to {phrases.number(high)}"
     if high:
