@@ -287,7 +287,7 @@ def test_disagreements_name_claims_of_both_sides(dataset: Dataset) -> None:
     rows = _read(ONTOLOGY_FOLDER / "claims" / "disagreements.tsv")
 
     one_sided = {name for name, row in rows.items() if not row["claims_b"]}
-    assert one_sided == {"P121"}
+    assert one_sided == {"P08", "P121"}
     for name, row in rows.items():
         first, second = (set(row[f"claims_{side}"].split("|")) - {""} for side in "ab")
         assert first, name

@@ -558,3 +558,31 @@ def test_why_tells_what_speaks_against_a_part_of_the_graph_that_is_apart(
 
     assert {row["side"] for row in rows} == {"for", "against"}
     assert "quoted from a label, in: consensus statement" in quoted
+
+
+@pytest.mark.parametrize("wavelength", ["308", "532", "1064", "1550", "2940", "10600"])
+def test_no_limit_of_exposure_stands_without_its_year_and_what_is_newer(
+    graph: kg.KnowledgeGraph, wavelength: str
+) -> None:
+    """A limit that an app shows alone says from which year it is, and that it may be out of date."""
+    rows = [each for each in _ask(graph, "safety-limits", wavelength=wavelength) if each["claim"]]
+    newer = ("newer limits exist", "newer limits and guides exist", "no legal text")
+
+    assert rows
+    for row in rows:
+        assert row["circumstances"] in row["claim_says"], row["claim"]
+        assert any(year in row["circumstances"] for year in ("2010", "2011", "2013")), row["claim"]
+        assert any(each in row["circumstances"] for each in newer), row["claim"]
+
+
+def test_a_limit_that_could_not_be_read_is_a_gap(graph: kg.KnowledgeGraph) -> None:
+    """From 2600 nm on the exponent is lost in the copy: only the shortest pulses have a limit."""
+    rows = _answer(graph, "safety-limits", wavelength="10600", organ="dg:Eye")
+    limits = {
+        row["duration"]
+        for row in rows
+        if row["organ_label"] == "eye" and row["quantity_label"].startswith("limit of exposure")
+    }
+
+    assert limits == {"1 ns to 100 ns"}
+    assert any("the exponent is missing in the copy" in row["gap"] for row in rows)
