@@ -22,7 +22,13 @@ from kg.rdf.ntriples import graph_of
 from kg.sparql.errors import DataError
 from kg.text_files import ONTOLOGY_FOLDER
 
-_BACKGROUND: Final = ("dermograph.ttl", "schemes.ttl", "concepts/*.ttl", "functions.ttl")
+_BACKGROUND: Final = (
+    "dermograph.ttl",
+    "schemes.ttl",
+    "concepts/*.ttl",
+    "functions.ttl",
+    "damage-models.ttl",
+)
 """The Turtle files of the ontology that hold knowledge."""
 
 _RECORDS: Final = (
@@ -34,6 +40,16 @@ _RECORDS: Final = (
     ("claims/settings-*.tsv", "id", DGD + "setting/", RDF.type, URIRef(DG + "Setting")),
     ("spectra/spectra.tsv", "key", DGD + "spectrum/", RDF.type, URIRef(DG + "Spectrum")),
     ("spectra/points.tsv", "id", DGD + "spectrum/", RDF.type, URIRef(DG + "SpectralPoint")),
+    *(
+        (f"{name}.tsv", "key", f"{DGD}{path}/", RDF.type, URIRef(DG + kind))
+        for name, path, kind in (
+            ("studies/studies", "study", "Study"),
+            ("studies/arms", "arm", "Arm"),
+            ("studies/syntheses", "synthesis", "Synthesis"),
+            ("studies/searches", "evidence-search", "EvidenceSearch"),
+            ("levels", "design-level", "DesignLevel"),
+        )
+    ),
     ("units.tsv", "slug", DGD + "unit/", SKOS.notation, "code"),
 )
 """What is said of each row of a table that others refer to: the files, the column that names the

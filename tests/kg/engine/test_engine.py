@@ -18,7 +18,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rdflib import Dataset, Graph, Literal, URIRef
+from rdflib import RDF, Dataset, Graph, Literal, URIRef
 
 import kg
 from kg import engine as engines
@@ -663,7 +663,8 @@ _UNORDERED = (
     "SELECT ?class (COUNT(*) AS ?n) { ?s a ?class } GROUP BY ?class",
     "SELECT DISTINCT ?p { ?s ?p ?o }",
     "SELECT (SAMPLE(?s) AS ?one) (GROUP_CONCAT(?o) AS ?all) { ?s a ?o } GROUP BY ?o",
-    "CONSTRUCT { ?o ?p ?s } { ?s ?p ?o FILTER(isIRI(?o)) } LIMIT 2000",
+    # no types, as RDF/XML holds no class whose name begins with a digit
+    f"CONSTRUCT {{ ?o ?p ?s }} {{ ?s ?p ?o FILTER(isIRI(?o) && ?p != <{RDF.type}>) }} LIMIT 2000",
     "DESCRIBE <https://w3id.org/dermograph/ontology/CO2Laser>",
     "ASK { ?s ?p ?o }",
 )
