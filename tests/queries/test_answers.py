@@ -327,6 +327,7 @@ def test_the_nearest_of_the_wider_ones_comes_first(case: Case, graph: kg.Knowled
         ("outcomes", ["condition", "treatment", "outcomes", "direction"]),
         ("adverse-event-incidence", ["event", "procedure", "finding"]),
         ("care", ["measure", "combined_with", "advice"]),
+        ("safety-limits", ["organ", "quantity", "claim_says"]),  # which has the year and the remark
     ],
 )
 def test_what_answers_stands_first(graph: kg.KnowledgeGraph, name: str, first: list[str]) -> None:

@@ -369,7 +369,7 @@ class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
         """Return for how many seconds an answer may still come; None: it is there, or never comes.
 
         At its limit the kernel ends the worker, which is then seen by the end of the connection.
-        Only where that does not come within the margin, is the query given up from here.
+        Only where that does not come within the margin is the query given up from here.
         """
         began = self._scoreboard.began(call.job.number)
         if began is None:  # it was not begun, or has just been answered
