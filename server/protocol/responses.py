@@ -296,7 +296,7 @@ def _redirect() -> Response | None:
 
 
 def _answer_options() -> Response | None:
-    """Answer OPTIONS, preflight or not, for every address that exists."""
+    """Answer OPTIONS, preflight or not, for every address that an endpoint has."""
     if request.method != "OPTIONS" or request.url_rule is None:
         return None
     allowed = ", ".join(sorted(request.url_rule.methods or ()))

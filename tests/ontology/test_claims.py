@@ -77,7 +77,7 @@ _LABELS = {
     "claim/A0053": "CO2 laser resurfacing leaves epidermis intact (partly intact after three "
     "passes, in rats); finding: mixed; with TruPulse; raster scanning; in living rats; number of "
     "passes 3 [CHOI1999_THERMO]",
-    "claim/B0565": "adverse event is independent of age, skin phototype, treated body site, energy "
+    "claim/B0565": "adverse event: no relation was found with age, skin phototype, treated body site, energy "
     "parameter and treatment density (equal across age, skin type, site and settings, except "
     "post-inflammatory hyperpigmentation, which rises with darker skin); finding: no significant "
     "difference; 1550 nm non-ablative fractional resurfacing [GRABER2008]",

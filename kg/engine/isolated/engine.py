@@ -8,12 +8,12 @@ end closes, so the engine knows at once; when the engine closes its own end, or 
 killed. Why a worker died is on the scoreboard; of its answer nobody sees a part.
 
     admitted ----> in the queue ----> begun ----> answered
-       |              |    ^            |
-       v              v    |            v
-    Overloaded:    Overloaded: |     died: QueryTimeout, MemoryLimitExceeded, QueryStopped,
-    too many       nobody free |     Overloaded (gave way), EngineUnavailable
-    are waiting    in time     |
-                           +- died before it began: the job is put again, _ATTEMPTS times
+       |           |         ^          |
+       v           v         |          v
+    Overloaded:  Overloaded: |        died: QueryTimeout, MemoryLimitExceeded, QueryStopped,
+    too many     nobody free |        Overloaded (gave way), EngineUnavailable
+    are waiting  in time     |
+                             +--- died before it began: the job is put again, _ATTEMPTS times
 
 Each state but the last can be cancelled (``kg.engine.cancellation``), and the engine be closed.
 """
