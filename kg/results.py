@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime
@@ -130,7 +129,7 @@ def python_result(answer: Answer) -> Rows | bool | Graph:
         return Graph().parse(data=answer.body, format=answer.format.media_type)
     assert answer.format == JSON
     if answer.kind is ResultKind.BOOLEAN:
-        return bool(json.loads(answer.body)["boolean"])
+        return answer.boolean()
     columns, solutions = answer.solutions()
     rows = [{name: _value(solution.get(name)) for name in columns} for solution in solutions]
     return Rows(columns, rows, answer.version)

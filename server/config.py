@@ -11,8 +11,8 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from server.data import rows
-from server.operating.log import STANDARD_ERROR, opened
-from server.protocol.hosts import is_host
+from server.http1.hosts import is_host
+from server.log import STANDARD_ERROR, opened
 
 ENVIRONMENT_PREFIX: Final = "DERMOGRAPH_"
 """A setting NAME is read from the environment variable DERMOGRAPH_NAME."""
@@ -75,7 +75,7 @@ class Settings:
     service_private_allowed: tuple[str, ...]
     service_seconds: float
     service_bytes: int
-    workers: int
+    http_processes: int
     cache_bytes: int
     access_log: str | None
     slow_query_seconds: float | None

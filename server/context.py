@@ -11,7 +11,7 @@ from flask import Flask, current_app, request
 
 import kg
 from kg.engine import AsyncEngine
-from server.protocol.hosts import is_host
+from server.http1.hosts import is_host
 
 if TYPE_CHECKING:
     from kg import KnowledgeGraph

@@ -67,15 +67,16 @@ def run(app: Flask, values: config.Settings, listener: socket.socket) -> None:
     told, tell = os.pipe()
     for number in _ENDING:
         signal.signal(number, lambda *_: os.write(tell, b"."))
-    workers = [
-        _HttpProcess(partial(_serve, app, values, listener, row)) for row in range(values.workers)
+    processes = [
+        _HttpProcess(partial(_serve, app, values, listener, row))
+        for row in range(values.http_processes)
     ]
-    while told not in (ready := wait([told, *(worker.process.sentinel for worker in workers)])):
-        for worker in workers:
-            if worker.process.sentinel in ready:
-                worker.start_again()
-    for worker in workers:
-        worker.stop()
+    while told not in (ready := wait([told, *(each.process.sentinel for each in processes)])):
+        for each in processes:
+            if each.process.sentinel in ready:
+                each.start_again()
+    for each in processes:
+        each.stop()
 
 
 class _HttpProcess:

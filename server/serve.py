@@ -114,8 +114,8 @@ def _limits(values: config.Settings) -> Limits:
         seconds=values.query_seconds,
         most_seconds=values.max_query_seconds,
         memory=values.query_memory_bytes,
-        spooled=sandbox.memory_in_all() // 4 // values.workers,  # as waiting below
-        waiting=max(1, values.query_queue // values.workers),  # each worker has its share
+        spooled=sandbox.memory_in_all() // 4 // values.http_processes,  # as waiting below
+        waiting=max(1, values.query_queue // values.http_processes),  # each process has its share
     )
 
 

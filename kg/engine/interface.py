@@ -92,6 +92,10 @@ class Answer:
         document = json.loads(self.body)
         return document["head"]["vars"], document["results"]["bindings"]
 
+    def boolean(self) -> bool:
+        """Return the answer to an ASK query that is written in SPARQL JSON."""
+        return bool(json.loads(self.body)["boolean"])
+
 
 @dataclass(frozen=True, slots=True)
 class Task:

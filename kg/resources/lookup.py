@@ -154,7 +154,7 @@ def look_up(engine: Engine, iri: str) -> Node:
     """Return a resource as a node that can be read together with its surroundings."""
     text, bindings = stored("surroundings", **_PARTS), {"resource": URIRef(iri)}
     answer = engine.run(Query(text, bindings, formats={ResultKind.SOLUTIONS: JSON}))
-    return Neighbourhood.read(answer.body).node(iri)
+    return Neighbourhood.read(answer).node(iri)
 
 
 def mentions(engine: Engine, iri: str) -> Rows:

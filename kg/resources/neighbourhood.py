@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from rdflib import Literal, URIRef
 
+from kg.engine import Answer
 from kg.rdf.namespaces import curie, expand
 
 _expand = lru_cache(maxsize=1024)(expand)
@@ -29,11 +30,11 @@ class Neighbourhood:
     backward: Mapping[str, Mapping[str, list[str]]] = field(repr=False)
 
     @classmethod
-    def read(cls, rows: bytes) -> Neighbourhood:
-        """Read triples from the rows ?subject ?property ?value in SPARQL JSON."""
+    def read(cls, answer: Answer) -> Neighbourhood:
+        """Read triples from an answer with the rows ?subject ?property ?value in SPARQL JSON."""
         forward: defaultdict[str, Any] = defaultdict(lambda: defaultdict(list))
         backward: defaultdict[str, Any] = defaultdict(lambda: defaultdict(list))
-        for row in json.loads(rows)["results"]["bindings"]:
+        for row in answer.solutions()[1]:
             subject, property_ = row["subject"]["value"], row["property"]["value"]
             value = _term(row["value"])
             forward[subject][property_].append(value)

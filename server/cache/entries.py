@@ -143,12 +143,7 @@ class Entry:
     """
 
     def __init__(
-        self,
-        question: CacheKey,
-        environ: WSGIEnvironment,
-        lasting: Lasting,
-        tag: str,
-        body: bytes,
+        self, question: CacheKey, environ: WSGIEnvironment, lasting: Lasting, tag: str, body: bytes
     ) -> None:
         self._lasting = lasting
         self._tag = tag

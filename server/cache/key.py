@@ -12,8 +12,8 @@ from wsgiref.types import WSGIEnvironment
 
 from kg.sparql.lexer import is_repeatable
 from server.http1.errors import MalformedRequest, RequestError
+from server.http1.hosts import is_host
 from server.protocol.endpoints import ENDPOINTS
-from server.protocol.hosts import is_host
 from server.protocol.parameters import Parameters, of_form, with_body
 
 READS: Final = frozenset({"GET", "HEAD"})

@@ -31,17 +31,7 @@ from server.cache.entries import (
 )
 from server.cache.key import DEFAULT_READER, READS, VERSION, CacheKey, KeyReader, line_of
 from server.cache.store import Store
-from server.http1.wsgi import (
-    LARGE,
-    OK,
-    REFUSAL,
-    Headers,
-    RawResponse,
-    close,
-    lines_of,
-    run,
-    whole,
-)
+from server.http1.wsgi import LARGE, OK, REFUSAL, Headers, RawResponse, close, lines_of, run, whole
 from server.protocol.responses import CONTENT, query_id
 
 DEFAULT_BUDGET: Final = 64 * 1024 * 1024

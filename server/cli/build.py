@@ -9,13 +9,7 @@ import click
 from kg import builder
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from kg.validate import validate
-from server.cli.conventions import (
-    Invalid,
-    failures_told,
-    output_option,
-    progress_shown,
-    save,
-)
+from server.cli.conventions import Invalid, failures_told, output_option, progress_shown, save
 
 
 @click.command()

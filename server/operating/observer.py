@@ -29,8 +29,8 @@ from kg.sparql.lexer import first_word
 from server.cache import Cache
 from server.config import Settings
 from server.http1.wsgi import Headers, RawResponse
+from server.log import STANDARD_ERROR, Log
 from server.operating import metrics
-from server.operating.log import STANDARD_ERROR, Log
 from server.operating.metrics import BOUNDS, COLUMNS, LABELS, OTHER, SUM
 from server.protocol.responses import Notes
 
@@ -70,7 +70,9 @@ class Observer(Collector):
         self._data_version = ""
         self._settings = settings
         self._tells_all = settings.access_log is not None
-        self._numbers = memoryview(mmap.mmap(-1, settings.workers * metrics.ROW_BYTES)).cast("d")
+        self._numbers = memoryview(mmap.mmap(-1, settings.http_processes * metrics.ROW_BYTES)).cast(
+            "d"
+        )
         self._main = os.getpid()
         self._log: Log | None = None
         self._seen: dict[str, float] = {}

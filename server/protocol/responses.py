@@ -22,9 +22,9 @@ from werkzeug.routing import RequestRedirect
 from kg.engine import ResultKind
 from kg.engine.spool import Content, SpooledFile
 from server.context import current_snapshot, public_url
+from server.http1.hosts import is_host
 from server.http1.wsgi import REFUSAL, Headers
 from server.protocol.errors import MalformedHeader, UrlTooLong
-from server.protocol.hosts import is_host
 from server.protocol.negotiation import Representation
 
 CACHEABLE: Final = "public, max-age=60, stale-while-revalidate=600"
@@ -160,11 +160,7 @@ def conditional(body: Content | str, headers: Headers) -> Response:
 
 
 def headers_of(
-    representation: Representation | None,
-    etag: str | None,
-    cache: str,
-    *,
-    negotiated: bool = True,
+    representation: Representation | None, etag: str | None, cache: str, *, negotiated: bool = True
 ) -> Headers:
     """Return the headers of an answer, but its length and those of every response.
 
@@ -184,10 +180,7 @@ def headers_of(
 
 
 def response_of(
-    body: Content | str,
-    *,
-    status: str | None = None,
-    headers: Headers | None = None,
+    body: Content | str, *, status: str | None = None, headers: Headers | None = None
 ) -> Response:
     """Return a response with a body that is whole, wherever it lies."""
     response = Response(body, status, headers)

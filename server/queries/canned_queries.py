@@ -18,8 +18,9 @@ from kg.engine import Engine, Term
 from kg.rdf.namespaces import DG, curie
 from kg.results import select, stored
 from kg.sparql.lexer import significant
+from server import answers
 from server.context import Snapshot, current_snapshot, public_url
-from server.protocol import answers, rdf, responses
+from server.protocol import rdf, responses
 from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
 from server.protocol.errors import ParameterRefused
 from server.protocol.negotiation import HTML, PLAIN_JSON, SPARQL, Representation

@@ -23,8 +23,9 @@ from kg.rdf.namespaces import BASE, curie
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from kg.resources import lookup
 from kg.resources.lookup import Found
+from server import answers
 from server.context import Snapshot, current_snapshot, public_url
-from server.protocol import answers, responses
+from server.protocol import responses
 from server.protocol.endpoints import ENDPOINTS
 from server.protocol.errors import UnknownResource
 from server.protocol.negotiation import HTML, JSONLD, Representation, parse_accept

@@ -17,8 +17,9 @@ from kg.builder.read.mappings import TABLE, MappingTable, read_table
 from kg.curation.term_requests import Search, TermRequest, as_tsv, proposals
 from kg.rdf.namespaces import DGD
 from kg.releases.bundled import ONTOLOGY_FOLDER
+from server import answers
 from server.context import current_snapshot
-from server.protocol import answers, responses
+from server.protocol import responses
 from server.protocol.endpoints import ENDPOINTS
 from server.protocol.errors import UnknownResource
 from server.protocol.negotiation import HTML, RDF, SSSOM, TSV, Representation

@@ -10,8 +10,9 @@ from flask import Response, render_template, request
 from kg.curation import citations
 from kg.curation.citations import Citation, UnknownSourceError
 from kg.rdf.namespaces import DGD
+from server import answers
 from server.context import current_snapshot
-from server.protocol import answers, responses
+from server.protocol import responses
 from server.protocol.endpoints import ENDPOINTS
 from server.protocol.errors import ParameterRefused
 from server.protocol.negotiation import BIBTEX, CSL_JSON, HTML, Representation

@@ -16,9 +16,9 @@ from flask import Response, g, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from kg.rdf.namespaces import ABSOLUTE_IRI
+from server import answers
 from server.context import Snapshot, current_snapshot, public_url
-from server.protocol import answers, responses
-from server.protocol.answers import Plan
+from server.protocol import responses
 from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
 from server.protocol.errors import ParameterRefused, QueryTooLong, ReadOnly
 from server.protocol.negotiation import HTML
@@ -67,7 +67,7 @@ def endpoint() -> Response:
 
 def planned(
     snapshot: Snapshot, parameters: Parameters, environ: WSGIEnvironment, query_id: str
-) -> Plan:
+) -> answers.Plan:
     """Plan how a query operation is answered.
 
     Args:

@@ -105,16 +105,14 @@ def table_of(answer: Answer) -> Table:
     """Make the table of an answer that is written in SPARQL JSON or N-Triples."""
     if answer.kind is ResultKind.GRAPH:
         return _of_triples(answer.body)
-    document = json.loads(answer.body)
     if answer.kind is ResultKind.BOOLEAN:
-        return Table(answer.kind, truth=bool(document["boolean"]))
-    columns = tuple(document["head"]["vars"])
-    bindings = document["results"]["bindings"]
+        return Table(answer.kind, truth=answer.boolean())
+    columns, solutions = answer.solutions()
     rows = tuple(
         tuple(_json_cell(row[name]) if name in row else Cell() for name in columns)
-        for row in bindings[:ROWS_SHOWN]
+        for row in solutions[:ROWS_SHOWN]
     )
-    return Table(answer.kind, columns, rows, len(bindings))
+    return Table(answer.kind, tuple(columns), rows, len(solutions))
 
 
 def _json_cell(term: Mapping[str, Any]) -> Cell:

@@ -192,10 +192,7 @@ def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, _Reasons]:
 
 
 def _derivation(
-    rule: Rule,
-    statement: Triple,
-    reasons: _Reasons,
-    labels: Mapping[str, str],
+    rule: Rule, statement: Triple, reasons: _Reasons, labels: Mapping[str, str]
 ) -> Iterator[Triple]:
     yield statement
     subject, predicate, value = statement

@@ -17,7 +17,7 @@ from rdflib import RDF, RDFS, Graph, URIRef
 
 import kg
 from kg import results
-from kg.engine import Answer, Format, Query
+from kg.engine import Answer, Format, Query, ResultKind
 from kg.engine.dataset import DefaultGraph
 from kg.engine.oxigraph.engine import InProcessEngine
 from kg.rdf import formats
@@ -288,5 +288,6 @@ def test_the_json_of_an_answer_is_what_a_node_is_read_from() -> None:
         "value": {"type": "literal", "value": "water", "xml:lang": "en"},
     }
     body = json.dumps({"head": {"vars": list(row)}, "results": {"bindings": [row]}}).encode()
-    (label,) = Neighbourhood.read(body).node(DG + "x")["rdfs:label"]
+    answer = Answer(ResultKind.SOLUTIONS, formats.JSON, body, "1", repeatable=True, seconds=0.0)
+    (label,) = Neighbourhood.read(answer).node(DG + "x")["rdfs:label"]
     assert label.n3() == '"water"@en'  # type: ignore[union-attr]

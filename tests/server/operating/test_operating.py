@@ -252,7 +252,7 @@ def test_requests_are_counted_each_once(service: Running) -> None:
 @isolates
 def test_all_processes_are_in_one_answer(tmp_path: Path) -> None:
     """Whichever of the processes that speak HTTP is asked tells what both have answered."""
-    with served(tmp_path, WORKERS=2) as running:
+    with served(tmp_path, HTTP_PROCESSES=2) as running:
         until(lambda: len(running.workers()) == 2)
         first, second = running.workers()
         for other, number in ((second, 5), (first, 7)):
@@ -346,7 +346,7 @@ def _send_secrets(running: Running) -> int:
 def test_requests_are_logged(tmp_path: Path, workers: int) -> None:
     """Each in a line of JSON, none lost when the service is stopped, with nothing of a query."""
     log = tmp_path / "access.log"
-    with served(tmp_path, ACCESS_LOG=log, WORKERS=workers) as running:
+    with served(tmp_path, ACCESS_LOG=log, HTTP_PROCESSES=workers) as running:
         already = running.value("http_requests_total", route="/health", method="GET", status="200")
         number = _send_secrets(running)
         with ThreadPoolExecutor(4) as pool:
