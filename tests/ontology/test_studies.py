@@ -52,6 +52,7 @@ _CLAIMS: Final = {
 _TEXTS: Final = {
     "advice-of-study": "dg:hedge dgd:hedge\\/stated ; dg:recommendation dgd:recommendation\\/recommended",
     "authors-suggestion": "dg:hedge dgd:hedge\\/authors-suggestion ; dg:finding dgd:finding\\/lower",
+    "background-of-study": "dg:hedge dgd:hedge\\/stated ; dg:finding dgd:finding\\/present ; dg:locator 'Introduction'",
     "quoted": "dg:hedge dgd:hedge\\/quoted ; dg:finding dgd:finding\\/present",
     "quoted-label": "dg:hedge dgd:hedge\\/quoted-label ; dg:finding dgd:finding\\/present",
     "not-in-people": "dg:hedge dgd:hedge\\/stated ; dg:finding dgd:finding\\/present ; dg:specimen dgd:specimen\\/animal",
@@ -132,6 +133,7 @@ def _level(inferred: Graph, name: str) -> str:
         ("B0407", {"study/WARD2008"}),
         ("B0426", {"study/WARD2008"}),  # from the news of the same study
         ("B0125", {"synthesis/CO2ERMETA2024"}),
+        ("B0408", set()),  # from the introduction
         ("B0358", set()),  # quoted from elsewhere in a case report
         ("B0477", set()),  # what the authors of a trial suggest
         ("B0082", set()),  # a guideline
@@ -157,6 +159,7 @@ def test_a_claim_is_of_the_study_that_it_tells_of(
         ("B0180", "benefit-review-of-controlled-studies"),
         ("B0400", "harm-review-designs-not-seen"),
         ("B0435", "frequency-review-of-case-reports"),
+        ("B0408", "background-of-study"),
         ("B0452", "authors-suggestion"),
         ("B0236", "quoted-label"),
         ("B0240", "consensus-statement"),
@@ -167,6 +170,17 @@ def test_the_level_is_that_of_the_design_as_the_claim_uses_it(
 ) -> None:
     """One arm of a trial, told alone, is no comparison; a review counts by what is pooled."""
     assert _level(inferred, claim) == level
+
+
+def test_every_study_has_a_result(inferred: Graph) -> None:
+    """No record of a study or synthesis stands without a claim."""
+    records = {
+        f"{DGD}{kind}/{row['key']}"
+        for kind, name in (("study", "studies"), ("synthesis", "syntheses"))
+        for row in _table(f"studies/{name}.tsv")
+    }
+
+    assert {str(each) for each in inferred.objects(None, URIRef(DG + "ofStudy"))} == records
 
 
 def test_a_trial_without_its_result_has_no_level(inferred: Graph) -> None:
