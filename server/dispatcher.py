@@ -86,7 +86,7 @@ class Dispatcher:
         """Answer a request; see ``connection.Handler``."""
         began = time.perf_counter()
         self._cache.mount(environ)
-        hit = None if REFUSAL in environ else self._cache.recall(environ)
+        hit = None if REFUSAL in environ else self._cache.recall(environ, began)
         if hit is not None:
             # Before it is sent: whoever has it and asks another process finds it counted.
             self._observer.answered(environ, hit, began)

@@ -205,7 +205,7 @@ class Cache:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request, as a WSGI application."""
         self.mount(environ)
-        response = self.recall(environ) or self.answer(environ)
+        response = self.recall(environ, time.perf_counter()) or self.answer(environ)
         start_response(response.status, response.headers)
         return response.body
 
@@ -223,9 +223,8 @@ class Cache:
             environ["PATH_INFO"] = path[len(self._prefix) :] or "/"
         environ["SCRIPT_NAME"] = self._prefix
 
-    def recall(self, environ: WSGIEnvironment) -> RawResponse | None:
-        """Answer a request at once that was put in just this way before; None: it was not."""
-        began = time.perf_counter()
+    def recall(self, environ: WSGIEnvironment, began: float) -> RawResponse | None:
+        """Answer a request, which came then, at once if it was put just so before; None: it was not."""
         method = environ["REQUEST_METHOD"]
         reply = self.store.recall(line_of(environ)) if method in READS else None
         if reply is None:

@@ -239,7 +239,8 @@ class Connection(asyncio.Protocol):
             return
         self._headers += 1
         self._head_bytes += len(name) + len(value)
-        key = _key(name.lower())
+        # A name of a spelling that was met before costs one look.
+        key = _short_key(name) if len(name) <= _SHORT_NAME else _key(name)
         if not key:
             return
         text = value.decode("latin-1")
@@ -539,17 +540,13 @@ def _malformed(error: httptools.HttpParserError) -> MalformedRequest:
 
 def _key(name: bytes) -> str:
     """Return the key of a header in an environment of WSGI; empty if others could have the same."""
-    return _short_key(name) if len(name) <= _SHORT_NAME else _made_key(name)
-
-
-def _made_key(name: bytes) -> str:
     if b"_" in name:
         return ""
     key = name.decode("latin-1").upper().replace("-", "_")
     return key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else f"HTTP_{key}"
 
 
-_short_key = lru_cache(maxsize=256)(_made_key)
+_short_key = lru_cache(maxsize=256)(_key)
 
 
 def _with_length(response: RawResponse, body: bytes) -> Headers:
