@@ -95,9 +95,9 @@ _LABELS = {
     "the authors; applications per day 2; course duration 14 days; drug dose 500 mg; time before "
     "treatment 48 hours (start) [KHAN2008]",
     "claim/B0130": "acne scar score with 1064 nm picosecond fractional laser treatment: measured "
-    "value lower than before, from 1.8 to 1.1 (acne scar score fell); follow-up: 3 months; p value "
-    "less than 0.001; score after treatment 1.1; score before treatment 1.8; session count 4 "
-    "[BERNSTEIN2017]",
+    "value lower than before, from 1.8 to 1.1 (acne scar score fell, n = 19); follow-up: 3 months; "
+    "p value less than 0.001; score after treatment 1.1; score before treatment 1.8; session count "
+    "4 [BERNSTEIN2017]",
     "claim/B0387": "post-inflammatory hyperpigmentation after fractional CO2 laser resurfacing: 51% of "
     "sessions; Asian; skin type IV [MANUSK2010]",
     "claim/B0385": "duration of hyperpigmentation with Er:YAG laser resurfacing: lower, by 6 weeks, than "

@@ -312,8 +312,11 @@ def test_no_relation_is_minted_anew(dataset: Dataset, terms: Graph) -> None:
 
 def test_kinds_of_quantity_are_those_that_the_dossier_verified(terms: Graph) -> None:
     """A unit measures kinds of quantity whose identifiers were looked up in QUDT."""
-    lines = (_RELATIONS.parent / "mappings.sssom.tsv").read_text(encoding="utf-8")
-    verified = {f"{_KINDS}{name}" for name in re.findall(r"\tquantitykind:(\w+)\t", lines)}
+    files = (_RELATIONS.parent / name for name in ("mappings.sssom.tsv", "read-later.tsv"))
+    lines = "".join(path.read_text(encoding="utf-8") for path in files)
+    verified = {
+        f"{_KINDS}{name}" for name in re.findall(r"(?m)(?:^|\t)quantitykind:(\w+)\t", lines)
+    }
     kinds = {str(each) for each in terms.objects(None, URIRef(DG + "quantityKind"))}
 
     assert len(kinds) >= 10

@@ -132,8 +132,9 @@ def _said(cells: Mapping[str, str], labels: Labels, settings: list[TableRow]) ->
         said = phrases.filled(what, slots)
         rest = [text if objects else "", _besides(what, slots)]
         said = before + phrases.stated(subject, said, denied=is_denied, hedged=is_hedged)
+    if not re.search(f"[f=] {_counted(cells, labels)}", f"{said}{rest}"):
+        rest.append(_size(cells, labels))
     rest = [each for each in dict.fromkeys(rest) if each and each not in said]
-    rest += [] if figure else filter(None, [_size(cells, labels)])
     return said + (f" ({', '.join(rest)})" if rest else "")
 
 
@@ -274,8 +275,7 @@ def _quantity(cells: Mapping[str, str], head: str) -> str:
     if bounds and re.search(r"\d0s$", cells.get("reported", "")):  # which years, none says
         bounds = f"the {cells['reported']}"
     values = phrases.listed([phrases.number(each) for each in cells.get("value", "0").split("|")])
-    main = values if "value" in cells else bounds
-    if not main:
+    if not (main := values if "value" in cells else bounds):
         return ""
     kind, kinds = cells.get("bounds", "").rpartition("/")[2], WORDS["bounds"]
     statistic = "" if kind == "mean-sd" else cells.get("statistic", "").rpartition("/")[2]
@@ -288,7 +288,7 @@ def _quantity(cells: Mapping[str, str], head: str) -> str:
 
 def _between(low: str | None, high: str | None, reported: str) -> str:
     """Return bounds in words; whether a limit itself is meant is told by how it is printed."""
-    strict = re.search(r"[<>](?!=)|(?<!or )\b(?:less|more|over|under)\b", reported)
+    strict = re.search(r"[<>](?!=)|(?<!or )\b(?:less|more|over|under|below|above)\b", reported)
     if low and high:
         return f"{phrases.number(low)} to {phrases.number(high)}"
     if high:
