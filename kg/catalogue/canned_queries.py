@@ -73,7 +73,7 @@ class Parameter:
     Attributes:
         name: also the name of the variable that it is bound to.
         type: iri, string, integer, decimal, boolean or date.
-        class_iri: for an iri, the class below which its values are; None: any IRI.
+        class_iri: for an iri, the class below or in which its values are; None: any IRI.
         values: the only values that are accepted; empty: all of the type.
         default: the value when none is given, as text; None: there is none.
         required: whether a value must be given.
@@ -177,7 +177,7 @@ class Catalogue(Mapping[str, CannedQuery]):
 
         Raises:
             UnknownQueryError: there is no query of this name.
-            ParameterError: besides, where a term is unknown or not below the class that its
+            ParameterError: besides, where a term is unknown or not below or in the class that its
                 parameter asks for; suggests terms that resemble it.
         """
         query = self[name]
@@ -219,9 +219,8 @@ def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[st
     return {path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))}
 
 
-_IS_BELOW: Final = (
-    f"ASK {{ {{ $term <{RDFS.subClassOf}>* $class }} UNION {{ $term $class true }} }}"
-)
+_IS_BELOW: Final = f"ASK {{{{$term a?/<{RDFS.subClassOf}>* $class}} UNION {{$term $class true}}}}"
+_NAMED: Final = f"SELECT ?label {{ $class <{RDFS.label}> ?label }}"
 _BELOW: Final = f"SELECT DISTINCT ?term {_IS_BELOW[4:].replace('$term', '?term')} ORDER BY ?term"
 _OCCURS: Final = "ASK { { $term ?p ?o } UNION { ?s $term ?o } UNION { ?s ?p $term } }"
 
@@ -247,7 +246,8 @@ def _check_below(name: str, term: URIRef, wide: URIRef, engine: Engine) -> None:
     known = [curie(str(row["term"])) for row in select(engine, _BELOW, {"class": wide})]
     near = difflib.get_close_matches(curie(term), known, n=3)
     hint = f"Did you mean {', '.join(near)}?" if near else None
-    raise ParameterError(name, f"{curie(term)} is not a kind of {curie(wide)}.", hint)
+    label = "".join(str(row["label"]) for row in select(engine, _NAMED, {"class": wide}))
+    raise ParameterError(name, f"{curie(term)} is not of this kind: {label or curie(wide)}.", hint)
 
 
 def _read(path: Path, engine: InProcessEngine | None) -> CannedQuery:

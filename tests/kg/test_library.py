@@ -300,7 +300,7 @@ def test_terms_that_the_graph_does_not_know_are_refused(graph: KnowledgeGraph) -
 
     with pytest.raises(ParameterError, match="dg:Erythema"):
         graph.query(name, None, **{parameter: "dg:Erythma"})
-    with pytest.raises(ParameterError, match="is not a kind of dg:usedAsAdverseEvent"):
+    with pytest.raises(ParameterError, match="is not of this kind: used as adverse event"):
         graph.query(name, None, **{parameter: "dg:CO2Laser"})
 
 

@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 import kg
+from kg.catalogue.canned_queries import ParameterError
 from kg.results import select
 from tests.queries.test_golden_answers import CASES, Case, by_case
 
@@ -388,7 +389,8 @@ def test_a_course_names_its_treatment_and_no_day_is_rounded_to_nothing(
     assert rows["B0588"]["minimum_days"] == "0.167"
     assert all(bool(row["treatment_iri"]) == bool(row["treatment_label"]) for row in rows.values())
     asked = _ask(graph, "course", procedure="dg:FractionalCO2LaserResurfacing")
-    as_asked = {row["treatment_iri"] for row in asked if row["scope"] == "as asked"}
+    own = [row for row in asked if row["asked_as"] == "treatment" and row["scope"] == "as asked"]
+    as_asked = {row["treatment_iri"] for row in own}
     assert as_asked == {"https://w3id.org/dermograph/ontology/FractionalCO2LaserResurfacing"}
 
 
@@ -587,3 +589,146 @@ def test_a_limit_that_could_not_be_read_is_a_gap(graph: kg.KnowledgeGraph) -> No
 
     assert limits == {"1 ns to 100 ns"}
     assert any("the exponent is missing in the copy" in row["gap"] for row in rows)
+
+
+def test_evidence_is_told_by_its_kind(graph: kg.KnowledgeGraph) -> None:
+    """A comparison of arms stands before change from baseline, which a list of uses or clearance is not."""
+    rows = _ask(graph, "indications", condition="dg:AcneScar")
+    kinds = {row["claim"].removeprefix(_CLAIM): row["evidence"] for row in rows}
+    asked = [row["evidence"] for row in rows if row["scope"] == "as asked"]
+
+    assert kinds["B0082"] == "guideline or consensus"
+    assert kinds["B0632"] == kinds["B0128"] == kinds["B0126"] == "head to head"
+    assert kinds["B0130"] == "change from baseline"
+    assert kinds["B0121"] == "result without comparator"
+    assert kinds["B0073"] == "listed use"
+    assert kinds["B0092"] == "clearance"
+    assert list(dict.fromkeys(asked))[:3] == [
+        "guideline or consensus",
+        "head to head",
+        "change from baseline",
+    ]
+    assert all(row["compared_with"] for row in rows if row["evidence"] == "head to head")
+
+
+def test_recovery_is_in_days_of_a_state_after_a_procedure(graph: kg.KnowledgeGraph) -> None:
+    """Downtime has its procedure and study, and what is shorter than with another treatment says so."""
+    rows = {row["claim"].removeprefix(_CLAIM): row for row in _ask(graph, "course")}
+
+    assert rows["B0511"]["event_label"] == "downtime"
+    assert (rows["B0511"]["value_days"], rows["B0511"]["people"]) == ("4.3", "44")
+    assert rows["B0333"]["event_label"] == "healing time"
+    assert rows["B0513"]["compared_with"] == "fractional Er:YAG laser resurfacing"
+    assert rows["B0513"]["direction"] == "better"
+    assert not rows["B0513"]["value_days"]
+    asked = _ask(graph, "course", event="dg:Recovery")
+    assert {"B0511", "B0513", "B0333", "B0519"} <= _claims(asked)
+
+
+def test_what_patients_say_is_told_from_what_was_found(graph: kg.KnowledgeGraph) -> None:
+    """Satisfaction and willingness come after what was found, and can be asked alone."""
+    rows = _ask(graph, "outcomes", condition="dg:AcneScar")
+    told = {row["claim"].removeprefix(_CLAIM): row["told_as"] for row in rows}
+    alone = _ask(graph, "outcomes", outcome="dg:PatientReportedOutcome")
+
+    assert told["B0123"] == told["B0760"] == "what patients say"
+    assert told["B0121"] == "what was found"
+    assert {row["told_as"] for row in alone} == {"what patients say"}
+    assert {"B0123", "B0757", "B0760"} <= _claims(alone)
+
+
+def test_settings_stand_beside_what_came_of_them(graph: kg.KnowledgeGraph) -> None:
+    """Density is told with the hyperpigmentation of its arm, and nothing is without a setting."""
+    rows = _ask(graph, "settings-used")
+    told = {row["claim"].removeprefix(_CLAIM): row for row in rows}
+
+    assert all(row["settings"] and row["claim_says"] for row in rows)
+    assert "high energy and low density" in told["B0395"]["arm_name"]
+    assert told["B0395"]["outcomes"] == "generalised post-inflammatory hyperpigmentation"
+    assert "fluence 2.5 J/cm²" in told["B0899"]["settings"]
+    assert not {"B0022", "B0020", "B0225"} & set(told)
+
+
+def test_sessions_of_a_study_are_told_once(graph: kg.KnowledgeGraph) -> None:
+    """However much was found, four monthly sessions are one row, which names all the claims."""
+    rows = _ask(graph, "sessions", condition="dg:AtrophicAcneScar")
+    (row,) = (
+        row
+        for row in rows
+        if row["source"].endswith("CO2MN2024")
+        and row["treatment_label"] == "microneedling"
+        and (row["scope"], row["said_of"]) == ("as asked", "sessions given")
+    )
+
+    assert (row["sessions"], row["interval"]) == ("4", "1 month")
+    assert {"B0648", "B0650"} <= set(row["claims"].split("; "))
+    assert {"B0037", "B0038", "B0039"} <= _claims(rows)
+
+
+def test_a_preparation_is_told_with_what_was_seen_and_did_not_cause_it(
+    graph: kg.KnowledgeGraph,
+) -> None:
+    """Herpes under famciclovir is no risk of the drug; both vinegar recipes are there."""
+    rows = _ask(graph, "preparations")
+    told = {row["claim"].removeprefix(_CLAIM): row for row in rows}
+
+    assert told["B0341"]["relation"] == "was given in a study of"
+    assert told["B0341"]["outcomes"] == "herpes simplex infection"
+    assert "drug dose: 250 mg" in told["B0341"]["preparation"]
+    assert told["B0056"]["relation"] == "causes"
+    assert {"B0485", "B0486", "B0058", "B0052"} <= set(told)
+    assert "B2634" not in told  # a peel is a treatment
+
+
+def test_a_concept_is_told_in_a_few_rows(graph: kg.KnowledgeGraph) -> None:
+    """Definition and source first, then the kinds right above it, names, and what belongs to it."""
+    rows = _ask(graph, "what-is", concept="dg:FractionalCO2LaserResurfacing")
+    told = {row["aspect"]: row["says"] or row["links"] for row in rows}
+
+    assert rows[0]["aspect"] == "is"
+    assert rows[0]["source"]
+    assert told["is a kind of"] == "CO2 laser resurfacing; fractional ablative laser resurfacing"
+    assert told["uses energy source"] == "fractional CO2 laser"
+    assert "patients say" not in told
+    assert len(rows) < 10
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("study", {"study": "dgd:claim/B0375"}, "is not of this kind: study or synthesis"),
+        ("study", {"study": "dg:CO2Laser"}, "is not of this kind: study or synthesis"),
+        ("indications", {"condition": "dg:CO2Laser"}, "is not of this kind: used as indication"),
+        ("what-is", {"concept": "dgd:claim/B0375"}, "is not of this kind"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused_in_words(
+    graph: kg.KnowledgeGraph, name: str, value: dict[str, str], message: str
+) -> None:
+    """A claim is no study and a laser no indication: an answer of nothing would mislead."""
+    with pytest.raises(ParameterError, match=message):
+        graph.catalogue.bindings(name, value)
+
+    assert graph.catalogue.bindings("study", {"study": "dgd:study/CHEYASAK2015"})
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "apart"),
+    [
+        ("outcomes", {"condition": "dg:HypopigmentedScar"}, "G20"),
+        ("course", {"event": "dg:Erythema"}, "G01"),
+        ("adverse-event-incidence", {"event": "dg:Infection"}, "G04"),
+        ("layer-thickness", {"layer": "dg:Epidermis"}, "G25"),
+        ("spectrum", {"medium": "dg:Epidermis"}, "G26"),
+        (
+            "tissue-properties",
+            {"tissue": "dg:Skin", "property": "dg:MelanosomeVolumeFraction"},
+            "G34",
+        ),
+    ],
+)
+def test_a_gap_of_a_whole_topic_is_none_of_a_narrower_question(
+    graph: kg.KnowledgeGraph, name: str, values: dict[str, str], apart: str
+) -> None:
+    """That adverse events are not graded says nothing of erythema, nor heat of a thickness."""
+    assert not [row for row in _answer(graph, name, **values) if row["gap"].startswith(apart)]

@@ -293,8 +293,8 @@ _JOINED_WORDS: Final = {
     *("by_definition", "claims", "definition_sources", "disagreements", "lay_terms"),
     *("pulse_durations", "qualifiers", "reach_claims", "reach_sources", "settings"),
     *("skin_types", "sources", "times", "side_studies", "position_studies", "studied"),
-    *("arms", "not_seen"),
-    *("statements", "used_by"),
+    *("arms", "not_seen", "apart", "preparation", "says"),
+    "used_by",
 }
 """Columns that join words, or identifiers of records, and not labels of concepts."""
 
