@@ -23,8 +23,8 @@ _DECIMALS: Final = 6
 
 _PRINTED: Final = "dgd:frequency-origin/printed"
 
-_DIFFERENCES: Final = ("dg:temperatureRise",)
-"""Predicates of differences, which the offset of a unit such as the degree Celsius leaves alone."""
+_DIFFERENCES: Final = {"dg:temperatureRise", "dg:TemperatureDifference"}
+"""What is a difference, which the offset of a unit such as the degree Celsius leaves alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def computed(
     """
     if "unit" in row.cells:
         unit = units[row.cells["unit"]]
-        is_difference = row.cells.get("predicate") in _DIFFERENCES
+        is_difference = not _DIFFERENCES.isdisjoint(row.cells.values())
         yield from _quantity(row, replace(unit, offset=Decimal(0)) if is_difference else unit)
     if "sample_size" in row.cells:
         if "event_count" in row.cells:
