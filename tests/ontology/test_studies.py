@@ -152,6 +152,8 @@ def test_a_claim_is_of_the_study_that_it_tells_of(
         ("B0480", "benefit-randomised-comparison"),
         ("B0403", "frequency-one-group"),  # one half of the faces in the same trial
         ("B2661", "benefit-historical-comparison"),
+        ("B0164", "harm-non-randomised-comparison"),  # with those who had declined
+        ("B2634", "benefit-randomised-comparison"),  # of the same trial, between its arms
         ("B0146", "benefit-non-randomised-comparison"),  # how sides were allocated was not seen
         ("B0375", "frequency-one-group"),
         ("B0386", "frequency-case-series"),
@@ -227,3 +229,20 @@ def test_every_study_says_what_was_not_seen_and_what_was_not_done() -> None:
         assert (
             re.search(r"\d", row["enrolment_reported"]) or not row["people"] or row["people"] == "1"
         )
+
+
+def test_what_was_read_since_stands_in_the_records() -> None:
+    """Each cell that was read in a public page holds what was seen there, with address, words and day."""
+    records = {
+        row["key"]: row
+        for name in ("studies", "syntheses")
+        for row in _table(f"studies/{name}.tsv")
+    }
+    readings = _table("../docs/readings/studies.tsv")
+
+    assert len({(row["key"], row["field"]) for row in readings}) == len(readings)
+    for row in readings:
+        assert records[row["key"]][row["field"]] == row["value"]
+        assert re.match("https?://", row["address"])
+        assert re.fullmatch(r"20\d\d-\d\d-\d\d", row["date"])
+        assert row["words"]
