@@ -678,6 +678,11 @@ def test_a_preparation_is_told_with_what_was_seen_and_did_not_cause_it(
     assert told["B0056"]["relation"] == "causes"
     assert {"B0485", "B0486", "B0058", "B0052"} <= set(told)
     assert "B2634" not in told  # a peel is a treatment
+    assert (told["B0851"]["outcomes"], told["B0851"]["reported"]) == (
+        "lidocaine toxicity; toxic level in blood",
+        "above 5 ug/mL",
+    )
+    assert told["B0057"]["outcomes"] == "lidocaine toxicity"
 
 
 def test_a_concept_is_told_in_a_few_rows(graph: kg.KnowledgeGraph) -> None:

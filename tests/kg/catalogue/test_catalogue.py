@@ -361,7 +361,7 @@ def test_classes_of_parameters_have_concepts_below_them(graph: kg.KnowledgeGraph
     """What a parameter offers to choose from is not empty."""
     text = (
         "SELECT ?concept { { ?concept <http://www.w3.org/2000/01/rdf-schema#subClassOf> ?class }"
-        " UNION { ?concept ?class true } }"
+        " UNION { ?concept ?class true } UNION { ?concept a ?class } }"
     )
     for query in graph.catalogue.values():
         for parameter in query.parameters:
