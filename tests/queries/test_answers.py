@@ -737,3 +737,15 @@ def test_a_gap_of_a_whole_topic_is_none_of_a_narrower_question(
 ) -> None:
     """That adverse events are not graded says nothing of erythema, nor heat of a thickness."""
     assert not [row for row in _answer(graph, name, **values) if row["gap"].startswith(apart)]
+
+
+def test_a_fee_says_in_which_currency_and_year_and_for_what(graph: kg.KnowledgeGraph) -> None:
+    """What is not stated says so, and an average that is quoted is told from an opinion."""
+    told = {row["claim"].removeprefix(_CLAIM): row for row in _ask(graph, "costs")}
+    average, opinion = told["B0889"], told["B0890"]
+
+    assert (average["reported"], average["unit"]) == ("2,169 USD", "{USD}")
+    assert (average["fee_basis"], average["year"]) == ("not stated", "year not shown")
+    assert average["hedge"] == "quoted from elsewhere"
+    assert (opinion["fee_basis"], opinion["minimum"]) == ("per session", "2000")
+    assert "the year of the prices is not stated" in opinion["year"]
