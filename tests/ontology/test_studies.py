@@ -174,15 +174,25 @@ def test_the_level_is_that_of_the_design_as_the_claim_uses_it(
     assert _level(inferred, claim) == level
 
 
-def test_every_study_has_a_result(inferred: Graph) -> None:
-    """No record of a study or synthesis stands without a claim."""
+def test_every_study_has_a_result_and_every_result_its_study(
+    inferred: Graph,
+) -> None:
+    """No record stands without a claim, and no step of a study's design without the study."""
     records = {
         f"{DGD}{kind}/{row['key']}"
         for kind, name in (("study", "studies"), ("synthesis", "syntheses"))
         for row in _table(f"studies/{name}.tsv")
     }
+    told = set(inferred.subject_objects(URIRef(DG + "ofStudy")))
+    steps = {row["key"] for row in _LEVELS if row["step"]}
+    graded = {
+        claim
+        for claim, level in inferred.subject_objects(URIRef(DG + "designLevel"))
+        if str(level).rpartition("/")[2] in steps
+    }
 
-    assert {str(each) for each in inferred.objects(None, URIRef(DG + "ofStudy"))} == records
+    assert {str(study) for _, study in told} == records
+    assert graded <= {claim for claim, _ in told}
 
 
 def test_a_trial_without_its_result_has_no_level(inferred: Graph) -> None:
