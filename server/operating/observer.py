@@ -70,9 +70,8 @@ class Observer(Collector):
         self._data_version = ""
         self._settings = settings
         self._tells_all = settings.access_log is not None
-        self._numbers = memoryview(mmap.mmap(-1, settings.http_processes * metrics.ROW_BYTES)).cast(
-            "d"
-        )
+        shared = mmap.mmap(-1, settings.http_processes * metrics.ROW_BYTES)
+        self._numbers = memoryview(shared).cast("d")
         self._main = os.getpid()
         self._log: Log | None = None
         self._seen: dict[str, float] = {}

@@ -132,7 +132,9 @@ def _said(cells: Mapping[str, str], labels: Labels, settings: list[TableRow]) ->
         said = phrases.filled(what, slots)
         rest = [text if objects else "", _besides(what, slots)]
         said = before + phrases.stated(subject, said, denied=is_denied, hedged=is_hedged)
-    if not re.search(f"[f=] {_counted(cells, labels)}", f"{said}{rest}"):
+    # How many were studied stands beside every figure, once: "9 of 63 patients" has said it.
+    counted = re.escape(_counted(cells, labels))
+    if not re.search(rf"(of|=) {counted}(?!\w)", " ".join([said, *rest])):
         rest.append(_size(cells, labels))
     rest = [each for each in dict.fromkeys(rest) if each and each not in said]
     return said + (f" ({', '.join(rest)})" if rest else "")
