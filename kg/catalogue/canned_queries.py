@@ -288,7 +288,7 @@ def _parameter(header: Header, index: int) -> Parameter:
         values=tuple(as_text(value) for value in given.get("values", ())),
         default=None if default is None else as_text(default),
         required=given.get("required", False),
-        description=given["description"],
+        description=given["description"].strip(),
     )
     line = header.line_of("params", index)
     if parameter.required and parameter.default is not None:

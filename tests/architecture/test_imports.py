@@ -83,7 +83,7 @@ _ORDER: Final = {
     ("package", "room"), [(package, room) for package, rooms in _ORDER.items() for room in rooms]
 )
 def test_rooms_import_only_from_those_before_them(package: str, room: str) -> None:
-    """Whatever a room needs, but for the sake of types, lies below it: each can be read without those above."""
+    """A room needs none that comes later, but for the sake of types: each can be read without those."""
     below = _ORDER[package][: _ORDER[package].index(room) + 1]
     modules = [path for path in _in_room(package) if path.with_suffix("").parts[1] == room]
     above = {
