@@ -50,9 +50,8 @@ class DatasetStore:
     """Data in memory.
 
     The default graph has each triple once, however many graphs it is in. Oxigraph counts it once
-    for each of them, and puts all graphs into the union, so where there are such triples, or graphs
-    outside the union, the union is made, and held besides. A query that does not ask for graphs is
-    answered from a store that has none.
+    for each of them, so where there are such triples the union is made, and held besides. A query
+    that does not ask for graphs is answered from a store that has none.
 
     Args:
         data: what to load.
@@ -78,15 +77,21 @@ class DatasetStore:
         numbers = itertools.count()
         for source, plain in zip(data.sources, reading.plain, strict=True):
             _load(self._store, source, None if plain else numbers)
-        self._repeats = _repeats(self._store)
         named = map(ox.NamedNode, data.apart)
         self._apart = [graph for graph in named if self._store.contains_named_graph(graph)]
-        self._is_union = data.default_graph is DefaultGraph.UNION
-        self._without_graphs = self._triples_alone() if self._is_union else None
-        if self._is_union and (self._repeats or self._apart):
+        is_union = data.default_graph is DefaultGraph.UNION
+        self._without_graphs = self._triples_alone() if is_union else None
+        self._repeats = self._has_repeats()
+        # What tells Oxigraph that the default graph is the union, where it is not made.
+        self._union: dict[str, Any] = {}
+        if is_union and (self._repeats or (self._apart and not self._graphs)):
             which = " && ".join(["true", *(f"?graph != {graph}" for graph in self._apart)])
             self._store.update(_EVERY_TRIPLE.replace("$which", which))
-            self._is_union = False
+        elif is_union and self._apart:
+            joined = [graph for graph in self._graphs if graph not in self._apart]
+            self._union = {"default_graph": [ox.DefaultGraph(), *joined]}
+        elif is_union:
+            self._union = {"use_default_graph_as_union": True}
 
     def _triples_alone(self) -> ox.Store | None:
         """Return a store of the triples of all graphs, for queries that do not ask for graphs.
@@ -103,6 +108,28 @@ class DatasetStore:
         store.bulk_extend(_without_graph(joined))
         return store
 
+    def _has_repeats(self) -> bool:
+        """Tell whether a triple is in more than one of the graphs that are not apart."""
+        if self._without_graphs is self._store:
+            return False
+        if self._without_graphs is not None:
+            return len(self._without_graphs) < len(self._store) - self._number_apart
+        counts = [*self._numbers.values(), len(self._store) - sum(self._numbers.values())]
+        if sum(map(bool, counts)) < 2:  # noqa: PLR2004 - it takes two
+            return False
+        # Of two triples with the same hash the worst is that the union is made without need.
+        return len({hash(quad.triple) for quad in self._store}) < len(self._store)
+
+    @cached_property
+    def _number_apart(self) -> int:
+        return sum(self._numbers[graph] for graph in self._apart)
+
+    @cached_property
+    def _numbers(self) -> dict[Any, int]:
+        """How many triples each named graph has."""
+        rows = self._store.query(_TRIPLES_OF_GRAPHS)
+        return {row["graph"]: int(row["number"].value) for row in rows}  # type: ignore[union-attr]
+
     def add(self, source: Source) -> None:
         """Load more where there are no named graphs; its blank nodes get any names."""
         _load(self._store, source, None)
@@ -110,17 +137,13 @@ class DatasetStore:
     @cached_property
     def contents(self) -> Contents:
         """How much there is."""
-        counted = {
-            row["graph"]: int(row["number"].value)
-            for row in self._store.query(_TRIPLES_OF_GRAPHS)  # type: ignore[union-attr]
-        }
         everything = len(self._store)
-        unnamed = everything - sum(counted.values())
+        unnamed = everything - sum(self._numbers.values())
         return Contents(
-            triples=everything if self._is_union else unnamed,
+            triples=everything - self._number_apart if self._union else unnamed,
             graphs={
-                graph.value: counted[graph]
-                for graph in sorted(counted, key=str)
+                graph.value: self._numbers[graph]
+                for graph in sorted(self._numbers, key=str)
                 if isinstance(graph, ox.NamedNode)
             },
             default_graph=self._default_graph,
@@ -150,12 +173,13 @@ class DatasetStore:
                 return View(self._without_graphs, {})
             return View(self._store, self._usual(text))
         default, named = chosen or _clauses(text, query.base_iri)
-        if len(default) > 1 and self._repeats:
+        # Whether graphs that are apart repeat triples of others is not known.
+        if len(default) > 1 and (self._repeats or not set(default).isdisjoint(self._apart)):
             return self._merged(default, named)
         return View(self._store, {"default_graph": default, "named_graphs": named})
 
     def _usual(self, text: str) -> dict[str, Any]:
-        arguments: dict[str, Any] = {"use_default_graph_as_union": True} if self._is_union else {}
+        arguments = {**self._union}
         # Oxigraph goes through its graphs in another order after each start, unless it is told one.
         if self._graphs and _may_ask_for_graphs(text):
             arguments["named_graphs"] = self._graphs
@@ -272,16 +296,6 @@ def _data_error(source: Source, error: SyntaxError) -> DataError:
         column=error.offset,
         hint=f"It is read as {source.format.label}, as its name says; mend it or name it otherwise.",
     )
-
-
-def _repeats(store: ox.Store) -> bool:
-    """Tell whether a triple is in more than one graph."""
-    graphs = list(itertools.islice(store.named_graphs(), 2))
-    in_none = next(store.quads_for_pattern(None, None, None, ox.DefaultGraph()), None)
-    if len(graphs) + (in_none is not None) < 2:  # noqa: PLR2004 - it takes two
-        return False
-    # Of two triples with the same hash the worst is that the union is made without need.
-    return len({hash(quad.triple) for quad in store}) < len(store)
 
 
 _Graphs = tuple[list[ox.NamedNode], list[ox.NamedNode]]
