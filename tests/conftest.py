@@ -59,7 +59,9 @@ def graph() -> kg.KnowledgeGraph:
 @pytest.fixture(scope="session")
 def dataset(graph: kg.KnowledgeGraph) -> Dataset:
     """Return the shipped knowledge as an rdflib dataset; tests must not change it."""
+    gc.disable()  # which would go through a million new objects again and again
     everything = graph.as_rdflib()
+    gc.enable()
     _here_to_stay()
     return everything
 

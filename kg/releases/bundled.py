@@ -95,7 +95,7 @@ def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
         progress: is told each step.
 
     Raises:
-        kg.builder.BuildError: a file is malformed, be it a shape or a check.
+        kg.builder.errors.BuildError: a file is malformed, be it a shape or a check.
         InvalidKnowledge: the knowledge violates its shapes.
         kg.catalogue.canned_queries.CatalogueError: a canned query is malformed, or names an unknown term.
     """
@@ -147,7 +147,7 @@ def write_ready(folder: Path) -> Path:
 def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery]]:
     """Build and validate the knowledge, and check the canned queries."""
     # Not needed when a kept build is loaded.
-    from kg.builder import build  # noqa: PLC0415
+    from kg.builder.build import build  # noqa: PLC0415
     from kg.catalogue.lint import refuse_unknown_terms  # noqa: PLC0415
     from kg.engine.oxigraph.engine import InProcessEngine  # noqa: PLC0415
     from kg.physics.functions import functions_over  # noqa: PLC0415

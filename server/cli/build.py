@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from kg import builder
+from kg.builder import build as builder
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from kg.validate import validate
 from server.cli.conventions import Invalid, failures_told, output_option, progress_shown, save

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from kg import validate as shapes
-from kg.builder import build
+from kg.builder.build import build
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from server.cli.conventions import DATA_FILE, Invalid, failures_told, format_option, progress_shown
 

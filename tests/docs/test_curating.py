@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from kg.builder import build
+from kg.builder.build import build
 from kg.builder.errors import BuildError
 from kg.validate import validate
 

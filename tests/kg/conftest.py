@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from kg.builder import Build, BuildError, FileProblem, build
+from kg.builder.build import Build, BuildError, FileProblem, build
 from kg.builder.read.tables import term_of
 from kg.rdf.namespaces import PREFIXES
 from kg.releases.bundled import ONTOLOGY_FOLDER

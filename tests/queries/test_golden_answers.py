@@ -11,6 +11,7 @@ import io
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -274,7 +275,13 @@ _LIMITS: Final = sorted(
 )
 
 
-@pytest.mark.parametrize(("name", "parameter", "kind"), _LIMITS)
+@pytest.mark.parametrize(
+    ("name", "parameter", "kind"),
+    [
+        pytest.param(*each, marks=[pytest.mark.long] if each[0] == before[0] else [])
+        for before, each in pairwise([("",), *_LIMITS])
+    ],
+)
 def test_where_nothing_is_found_the_answer_says_so(
     name: str, parameter: str, kind: str, graph: kg.KnowledgeGraph
 ) -> None:

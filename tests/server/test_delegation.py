@@ -202,6 +202,7 @@ SMALL: Final = 1500
 
 
 @isolated
+@pytest.mark.long
 def test_the_limit_of_bytes_holds_for_every_document(start: Start) -> None:
     """What is larger than answers may be is a 403 that says so, whatever it is."""
     with start(MAX_RESULT_BYTES=SMALL) as (_, port):

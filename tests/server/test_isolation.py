@@ -770,7 +770,11 @@ def answers(port: int) -> bool:
 
 
 @pytest.mark.parametrize(
-    ("number", "code"), [(signal.SIGTERM, 0), (signal.SIGKILL, -signal.SIGKILL)]
+    ("number", "code"),
+    [
+        pytest.param(signal.SIGTERM, 0, marks=pytest.mark.long),
+        (signal.SIGKILL, -signal.SIGKILL),
+    ],
 )
 def test_no_process_is_left(number: signal.Signals, code: int, tmp_path: Path) -> None:
     """However the service ends, and though bombs are running, all its processes end with it."""

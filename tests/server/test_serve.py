@@ -103,6 +103,7 @@ def test_an_unknown_host_is_an_error() -> None:
         serve(DatasetSpec(Data()), {}, host="192.0.2.1", port=8080)
 
 
+@pytest.mark.long
 def test_flask_finds_the_app() -> None:
     """`flask --app server` works, without our own server."""
     listed = subprocess.run(
@@ -203,7 +204,9 @@ def lowered_by(niceness: str) -> int:
     return min(19, os.getpriority(os.PRIO_PROCESS, 0) + int(niceness))
 
 
-@pytest.mark.parametrize("niceness", ["1", pytest.param("10", marks=pytest.mark.long), "19"])
+@pytest.mark.parametrize(
+    "niceness", [*(pytest.param(each, marks=pytest.mark.long) for each in ("1", "10")), "19"]
+)
 def test_it_answers_with_any_niceness(tmp_path: Path, niceness: str) -> None:
     """Started with a low priority it answers, and its query processes live on."""
     with served(tmp_path, "nice", "-n", niceness) as service:
@@ -219,7 +222,7 @@ def test_it_answers_with_any_niceness(tmp_path: Path, niceness: str) -> None:
         assert priorities_of(after) == {lowered_by(niceness)}
 
 
-@pytest.mark.parametrize("niceness", ["0", "17"])
+@pytest.mark.parametrize("niceness", [pytest.param("0", marks=pytest.mark.long), "17"])
 def test_a_long_query_lowers_no_priority_but_its_own(tmp_path: Path, niceness: str) -> None:
     """One that runs for seconds is stopped at its limit, and the next is asked of a fresh process."""
     with served(tmp_path, "nice", "-n", niceness) as service:
@@ -235,7 +238,9 @@ def test_a_long_query_lowers_no_priority_but_its_own(tmp_path: Path, niceness: s
     "left_behind",
     [
         "signal.pthread_sigmask(signal.SIG_BLOCK, signals)",
-        "[signal.signal(each, signal.SIG_IGN) for each in signals]",
+        pytest.param(
+            "[signal.signal(each, signal.SIG_IGN) for each in signals]", marks=pytest.mark.long
+        ),
     ],
 )
 def test_limits_hold_whatever_signals_the_parent_blocks_or_ignores(
@@ -256,7 +261,9 @@ os.execv(sys.executable, [sys.executable, "-c", run, *sys.argv[1:]])
         assert service.ask(COUNT)[0] == 200
 
 
-@pytest.mark.parametrize("closed", ["0", pytest.param("2", marks=pytest.mark.long), "0, 1, 2"])
+@pytest.mark.parametrize(
+    "closed", [*(pytest.param(each, marks=pytest.mark.long) for each in "02"), "0, 1, 2"]
+)
 def test_it_starts_without_standard_streams(tmp_path: Path, closed: str) -> None:
     """A supervisor may close standard input, output and error: no other file takes their place."""
     code = f"""
@@ -407,6 +414,7 @@ def test_files_that_may_only_be_small_are_an_error_at_the_start(tmp_path: Path) 
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.long
 def test_the_cores_of_a_container_count(tmp_path: Path) -> None:
     """With half of a core there are as many query processes as for one."""
     limits = {"cpu__cfs_period_us": "100000", "cpu__cfs_quota_us": "50000"}
@@ -462,6 +470,7 @@ def open_folder() -> Iterator[Path]:
         yield Path(name)
 
 
+@pytest.mark.long
 def test_threads_that_may_not_be_started_are_an_answer_too() -> None:
     """Where few processes are allowed, what finds no thread is to be asked again later."""
     if os.geteuid() or not shutil.which("setpriv"):

@@ -16,7 +16,7 @@ from pyoxigraph import RdfFormat, parse
 from rdflib import RDF, Dataset, Literal, URIRef
 
 import kg
-from kg.builder import Build, BuildError, FileProblem, build
+from kg.builder.build import Build, BuildError, FileProblem, build
 from kg.rdf.namespaces import DG, DGD, GRAPH, ONTOLOGY
 from kg.releases.bundled import ONTOLOGY_FOLDER
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _BUILD = """
 import hashlib, sys
 from pathlib import Path
-from kg.builder import build
+from kg.builder.build import build
 
 built = build(Path(sys.argv[1]))
 print(hashlib.sha256(built.nquads).hexdigest(), built.version)

@@ -93,6 +93,7 @@ def test_every_query_is_described_as_an_executable(
         assert query.text == str(stated)
 
 
+@pytest.mark.long
 def test_every_query_has_a_page_of_its_answer(
     client: FlaskClient, graph: kg.KnowledgeGraph
 ) -> None:

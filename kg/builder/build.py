@@ -1,0 +1,255 @@
+"""The build: files to one dataset in named graphs, the same bytes every time."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import chain
+from pathlib import Path
+from typing import Final
+
+from rdflib import OWL, RDFS, URIRef
+
+from kg.builder import description
+from kg.builder.check.context import CONTEXT, problems_of_context
+from kg.builder.check.references import References
+from kg.builder.check.shapes import problems_of_shapes
+from kg.builder.derive import figures, rules
+from kg.builder.errors import BuildError, FileProblem
+from kg.builder.label.sentences import composed
+from kg.builder.read.mappings import TABLE as MAPPING_TABLE
+from kg.builder.read.mappings import Mappings, read_mappings
+from kg.builder.read.table_schemas import GROUP
+from kg.builder.read.tables import SourceTable, read_tables
+from kg.builder.read.terms import Triple
+from kg.builder.read.turtle import Document, read_document
+from kg.rdf.namespaces import GRAPH, ONTOLOGY, PREFIXES
+from kg.rdf.rdflib_logging import without_remarks_of_rdflib
+from kg.sparql.bind import canonical, canonical_iri
+from kg.text_files import knowledge_files
+
+__all__ = ["Build", "BuildError", "FileProblem", "build"]
+
+_ONTOLOGY_FILE: Final = "dermograph.ttl"
+"""The one Turtle file that there must be."""
+
+_TURTLE: Final = {
+    "schemes.ttl": "ontology",
+    "concepts/*.ttl": "ontology",
+    "functions.ttl": "ontology",
+    "damage-models.ttl": "claims",
+    "alignments.ttl": "mappings",
+    "shapes/*.ttl": "shapes",
+}
+"""Which other Turtle files go into which named graph."""
+
+_OTHERS: Final = ("rules/*.rq", "checks/*.rq", CONTEXT, MAPPING_TABLE)
+"""What else is read, here or when the dataset is validated or served."""
+
+_TABLES: Final = {
+    "units.tsv": "ontology",
+    "policy.tsv": "ontology",
+    "sources": "sources",
+    "spectra": "spectra",
+}
+"""Which tables, by file or folder, go into which named graph; all others go into `claims`."""
+
+_PREMISES: Final = ("ontology", "claims", "sources", "inferred")
+"""The named graphs that rules see."""
+
+_TITLE: Final = URIRef(PREFIXES["dcterms"] + "title")
+
+Progress = Callable[[str], None]
+"""Is told the name of each step as it begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A dataset that has been built.
+
+    Attributes:
+        nquads: the dataset: canonical N-Quads, sorted, without blank nodes.
+        release: the version of the ontology, `owl:versionInfo`.
+        counts: number of triples of each named graph, by its name.
+        origins: for each subject, by IRI, where it is described: `claims/clinical.tsv, line 7`.
+    """
+
+    nquads: bytes = field(repr=False)
+    release: str
+    counts: Mapping[str, int]
+    origins: Mapping[str, str] = field(repr=False)
+
+    @property
+    def version(self) -> str:
+        """The version of the data: changes exactly when the dataset does."""
+        return hashlib.sha256(self.nquads).hexdigest()[:16]
+
+
+def build(folder: Path, progress: Progress = lambda _: None) -> Build:
+    """Build the dataset from a folder of files, as described in docs/model.md.
+
+    Args:
+        folder: the ontology folder.
+        progress: is told each step.
+
+    Raises:
+        BuildError: a file is malformed, or names a term, unit or source that is not there.
+    """
+    with without_remarks_of_rdflib():
+        files = _read(folder, progress)
+    tables, inference = files.tables, files.rules
+    graphs: dict[str, set[Triple]] = defaultdict(set)
+    origins: dict[str, str] = {}
+    for document in files.documents:
+        graphs[document.graph] |= document.triples
+        origins |= {iri: f"{document.file}, line {n}" for iri, n in document.lines.items()}
+    for table in tables:
+        for row in table.rows:
+            graphs[_graph_of(table.file)] |= set(row.triples)
+            origins[str(row.subject)] = f"{row.file}, line {row.line}"
+    for _, triples in files.mappings.rows:
+        graphs["mappings"] |= set(triples)
+    labels = _labels(graphs.values())
+    for table, triple in composed(tables, labels):
+        graphs[_graph_of(table.file)].add(triple)
+    progress("computing figures")
+    units, bands = figures.units_of(tables), figures.band_limits(graphs["ontology"])
+    for row in (row for table in tables for row in table.rows):
+        if {"predicate", "parameter"} & row.cells.keys():  # a claim or a setting
+            graphs["inferred"] |= set(figures.computed(row, units, bands))
+    progress("applying rules")
+    for rule in inference:
+        graphs["ontology"] |= set(rule.triples())
+        origins[str(rule.iri)] = rule.file
+    premises = {name: "".join(_lines(graphs[name], "")).encode() for name in _PREMISES}
+    derived = rules.infer(premises, inference, labels)
+    for name in (name for name, triples in derived.items() if triples):
+        _refuse(files.references.unknown_conclusions(derived[name], inference))
+        graphs[name] |= derived[name]
+    release = _release(graphs["ontology"])
+    graphs["dataset"] = {*description.describe(graphs, release), *files.mappings.description}
+    progress("writing")
+    counts = {name: len(graphs[name]) for name in sorted(graphs)}
+    return Build(_nquads(graphs), release, counts, origins)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The files of a folder, read and found to be sound."""
+
+    documents: list[Document]
+    tables: list[SourceTable]
+    rules: list[rules.Rule]
+    mappings: Mappings
+    references: References
+
+
+def _read(folder: Path, progress: Progress) -> _Files:
+    """Read all files, and stop with all that is wrong in them.
+
+    Raises:
+        BuildError: something is.
+    """
+    problems: list[FileProblem] = []
+    progress("reading Turtle")
+    documents = [
+        read_document(folder, path, graph, problems) for path, graph in _turtle_files(folder)
+    ]
+    progress("reading tables")
+    tables = read_tables(folder, problems)
+    inference = rules.read_rules(folder, problems)
+    try:
+        mappings = read_mappings(folder)
+    except BuildError as error:
+        problems += error.problems
+        mappings = Mappings(MAPPING_TABLE, ())
+    if not tables or not documents[0].text:
+        raise BuildError(problems)  # without either, all would be unknown
+    references = References(documents, tables, inference)
+    told = {(each.file, each.line, each.column) for each in problems}
+    unknown = references.problems(mappings)
+    problems += (each for each in unknown if (each.file, each.line, each.column) not in told)
+    problems += problems_of_context(folder, references.described)
+    shapes = [document for document in documents if document.graph == "shapes"]
+    problems += problems_of_shapes(shapes, _records(tables))
+    problems += _unread(folder, tables)
+    _refuse(problems)
+    return _Files(documents, tables, inference, mappings, references)
+
+
+def _refuse(problems: Iterable[FileProblem]) -> None:
+    problems = list(problems)
+    if problems:
+        raise BuildError(problems)
+
+
+def _turtle_files(folder: Path) -> Iterator[tuple[Path, str]]:
+    yield folder / _ONTOLOGY_FILE, "ontology"
+    for pattern, graph in _TURTLE.items():
+        for path in sorted(folder.glob(pattern)):
+            yield path, graph
+
+
+def _unread(folder: Path, tables: Iterable[SourceTable]) -> Iterator[FileProblem]:
+    """Find files that nothing reads, whose knowledge would be missing in silence."""
+    known = {folder / name for table in tables for name in (table.file, table.schema.file)}
+    known |= {folder / _ONTOLOGY_FILE, folder / GROUP}
+    known |= {path for pattern in (*_TURTLE, *_OTHERS) for path in folder.glob(pattern)}
+    for path in knowledge_files(folder):
+        if path not in known and path.suffix != ".md":
+            name = path.relative_to(folder).as_posix()
+            remedy = _HOMES.get(path.suffix, "Take it out of the folder.")
+            yield FileProblem(name, 0, "", "Nothing reads this file.", remedy)
+
+
+_HOMES: Final = {
+    ".tsv": f"Name it in {GROUP}, or take it out of the folder.",
+    ".ttl": "Move it to concepts/ or shapes/, or take it out of the folder.",
+    ".rq": "Move it to rules/ or checks/, or take it out of the folder.",
+}
+"""Where files belong, by their ending."""
+
+
+def _records(tables: Iterable[SourceTable]) -> Iterator[Triple]:
+    """Yield what is said of the records that have graphs of their own."""
+    for table in tables:
+        if _graph_of(table.file) != "ontology":
+            yield from (triple for row in table.rows for triple in row.triples)
+
+
+def _graph_of(file: str) -> str:
+    """Return the named graph of a table."""
+    return _TABLES.get(file) or _TABLES.get(file.partition("/")[0], "claims")
+
+
+def _labels(graphs: Iterable[set[Triple]]) -> dict[str, str]:
+    return {
+        str(subject): str(value)
+        for triples in graphs
+        for subject, predicate, value in triples
+        if predicate in (RDFS.label, _TITLE)
+    }
+
+
+def _release(triples: Iterable[Triple]) -> str:
+    for subject, predicate, value in triples:
+        if str(subject) == ONTOLOGY and predicate == OWL.versionInfo:
+            return str(value)
+    detail = "The ontology has no owl:versionInfo."
+    raise BuildError([FileProblem("dermograph.ttl", 0, "", detail, "State the release there.")])
+
+
+def _nquads(graphs: Mapping[str, set[Triple]]) -> bytes:
+    """Write canonical N-Quads, sorted by code point."""
+    written = (_lines(triples, f" <{GRAPH}{name}>") for name, triples in graphs.items())
+    return "".join(sorted(chain.from_iterable(written))).encode()
+
+
+def _lines(triples: Iterable[Triple], graph: str) -> Iterator[str]:
+    iri = cache(canonical_iri)  # few IRIs stand in many lines
+    for subject, predicate, value in triples:
+        written = iri(value) if isinstance(value, URIRef) else canonical(value)
+        yield f"{iri(subject)} {iri(predicate)} {written}{graph} .\n"
