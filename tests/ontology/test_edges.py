@@ -269,6 +269,7 @@ def test_without_its_row_a_predicate_has_no_edges(world: _World, row: Row) -> No
     assert signed or row["edge"] in _NOT_JUDGED
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("row", "cell"), _CELLS, ids=[f"{row['id']}-{cell}" for row, cell in _CELLS]
 )

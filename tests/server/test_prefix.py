@@ -153,7 +153,7 @@ def in_json(value: Any, name: str = "") -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize(
-    ("most", "accepted"), [(1, ACCEPTED[:1]), pytest.param(9, ACCEPTED, marks=pytest.mark.long)]
+    ("most", "accepted"), [(0, ACCEPTED[:1]), pytest.param(9, ACCEPTED, marks=pytest.mark.long)]
 )
 def test_nothing_leads_out_of_the_public_url(
     port: int, most: int, accepted: tuple[str, ...]
@@ -189,7 +189,7 @@ def test_nothing_leads_out_of_the_public_url(
                 else:
                     waiting.append(target)
 
-    assert len(seen) > 80
+    assert len(seen) > (80 if most else len(SEEDS))
 
 
 @pytest.mark.parametrize("path", [*SEEDS, *ERRORS, "/static/style.css"])

@@ -392,7 +392,7 @@ def test_slow_queries_are_logged(tmp_path: Path) -> None:
     assert line["seconds"] > 0.5
 
 
-@pytest.mark.parametrize("where", ["/dev/full", "-"])
+@pytest.mark.parametrize("where", [pytest.param("/dev/full", marks=pytest.mark.long), "-"])
 def test_errors_of_the_log_are_no_errors_of_requests(tmp_path: Path, where: str) -> None:
     """Where the log cannot be written, requests are answered, and lost lines are counted."""
     reading, writing = os.pipe()
