@@ -14,7 +14,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from rdflib import RDFS, XSD, Literal, URIRef
+from rdflib import RDFS, SKOS, XSD, Literal, URIRef
 
 from kg.catalogue.front_matter import Header, HeaderError, read_header
 from kg.engine import Engine, QueryError, QuerySyntaxError, Term
@@ -73,28 +73,31 @@ class Parameter:
     Attributes:
         name: also the name of the variable that it is bound to.
         type: iri, string, integer, decimal, boolean or date.
-        class_iri: for an iri, the class below or in which its values are; None: any IRI.
+        classes: for an iri, the classes below or in one of which its values are; empty: any IRI.
         values: the only values that are accepted; empty: all of the type.
         default: the value when none is given, as text; None: there is none.
         required: whether a value must be given.
         description: what it is for.
+        above: for a number, what it must be greater than; None: nothing.
     """
 
     name: str
     type: str
-    class_iri: str | None
+    classes: tuple[str, ...]
     values: tuple[str, ...]
     default: str | None
     required: bool
     description: str
+    above: float | None = None
 
     def described(self) -> dict[str, object]:
         """Return what there is to say of it, as JSON holds it."""
         return {
             "name": self.name,
             "type": self.type,
-            "class": self.class_iri,
+            "classes": list(self.classes),
             "values": list(self.values),
+            "above": self.above,
             "default": self.default,
             "required": self.required,
             "description": self.description,
@@ -113,11 +116,14 @@ class Parameter:
             raise ParameterError(
                 self.name, f"{text!r} is not accepted.", f"Give one of {', '.join(self.values)}."
             )
+        kind = _TYPES[self.type]
         try:
-            return _TYPES[self.type].term(text)
+            term = kind.term(text)
         except (ValueError, KeyError) as error:
-            kind = _TYPES[self.type]
             raise ParameterError(self.name, f"{text!r} is not {kind.words}.", kind.hint) from error
+        if self.above is not None and float(text) <= self.above:
+            raise ParameterError(self.name, f"{text} is not above {self.above}.")
+        return term
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +167,8 @@ class CannedQuery:
             if text is not None:
                 bound[name] = parameter.term(text)
             elif parameter.required:
-                raise ParameterError(name, "A value is required.", parameter.description)
+                hint = f"Give one: {parameter.description}"
+                raise ParameterError(name, "A value is required.", hint)
         return bound
 
 
@@ -219,7 +226,10 @@ def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[st
     return {path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))}
 
 
-_IS_BELOW: Final = f"ASK {{{{$term a?/<{RDFS.subClassOf}>* $class}} UNION {{$term $class true}}}}"
+_IS_BELOW: Final = (
+    f"ASK {{{{ $term a?/<{RDFS.subClassOf}>* $class }} UNION {{ $term $class true }}"
+    f" UNION {{ $term <{SKOS.inScheme}> $class }}}}"
+)
 _NAMED: Final = f"SELECT ?label {{ $class <{RDFS.label}> ?label }}"
 _BELOW: Final = f"SELECT DISTINCT ?term {_IS_BELOW[4:].replace('$term', '?term')} ORDER BY ?term"
 _OCCURS: Final = "ASK { { $term ?p ?o } UNION { ?s $term ?o } UNION { ?s ?p $term } }"
@@ -234,20 +244,23 @@ def _check_terms(query: CannedQuery, bindings: Mapping[str, Term], engine: Engin
         term = bindings.get(parameter.name)
         if not isinstance(term, URIRef) or parameter.values:
             continue
-        if parameter.class_iri is not None:
-            _check_below(parameter.name, term, URIRef(parameter.class_iri), engine)
+        if parameter.classes:
+            _check_below(parameter, term, engine)
         elif not ask(engine, _OCCURS, {"term": term}):
             raise ParameterError(parameter.name, f"The graph does not know {curie(term)}.")
 
 
-def _check_below(name: str, term: URIRef, wide: URIRef, engine: Engine) -> None:
-    if ask(engine, _IS_BELOW, {"term": term, "class": wide}):
+def _check_below(parameter: Parameter, term: URIRef, engine: Engine) -> None:
+    classes = [{"class": URIRef(each)} for each in parameter.classes]
+    if any(ask(engine, _IS_BELOW, {"term": term, **each}) for each in classes):
         return
-    known = [curie(str(row["term"])) for row in select(engine, _BELOW, {"class": wide})]
+    known = [curie(str(row["term"])) for each in classes for row in select(engine, _BELOW, each)]
     near = difflib.get_close_matches(curie(term), known, n=3)
-    hint = f"Did you mean {', '.join(near)}?" if near else None
-    label = "".join(str(row["label"]) for row in select(engine, _NAMED, {"class": wide}))
-    raise ParameterError(name, f"{curie(term)} is not of this kind: {label or curie(wide)}.", hint)
+    hint = f"Did you mean {', '.join(near)}?" if near else parameter.description
+    labels = [str(row["label"]) for each in classes for row in select(engine, _NAMED, each)]
+    words = " or ".join(label.removeprefix("used as ") for label in labels) or "concept"
+    detail = f"{curie(term)} is no {words} that the graph speaks of."
+    raise ParameterError(parameter.name, detail, hint)
 
 
 def _read(path: Path, engine: InProcessEngine | None) -> CannedQuery:
@@ -284,8 +297,9 @@ def _parameter(header: Header, index: int) -> Parameter:
     parameter = Parameter(
         name=given["name"],
         type=given["type"],
-        class_iri=_class_iri(header, index),
+        classes=_classes(header, index),
         values=tuple(as_text(value) for value in given.get("values", ())),
+        above=given.get("above"),
         default=None if default is None else as_text(default),
         required=given.get("required", False),
         description=given["description"].strip(),
@@ -301,17 +315,16 @@ def _parameter(header: Header, index: int) -> Parameter:
     return parameter
 
 
-def _class_iri(header: Header, index: int) -> str | None:
+def _classes(header: Header, index: int) -> tuple[str, ...]:
     given = header.values["params"][index]
-    if "class" not in given:
-        return None
-    line = header.line_of("params", index, "class")
-    if given["type"] != "iri":
-        raise _error(header, line, "class goes with type: iri only.")
+    classes = given.get("classes", ())
+    line = header.line_of("params", index, "classes")
+    if classes and given["type"] != "iri":
+        raise _error(header, line, "classes go with type: iri only.")
     try:
-        return expand(given["class"])
+        return tuple(expand(each) for each in classes)
     except KeyError as error:
-        raise _error(header, line, f"The prefix of {given['class']} is unknown.") from error
+        raise _error(header, line, f"A prefix of {', '.join(classes)} is unknown.") from error
 
 
 def _check_variables(header: Header, parameters: tuple[Parameter, ...]) -> None:

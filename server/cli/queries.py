@@ -60,8 +60,8 @@ def _print_query(canned: CannedQuery) -> None:
 def _accepted(parameter: Parameter) -> str:
     """Say in brackets which values a parameter takes."""
     said = [parameter.type]
-    if parameter.class_iri:
-        said.append(f"a kind of {curie(parameter.class_iri)}")
+    if parameter.classes:
+        said.append(f"a kind of {' or '.join(map(curie, parameter.classes))}")
     if parameter.values:
         said.append(f"one of {', '.join(parameter.values)}")
     if parameter.required:

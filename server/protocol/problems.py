@@ -157,7 +157,8 @@ def _http_problem(error: HTTPException) -> ProblemDocument:
 
 def _http_detail(error: HTTPException, row: ProblemType) -> str:
     if row.slug == "method-not-allowed":
-        return f"{request.method} is not possible here."
+        allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
+        return f"{request.method} is not possible here, only {allowed}."
     if row.slug == "not-found":
         return "Nothing has this address."
     # What failed inside is for the log.

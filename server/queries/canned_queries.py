@@ -150,8 +150,7 @@ def choices(snapshot: Snapshot) -> Mapping[str, Sequence[ParameterChoice]]:
         EngineError: the engine did not answer.
     """
     queries = snapshot.graph.catalogue.values()
-    parameters = [each for query in queries for each in query.parameters if not each.values]
-    classes = {each.class_iri for each in parameters if each.class_iri}
+    classes = {each for query in queries for asked in query.parameters for each in asked.classes}
     return {each: _below(snapshot.graph.whole, each) for each in sorted(classes)}
 
 
@@ -168,7 +167,8 @@ def _choices(parameter: Parameter) -> Sequence[ParameterChoice]:
     """Return the values to choose from, or nothing if any value of the type will do."""
     if parameter.values:
         return [ParameterChoice(value, value) for value in parameter.values]
-    return current_snapshot().once(choices).get(parameter.class_iri or "", ())
+    known = current_snapshot().once(choices)
+    return [choice for each in parameter.classes for choice in known[each]]
 
 
 def _query_page(

@@ -36,6 +36,9 @@ _NO_NUMBER = re.compile(
 )
 """Names, units and symbols that hold digits."""
 
+_COLUMN_REMARK = re.compile(r"^[^;]*value_(?:low|high)[^;]*(?:; |$)|; [^;]*value_(?:low|high)[^;]*")
+"""What a note of the dossier says of its columns, which the graph does not have."""
+
 _PRINTED = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]?\d+)?")
 
 
@@ -320,7 +323,7 @@ def _origin_deviations(claims: Graph, name: str, fact: Row) -> Iterator[Found]:
             URIRef(DG + "extractionConfidence"),
             f"{DGD}extraction-confidence/{fact['confidence']}",
         ),
-        ("note", SKOS.note, " ".join(fact["note"].split())),
+        ("note", SKOS.note, _COLUMN_REMARK.sub("", " ".join(fact["note"].split()))),
     )
     for slot, predicate, expected in slots:
         found = _texts(claims, name, predicate)

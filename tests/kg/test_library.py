@@ -295,13 +295,36 @@ def test_terms_that_the_graph_does_not_know_are_refused(graph: KnowledgeGraph) -
         (query.name, parameter.name)
         for query in graph.catalogue.values()
         for parameter in query.parameters
-        if parameter.class_iri == DG + "usedAsAdverseEvent"
+        if parameter.classes == (DG + "usedAsAdverseEvent",)
     )
 
     with pytest.raises(ParameterError, match="dg:Erythema"):
         graph.query(name, None, **{parameter: "dg:Erythma"})
-    with pytest.raises(ParameterError, match="is not of this kind: used as adverse event"):
+    with pytest.raises(ParameterError, match="dg:CO2Laser is no adverse event that"):
         graph.query(name, None, **{parameter: "dg:CO2Laser"})
+
+
+def test_numbers_that_mean_nothing_are_refused(graph: KnowledgeGraph) -> None:
+    """A wavelength of nothing is an error, and not a question without an answer."""
+    for wavelength in ("0", "-1064"):
+        with pytest.raises(ParameterError, match=f"{wavelength} is not above 0"):
+            graph.query("safety-limits", None, wavelength=wavelength)
+
+
+def test_a_concept_of_another_kind_is_refused_wherever_a_kind_is_known(
+    graph: KnowledgeGraph,
+) -> None:
+    """Only what may be anything at all takes any IRI: the parts of a statement."""
+    takes_any = {
+        (query.name, each.name)
+        for query in graph.catalogue.values()
+        for each in query.parameters
+        if each.type == "iri" and not each.classes and not each.described()["values"]
+    }
+
+    assert takes_any == {("why", "subject"), ("why", "property"), ("why", "object")}
+    with pytest.raises(ParameterError, match="no procedure or energy source or device"):
+        graph.query("outcomes", None, treatment="dg:Dermis")
 
 
 def test_rdflib_has_the_same_statements(graph: KnowledgeGraph, dataset: Dataset) -> None:

@@ -164,10 +164,10 @@ def _symbol(code: str) -> tuple[str, str]:
 
 
 def number(text: str) -> str:
-    """Write a number, and one with many zeros after the point with its power of ten."""
+    """Write a number, and one with many zeros with its power of ten."""
     value = Decimal(text)
-    if value and abs(value) < Decimal("0.0001"):
-        return f"{value.normalize():e}".replace("e-0", "e-")
+    if value and (abs(value) < Decimal("0.0001") or text.endswith("0000000")):
+        return f"{value.normalize():e}".replace("e-0", "e-").replace("e+", "e")
     return text
 
 

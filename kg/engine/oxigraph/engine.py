@@ -328,7 +328,7 @@ class InProcessEngine:
     def _refuse_federation(self, text: str) -> None:
         offset = service_offset(text)
         if offset is not None:
-            raise service_refused(text, offset, "this engine asks no remote endpoint.")
+            raise service_refused(text, offset, "no endpoint is asked from here. Ask it yourself.")
 
 
 def _read(file: Any, written: Format, kind: ResultKind) -> Any:

@@ -35,7 +35,7 @@ _GOOD = """\
 #+ params:
 #+   - name: thing
 #+     type: iri
-#+     class: dg:Procedure
+#+     classes: [dg:Procedure]
 #+     description: about what
 #+     required: true
 #+   - name: most
@@ -71,8 +71,8 @@ def test_a_canned_query_is_what_its_file_says(tmp_path: Path) -> None:
     )
     assert query.text == _GOOD
     assert query.parameters == (
-        Parameter("thing", "iri", f"{DG}Procedure", (), None, required=True, description="about what"),
-        Parameter("most", "integer", None, ("1", "5", "10"), "5", required=False, description="how many at most"),
+        Parameter("thing", "iri", (f"{DG}Procedure",), (), None, required=True, description="about what"),
+        Parameter("most", "integer", (), ("1", "5", "10"), "5", required=False, description="how many at most"),
     )  # fmt: skip
     assert query.examples == (
         {"thing": "dg:Erythema"},
@@ -124,9 +124,10 @@ _MISTAKES = (
     ("#+   - name: thing", "#+   - name: Thing", 4, "does not match"),
     ("#+   - name: thing", "#+   - name: most", 9, "most is declared twice"),
     ("#+     type: iri", "#+     type: uri", 5, "'uri' is not one of"),
-    ("#+     type: iri", "#+     type: string", 6, "class goes with type: iri only"),
-    ("#+     class: dg:Procedure", "#+     class: Procedure", 6, "does not match"),
-    ("#+     class: dg:Procedure", "#+     class: zz:Procedure", 6, "The prefix of zz:Procedure is unknown."),
+    ("#+     type: iri", "#+     type: string", 6, "classes go with type: iri only"),
+    ("#+     classes: [dg:Procedure]", "#+     classes: [Procedure]", 6, "does not match"),
+    ("#+     classes: [dg:Procedure]", "#+     classes: [zz:Procedure]", 6, "A prefix of zz:Procedure is unknown."),
+    ("#+     values: [1, 5, 10]", "#+     above: 5", 9, "5 is not above 5."),
     ("#+     values: [1, 5, 10]", "#+     values: []", 11, "should be non-empty"),
     ("#+     values: [1, 5, 10]", "#+     values: [one, 5]", 9, "'one' is not a whole number."),
     ("#+     default: 5", "#+     default: 6", 9, "'6' is not accepted. Give one of 1, 5, 10."),
@@ -224,7 +225,7 @@ _TYPES = (
 
 
 def _parameter(kind: str) -> Parameter:
-    return Parameter("x", kind, None, (), None, required=False, description="")
+    return Parameter("x", kind, (), (), None, required=False, description="")
 
 
 @pytest.mark.parametrize(("kind", "text", "term"), _TYPES)
@@ -361,9 +362,10 @@ def test_classes_of_parameters_have_concepts_below_them(graph: kg.KnowledgeGraph
     """What a parameter offers to choose from is not empty."""
     text = (
         "SELECT ?concept { { ?concept <http://www.w3.org/2000/01/rdf-schema#subClassOf> ?class }"
-        " UNION { ?concept ?class true } UNION { ?concept a ?class } }"
+        " UNION { ?concept ?class true } UNION { ?concept a ?class }"
+        " UNION { ?concept <http://www.w3.org/2004/02/skos/core#inScheme> ?class } }"
     )
     for query in graph.catalogue.values():
         for parameter in query.parameters:
-            if parameter.class_iri is not None:
-                assert graph.query(text, {"class": URIRef(parameter.class_iri)}), query.name
+            for each in parameter.classes:
+                assert graph.query(text, {"class": URIRef(each)}), query.name

@@ -302,7 +302,7 @@ class TestQuery:
             (["care", "phase=later"], "phase: 'later' is not accepted. Give one of dgd:phase/bef"),
             (
                 ["lasers", "kind=dg:CO2Lser"],
-                "kind: dg:CO2Lser is not of this kind: energy source. Did",
+                "kind: dg:CO2Lser is no energy source that the graph speaks of. Did",
             ),
             (["spectrum", "lowest=deep"], "lowest: 'deep' is not a decimal number. Write it with"),
             (["why"], "subject: A value is required."),

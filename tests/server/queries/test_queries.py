@@ -26,7 +26,7 @@ OWN = """#+ title: Own
 #+ params:
 #+   - name: event
 #+     type: iri
-#+     class: dg:ClinicalCondition
+#+     classes: [dg:ClinicalCondition]
 #+     default: dg:ClinicalCondition
 #+     description: An event.
 #+   - name: name
@@ -114,7 +114,7 @@ def test_a_page_is_narrower_than_the_answer_and_says_so(client: FlaskClient) -> 
 
     shown = re.findall(r'<th scope="col">(.*?)</th>', page)
     empty = [name for name in rows[0] if not any(row[name] for row in rows)]
-    apart = {*empty, "procedure_label", "objects_iris"}
+    apart = {*empty, "procedure_label", "objects_iris", "disagreements_iris"}
     names = [name for name in rows[0] if name not in apart]
     assert empty
     assert f"has a value: {', '.join(empty)}." in page
