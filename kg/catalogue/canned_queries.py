@@ -9,17 +9,17 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from rdflib import RDFS, SKOS, XSD, Literal, URIRef
+from rdflib import RDFS, XSD, Literal, URIRef
 
 from kg.catalogue.front_matter import Header, HeaderError, read_header
 from kg.engine import Engine, QueryError, QuerySyntaxError, Term
 from kg.rdf.namespaces import ABSOLUTE_IRI, DG, curie, expand
-from kg.results import ask, select
+from kg.results import ask, select, stored
 from kg.sparql.bind import bind
 from kg.sparql.lexer import Token, TokenKind, tokens
 
@@ -92,16 +92,7 @@ class Parameter:
 
     def described(self) -> dict[str, object]:
         """Return what there is to say of it, as JSON holds it."""
-        return {
-            "name": self.name,
-            "type": self.type,
-            "classes": list(self.classes),
-            "values": list(self.values),
-            "above": self.above,
-            "default": self.default,
-            "required": self.required,
-            "description": self.description,
-        }
+        return asdict(self)
 
     def term(self, text: str) -> Term:
         """Turn a value, as text, into an RDF term.
@@ -226,12 +217,7 @@ def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[st
     return {path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))}
 
 
-_IS_BELOW: Final = (
-    f"ASK {{{{ $term a?/<{RDFS.subClassOf}>* $class }} UNION {{ $term $class true }}"
-    f" UNION {{ $term <{SKOS.inScheme}> $class }}}}"
-)
 _NAMED: Final = f"SELECT ?label {{ $class <{RDFS.label}> ?label }}"
-_BELOW: Final = f"SELECT DISTINCT ?term {_IS_BELOW[4:].replace('$term', '?term')} ORDER BY ?term"
 _OCCURS: Final = "ASK { { $term ?p ?o } UNION { ?s $term ?o } UNION { ?s ?p $term } }"
 
 
@@ -252,9 +238,10 @@ def _check_terms(query: CannedQuery, bindings: Mapping[str, Term], engine: Engin
 
 def _check_below(parameter: Parameter, term: URIRef, engine: Engine) -> None:
     classes = [{"class": URIRef(each)} for each in parameter.classes]
-    if any(ask(engine, _IS_BELOW, {"term": term, **each}) for each in classes):
+    if any(ask(engine, stored("is-below"), {"term": term, **each}) for each in classes):
         return
-    known = [curie(str(row["term"])) for each in classes for row in select(engine, _BELOW, each)]
+    below = [row for each in classes for row in select(engine, stored("concepts-below"), each)]
+    known = [curie(str(row["concept"])) for row in below]
     near = difflib.get_close_matches(curie(term), known, n=3)
     hint = f"Did you mean {', '.join(near)}?" if near else parameter.description
     labels = [str(row["label"]) for each in classes for row in select(engine, _NAMED, each)]

@@ -129,7 +129,7 @@ def _description(found: CannedQuery) -> dict[str, Any]:
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
     described = parameter.described()
-    return {key: value for key, value in described.items() if value is not None and value != []}
+    return {key: value for key, value in described.items() if value not in (None, ())}
 
 
 def _rdf(queries: Iterable[CannedQuery], chosen: Representation) -> Response:

@@ -76,7 +76,9 @@ class Table:
             iri, label = f"{stem}_iri", f"{stem}_label"
             if part == "iri" and label in filled:
                 shown.append((stem, places[iri], places[label]))
-            elif part != "label" or iri not in filled:
+            elif name == "source" and "source_title" in filled:
+                shown.append((name, places[name], places["source_title"]))
+            elif name != "source_title" and (part != "label" or iri not in filled):
                 shown.append((name, places[name], places[name]))
         rows = tuple(
             tuple(replace(row[at], text=row[by].text or row[at].text) for _, at, by in shown)

@@ -114,7 +114,7 @@ def test_a_page_is_narrower_than_the_answer_and_says_so(client: FlaskClient) -> 
 
     shown = re.findall(r'<th scope="col">(.*?)</th>', page)
     empty = [name for name in rows[0] if not any(row[name] for row in rows)]
-    apart = {*empty, "procedure_label", "objects_iris", "disagreements_iris"}
+    apart = {*empty, "procedure_label", "objects_iris", "disagreements_iris", "source_title"}
     names = [name for name in rows[0] if name not in apart]
     assert empty
     assert f"has a value: {', '.join(empty)}." in page
@@ -124,6 +124,8 @@ def test_a_page_is_narrower_than_the_answer_and_says_so(client: FlaskClient) -> 
             path = row["procedure_iri"].removeprefix("https://w3id.org/dermograph")
             title = f'href="{path}" title="{row["procedure_iri"]}"'
             assert f"<a {title}>{row['procedure_label']}</a>" in page
+        if row["source"]:
+            assert f'title="{row["source"]}">{html.escape(row["source_title"])}</a>' in page
     assert all(f">{html.escape(row['recommendation'])}<" in page for row in rows)
 
 
