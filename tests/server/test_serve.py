@@ -204,9 +204,8 @@ def lowered_by(niceness: str) -> int:
     return min(19, os.getpriority(os.PRIO_PROCESS, 0) + int(niceness))
 
 
-@pytest.mark.parametrize(
-    "niceness", [*(pytest.param(each, marks=pytest.mark.long) for each in ("1", "10")), "19"]
-)
+@pytest.mark.long
+@pytest.mark.parametrize("niceness", ["1", "10", "19"])
 def test_it_answers_with_any_niceness(tmp_path: Path, niceness: str) -> None:
     """Started with a low priority it answers, and its query processes live on."""
     with served(tmp_path, "nice", "-n", niceness) as service:
@@ -222,7 +221,8 @@ def test_it_answers_with_any_niceness(tmp_path: Path, niceness: str) -> None:
         assert priorities_of(after) == {lowered_by(niceness)}
 
 
-@pytest.mark.parametrize("niceness", [pytest.param("0", marks=pytest.mark.long), "17"])
+@pytest.mark.long
+@pytest.mark.parametrize("niceness", ["0", "17"])
 def test_a_long_query_lowers_no_priority_but_its_own(tmp_path: Path, niceness: str) -> None:
     """One that runs for seconds is stopped at its limit, and the next is asked of a fresh process."""
     with served(tmp_path, "nice", "-n", niceness) as service:

@@ -189,6 +189,7 @@ def test_good_example_is_accepted(path: Path, accelerated_findings: set[Finding]
     assert not {finding for finding in accelerated_findings if _file(finding) == str(path)}
 
 
+@pytest.mark.long
 def test_pyshacl_judges_some_examples_as_the_fast_engine_does() -> None:
     """Both engines find the same, down to value and message, for each constraint component."""
     for paths in _groups(_some_of_each_kind()):
