@@ -80,6 +80,10 @@ class Table:
                 shown.append((name, places[name], places["source_title"]))
             elif name != "source_title" and (part != "label" or iri not in filled):
                 shown.append((name, places[name], places[name]))
+        # The sentence that says it all stands where readers begin, behind what it is about.
+        says = [each for each in shown if each[0] == "claim_says"]
+        others = [each for each in shown if each not in says]
+        shown = [*others[:2], *says, *others[2:]]
         rows = tuple(
             tuple(replace(row[at], text=row[by].text or row[at].text) for _, at, by in shown)
             for row in self.rows
