@@ -58,7 +58,7 @@ _LABELS = {
     "claim/B0325": "erythema after CO2 laser resurfacing: 95%, 20 of 21 sites; face; "
     "skin types I to III; follow-up: 2 weeks; split-face design [KHATRI1999]",
     "claim/B0375": "hyperpigmentation after full-field CO2 laser resurfacing: 37% of 500 patients "
-    "(183 to 187) (higher in darker phototypes) [NANNI1998]",
+    "(183 to 187, computed) (higher in darker phototypes) [NANNI1998]",
     "claim/B0203": "CO2 laser resurfacing is absolutely contraindicated in recent isotretinoin use "
     "(within the previous 6 months, oral isotretinoin); in an article on laser resurfacing of the "
     "eyelids; time before treatment at most 6 months [MEDSCAPE_EYELID]",
@@ -79,8 +79,8 @@ _LABELS = {
     "passes 3 [CHOI1999_THERMO]",
     "claim/B0565": "adverse event: no relation was found with age, skin phototype, treated body site, energy "
     "parameter and treatment density (equal across age, skin type, site and settings, except "
-    "post-inflammatory hyperpigmentation, which rises with darker skin); finding: no significant "
-    "difference; 1550 nm non-ablative fractional resurfacing [GRABER2008]",
+    "post-inflammatory hyperpigmentation, which rises with darker skin); 1550 nm non-ablative "
+    "fractional resurfacing [GRABER2008]",
     "claim/B0263": "fractional ablative laser resurfacing is recommended for face (the author limits "
     "it to facial skin; non-ablative preferred for other sites); suggested by the authors "
     "[TF2012_AFR]",
@@ -100,9 +100,19 @@ _LABELS = {
     "4 [BERNSTEIN2017]",
     "claim/B0387": "post-inflammatory hyperpigmentation after fractional CO2 laser resurfacing: 51% of "
     "sessions; Asian; skin type IV [MANUSK2010]",
-    "claim/B0385": "duration of hyperpigmentation with Er:YAG laser resurfacing: lower, by 6 weeks, than "
-    "with CO2 laser resurfacing (hyperpigmentation resolves sooner with dual-mode Er:YAG than with "
-    "CO2); variable-pulsed Er:YAG laser resurfacing [SKINDC]",
+    "claim/B0385": "duration of hyperpigmentation with variable-pulsed Er:YAG laser resurfacing: lower, by "
+    "6 weeks, than with CO2 laser resurfacing (hyperpigmentation resolves sooner with dual-mode "
+    "Er:YAG than with CO2) [SKINDC]",
+    "claim/B0783": "scar score with fractional CO2 laser resurfacing: lower than with no treatment (scar "
+    "score of the treated half against the untreated half, n = 20 patients); for hypertrophic scar; "
+    "in people with paediatric age; measured by Patient and Observer Scar Assessment Scale; age less "
+    "than 12 years; follow-up: 6 months; children under 12; early-stage scars, each split in two "
+    "halves; interval between sessions 1 month; low energy setting; number enrolled 23 patients; "
+    "session count 3 [WON2022PED]",
+    "claim/B0912": "topical antibiotic is to be used sparingly for ablative laser resurfacing (very "
+    "sparingly); after the procedure; German S2k guideline on laser therapy of the skin, as told by "
+    "a summary page that appears to be sponsored by industry (dexpanthenol); calendar year 2022 (of "
+    "the guideline) [S2K2022]",
     "claim/B0513": "downtime with fractional CO2 laser resurfacing: lower, weighted mean difference "
     "-2.11 (95% CI -3.11 to -1.10), than with fractional Er:YAG laser resurfacing (shorter downtime "
     "with CO2; unit of the difference not stated); for acne scar [CO2ERMETA2024]",

@@ -695,6 +695,51 @@ def test_a_preparation_is_told_with_what_was_seen_and_did_not_cause_it(
     assert told["B0057"]["outcomes"] == "lidocaine toxicity"
 
 
+def test_a_drug_of_a_combined_procedure_is_a_preparation(graph: kg.KnowledgeGraph) -> None:
+    """Fluorouracil under a laser, and tranexamic acid by mouth beside one, have their dose."""
+    told = {row["claim"].removeprefix(_CLAIM): row for row in _ask(graph, "preparations")}
+
+    for claim in ("B0813", "B0814", "B0815"):
+        assert told[claim]["agents"] == "topical fluorouracil treatment"
+        assert told[claim]["preparation"].startswith("application duration: for 7 days")
+    for claim in ("B0864", "B0865"):
+        assert told[claim]["agents"] == "oral tranexamic acid"
+        assert told[claim]["preparation"] == "applications per day: twice daily; drug dose: 250 mg"
+        assert told[claim]["relation"] == "was given in a study of"
+    asked = _ask(graph, "preparations", agent="dg:TranexamicAcid")
+    assert {"B0864", "B0865"} <= _claims(asked)
+
+
+@pytest.mark.parametrize("name", ["adverse-event-incidence", "contraindications", "care"])
+def test_a_warning_that_is_only_quoted_stands_beside_its_gap(
+    graph: kg.KnowledgeGraph, name: str
+) -> None:
+    """What a regulator warns of is shown where no risk could be made of it, and nowhere else."""
+    rows = _answer(graph, name, procedure="dg:RadiofrequencyMicroneedling")
+
+    assert [row for row in rows if row["claim"].endswith("B0867")]
+    assert [row for row in rows if row["gap"].startswith("G48: A safety communication")]
+    others = _answer(graph, name, procedure="dg:CO2LaserResurfacing")
+    assert "B0867" not in _claims(others)
+
+
+def test_the_strength_of_a_recommendation_and_whom_it_is_for_stand_beside_it(
+    graph: kg.KnowledgeGraph,
+) -> None:
+    """A conditional recommendation, and a result in organ transplant recipients, say so."""
+    asked = {"subject": "dg:PhotodynamicTherapy", "object": "dg:ActinicKeratosis"}
+    reasons = _ask(graph, "why", property="dg:treats", **asked)
+    listed = {
+        row["claim"].removeprefix(_CLAIM): row
+        for row in _ask(graph, "indications", condition="dg:ActinicKeratosis")
+    }
+
+    graded = {row["strength"] for row in reasons if row["claim"].endswith("B0908")}
+    assert graded == {"conditional recommendation"}
+    assert listed["B0907"]["strength"] == "strong recommendation"
+    assert listed["B2864"]["populations"] == "organ transplant"
+
+
 def test_a_concept_is_told_in_a_few_rows(graph: kg.KnowledgeGraph) -> None:
     """Definition and source first, then the kinds right above it, names, and what belongs to it."""
     rows = _ask(graph, "what-is", concept="dg:FractionalCO2LaserResurfacing")

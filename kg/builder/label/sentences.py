@@ -181,9 +181,9 @@ def _limits(cells: Mapping[str, str], labels: Labels, said: str) -> Iterator[str
             yield wording.format(words)
     if "skin_type" in cells:
         yield _skin_types(cells["skin_type"])
-    youngest, oldest = cells.get("age_minimum"), cells.get("age_maximum")
-    if youngest or oldest:
-        ages = youngest if youngest == oldest else _between(youngest, oldest, "")
+    low, high = cells.get("age_minimum"), cells.get("age_maximum")
+    if low or high:
+        ages = low if low == high else _between(low, high, cells.get("circumstances", ""))
         yield f"age {ages} years"
     for column, wording in WORDS["beside"].items():
         if column in cells and (text := wording.format(cells[column])) not in said:
@@ -256,7 +256,7 @@ def _computed(cells: Mapping[str, str]) -> str:
     found = counts_of(cells["reported_percentage"], int(cells["sample_size"]))
     if not found:
         return " (no whole number fits)"
-    return f" ({found[0]})" if len(found) == 1 else f" ({found[0]} to {found[-1]})"
+    return f" ({' to '.join(map(str, sorted({found[0], found[-1]})))}, computed)"
 
 
 def _counted(cells: Mapping[str, str], labels: Labels, column: str = "sample_size") -> str:

@@ -465,6 +465,12 @@ def test_a_derivation_tells_what_it_rests_on_and_what_speaks_against_it(
     assert label["hedge"] == {"quoted-label"}
     lupus = ("LaserSkinResurfacing", "advisedAgainstIn", "SystemicLupusErythematosus")
     assert _remarks(derivations, "edge-advice", *lupus)["strength"] == {"relative"}
+    preferred = ("Cryosurgery", "treats", "ActinicKeratosis")
+    assert _remarks(derivations, "edge-treats", *preferred)["strength"] == {"strong"}
+    transplanted = ("FractionalErYAGLaserAssistedDaylightPhotodynamicTherapy", *preferred[1:])
+    assert _remarks(derivations, "edge-treats", *transplanted)["population"] == {"OrganTransplant"}
+    children = ("VbeamPrimaPerfecta", "usedFor", "PortWineStain")
+    assert _remarks(derivations, "edge-used", *children)["population"] == {"PaediatricAge"}
     consensus = ("FullFieldLaserResurfacing", "advisedAgainstIn", "RecentIsotretinoinUse")
     assert not _remarks(derivations, "edge-advice", *consensus)["hedge"]
     # A consensus and a review quote labels here; the consensus itself says the contrary.
