@@ -34,7 +34,6 @@ _VIEWS: Final[Mapping[str, Callable[..., Any]]] = {
     "sources.sources": sources.sources,
     "mappings.table": mappings.table,
     "mappings.mapping_set": mappings.mapping_set,
-    "mappings.terms_to_propose": mappings.terms_to_propose,
     "resources.resource": documents.resource,
     "resources.context": documents.context,
     "problems.explanation": problems.explanation,

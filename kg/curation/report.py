@@ -8,13 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from kg.builder.read.mappings import read_table
 from kg.catalogue.front_matter import read_header
 from kg.curation.disagreements import candidates
-from kg.curation.term_requests import Search, TermRequest, proposals
 from kg.graph import KnowledgeGraph
 from kg.rdf.namespaces import curie
-from kg.results import Value, prologue, select
+from kg.results import Row, Rows, Value, prologue, select
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +48,12 @@ Printed by `dermograph report` from the graph itself; nothing here is written by
 """
 
 
-def report(graph: KnowledgeGraph, folder: Path) -> str:
-    """Write the quality report of a graph, in Markdown; the same bytes for the same version.
-
-    Args:
-        graph: what is reported on.
-        folder: the ontology folder, which holds the mapping table.
-    """
-    return "\n".join(_parts(graph, folder))
+def report(graph: KnowledgeGraph) -> str:
+    """Write the quality report of a graph, in Markdown; the same bytes for the same version."""
+    return "\n".join(_parts(graph))
 
 
-def _parts(graph: KnowledgeGraph, folder: Path) -> Iterator[str]:
+def _parts(graph: KnowledgeGraph) -> Iterator[str]:
     yield _HEAD.format(release=graph.release, version=graph.version)
     for section in SECTIONS:
         rows = select(graph.engine, section.query)
@@ -69,10 +62,12 @@ def _parts(graph: KnowledgeGraph, folder: Path) -> Iterator[str]:
     yield (
         "## Terms to propose upstream\n\n"
         "Concepts without an exact or close match in a public ontology, by what is known of a "
-        "search for them. `dermograph mappings --proposals` lists them, as does the service at "
-        "`/mappings/proposals`.\n"
+        "search for them. `dermograph query terms-to-propose` lists them, as does the service at "
+        "`/queries/terms-to-propose/answer`.\n"
     )
-    yield _proposals(proposals(graph.engine, read_table(folder)))
+    listed = graph.query("terms-to-propose")
+    assert isinstance(listed, Rows), "a SELECT query has rows"
+    yield _numbers_of_terms([row for row in listed if not row["gap"]])
     yield (
         "## Candidates for disagreement\n\n"
         "Claims that say incompatible things of the same subject under the same qualifiers, and "
@@ -82,13 +77,15 @@ def _parts(graph: KnowledgeGraph, folder: Path) -> Iterator[str]:
     yield _table(("one", "other"), [[each.says, each.opposes] for each in found])
 
 
-def _proposals(found: list[TermRequest]) -> str:
-    numbers = Counter((each.kind, each.search) for each in found)
+def _numbers_of_terms(listed: list[Row]) -> str:
+    """Count terms to propose by their class and what is known of a search for them."""
+    numbers = Counter((str(row["kind_label"]), str(row["search"])) for row in listed)
+    searches = list(dict.fromkeys(search for _, search in numbers))  # in the order of the answer
     rows: list[list[Value]] = [
-        [kind, *(numbers[kind, search] for search in Search)]
-        for kind in sorted({each.kind for each in found})
+        [kind, *(numbers[kind, search] for search in searches)]
+        for kind in sorted({kind for kind, _ in numbers})
     ]
-    return _table(("class", *Search), rows)
+    return _table(("class", *searches), rows)
 
 
 def _table(columns: tuple[str, ...], rows: list[list[Value]]) -> str:

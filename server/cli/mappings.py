@@ -5,29 +5,19 @@ from __future__ import annotations
 import click
 
 from kg.builder.read.mappings import TABLE, MappingTable, read_table
-from kg.curation import term_requests
 from kg.releases.bundled import ONTOLOGY_FOLDER
-from server.cli.conventions import failures_told, format_option, load
+from server.cli.conventions import failures_told, format_option
 
 
 @click.command()
 @format_option(
     ["text", "tsv"], "How they are written; tsv gives the published SSSOM table, byte by byte."
 )
-@click.option(
-    "--proposals",
-    is_flag=True,
-    help="Give instead the terms to propose to public ontologies, as tab-separated values.",
-)
-def mappings(form: str, *, proposals: bool) -> None:
-    """List what our terms correspond to in public ontologies, or what these are not known to have."""
+def mappings(form: str) -> None:
+    """List what our terms correspond to in public ontologies."""
     with failures_told():
         table = read_table(ONTOLOGY_FOLDER)
-        if proposals:
-            click.echo(
-                term_requests.as_tsv(term_requests.proposals(load().engine, table)), nl=False
-            )
-        elif form == "tsv":
+        if form == "tsv":
             click.echo((ONTOLOGY_FOLDER / TABLE).read_bytes(), nl=False)
         else:
             click.echo(_mapping_lines(table), nl=False)

@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from kg.curation import report as quality
-from kg.releases.bundled import ONTOLOGY_FOLDER
 from server.cli.conventions import failures_told, load, output_option, save
 
 
@@ -16,5 +15,5 @@ from server.cli.conventions import failures_told, load, output_option, save
 def report(output: Path) -> None:
     """Write the quality report, in Markdown: counts, coverage, gaps, and what remains to be done."""
     with failures_told():
-        written = quality.report(load(), ONTOLOGY_FOLDER)
+        written = quality.report(load())
     save(written.encode(), output)

@@ -1,8 +1,8 @@
-"""The mappings to public ontologies: the SSSOM table, a page for people, and what is not mapped.
+"""The mappings to public ontologies: the SSSOM table, and a page for people.
 
 The table has an IRI of its own, https://w3id.org/dermograph/id/mappings, at whose path it is served
 like any other resource, and in SSSOM in addition; /mappings gives the table without asking for it
-by name. What is worth proposing to public ontologies is at /mappings/proposals.
+by name.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Final
 from flask import Response, render_template
 
 from kg.builder.read.mappings import TABLE, MappingTable, read_table
-from kg.curation.term_requests import Search, TermRequest, as_tsv, proposals
 from kg.rdf.namespaces import DGD
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from server import answers
@@ -22,7 +21,7 @@ from server.context import current_snapshot
 from server.protocol import responses
 from server.protocol.endpoints import ENDPOINTS
 from server.protocol.errors import UnknownResource
-from server.protocol.negotiation import HTML, RDF, SSSOM, TSV, Representation
+from server.protocol.negotiation import HTML, RDF, SSSOM, Representation
 from server.resources import documents
 from server.web import pages
 
@@ -46,16 +45,6 @@ def mapping_set(suffix: str = "") -> Response:
         return _described(f"mappings.{suffix}")
     _, chosen = answers.asked(_MAPPING_SET, fixed)
     return _described("mappings") if chosen in RDF else _document(chosen, negotiated=not suffix)
-
-
-def terms_to_propose() -> Response:
-    """Return the concepts that no public ontology is known to have."""
-    _refuse_other_data()
-    _, chosen = answers.asked(ENDPOINTS["mappings.terms_to_propose"])
-    found = proposals(current_snapshot().graph.engine, _table())
-    if chosen == HTML:
-        return responses.reply(_proposals_page(found), HTML)
-    return responses.reply(as_tsv(found), TSV)
 
 
 def _refuse_other_data() -> None:
@@ -104,15 +93,4 @@ def _page() -> str:
         here=pages.own_href(_IRI),
         table=SSSOM,
         offers=RDF,
-    )
-
-
-def _proposals_page(found: list[TermRequest]) -> str:
-    groups = [(search, [each for each in found if each.search is search]) for search in Search]
-    return render_template(
-        "proposals.html",
-        groups=groups,
-        total=len(found),
-        downloads=answers.downloads((TSV,)),
-        path_of=pages.own_href,
     )

@@ -309,7 +309,18 @@ def test_where_nothing_is_found_the_answer_says_so(
 
 _JOINED_WORDS: Final = {
     *("by_definition", "lay_terms", "pulse_durations", "qualifiers", "settings", "skin_types"),
-    *("times", "studied", "arms", "not_seen", "preparation", "says", "apart", "interval"),
+    *(
+        "synonyms",
+        "searched",
+        "times",
+        "studied",
+        "arms",
+        "not_seen",
+        "preparation",
+        "says",
+        "apart",
+        "interval",
+    ),
 }
 """Columns that join words, and not labels of concepts or identifiers of records."""
 

@@ -46,8 +46,6 @@ MADE_ELSEWHERE: Final = {
     "the mappings as a table": "/mappings",
     "the description of the mappings": "/id/mappings.html",
     "the mappings by their IRI": "/id/mappings",
-    "terms to propose": "/mappings/proposals",
-    "terms to propose as a page": "/mappings/proposals?format=html",
     "the answer of a canned query": "/queries/why/answer?subject=dg:CO2Laser",
     "the answer of a canned query as a page": "/queries/why/answer?subject=dg:CO2Laser&format=html",
     "an answer as a page": "/sparql?" + urlencode({"query": ROWS, "format": "html"}),

@@ -272,7 +272,6 @@ CASES: Final = {
     "first of a page": ("/ontology/CO2Laser", 0, False),
     "third of a page": ("/ontology/CO2Laser?format=html", 2, False),
     "sources": ("/sources", 0, False),
-    "proposals": ("/mappings/proposals", 0, False),
 }
 
 

@@ -22,7 +22,7 @@ from tests.server.conftest import wait_for
 
 PREFIX: Final = "/dermo"
 SEEDS: Final = (
-    *("/", "/sparql", "/queries", "/queries/why", "/sources", "/mappings", "/mappings/proposals"),
+    *("/", "/sparql", "/queries", "/queries/why", "/sources", "/mappings"),
     *("/ontology", "/ontology/CO2Laser", "/ontology/hasRisk", "/graph/dataset"),
     *(
         "/id/claim/B0375",

@@ -1,8 +1,8 @@
 """Mappings to other ontologies: an SSSOM table, read as it stands and as triples.
 
 See https://mapping-commons.github.io/sssom/. The table itself is the published artefact; the graph
-gets the mapping predicates, the labels of what is mapped to, and a description of the table. A row
-with `sssom:NoTermFound` says where a term was looked for in vain, and gives no triple.
+gets the mapping predicates, the labels of what is mapped to, where a term was looked for in vain
+(`sssom:NoTermFound`), and a description of the table.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from rdflib import RDF, RDFS, SKOS, XSD, Literal, URIRef
 
 from kg.builder.errors import BuildError, FileProblem, problems_of
 from kg.builder.read.terms import Triple, fault_of_term
-from kg.rdf.namespaces import DGD, GRAPH, expand
+from kg.rdf.namespaces import DG, DGD, GRAPH, expand
 from kg.text_files import read_text_file
 
 TABLE: Final = "mappings/dermograph.sssom.tsv"
 """The published table, in the ontology folder."""
 
 _NOT_FOUND: Final = "sssom:NoTermFound"
+_SOUGHT_IN_VAIN_IN: Final = URIRef(f"{DG}soughtInVainIn")
 _PREDICATES: Final = {
     f"skos:{name}": SKOS[name]
     for name in ("exactMatch", "closeMatch", "broadMatch", "narrowMatch", "relatedMatch")
@@ -123,7 +124,7 @@ def read_mappings(folder: Path) -> Mappings:
     if unfit:
         raise BuildError(unfit)
     table = read_table(folder)
-    rows = ((match.line, tuple(_triples(match))) for match in table.found)
+    rows = ((match.line, tuple(_triples(match))) for match in table.matches)
     description = tuple(_description(table))
     faults = [fault for triple in description if (fault := fault_of_term(triple[2]))]
     if faults:
@@ -229,7 +230,9 @@ def _iri(column: str, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> 
 
 
 def _triples(match: Match) -> Iterator[Triple]:
-    assert match.target is not None
+    if match.target is None:
+        yield match.subject, _SOUGHT_IN_VAIN_IN, Literal(match.ontology)
+        return
     yield match.subject, URIRef(_PREDICATES[match.predicate]), match.target
     if match.cells["object_label"]:
         yield match.target, RDFS.label, Literal(match.cells["object_label"], lang="en")

@@ -9,13 +9,10 @@ from typing import Any
 import pytest
 
 import kg
-from kg.builder.read.mappings import read_table
 from kg.curation.disagreements import candidates
 from kg.curation.report import SECTIONS, report
-from kg.curation.term_requests import proposals
 from kg.engine.oxigraph.engine import InProcessEngine
 from kg.rdf.namespaces import DG, PREFIXES
-from kg.releases.bundled import ONTOLOGY_FOLDER
 
 _PAGE = Path(__file__).parents[3] / "docs" / "quality.md"
 _PREFIXES = "".join(f"PREFIX {name}: <{iri}> " for name, iri in PREFIXES.items())
@@ -24,7 +21,7 @@ _PREFIXES = "".join(f"PREFIX {name}: <{iri}> " for name, iri in PREFIXES.items()
 @pytest.fixture(scope="module")
 def written(graph: kg.KnowledgeGraph) -> str:
     """Return the report of the shipped knowledge."""
-    return report(graph, ONTOLOGY_FOLDER)
+    return report(graph)
 
 
 def rows_of(written: str, title: str) -> list[list[str]]:
@@ -52,7 +49,7 @@ def test_it_says_what_it_reports_on(graph: kg.KnowledgeGraph, written: str) -> N
 
 def test_the_same_graph_gives_the_same_report(graph: kg.KnowledgeGraph, written: str) -> None:
     """Nothing in the report depends on the time or the order of the engine."""
-    assert report(graph, ONTOLOGY_FOLDER) == written
+    assert report(graph) == written
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.title)
@@ -129,12 +126,12 @@ def test_candidates_are_listed(graph: kg.KnowledgeGraph, written: str) -> None:
 
 
 def test_terms_to_propose_are_counted(graph: kg.KnowledgeGraph, written: str) -> None:
-    """The numbers by class add up to the list that is printed and served."""
+    """The numbers by class add up to the answer of the canned query."""
     rows = rows_of(written, "Terms to propose upstream")
 
-    listed = proposals(graph.engine, read_table(ONTOLOGY_FOLDER))
+    listed: Any = graph.query("terms-to-propose")
     assert sum(int(number) for row in rows for number in row[1:]) == len(listed)
-    assert {row[0] for row in rows} == {each.kind for each in listed}
+    assert {row[0] for row in rows} == {each["kind_label"] for each in listed}
 
 
 def test_a_bar_in_a_cell_does_not_break_the_table(graph: kg.KnowledgeGraph) -> None:
@@ -146,4 +143,4 @@ def test_a_bar_in_a_cell_does_not_break_the_table(graph: kg.KnowledgeGraph) -> N
     engine = InProcessEngine(gap.encode(), version="0")
     small = kg.KnowledgeGraph(engine=engine, catalogue=graph.catalogue, release="0", nquads=b"")
 
-    assert "| urn:gap | a \\| b c |" in report(small, ONTOLOGY_FOLDER)
+    assert "| urn:gap | a \\| b c |" in report(small)

@@ -655,14 +655,14 @@ class TestReport:
         """Without an option the report goes to standard output."""
         ended = in_this_process("report")
 
-        assert ended == Ended(0, report(graph, ONTOLOGY_FOLDER).encode(), "")
+        assert ended == Ended(0, report(graph).encode(), "")
 
     def test_it_is_saved(self, graph: kg.KnowledgeGraph, tmp_path: Path) -> None:
         """With --output it goes to the file."""
         file = tmp_path / "quality.md"
 
         assert in_this_process("report", "--output", str(file)) == Ended(0, b"", "")
-        assert file.read_text(encoding="utf-8") == report(graph, ONTOLOGY_FOLDER)
+        assert file.read_text(encoding="utf-8") == report(graph)
 
     def test_a_file_that_cannot_be_written_is_wrong_use(self, tmp_path: Path) -> None:
         """A folder that is not there ends with 2 and is named."""

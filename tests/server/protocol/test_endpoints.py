@@ -34,7 +34,6 @@ ADDRESSES: Final = {
     "/queries-running/<query_id>": "/queries-running/none",
     "/sources": "/sources",
     "/mappings": "/mappings",
-    "/mappings/proposals": "/mappings/proposals",
     "/id/mappings": "/id/mappings",
     "/id/mappings.<suffix>": "/id/mappings.ttl",
     "/id/<path:name>": "/id/claim/B0375",

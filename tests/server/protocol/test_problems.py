@@ -252,7 +252,7 @@ FAILING = DictLoader({})
 PAGES = [
     *("/", "/sparql", "/sparql?query=ASK{}", "/queries", "/queries/lasers", "/sources"),
     *("/queries/lasers/answer", "/ontology/CO2Laser", "/id/claim/B0375", "/ontology"),
-    *("/graph/ontology", "/mappings", "/mappings/proposals", "/problems/overloaded"),
+    *("/graph/ontology", "/mappings", "/problems/overloaded"),
 ]
 PAGES_OF_ERRORS = [
     ("/sparql?query=oops", 400),

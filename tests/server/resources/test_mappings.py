@@ -7,9 +7,7 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 from rdflib import Graph, Literal, URIRef
 
-import kg
 from kg.builder.read.mappings import TABLE, read_table
-from kg.curation.term_requests import as_tsv, proposals
 from kg.rdf.namespaces import DGD, PREFIXES
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from server.cli import main
@@ -37,8 +35,6 @@ _TSV = "text/tab-separated-values"
         ("/id/mappings.tsv", None, _TSV),
         ("/id/mappings.ttl", _BROWSER, "text/turtle"),
         ("/id/mappings.html", None, "text/html"),
-        ("/mappings/proposals", None, _TSV),
-        ("/mappings/proposals", _BROWSER, "text/html"),
     ],
 )
 def test_every_address_gives_what_is_asked_for(
@@ -89,20 +85,8 @@ def test_the_page_shows_every_mapping(client: FlaskClient) -> None:
     assert '<a href="/ontology/Erythema">erythema</a>' in page
     assert 'href="https://creativecommons.org/licenses/by/4.0/"' in page
     assert 'href="/id/mappings.sssom.tsv"' in page
+    assert 'href="/queries/terms-to-propose/answer"' in page
     assert 'href="/mappings"' in client.get("/").text
-
-
-def test_the_terms_to_propose_are_those_of_the_library(
-    client: FlaskClient, graph: kg.KnowledgeGraph
-) -> None:
-    """As a table of all, and as a page that leads to each."""
-    found = proposals(graph.engine, read_table(ONTOLOGY_FOLDER))
-    page = client.get("/mappings/proposals", headers={"Accept": "text/html"}).text
-
-    assert client.get("/mappings/proposals").text == as_tsv(found)
-    assert page.count("<tr><td>") == len(found)
-    assert 'href="/ontology/LaserSkinResurfacing"' in page
-    assert 'href="/mappings/proposals?format=tsv"' in page
 
 
 @pytest.mark.parametrize(
@@ -113,7 +97,6 @@ def test_the_terms_to_propose_are_those_of_the_library(
         ("/id/mappings.tsv?format=html", 400),
         ("/id/mappings.ttl?format=html", 400),
         ("/id/mappings.pdf", 404),
-        ("/mappings/proposals?format=sssom", 400),
     ],
 )
 def test_what_cannot_be_given_is_refused(client: FlaskClient, path: str, status: int) -> None:
@@ -138,10 +121,9 @@ def test_other_manners_are_those_of_the_service(client: FlaskClient) -> None:
     assert client.post("/mappings").status_code == 405
 
 
-def test_the_command_line_gives_the_same(graph: kg.KnowledgeGraph) -> None:
-    """`dermograph mappings` prints the file, lines for reading, and the terms to propose."""
+def test_the_command_line_gives_the_same() -> None:
+    """`dermograph mappings` prints the file, or lines for reading."""
     table = read_table(ONTOLOGY_FOLDER)
-    found = proposals(graph.engine, table)
 
     def printed(*arguments: str) -> bytes:
         ended = CliRunner().invoke(main, ["mappings", *arguments])
@@ -149,7 +131,6 @@ def test_the_command_line_gives_the_same(graph: kg.KnowledgeGraph) -> None:
         return ended.stdout_bytes
 
     assert printed("--format", "tsv") == _FILE
-    assert printed("--proposals") == as_tsv(found).encode()
     lines = printed().decode().splitlines()
     assert len(lines) == len(table.found)
     assert "erythema  skos:exactMatch  HP:0010783  Erythema" in lines

@@ -37,7 +37,6 @@ _PAGES: Final = (
     "/id/setting/A0002/pulse-duration",
     "/id/mappings",
     "/sources",
-    "/mappings/proposals",
     "/problems/not-found",
 )
 """A page of each kind, with those of errors among them."""
