@@ -3,8 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
-# One more than there are cores at the least: many tests wait for a service.
-PYTEST := $(BIN)/pytest -n 3 --dist worksteal
+PYTEST := $(BIN)/pytest -n 2 --dist worksteal
 # What was left out is told at the end of each run of pytest, with that of the runs before.
 export LEFT_OUT := .venv/left-out
 
