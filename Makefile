@@ -3,7 +3,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip --quiet --disable-pip-version-check
-PYTEST := $(BIN)/pytest -n 2 --dist worksteal
+# One more than the two cores that it is meant for, as many tests wait for a service.
+PYTEST := $(BIN)/pytest -n 3 --dist worksteal
 # What was left out is told at the end of each run of pytest, with that of the runs before.
 export LEFT_OUT := .venv/left-out
 
