@@ -31,8 +31,6 @@ from kg.rdf.rdflib_logging import without_remarks_of_rdflib
 from kg.sparql.bind import canonical, canonical_iri
 from kg.text_files import knowledge_files
 
-__all__ = ["Build", "BuildError", "FileProblem", "build"]
-
 _ONTOLOGY_FILE: Final = "dermograph.ttl"
 """The one Turtle file that there must be."""
 

@@ -237,10 +237,13 @@ def _check_terms(query: CannedQuery, bindings: Mapping[str, Term], engine: Engin
 
 
 def _check_below(parameter: Parameter, term: URIRef, engine: Engine) -> None:
-    classes = [{"class": URIRef(each)} for each in parameter.classes]
-    if any(ask(engine, stored("is-below"), {"term": term, **each}) for each in classes):
+    text, classes = (
+        stored("concepts-below"),
+        [{"class": URIRef(each)} for each in parameter.classes],
+    )
+    if any(select(engine, text, {"concept": term, **each}) for each in classes):
         return
-    below = [row for each in classes for row in select(engine, stored("concepts-below"), each)]
+    below = [row for each in classes for row in select(engine, text, each)]
     known = [curie(str(row["concept"])) for row in below]
     near = difflib.get_close_matches(curie(term), known, n=3)
     hint = f"Did you mean {', '.join(near)}?" if near else parameter.description

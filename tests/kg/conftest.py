@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from kg.builder.build import Build, BuildError, FileProblem, build
+from kg.builder.build import Build, build
+from kg.builder.errors import BuildError, FileProblem
 from kg.builder.read.tables import term_of
 from kg.rdf.namespaces import PREFIXES
 from kg.releases.bundled import ONTOLOGY_FOLDER

@@ -16,7 +16,8 @@ from pyoxigraph import RdfFormat, parse
 from rdflib import RDF, Dataset, Literal, URIRef
 
 import kg
-from kg.builder.build import Build, BuildError, FileProblem, build
+from kg.builder.build import Build, build
+from kg.builder.errors import BuildError, FileProblem
 from kg.rdf.namespaces import DG, DGD, GRAPH, ONTOLOGY
 from kg.releases.bundled import ONTOLOGY_FOLDER
 
