@@ -21,10 +21,16 @@ _LIBRARY: Final = _ROOT / ".venv" / "node"
 _SCRIPT: Final = _ROOT / "tests" / "node" / "expand.mjs"
 _SAMPLE: Final = """
 SELECT ?class (MIN(?each) AS ?first) (MAX(?each) AS ?last) {
-  ?each a ?class FILTER (STRSTARTS(STR(?each), "https://w3id.org/dermograph/"))
+  ?each a ?class
+  FILTER (STRSTARTS(STR(?each), "https://w3id.org/dermograph/"))
+  FILTER (!STRSTARTS(STR(?each), "https://w3id.org/dermograph/graph/"))
 } GROUP BY ?class
 """
-"""Two resources of each class that has any."""
+"""Two resources of each class that has any.
+
+Not whole graphs: the loader of jsonld.js ends any request after ten seconds, which the largest of
+them take on a busy machine.
+"""
 
 
 def _triples(text: str) -> set[tuple[str, str, str]]:
@@ -49,16 +55,16 @@ def test_jsonld_js_reads_the_triples_that_we_wrote(graph: kg.KnowledgeGraph, liv
     )
     assert len(paths) > 50
 
-    read = json.loads(
-        subprocess.run(
-            ["node", _SCRIPT, _LIBRARY],
-            input="".join(f"{live_url}{path}.jsonld\n" for path in paths),
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=600,
-        ).stdout
+    reader = subprocess.run(
+        ["node", _SCRIPT, _LIBRARY],
+        input="".join(f"{live_url}{path}.jsonld\n" for path in paths),
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
     )
+    assert not reader.returncode, reader.stderr
+    read = json.loads(reader.stdout)
 
     for path in paths:
         with urllib.request.urlopen(f"{live_url}{path}.nt") as response:
