@@ -276,7 +276,9 @@ def _quantity(cells: Mapping[str, str], head: str) -> str:
     bounds = _between(low, high, cells.get("reported", "")) if low or high else ""
     if bounds and re.search(r"\d0s$", cells.get("reported", "")):  # which years, none says
         bounds = f"the {cells['reported']}"
-    values = phrases.listed([phrases.number(each) for each in cells.get("value", "0").split("|")])
+    joint = "or" if re.search(r"\d\S* or \d", cells.get("reported", "")) else "and"
+    each_value = [phrases.number(each) for each in cells.get("value", "0").split("|")]
+    values = phrases.listed(each_value, joint)
     if not (main := values if "value" in cells else bounds):
         return ""
     kind, kinds = cells.get("bounds", "").rpartition("/")[2], WORDS["bounds"]
