@@ -46,7 +46,7 @@ _ADDED: dict[str, dict[str, set[str]]] = {
         "position": set(),
         "opposedPosition": set(),
         "disagreeingClaim": {"B0247", "B2639"},
-        "opposedClaim": {"B0244", "B2643", "B2644"},
+        "opposedClaim": {"B0244", "B0902", "B2643", "B2644"},
     },
     "C10": {"disagreeingClaim": {"B2675"}},
     "C13": {"opposedClaim": {"B2615"}},
@@ -71,7 +71,7 @@ def test_there_are_the_disagreements_of_both_reports_and_those_of_the_notes(
         for part in ("clinical", "physics")
         for row in table(f"{part}/conflicts.tsv")
     }
-    assert names == recorded | {f"C{n}" for n in range(126, 141)} | {
+    assert names == recorded | {f"C{n}" for n in range(126, 142)} | {
         f"P{n}" for n in range(101, 126)
     }
 

@@ -100,9 +100,9 @@ _LABELS = {
     "4 [BERNSTEIN2017]",
     "claim/B0387": "post-inflammatory hyperpigmentation after fractional CO2 laser resurfacing: 51% of "
     "sessions; Asian; skin type IV [MANUSK2010]",
-    "claim/B0385": "duration of hyperpigmentation with variable-pulsed Er:YAG laser resurfacing: lower, by "
-    "6 weeks, than with CO2 laser resurfacing (hyperpigmentation resolves sooner with dual-mode "
-    "Er:YAG than with CO2) [SKINDC]",
+    "claim/B0385": "duration of hyperpigmentation with dual-mode Er:YAG laser resurfacing: lower, by "
+    "6 weeks, than with multi-pass CO2 laser resurfacing (hyperpigmentation resolves sooner with "
+    "dual-mode Er:YAG than with multi-pass CO2) [SKINDC]",
     "claim/B0783": "scar score with fractional CO2 laser resurfacing: lower than with no treatment (scar "
     "score of the treated half against the untreated half, n = 20 patients); for hypertrophic scar; "
     "in people with paediatric age; measured by Patient and Observer Scar Assessment Scale; age less "
