@@ -6,11 +6,8 @@ import csv
 import html
 import io
 import re
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 from flask.testing import FlaskClient
@@ -20,9 +17,7 @@ import kg
 from kg.catalogue.canned_queries import Catalogue, read_queries
 from kg.rdf.namespaces import DG
 from kg.results import Rows
-from server import config, create_app
-from tests.queries.test_golden_answers import CASES
-from tests.server.conftest import Start
+from server import create_app
 
 HTML = {"Accept": "text/html"}
 
@@ -327,18 +322,3 @@ def test_an_empty_answer_is_said_to_be_empty(client: FlaskClient) -> None:
     page = client.get("/sparql?query=SELECT * {<a:> ?p 1}", headers=HTML).text
 
     assert "The answer has no rows." in page
-
-
-@pytest.mark.long
-def test_every_example_is_answered_within_the_limit_of_a_query(start: Start) -> None:
-    """A service as it is set up by default has time enough for what it offers."""
-    refused = []
-    with start(QUERY_SECONDS=config.read({}, {}).query_seconds) as (_, port):
-        for case in CASES:
-            path = f"/queries/{case.query.name}/answer?{urlencode(case.values)}"
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}{path}").close()
-            except urllib.error.HTTPError as error:
-                refused.append((path, error.code))
-
-    assert not refused
