@@ -1,1 +1,1 @@
-"""For curators: the quality report, disagreements, terms to request, and the sources as citations."""
+"""For curators: the quality report, disagreements, and the sources as citations."""

@@ -73,6 +73,9 @@ _HTTP_SLUGS: Final = {
     500: "internal-error",
 }
 
+_CANNED_HINT: Final = (
+    "Give more of its parameters, or narrower concepts, or ask /sparql a part of it."
+)
 _SECONDS_TO_RETRY: Final = 5  # by when most queries have ended (a judgement)
 
 
@@ -135,9 +138,10 @@ def problem_of(error: Exception) -> ProblemDocument:
     elif row.status == HTTPStatus.SERVICE_UNAVAILABLE:
         seconds = getattr(error, "seconds_to_retry", None) or _SECONDS_TO_RETRY
         headers["Retry-After"] = str(seconds)
-    return ProblemDocument(
-        slug, row.status, row.title, _detail(error, row), _members(error), headers
-    )
+    members = _members(error)
+    if request.blueprint == "queries" and slug in ("query-timeout", "memory-limit"):
+        members["hint"] = _CANNED_HINT
+    return ProblemDocument(slug, row.status, row.title, _detail(error, row), members, headers)
 
 
 def _http_problem(error: HTTPException) -> ProblemDocument:
@@ -174,7 +178,6 @@ def _detail(error: Exception, row: ProblemType) -> str:
 
 
 def _members(error: Exception) -> dict[str, Any]:
-    members: dict[str, Any] = {}
     if isinstance(error, RequestError):
         members = dict(error.members)
     elif isinstance(error, FormatNotAvailable):
@@ -183,11 +186,8 @@ def _members(error: Exception) -> dict[str, Any]:
         offers = [offer.media_type for offer in RESULTS[error.kind]]
         members = {"available": [each for each in offers if each in able]}
     else:
-        for name in ("parameter", "line", "column", "excerpt", "limit", "endpoint"):
-            if hasattr(error, name):
-                members[name] = getattr(error, name)
-        if isinstance(error, UnknownQueryError):
-            members["near"] = list(error.near)
+        names = ("parameter", "line", "column", "excerpt", "limit", "endpoint", "near")
+        members = {name: getattr(error, name) for name in names if hasattr(error, name)}
     hint = getattr(error, "hint", None)
     return {**members, "hint": hint} if hint else members
 
