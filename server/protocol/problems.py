@@ -73,9 +73,7 @@ _HTTP_SLUGS: Final = {
     500: "internal-error",
 }
 
-_CANNED_HINT: Final = (
-    "Give more of its parameters, or narrower concepts, or ask /sparql a part of it."
-)
+_CANNED_HINT: Final = "Set more parameters, name narrower concepts, or ask a part of it at /sparql."
 _SECONDS_TO_RETRY: Final = 5  # by when most queries have ended (a judgement)
 
 

@@ -71,7 +71,7 @@ class Mentions:
     """The records that name the thing that a page is about, otherwise than the page shows.
 
     Attributes:
-        groups: by the words for the property that names it.
+        groups: by words for how they name it.
         more: whether there are others.
     """
 
@@ -91,6 +91,7 @@ OUTSIDE_WORDS: Final = _words("forward")
 """Words for properties of other vocabularies, which the graph does not label."""
 
 _BACKLINK_WORDS: Final = _words("backward")
+_NAMING_WORDS: Final = _words("naming")
 
 _SHOWN: Final = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
 """Lists of properties, and the words for units."""
@@ -315,8 +316,9 @@ def _mentions(engine: Engine, node: Node) -> Mentions:
     found = lookup.mentions(engine, node.iri)
     groups: defaultdict[str, list[Row]] = defaultdict(list)
     for row in found[: lookup.MOST_MENTIONS]:
-        words = OUTSIDE_WORDS.get(curie(str(row["property"])), str(row["words"]))
-        groups[words].append(row)
+        name = curie(str(row["property"]))
+        words = OUTSIDE_WORDS.get(name, row["words"])
+        groups[_NAMING_WORDS.get(name, f"What names it by “{words}”")].append(row)
     return Mentions(sorted(groups.items()), len(found) > lookup.MOST_MENTIONS)
 
 
@@ -410,7 +412,7 @@ def structured_data(node: Node) -> dict[str, Any]:
     ask for caution in, is no contraindication, and schema.org has no word for it. Which adverse
     outcomes are serious is not said, as no claim says so.
     """
-    kinds = [name for name in _SCHEMA_KINDS if node.is_a(f"schema:{name}")]
+    kinds = [each for each in ("MedicalTherapy", "MedicalDevice") if node.is_a(f"schema:{each}")]
     alternatives = [str(each) for each in (*node["skos:altLabel"], *node["dg:layTerm"])]
     data: dict[str, Any] = {
         "@context": "https://schema.org",
@@ -431,9 +433,6 @@ def structured_data(node: Node) -> dict[str, Any]:
             )
         ]
     return {name: value for name, value in data.items() if value}
-
-
-_SCHEMA_KINDS: Final = ("MedicalTherapy", "MedicalDevice")
 
 
 def _entities(node: Node, name: str, kind: str) -> list[dict[str, str]]:

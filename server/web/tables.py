@@ -80,8 +80,8 @@ class Table:
                 shown.append((name, places[name], places["source_title"]))
             elif name != "source_title" and (part != "label" or iri not in filled):
                 shown.append((name, places[name], places[name]))
-        # The sentence that says it all stands where readers begin, behind what it is about.
-        says = [each for each in shown if each[0] == "claim_says"]
+        # What says it all, or what is not known, stands where readers begin, behind what it is of.
+        says = [each for each in shown if each[0] in ("claim_says", "gap", "how_found")]
         others = [each for each in shown if each not in says]
         shown = [*others[:2], *says, *others[2:]]
         rows = tuple(

@@ -114,6 +114,19 @@ def service_over(error: Exception | Broken, graph: kg.KnowledgeGraph) -> Flask:
     return create_app({}, broken)
 
 
+def test_who_asks_a_canned_query_is_not_told_to_rewrite_it(graph: kg.KnowledgeGraph) -> None:
+    """One that ran too long, or took too much, is to be asked for less by its parameters."""
+    for error in (engine.QueryTimeout(3), engine.MemoryLimitExceeded(9 << 20)):
+        client = service_over(error, graph).test_client()
+
+        answers = [
+            client.get(f"/{path}").get_json()
+            for path in ("queries/costs/answer", "sparql?query=ASK{}")
+        ]
+        assert "parameters" in answers[0]["hint"]
+        assert answers[1]["hint"] == error.hint
+
+
 @pytest.mark.parametrize(
     ("error", "status", "slug"),
     STATUSES,

@@ -115,8 +115,8 @@ def test_a_page_is_narrower_than_the_answer_and_says_so(client: FlaskClient) -> 
     shown = re.findall(r'<th scope="col">(.*?)</th>', page)
     empty = [name for name in rows[0] if not any(row[name] for row in rows)]
     apart = {*empty, "procedure_label", "objects_iris", "disagreements_iris", "source_title"}
-    names = [name for name in rows[0] if name not in {*apart, "claim_says"}]
-    names.insert(2, "claim_says")
+    names = [name for name in rows[0] if name not in {*apart, "claim_says", "gap"}]
+    names[2:2] = ["claim_says", "gap"]
     assert empty
     assert f"has a value: {', '.join(empty)}." in page
     assert shown == [name.removesuffix("_iri") for name in names]
@@ -322,3 +322,12 @@ def test_an_empty_answer_is_said_to_be_empty(client: FlaskClient) -> None:
     page = client.get("/sparql?query=SELECT * {<a:> ?p 1}", headers=HTML).text
 
     assert "The answer has no rows." in page
+
+
+def test_a_role_is_not_offered_as_one_of_its_own_values(client: FlaskClient) -> None:
+    """What is used as an indication is offered, the words for the role are not."""
+    page = client.get("/queries/indications", headers=HTML).text
+    options = page.partition('<select id="condition"')[2].partition("</select>")[0]
+
+    assert '<option value="dg:AcneScar">acne scar</option>' in options
+    assert "usedAs" not in options

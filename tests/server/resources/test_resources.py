@@ -297,6 +297,15 @@ def test_a_concept_page_tells_what_is_known_with_sources(client: FlaskClient) ->
     assert 'href="https://doi.org/' in text
 
 
+def test_a_page_says_in_words_where_else_a_thing_is_named(client: FlaskClient) -> None:
+    """A study leads to its arms and claims, an event to what it was seen after."""
+    study = page(client, "/id/study/CHEYASAK2015")
+
+    assert "<summary>Its arms (2)</summary>" in study
+    assert "<summary>Claims that tell of it (3)</summary>" in study
+    assert "Procedures after which it was seen in some" in page(client, "/ontology/Erythema")
+
+
 def test_an_edge_tells_what_it_rests_on_and_what_speaks_against_it(client: FlaskClient) -> None:
     """Kinds of source, the narrower kind it comes from, how long to wait, and claims of the other side."""
     text = page(client, CONCEPT)
