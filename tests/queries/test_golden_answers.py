@@ -315,6 +315,7 @@ def test_where_nothing_is_found_the_answer_says_so(
 
 _JOINED_WORDS: Final = {
     *("by_definition", "lay_terms", "pulse_durations", "qualifiers", "settings", "skin_types"),
+    "states_skin_types",
     *(
         "synonyms",
         "searched",
