@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from itertools import groupby
+from itertools import product
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
@@ -79,6 +79,7 @@ class Mentions:
     more: bool
 
 
+_Fact = tuple[Node, list[Value]]
 Grouped = list[tuple[Node, list[Any]]]
 """Things by the property that relates them, in the order of its name."""
 
@@ -131,19 +132,19 @@ def page_of(snapshot: Snapshot, found: Found) -> Page:
 
 def _concept(engine: Engine, node: Node) -> Page:
     parents, children = lookup.hierarchy(engine, node.iri)
-    about, naming = node.back("dg:subject"), node.back("dg:object")
+    about, naming, edges = node.back("dg:subject"), node.back("dg:object"), _edges(node)
     content = {
         "parents": parents,
         "children": children,
-        "edges": _edges(node),
+        "edges": edges,
         "claims": _by_predicate(about),
         "naming": _by_predicate(claim for claim in naming if claim not in about),
         "meant_by": node.back("dg:standardTerm"),
         "gaps": node.back("dg:gapAbout"),
-        "mappings": [(words_of(property_), values) for property_, values in _mappings(node)],
-        "facts": _stated(node, _facts(node, _SHOWN["shown_of_concept"])),
+        "mappings": _mappings(node),
+        "facts": _stated(_facts(node, _SHOWN["shown_of_concept"]), edges),
         "spectra": node.back("dg:medium"),
-        "wider": _wider(engine, node) if node.is_a("schema:MedicalTherapy") else [],
+        "wider": _wider(engine, node) if node.is_a("schema:MedicalTherapy") else {},
         "mentions": _mentions(engine, node),
         "structured": structured_data(node),
     }
@@ -172,19 +173,16 @@ def _source(engine: Engine, node: Node) -> Page:
 
 
 def _spectrum(engine: Engine, node: Node) -> Page:
-    known = (each for each in node.back("dg:spectrum") if _has_number(each, _WAVELENGTH))
-    points = sorted(known, key=_wavelength)
+    points = [each for each in node.back("dg:spectrum") if _has_number(each, _WAVELENGTH)]
+    points.sort(key=_wavelength)
     lines = lookup.laser_lines(engine)
-    coefficients = [name for name in _COEFFICIENTS if any(point[name] for point in points)]
-    curves = [
-        (label, _curve(points, name))
-        for name, label in _COEFFICIENTS.items()
-        if name in coefficients
-    ]
+    known = _SHOWN["coefficients"].items()
+    coefficients = [each for each in known if any(point[each[0]] for point in points)]
+    curves = [(label, _curve(points, name)) for name, label in coefficients]
     content = {
         "facts": _facts(node, _SHOWN["shown_of_spectrum"]),
         "points": points,
-        "coefficients": [(name, _COEFFICIENTS[name]) for name in coefficients],
+        "coefficients": coefficients,
         "lasers": _lasers_at(points, lines),
         "plot": plot(curves, [line.nanometres for line in lines]),
     }
@@ -233,9 +231,7 @@ _KINDS: Final[tuple[tuple[Callable[[Node], bool], Callable[[Engine, Node], Page]
 """How a kind is recognised, and its page; the first that applies is taken."""
 
 
-def _facts(
-    node: Node, without: Collection[str], first: Sequence[str] = ()
-) -> list[tuple[Node, list[Value]]]:
+def _facts(node: Node, without: Collection[str], first: Sequence[str] = ()) -> list[_Fact]:
     """Return properties and values, except those that the page shows elsewhere."""
     places = {name: place for place, name in enumerate(first)}
     shown = [each for each in node.properties() if curie(each.iri) not in without]
@@ -243,65 +239,43 @@ def _facts(
     return [(each, node.values_of(each)) for each in shown]
 
 
-def _mappings(node: Node) -> list[tuple[Node, list[Value]]]:
-    known = {curie(each.iri): each for each in node.properties()}
+def _mappings(node: Node) -> list[tuple[str, list[Value]]]:
+    known = {curie(each.iri): words_of(each) for each in node.properties()}
     return [(known[name], node[name]) for name in _SHOWN["mappings"] if name in known]
 
 
-def _derivations(node: Node) -> list[Node]:
-    """Return the derivations of what holds of a thing, except that it is of a wider kind."""
-    derivations = node.back("rdf:subject")
-    kind_of = "rdfs:subClassOf"
-    return [
-        each
-        for each in derivations
-        if all(curie(predicate.iri) != kind_of for predicate in each.nodes("rdf:predicate"))
-    ]
-
-
-def _stated(node: Node, facts: list[tuple[Node, list[Value]]]) -> list[tuple[Node, list[Value]]]:
+def _stated(facts: list[_Fact], edges: Grouped) -> list[_Fact]:
     """Return facts without the values that are derived, as these are shown with their reasons."""
-    derived = {
-        (predicate, value)
-        for each in _derivations(node)
-        for predicate in each.nodes("rdf:predicate")
-        for value in each["rdf:object"]
-    }
-    kept = [
+    derived = {(predicate, edge.value) for predicate, several in edges for edge in several}
+    kept = (
         (property_, [value for value in values if (property_, value) not in derived])
         for property_, values in facts
-    ]
+    )
     return [(property_, values) for property_, values in kept if values]
 
 
 def _edges(node: Node) -> Grouped:
+    """Return what is derived of a thing, except that it is of a wider kind."""
     reasons: defaultdict[Node, defaultdict[Value, list[Node]]]
     reasons = defaultdict(lambda: defaultdict(list))
-    for each in _derivations(node):
-        for predicate in each.nodes("rdf:predicate"):
-            for value in each["rdf:object"]:
+    for each in node.back("rdf:subject"):
+        predicates = each.nodes("rdf:predicate")
+        if all(curie(predicate.iri) != "rdfs:subClassOf" for predicate in predicates):
+            for predicate, value in product(predicates, each["rdf:object"]):
                 reasons[predicate][value].append(each)
     return [
-        (predicate, [Edge(value, tuple(reasons[predicate][value])) for value in values])
-        for predicate, values in sorted(reasons.items(), key=lambda item: words_of(item[0]))
+        (predicate, [Edge(value, tuple(why)) for value, why in reasons[predicate].items()])
+        for predicate in sorted(reasons, key=words_of)
     ]
 
 
-def _wider(engine: Engine, node: Node) -> list[tuple[Named, list[tuple[str, list[Row]]]]]:
+def _wider(engine: Engine, node: Node) -> dict[Named, dict[str, list[Row]]]:
     """Return what is reported for wider procedures, by these, the nearest first, and by relation."""
-    found = lookup.reported_for_wider(engine, node.iri)
-    return [
-        (
-            wider,
-            [
-                (words, list(rows))
-                for words, rows in groupby(of_it, lambda row: str(row["relation"]))
-            ],
-        )
-        for wider, of_it in groupby(
-            found, lambda row: Named(str(row["wider"]), str(row["widerName"]))
-        )
-    ]
+    groups: defaultdict[Named, defaultdict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in lookup.reported_for_wider(engine, node.iri):
+        wider = Named(str(row["wider"]), str(row["widerName"]))
+        groups[wider][str(row["relation"])].append(row)
+    return {wider: dict(relations) for wider, relations in groups.items()}
 
 
 def _by_predicate(claims: Iterable[Node]) -> Grouped:
@@ -320,12 +294,6 @@ def _mentions(engine: Engine, node: Node) -> Mentions:
         words = OUTSIDE_WORDS.get(name, row["words"])
         groups[_NAMING_WORDS.get(name, f"What names it by “{words}”")].append(row)
     return Mentions(sorted(groups.items()), len(found) > lookup.MOST_MENTIONS)
-
-
-_COEFFICIENTS: Final = {
-    "dg:absorptionCoefficientPerCentimetre": "Absorption coefficient (1/cm)",
-    "dg:reducedScatteringCoefficientPerCentimetre": "Reduced scattering coefficient (1/cm)",
-}
 
 
 def _number(node: Node, name: str) -> float:
