@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Final
 
 from kg.catalogue.front_matter import read_header
@@ -40,41 +41,27 @@ SECTIONS: Final = tuple(_sections())
 """The sections that are a table from a query, in order."""
 
 
-_HEAD: Final = """# Quality report
-
-Release {release}, data version `{version}`.
-
-Printed by `dermograph report` from the graph itself; nothing here is written by hand.
-"""
+_PAGE: Final = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
 
 
 def report(graph: KnowledgeGraph) -> str:
     """Write the quality report of a graph, in Markdown; the same bytes for the same version."""
-    return "\n".join(_parts(graph))
-
-
-def _parts(graph: KnowledgeGraph) -> Iterator[str]:
-    yield _HEAD.format(release=graph.release, version=graph.version)
-    for section in SECTIONS:
-        rows = select(graph.engine, section.query)
-        yield f"## {section.title}\n\n{section.text}\n"
-        yield _table(rows.columns, [[row[name] for name in rows.columns] for row in rows])
-    yield (
-        "## Terms to propose upstream\n\n"
-        "Concepts without an exact or close match in a public ontology, by what is known of a "
-        "search for them. `dermograph query terms-to-propose` lists them, as does the service at "
-        "`/queries/terms-to-propose/answer`.\n"
-    )
     listed = graph.query("terms-to-propose")
     assert isinstance(listed, Rows), "a SELECT query has rows"
-    yield _numbers_of_terms([row for row in listed if not row["gap"]])
-    yield (
-        "## Candidates for disagreement\n\n"
-        "Claims that say incompatible things of the same subject under the same qualifiers, and "
-        "that no curator has judged yet.\n"
-    )
     found = candidates(graph.engine)
-    yield _table(("one", "other"), [[each.says, each.opposes] for each in found])
+    return _PAGE.substitute(
+        release=graph.release,
+        version=graph.version,
+        sections="\n".join(_section(graph, each) for each in SECTIONS),
+        terms=_numbers_of_terms([row for row in listed if not row["gap"]]),
+        candidates=_table(("one", "other"), [[each.says, each.opposes] for each in found]),
+    )
+
+
+def _section(graph: KnowledgeGraph, section: Section) -> str:
+    rows = select(graph.engine, section.query)
+    table = _table(rows.columns, [list(row.values()) for row in rows])
+    return f"## {section.title}\n\n{section.text}\n\n{table}"
 
 
 def _numbers_of_terms(listed: list[Row]) -> str:

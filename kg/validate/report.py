@@ -11,7 +11,8 @@ from operator import attrgetter
 from typing import Any, Final
 
 from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
-from rdflib.collection import Collection
+from rdflib.extras.shacl import parse_shacl_path
+from rdflib.paths import Path
 from rdflib.term import Node
 
 from kg.rdf.namespaces import BASE, DGD, ONTOLOGY, curie
@@ -198,28 +199,8 @@ def _finding(result: Graph, origins: Mapping[str, str]) -> Finding:
 
 def _path(graph: Graph, node: Node) -> str:
     """Write a path as SPARQL does; one that is a single property is its IRI."""
-    if not isinstance(node, BNode):
-        return str(node)
-    for predicate, before, after in _OPERATORS:
-        inner = graph.value(node, predicate)
-        if inner is not None:
-            return f"{before}{_step(graph, inner)}{after}"
-    alternatives = graph.value(node, SH.alternativePath)
-    members = Collection(graph, node if alternatives is None else alternatives)
-    return ("/" if alternatives is None else "|").join(_step(graph, each) for each in members)
-
-
-_OPERATORS: Final = (
-    (SH.inversePath, "^", ""),
-    (SH.zeroOrMorePath, "", "*"),
-    (SH.oneOrMorePath, "", "+"),
-    (SH.zeroOrOnePath, "", "?"),
-)
-"""The paths that are made of one other: how SHACL names them and how SPARQL writes them."""
-
-
-def _step(graph: Graph, node: Node) -> str:
-    return f"({_path(graph, node)})" if isinstance(node, BNode) else f"<{node}>"
+    path = parse_shacl_path(graph, node)
+    return path.n3() if isinstance(path, Path) else str(path)
 
 
 def _group(findings: list[Finding]) -> Iterator[str]:

@@ -4,56 +4,29 @@ from __future__ import annotations
 
 import csv
 import itertools
+import json
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
 from typing import Final
 
-from rdflib import RDF, RDFS, SH, SKOS, Graph, Literal, URIRef
+from rdflib import RDF, RDFS, SH, Graph, Literal, URIRef
 from rdflib.term import Node
 
 from kg.builder.errors import BuildError, FileProblem
 from kg.builder.read.turtle import read_document
 from kg.engine.dataset import Source
 from kg.engine.oxigraph.engine import ntriples_of
-from kg.rdf.namespaces import DG, DGD, ONTOLOGY
+from kg.rdf.namespaces import DGD, ONTOLOGY, expand
 from kg.rdf.ntriples import graph_of
 from kg.sparql.errors import DataError
 from kg.text_files import ONTOLOGY_FOLDER
 
-_BACKGROUND: Final = (
-    "dermograph.ttl",
-    "schemes.ttl",
-    "concepts/*.ttl",
-    "functions.ttl",
-    "damage-models.ttl",
-)
-"""The Turtle files of the ontology that hold knowledge."""
-
-_RECORDS: Final = (
-    ("sources/*.tsv", "key", DGD + "source/", RDF.type, URIRef(DG + "Source")),
-    *(
-        (f"claims/{name}.tsv", "id", DGD + "claim/", RDF.type, URIRef(DG + "Claim"))
-        for name in ("clinical", "physics", "founding-text")
-    ),
-    ("claims/settings-*.tsv", "id", DGD + "setting/", RDF.type, URIRef(DG + "Setting")),
-    ("spectra/spectra.tsv", "key", DGD + "spectrum/", RDF.type, URIRef(DG + "Spectrum")),
-    ("spectra/points.tsv", "id", DGD + "spectrum/", RDF.type, URIRef(DG + "SpectralPoint")),
-    *(
-        (f"{name}.tsv", "key", f"{DGD}{path}/", RDF.type, URIRef(DG + kind))
-        for name, path, kind in (
-            ("studies/studies", "study", "Study"),
-            ("studies/arms", "arm", "Arm"),
-            ("studies/syntheses", "synthesis", "Synthesis"),
-            ("studies/searches", "evidence-search", "EvidenceSearch"),
-            ("levels", "design-level", "DesignLevel"),
-        )
-    ),
-    ("units.tsv", "slug", DGD + "unit/", SKOS.notation, "code"),
-)
-"""What is said of each row of a table that others refer to: the files, the column that names the
-row, what its IRI begins with, a property, and its value or the column that holds it."""
+_BACKGROUND: Final = json.loads(Path(__file__).with_name("background.json").read_bytes())
+"""The Turtle files of the ontology that hold knowledge; and what is said of each row of a table that
+others refer to: the files, the column that names the row, below what its IRI stands, a property, and
+its value or the column that holds it."""
 
 _TARGETS: Final = (SH.targetClass, SH.targetNode, SH.targetSubjectsOf, SH.targetObjectsOf)
 
@@ -75,12 +48,13 @@ def background_graph(folder: Path = ONTOLOGY_FOLDER) -> Graph:
     Args:
         folder: an ontology folder; by default the one that is shipped. Do not change the graph.
     """
-    graph = _joined(path for pattern in _BACKGROUND for path in sorted(folder.glob(pattern)))
-    for pattern, key, base, predicate, value in _RECORDS:
+    files = (path for each in _BACKGROUND["files"] for path in sorted(folder.glob(each)))
+    graph = _joined(files)
+    for pattern, key, above, predicate, value in _BACKGROUND["rows"]:
         for path in sorted(folder.glob(pattern)):
             for row in _rows(path):
-                said = value if isinstance(value, URIRef) else Literal(row[value])
-                graph.add((URIRef(base + row[key]), predicate, said))
+                said = URIRef(expand(value)) if ":" in value else Literal(row[value])
+                graph.add((URIRef(f"{DGD}{above}/{row[key]}"), URIRef(expand(predicate)), said))
     return graph
 
 
