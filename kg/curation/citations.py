@@ -13,32 +13,9 @@ from typing import Any, Final
 from kg.engine import Engine
 from kg.results import select, stored
 
-
-@dataclass(frozen=True, slots=True)
-class _Kind:
-    """A type of document as the two formats have it.
-
-    Attributes:
-        csl, bibtex: its type.
-        csl_container, bibtex_container: where the name of what it appeared in stands.
-        csl_publisher, bibtex_publisher: where its publisher stands.
-    """
-
-    csl: str
-    bibtex: str
-    bibtex_container: str = "howpublished"
-    csl_container: str = "container-title"
-    csl_publisher: str = "publisher"
-    bibtex_publisher: str = "publisher"
-
-
-_KINDS: Final = {
-    name: _Kind(**kind)
-    for name, kind in json.loads(
-        Path(__file__).with_name("document-types.json").read_bytes()
-    ).items()
-}
-"""How a document is cited by its type.
+_KINDS: Final = json.loads(Path(__file__).with_name("document-types.json").read_bytes())
+"""How a document is cited by its type: the type in either format, and where the name of what it
+appeared in and its publisher stand.
 
 BibTeX wants the journal or book of an article, paper or chapter; where it is not known, they are
 cited as other documents.
@@ -60,6 +37,8 @@ _CONTAINERS: Final = tuple(
 _NAME: Final = re.compile(r"(?P<family>[^\W\d_].*[a-z].*) (?P<given>[A-Z](?:-?[A-Z]){0,3})")
 _ORGANISATION: Final = re.compile(r"/|\b(?:Center|Clinic|Force|Society|Surgery|Technologies)\b")
 _AND_OTHERS: Final = "et al."
+_Name = dict[str, str]
+"""A person with family name and initials, or an organisation, as CSL-JSON has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,14 +73,6 @@ class Citation:
     seen: str | None
     unverified: tuple[str, ...]
     same: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """A person with the initials, or an organisation, which has none."""
-
-    family: str
-    initials: str = ""
 
 
 def citations(engine: Engine) -> list[Citation]:
@@ -139,29 +110,25 @@ def chosen(records: Sequence[Citation], keys: Sequence[str]) -> list[Citation]:
     return [by_key[key] for key in dict.fromkeys(keys)] if keys else list(records)
 
 
+_IDENTIFIERS: Final = ("DOI", "PMID", "PMCID", "URL", "licence")
+
+
 def _citation(key: str, rows: list[dict[str, Any]]) -> Citation:
-    first = rows[0]
-    names = {"DOI": "doi", "PMID": "pmid", "PMCID": "pmcid", "URL": "url", "licence": "licence"}
-
-    def text(column: str) -> str | None:
-        return None if first[column] is None else str(first[column])
-
     def texts(column: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(str(row[column]) for row in rows if row[column] is not None))
 
+    first = {column: str(value) for column, value in rows[0].items() if value is not None}
     return Citation(
         key=key,
-        title=str(first["title"]),
-        kind=str(first["type"]).rpartition("/")[2],
-        creators=text("creators"),
+        title=first["title"],
+        kind=first["type"].rpartition("/")[2],
+        creators=first.get("creators"),
         editors=texts("editor"),
-        year=year if (year := text("year")) and re.fullmatch(r"\d{4}", year) else None,
-        container=text("container"),
-        publisher=text("publisher"),
-        identifiers={
-            name: str(first[key]) for name, key in names.items() if first[key] is not None
-        },
-        seen=text("seen"),
+        year=first.get("year"),
+        container=first.get("container"),
+        publisher=first.get("publisher"),
+        identifiers={name: first[name] for name in _IDENTIFIERS if name in first},
+        seen=first.get("seen"),
         unverified=texts("unverified"),
         same=texts("same"),
     )
@@ -173,18 +140,17 @@ def as_csl_json(records: Iterable[Citation]) -> str:
 
 
 def _csl(record: Citation) -> dict[str, Any]:
-    kind = _KINDS[record.kind]
-    authors, and_others = _authors(record)
+    kind = _KINDS[record.kind]["csl"]
     title, parts = _container(record.container)
     item: dict[str, Any] = {
         "id": record.key,
-        "type": kind.csl,
+        "type": kind["type"],
         "title": record.title,
-        "author": [_csl_name(name) for name in authors] + [{"literal": _AND_OTHERS}] * and_others,
-        "editor": [_csl_name(_name(name)) for name in record.editors],
+        "author": _authors(record),
+        "editor": [_name(name) for name in record.editors],
         "issued": {"date-parts": [[int(record.year)]]} if record.year else None,
-        kind.csl_container: title,
-        **({kind.csl_publisher: record.publisher} if record.publisher else {}),
+        kind["container"]: title,
+        **({kind["publisher"]: record.publisher} if record.publisher else {}),
         **{_CSL_PARTS[name]: text for name, text in parts.items()},
         **{name: text for name, text in record.identifiers.items() if name != "licence"},
         "note": _note(record),
@@ -196,25 +162,18 @@ _CSL_PARTS: Final = {"volume": "volume", "issue": "issue", "pages": "page"}
 _BIBTEX_PARTS: Final = {"volume": "volume", "issue": "number", "pages": "pages"}
 
 
-def _authors(record: Citation) -> tuple[list[_Name], bool]:
-    """Return the creators by name, and whether there are others that are not named."""
+def _authors(record: Citation) -> list[_Name]:
+    """Return the creators, "et al." last if there are others that are not named."""
     names = [part for part in (record.creators or "").split("; ") if part]
-    named = [_name(name) for name in names if name != _AND_OTHERS]
-    return named, _AND_OTHERS in names
+    return [_name(name) for name in sorted(names, key=_AND_OTHERS.__eq__)]
 
 
 def _name(printed: str) -> _Name:
     match = _NAME.fullmatch(printed)
     if match is None or _ORGANISATION.search(printed):
-        return _Name(printed)
+        return {"literal": printed}
     initials = re.sub(r"([A-Z])(?!$|-)", r"\1. ", match["given"]).replace("-", ".-")
-    return _Name(match["family"], f"{initials}.")
-
-
-def _csl_name(name: _Name) -> dict[str, str]:
-    if not name.initials:
-        return {"literal": name.family}
-    return {"family": name.family, "given": name.initials}
+    return {"family": match["family"], "given": f"{initials}."}
 
 
 def _container(container: str | None) -> tuple[str | None, dict[str, str]]:
@@ -260,31 +219,31 @@ def as_bibtex(records: Iterable[Citation]) -> str:
 
 
 def _bibtex(record: Citation) -> str:
-    authors, and_others = _authors(record)
     title, parts = _container(record.container)
-    kind = _KINDS[record.kind]
-    if title is None and kind.bibtex in ("article", "incollection", "inproceedings"):
-        kind = _KINDS["document"]
+    kind = _KINDS[record.kind]["bibtex"]
+    if title is None and kind["type"] in ("article", "incollection", "inproceedings"):
+        kind = _KINDS["document"]["bibtex"]
     fields = {
         "title": f"{{{record.title.translate(_TEX)}}}",
-        "author": " and ".join([*map(_bibtex_name, authors), *["others"] * and_others]),
+        "author": " and ".join(map(_bibtex_name, _authors(record))),
         "editor": " and ".join(_bibtex_name(_name(name)) for name in record.editors),
         "year": record.year,
-        kind.bibtex_container: title and title.translate(_TEX),
-        kind.bibtex_publisher: record.publisher and record.publisher.translate(_TEX),
+        kind["container"]: title and title.translate(_TEX),
+        kind["publisher"]: record.publisher and record.publisher.translate(_TEX),
         **{_BIBTEX_PARTS[name]: text.replace("-", "--") for name, text in parts.items()},
         **{name: record.identifiers.get(name.upper()) for name in ("doi", "pmid", "pmcid")},
         "url": record.identifiers.get("URL", "").translate(_IN_URL),
         "note": _note(record).translate(_TEX),
     }
     lines = [f"  {name} = {{{text}}}," for name, text in fields.items() if text]
-    return "\n".join([f"@{kind.bibtex}{{{record.key},", *lines, "}"]) + "\n"
+    return "\n".join([f"@{kind['type']}{{{record.key},", *lines, "}"]) + "\n"
 
 
 _IN_URL: Final = str.maketrans({"{": "%7B", "}": "%7D", "\\": "%5C"})
 
 
 def _bibtex_name(name: _Name) -> str:
-    if not name.initials:
-        return f"{{{name.family.translate(_TEX)}}}"
-    return f"{name.family.translate(_TEX)}, {name.initials}"
+    if "literal" in name:
+        text = name["literal"]
+        return "others" if text == _AND_OTHERS else f"{{{text.translate(_TEX)}}}"
+    return f"{name['family'].translate(_TEX)}, {name['given']}"
