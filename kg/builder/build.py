@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,14 +15,13 @@ from typing import Final
 from rdflib import OWL, RDFS, URIRef
 
 from kg.builder import description
-from kg.builder.check.context import CONTEXT, problems_of_context
+from kg.builder.check.context import problems_of_context
 from kg.builder.check.references import References
 from kg.builder.check.shapes import problems_of_shapes
 from kg.builder.derive import figures, rules
 from kg.builder.errors import BuildError, FileProblem
 from kg.builder.label.sentences import composed
-from kg.builder.read.mappings import TABLE as MAPPING_TABLE
-from kg.builder.read.mappings import Mappings, read_mappings
+from kg.builder.read.mappings import MappingTable, read_table
 from kg.builder.read.table_schemas import GROUP
 from kg.builder.read.tables import SourceTable, read_tables
 from kg.builder.read.terms import Triple
@@ -34,26 +34,10 @@ from kg.text_files import knowledge_files
 _ONTOLOGY_FILE: Final = "dermograph.ttl"
 """The one Turtle file that there must be."""
 
-_TURTLE: Final = {
-    "schemes.ttl": "ontology",
-    "concepts/*.ttl": "ontology",
-    "functions.ttl": "ontology",
-    "damage-models.ttl": "claims",
-    "alignments.ttl": "mappings",
-    "shapes/*.ttl": "shapes",
-}
-"""Which other Turtle files go into which named graph."""
-
-_OTHERS: Final = ("rules/*.rq", "checks/*.rq", CONTEXT, MAPPING_TABLE)
-"""What else is read, here or when the dataset is validated or served."""
-
-_TABLES: Final = {
-    "units.tsv": "ontology",
-    "policy.tsv": "ontology",
-    "sources": "sources",
-    "spectra": "spectra",
-}
-"""Which tables, by file or folder, go into which named graph; all others go into `claims`."""
+_FILES: Final = json.loads(Path(__file__).with_name("files.json").read_bytes())
+"""Which other Turtle files, and which tables, by file or folder, go into which named graph (all other
+tables go into `claims`); what else is read, here or when the dataset is validated or served; and for
+the endings of files that nothing reads, where such files belong."""
 
 _PREMISES: Final = ("ontology", "claims", "sources", "inferred")
 """The named graphs that rules see."""
@@ -108,8 +92,8 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
         for row in table.rows:
             graphs[_graph_of(table.file)] |= set(row.triples)
             origins[str(row.subject)] = f"{row.file}, line {row.line}"
-    for _, triples in files.mappings.rows:
-        graphs["mappings"] |= set(triples)
+    for match in files.mappings.matches:
+        graphs["mappings"] |= set(match.triples())
     labels = _labels(graphs.values())
     for table, triple in composed(tables, labels):
         graphs[_graph_of(table.file)].add(triple)
@@ -128,7 +112,7 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
         _refuse(files.references.unknown_conclusions(derived[name], inference))
         graphs[name] |= derived[name]
     release = _release(graphs["ontology"])
-    graphs["dataset"] = {*description.describe(graphs, release), *files.mappings.description}
+    graphs["dataset"] = {*description.describe(graphs, release), *files.mappings.description()}
     progress("writing")
     counts = {name: len(graphs[name]) for name in sorted(graphs)}
     return Build(_nquads(graphs), release, counts, origins)
@@ -141,7 +125,7 @@ class _Files:
     documents: list[Document]
     tables: list[SourceTable]
     rules: list[rules.Rule]
-    mappings: Mappings
+    mappings: MappingTable
     references: References
 
 
@@ -160,10 +144,10 @@ def _read(folder: Path, progress: Progress) -> _Files:
     tables = read_tables(folder, problems)
     inference = rules.read_rules(folder, problems)
     try:
-        mappings = read_mappings(folder)
+        mappings = read_table(folder)
     except BuildError as error:
         problems += error.problems
-        mappings = Mappings(MAPPING_TABLE, ())
+        mappings = MappingTable({}, ())
     if not tables or not documents[0].text:
         raise BuildError(problems)  # without either, all would be unknown
     references = References(documents, tables, inference)
@@ -186,7 +170,7 @@ def _refuse(problems: Iterable[FileProblem]) -> None:
 
 def _turtle_files(folder: Path) -> Iterator[tuple[Path, str]]:
     yield folder / _ONTOLOGY_FILE, "ontology"
-    for pattern, graph in _TURTLE.items():
+    for pattern, graph in _FILES["turtle"].items():
         for path in sorted(folder.glob(pattern)):
             yield path, graph
 
@@ -195,20 +179,14 @@ def _unread(folder: Path, tables: Iterable[SourceTable]) -> Iterator[FileProblem
     """Find files that nothing reads, whose knowledge would be missing in silence."""
     known = {folder / name for table in tables for name in (table.file, table.schema.file)}
     known |= {folder / _ONTOLOGY_FILE, folder / GROUP}
-    known |= {path for pattern in (*_TURTLE, *_OTHERS) for path in folder.glob(pattern)}
+    known |= {
+        path for pattern in (*_FILES["turtle"], *_FILES["others"]) for path in folder.glob(pattern)
+    }
     for path in knowledge_files(folder):
         if path not in known and path.suffix != ".md":
             name = path.relative_to(folder).as_posix()
-            remedy = _HOMES.get(path.suffix, "Take it out of the folder.")
+            remedy = _FILES["homes"].get(path.suffix, "Take it out of the folder.")
             yield FileProblem(name, 0, "", "Nothing reads this file.", remedy)
-
-
-_HOMES: Final = {
-    ".tsv": f"Name it in {GROUP}, or take it out of the folder.",
-    ".ttl": "Move it to concepts/ or shapes/, or take it out of the folder.",
-    ".rq": "Move it to rules/ or checks/, or take it out of the folder.",
-}
-"""Where files belong, by their ending."""
 
 
 def _records(tables: Iterable[SourceTable]) -> Iterator[Triple]:
@@ -220,7 +198,8 @@ def _records(tables: Iterable[SourceTable]) -> Iterator[Triple]:
 
 def _graph_of(file: str) -> str:
     """Return the named graph of a table."""
-    return _TABLES.get(file) or _TABLES.get(file.partition("/")[0], "claims")
+    graphs: Mapping[str, str] = _FILES["tables"]
+    return graphs.get(file) or graphs.get(file.partition("/")[0], "claims")
 
 
 def _labels(graphs: Iterable[set[Triple]]) -> dict[str, str]:

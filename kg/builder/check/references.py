@@ -11,7 +11,7 @@ from rdflib import OWL, RDF, URIRef
 
 from kg.builder.derive.rules import Rule
 from kg.builder.errors import FileProblem
-from kg.builder.read.mappings import Mappings
+from kg.builder.read.mappings import TABLE, MappingTable
 from kg.builder.read.table_schemas import fixed_terms
 from kg.builder.read.tables import SourceTable, TableRow
 from kg.builder.read.terms import Triple, fault_of_term, is_ours, term_of
@@ -55,11 +55,11 @@ class References:
         self._lost = tuple(iri.partition("{")[0] for iri in lost)  # what their IRIs begin with
         self._near: dict[str, str] = {}
 
-    def problems(self, mappings: Mappings) -> Iterator[FileProblem]:
+    def problems(self, mappings: MappingTable) -> Iterator[FileProblem]:
         """Find all problems in the files.
 
         Args:
-            mappings: the rows of the mapping table.
+            mappings: the mapping table.
         """
         for document in self._documents:
             yield from self._unknown_in_document(document)
@@ -145,18 +145,17 @@ class References:
                     line = document.line_of(subject)
                     yield FileProblem(document.file, line, "", detail, "Describe it in one place.")
 
-    def _problems_of_mappings(self, mappings: Mappings) -> Iterator[FileProblem]:
+    def _problems_of_mappings(self, mappings: MappingTable) -> Iterator[FileProblem]:
         first: dict[Triple, int] = {}
-        for line, triples in mappings.rows:
-            for triple in triples[:1]:
-                subject, _, target = triple
-                if str(subject) not in self.described:
-                    yield FileProblem(mappings.file, line, "subject_id", *self._said(subject))
-                other = first.setdefault(triple, line)
-                if other != line:
-                    detail = f"The mapping stands in line {other} already."
-                    yield FileProblem(mappings.file, line, "", detail, "Keep one.")
-                fault = fault_of_term(target)
-                if fault is not None:
-                    remedy = "Correct it, or the namespace in curie_map."
-                    yield FileProblem(mappings.file, line, "object_id", fault, remedy)
+        for match in mappings.matches:
+            triple = next(match.triples())
+            if str(match.subject) not in self.described:
+                yield FileProblem(TABLE, match.line, "subject_id", *self._said(match.subject))
+            other = first.setdefault(triple, match.line)
+            if other != match.line:
+                detail = f"The mapping stands in line {other} already."
+                yield FileProblem(TABLE, match.line, "", detail, "Keep one.")
+            fault = fault_of_term(triple[2])
+            if fault is not None:
+                remedy = "Correct it, or the namespace in curie_map."
+                yield FileProblem(TABLE, match.line, "object_id", fault, remedy)

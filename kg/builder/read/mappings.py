@@ -8,7 +8,7 @@ gets the mapping predicates, the labels of what is mapped to, where a term was l
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -78,6 +78,15 @@ class Match:
         """The prefix of the other ontology at https://bioregistry.io, such as `maxo`."""
         return self.cells["object_source"].partition(":")[2]
 
+    def triples(self) -> Iterator[Triple]:
+        """Say that it maps, or that nothing was found, and what is mapped to is called."""
+        if self.target is None:
+            yield self.subject, _SOUGHT_IN_VAIN_IN, Literal(self.ontology)
+            return
+        yield self.subject, URIRef(_PREDICATES[self.predicate]), self.target
+        if self.cells["object_label"]:
+            yield self.target, RDFS.label, Literal(self.cells["object_label"], lang="en")
+
 
 @dataclass(frozen=True, slots=True)
 class MappingTable:
@@ -96,67 +105,57 @@ class MappingTable:
         """The rows that map, which are all but those that tell of a search in vain."""
         return [match for match in self.matches if match.target is not None]
 
-
-@dataclass(frozen=True, slots=True)
-class Mappings:
-    """What a mapping table says, as triples.
-
-    Attributes:
-        file: its name, relative to the folder.
-        rows: line, counted from 1, and triples of each row.
-        description: the triples about the table as a whole.
-    """
-
-    file: str
-    rows: tuple[tuple[int, tuple[Triple, ...]], ...]
-    description: tuple[Triple, ...] = ()
-
-
-def read_mappings(folder: Path) -> Mappings:
-    """Read what the mapping table of a folder says; a folder without one has no mappings.
-
-    Raises:
-        BuildError: as ``read_table``, or it is no sound text.
-    """
-    if not (folder / TABLE).exists():
-        return Mappings(TABLE, ())
-    unfit = problems_of(TABLE, read_text_file(folder / TABLE).faults)
-    if unfit:
-        raise BuildError(unfit)
-    table = read_table(folder)
-    rows = ((match.line, tuple(_triples(match))) for match in table.matches)
-    description = tuple(_description(table))
-    faults = [fault for triple in description if (fault := fault_of_term(triple[2]))]
-    if faults:
-        raise BuildError(
-            FileProblem(TABLE, 1, "", fault, "Correct the header.") for fault in faults
-        )
-    return Mappings(TABLE, tuple(rows), description)
+    def description(self) -> Iterator[Triple]:
+        """Describe the table by the slots of its header, if these give it an IRI."""
+        if "mapping_set_id" not in self.metadata:
+            return
+        mapping_set = URIRef(self.metadata["mapping_set_id"])
+        for kind in _KINDS:
+            yield mapping_set, RDF.type, kind
+        yield mapping_set, URIRef(expand("dcterms:conformsTo")), _STANDARD
+        for slot, (name, make) in _VALUES.items():
+            values = self.metadata.get(slot, [])
+            for value in values if isinstance(values, list) else [values]:
+                yield mapping_set, URIRef(expand(name)), make(value)
+        number = Literal(len(self.found), datatype=XSD.integer)
+        yield mapping_set, URIRef(expand("void:triples")), number
+        yield mapping_set, RDFS.seeAlso, URIRef(GRAPH + "mappings")
+        yield URIRef(DGD + "dataset"), RDFS.seeAlso, mapping_set
 
 
 def read_table(folder: Path) -> MappingTable:
-    """Read the mapping table of a folder, row by row.
+    """Read the mapping table of a folder, row by row; a folder without one has no mappings.
 
     Raises:
-        BuildError: it is malformed, or uses a prefix or predicate that it may not.
+        BuildError: it is no sound text, is malformed, or uses a prefix or predicate that it may not.
     """
-    lines = (folder / TABLE).read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    if not (folder / TABLE).exists():
+        return MappingTable({}, ())
+    file = read_text_file(folder / TABLE)
+    _refuse(problems_of(TABLE, file.faults))
+    lines = file.text.removesuffix("\n").split("\n")
     start = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
     metadata = _metadata([line[1:] for line in lines[:start]])
     columns = lines[start].split("\t") if len(lines) > start else []
-    problems = [FileProblem(TABLE, start + 1, "", *each) for each in _faults_of_columns(columns)]
-    if problems:
-        raise BuildError(problems)
+    _refuse(FileProblem(TABLE, start + 1, "", *each) for each in _faults_of_columns(columns))
     matches: list[Match] = []
+    problems: list[FileProblem] = []
     for number, line in enumerate(lines[start + 1 :], start=start + 2):
         try:
             matches.append(_match(number, _cells(columns, line), metadata["curie_map"]))
         except ValueError as error:
             column, detail = error.args
             problems.append(FileProblem(TABLE, number, column, detail, "Correct the row."))
-    if problems:
+    _refuse(problems)
+    table = MappingTable(metadata, tuple(matches))
+    faults = filter(None, (fault_of_term(value) for _, _, value in table.description()))
+    _refuse(FileProblem(TABLE, 1, "", fault, "Correct the header.") for fault in faults)
+    return table
+
+
+def _refuse(problems: Iterable[FileProblem]) -> None:
+    if problems := list(problems):
         raise BuildError(problems)
-    return MappingTable(metadata, tuple(matches))
 
 
 def _faults_of_columns(columns: list[str]) -> Iterator[tuple[str, str]]:
@@ -227,31 +226,3 @@ def _iri(column: str, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> 
     if not colon or prefix not in prefixes:
         raise ValueError(column, f"The prefix of {cells.get(column, '')!r} is not in curie_map.")
     return URIRef(prefixes[prefix] + local)
-
-
-def _triples(match: Match) -> Iterator[Triple]:
-    if match.target is None:
-        yield match.subject, _SOUGHT_IN_VAIN_IN, Literal(match.ontology)
-        return
-    yield match.subject, URIRef(_PREDICATES[match.predicate]), match.target
-    if match.cells["object_label"]:
-        yield match.target, RDFS.label, Literal(match.cells["object_label"], lang="en")
-
-
-def _description(table: MappingTable) -> Iterator[Triple]:
-    """Describe a table by the slots of its header, if these give it an IRI."""
-    known = table.metadata
-    if "mapping_set_id" not in known:
-        return
-    mapping_set = URIRef(known["mapping_set_id"])
-    for kind in _KINDS:
-        yield mapping_set, RDF.type, kind
-    yield mapping_set, URIRef(expand("dcterms:conformsTo")), _STANDARD
-    for slot, (name, make) in _VALUES.items():
-        values = known.get(slot, [])
-        for value in values if isinstance(values, list) else [values]:
-            yield mapping_set, URIRef(expand(name)), make(value)
-    number = Literal(len(table.found), datatype=XSD.integer)
-    yield mapping_set, URIRef(expand("void:triples")), number
-    yield mapping_set, RDFS.seeAlso, URIRef(GRAPH + "mappings")
-    yield URIRef(DGD + "dataset"), RDFS.seeAlso, mapping_set

@@ -11,6 +11,7 @@ The rows of a table without primary key add to what other tables describe.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,25 +28,7 @@ from kg.text_files import CONFLICT, UNREADABLE, UNSEEN, read_text_file
 
 __all__ = ["SourceTable", "TableRow", "Triple", "canonical_decimal", "read_tables", "term_of"]
 
-_FORMS: Final = {
-    "string": (r"(?s:.+)", "Write some text."),
-    "integer": (r"[+-]?[0-9]+", "Write digits only."),
-    "decimal": (
-        r"[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)",
-        "Write digits with a point, without unit or spaces.",
-    ),
-    "boolean": (r"true|false", "Write true or false."),
-    "date": (r"[0-9]{4}-[0-9]{2}-[0-9]{2}", "Write YYYY-MM-DD."),
-    "gYear": (r"[0-9]{4}", "Write four digits."),
-    "duration": (
-        r"(?a:P(?=.)(?:\d+Y)?(?:\d+M)?(?:\d+D)?(?:T(?=.)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?)",
-        "Write an ISO 8601 duration such as P6M or PT30M.",
-    ),
-    "anyURI": (
-        r"\S+",
-        "Write a prefixed name such as dg:Erythema, or a whole address (https://...).",
-    ),
-}
+_FORMS: Final = json.loads(Path(__file__).with_name("datatypes.json").read_bytes())
 """For each datatype the form of its values, and what to do about one that has it not."""
 _MOST_DIGITS: Final = re.compile(r"[+-]?\d{0,18}(?:\.\d{0,18})?", re.ASCII)
 """The numbers that the engine computes with; it would take longer ones for text."""
