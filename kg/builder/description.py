@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from typing import Final
+from pathlib import Path
+from typing import Final, cast
 
-from rdflib import RDF, RDFS, XSD, Literal, URIRef
+from rdflib import RDF, RDFS, XSD, Graph, Literal, URIRef
 
 from kg.builder.read.tables import Triple
-from kg.rdf.namespaces import BASE, DG, DGD, GRAPH, ONTOLOGY, PREFIXES, WIDER
+from kg.rdf.namespaces import DG, DGD, GRAPH, PREFIXES, WIDER
 
 _DATASET: Final = URIRef(DGD + "dataset")
-_TITLE: Final = "Dermograph: the knowledge graph of laser skin rejuvenation"
-_DESCRIPTION: Final = (
-    "Procedures, lasers, tissue layers, effects, indications, risks and aftercare of laser skin "
-    "rejuvenation, as claims with their sources."
-)
 _APART: Final = (
     "What is reported for wider procedures. It is outside the default graph: ask for it with GRAPH "
     "or FROM."
 )
-_LICENCE: Final = URIRef("https://creativecommons.org/licenses/by/4.0/")
+_SAME: Final = json.loads(Path(__file__).with_suffix(".json").read_bytes())
+"""What is said of the dataset whatever is in it, in JSON-LD."""
 
 
 def _term(prefix: str, name: str) -> URIRef:
@@ -35,16 +33,9 @@ def describe(graphs: Mapping[str, set[Triple]], release: str) -> Iterator[Triple
         graphs: the triples of each graph, by its name.
         release: the version of the ontology.
     """
-    yield _DATASET, RDF.type, _term("dcat", "Dataset")
-    yield _DATASET, RDF.type, _term("void", "Dataset")
-    yield _DATASET, RDFS.label, Literal("Dermograph", lang="en")
-    yield _DATASET, _term("dcterms", "title"), Literal(_TITLE, lang="en")
-    yield _DATASET, _term("dcterms", "description"), Literal(_DESCRIPTION, lang="en")
-    yield _DATASET, _term("dcterms", "license"), _LICENCE
+    same = Graph().parse(data=json.dumps({"@context": PREFIXES, **_SAME}), format="json-ld")
+    yield from cast("Iterator[Triple]", iter(same))
     yield _DATASET, _term("dcat", "version"), Literal(release)
-    yield _DATASET, _term("dcterms", "conformsTo"), URIRef(ONTOLOGY)
-    yield _DATASET, _term("void", "uriSpace"), Literal(BASE)
-    yield _DATASET, _term("void", "vocabulary"), URIRef(DG)
     yield _DATASET, _term("void", "triples"), _count(sum(len(each) for each in graphs.values()))
     for name, triples in graphs.items():
         graph = URIRef(GRAPH + name)

@@ -193,7 +193,9 @@ def write(ntriples: bytes, context: Context, *, root: str | None, form: str = "f
     if form == "framed" and root is not None:
         body = _frame(expanded, context, root)
     else:
-        body = {"@graph": _compact(expanded, context)}
+        wishes = {"graph": True, "skipExpansion": True}
+        compacted = _Processor().compact(expanded, context.terms, {**context.options, **wishes})
+        body = {"@graph": compacted["@graph"]}
     return _dump({"@context": context.iri, **context.shaped(body)})
 
 
@@ -399,14 +401,6 @@ class _Processor(jsonld.JsonLdProcessor):  # type: ignore[misc]  # PyLD has no t
                 for term, definition in context["mappings"].items()
             )
         return self._has_prefixes[identity]
-
-
-def _compact(nodes: list[dict[str, Any]], context: Context) -> list[dict[str, Any]]:
-    compacted: dict[str, Any] = _Processor().compact(
-        nodes, context.terms, {**context.options, "graph": True, "skipExpansion": True}
-    )
-    members: list[dict[str, Any]] = compacted["@graph"]
-    return members
 
 
 def _dump(document: Any) -> bytes:

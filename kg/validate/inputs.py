@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -13,6 +12,7 @@ from typing import Final
 from rdflib import Dataset, Graph, URIRef
 from rdflib.term import Node
 
+from kg.builder.read.turtle import lines_of_subjects
 from kg.engine.dataset import Source
 from kg.engine.oxigraph.engine import ntriples_of
 from kg.rdf import jsonld
@@ -26,7 +26,6 @@ Data = Graph | bytes | Path | Sequence[Path]
 
 _SHAPES: Final = GRAPH + "shapes"
 
-_PREFIX: Final = re.compile(r"\s*@?prefix\s+([\w.-]*):\s*<([^>\s]*)>", re.IGNORECASE)
 _SHOWN: Final = 60
 """How many characters of a faulty text are shown."""
 
@@ -145,7 +144,10 @@ def _read_file(path: Path, context: jsonld.Context, numbers: Iterator[int]) -> M
     ntriples = _parsed(replace(source, content=content, compressed=False), path, numbers, context)
     if not ntriples:
         raise ValidationInputError(path, 0, "It holds no statement.", "Check that it is RDF.")
-    return Material(ntriples, _origins(path, content.decode(errors="replace"), ntriples))
+    described = {line.partition("> ")[0][1:] for line in ntriples.split("\n")}
+    lines = lines_of_subjects(content.decode(errors="replace"))
+    origins = {iri: f"{path}, line {n}" for iri, n in lines.items() if iri in described}
+    return Material(ntriples, origins)
 
 
 def _parsed(
@@ -168,21 +170,3 @@ def _parsed(
 def _unparsable(path: Path | None, line: int, reason: str) -> ValidationInputError:
     detail = f"It cannot be parsed: {' '.join(reason.split()).rstrip('.')}."
     return ValidationInputError(path, line, detail, "Mend the syntax there.")
-
-
-def _origins(path: Path, text: str, ntriples: str) -> dict[str, str]:
-    """Find the line on which each subject begins, where it stands at the beginning of a line."""
-    described = {line.partition("> ")[0][1:] for line in ntriples.split("\n")}
-    namespaces: dict[str, str] = {}
-    places: dict[str, str] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
-        if declared := _PREFIX.match(line):
-            namespaces[declared[1]] = declared[2]
-        token = line.split(maxsplit=1)[0] if line.strip() and not line[0].isspace() else ""
-        prefix, _, local = token.partition(":")
-        iri = namespaces.get(prefix, "") + local.replace("\\", "")
-        if token.startswith("<") and token.endswith(">"):
-            iri = token[1:-1]
-        if iri in described:
-            places.setdefault(iri, f"{path}, line {number}")
-    return places

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from kg.builder.read.mappings import TABLE, MappingTable, read_table
+from kg.builder.read.mappings import TABLE, read_table
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from server.cli.conventions import failures_told, format_option
 
@@ -20,13 +20,7 @@ def mappings(form: str) -> None:
         if form == "tsv":
             click.echo((ONTOLOGY_FOLDER / TABLE).read_bytes(), nl=False)
         else:
-            click.echo(_mapping_lines(table), nl=False)
-
-
-def _mapping_lines(table: MappingTable) -> str:
-    return "".join(
-        f"{match.cells['subject_label']}  {match.predicate}  {match.cells['object_id']}"
-        f"  {match.cells['object_label']}".rstrip()
-        + "\n"
-        for match in table.found
-    )
+            for match in table.found:
+                cells = match.cells
+                mapped = (cells["subject_label"], match.predicate, cells["object_id"])
+                click.echo("  ".join([*mapped, cells["object_label"]]).rstrip())

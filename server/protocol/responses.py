@@ -22,6 +22,7 @@ from werkzeug.routing import RequestRedirect
 from kg.engine import ResultKind
 from kg.engine.spool import Content, SpooledFile
 from server.context import current_snapshot, public_url
+from server.data import rows
 from server.http1.hosts import is_host
 from server.http1.wsgi import REFUSAL, Headers
 from server.protocol.errors import MalformedHeader, UrlTooLong
@@ -63,24 +64,12 @@ class Notes:
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
-_ALLOWED_HEADERS: Final = (
-    "Content-Type, Accept, Accept-Profile, Authorization, If-Match, If-None-Match, Prefer, "
-    "X-Query-Id"
-)
-_EXPOSED_HEADERS: Final = (
-    "Allow, Accept-Post, Content-Disposition, Content-Location, Dataset-Version, ETag, Link, Location, Retry-After, "
-    "Server-Timing, X-Query-Id"
-)
+_HEADERS: Final = rows("headers")
 EVERY_RESPONSE: Final = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": _EXPOSED_HEADERS,
-    "Cross-Origin-Resource-Policy": "cross-origin",
-    "Referrer-Policy": "strict-origin-when-cross-origin",
-    "X-Content-Type-Options": "nosniff",
-    "Content-Security-Policy": (
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-        "base-uri 'none'; frame-ancestors 'none'"
-    ),
+    row["name"]: row["value"] for row in _HEADERS if row["responses"] == "every"
+}
+_OF_OPTIONS: Final = {
+    row["name"]: row["value"] for row in _HEADERS if row["responses"] == "options"
 }
 _CONDITIONS: Final = frozenset(
     f"HTTP_{name}"
@@ -297,8 +286,7 @@ def _answer_options() -> Response | None:
     del response.headers["Content-Type"]
     response.headers["Allow"] = allowed
     response.headers["Access-Control-Allow-Methods"] = allowed
-    response.headers["Access-Control-Allow-Headers"] = _ALLOWED_HEADERS
-    response.headers["Access-Control-Max-Age"] = "86400"
+    response.headers.update(_OF_OPTIONS)
     return response
 
 

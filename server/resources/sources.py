@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from flask import Response, render_template, request
@@ -25,18 +25,8 @@ def sources() -> Response:
     """Return all sources, or those whose keys are given."""
     parameters, chosen = answers.asked(_ENDPOINT)
     records = citations.citations(current_snapshot().graph.whole)
-    shown = _records(records, parameters.all("key"))
-    writers: Mapping[Representation, Callable[[], str]] = {
-        CSL_JSON: lambda: citations.as_csl_json(shown),
-        BIBTEX: lambda: citations.as_bibtex(shown),
-        HTML: lambda: _page(shown),
-    }
-    return responses.reply(writers[chosen](), chosen)
-
-
-def _records(records: list[Citation], keys: Sequence[str]) -> list[Citation]:
     try:
-        return citations.chosen(records, [key for key in keys if key])
+        shown = citations.chosen(records, [key for key in parameters.all("key") if key])
     except UnknownSourceError as error:
         raise ParameterRefused(
             "key",
@@ -44,6 +34,7 @@ def _records(records: list[Citation], keys: Sequence[str]) -> list[Citation]:
             hint=f"The keys are at {request.script_root}/sources.",
             members={"near": list(error.near)},
         ) from error
+    return responses.reply(_WRITERS[chosen](shown), chosen)
 
 
 def _page(records: list[Citation]) -> str:
@@ -53,3 +44,10 @@ def _page(records: list[Citation]) -> str:
         downloads=answers.downloads(_ENDPOINT.representations),
         path_of=lambda key: pages.own_href(f"{DGD}source/{key}"),
     )
+
+
+_WRITERS: Final[Mapping[Representation, Callable[[list[Citation]], str]]] = {
+    CSL_JSON: citations.as_csl_json,
+    BIBTEX: citations.as_bibtex,
+    HTML: _page,
+}

@@ -15,16 +15,6 @@ WORDS: Final[dict[str, Any]] = tomllib.loads(
 """The tables of wordings; their comments say what each is."""
 
 
-def pattern_of(predicate: str, *, relates: bool) -> str:
-    """Return the sentence of a predicate.
-
-    Args:
-        predicate: its prefixed name.
-        relates: whether the claim names or words an object, and does not only give a quantity.
-    """
-    return str(WORDS["patterns"].get(predicate, "{s} {p} {o}" if relates else "{s} {p} {f}"))
-
-
 def found(
     predicate: str,
     named: Mapping[str, str],

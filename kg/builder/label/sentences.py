@@ -119,7 +119,9 @@ def _said(cells: Mapping[str, str], labels: Labels, settings: list[TableRow]) ->
         said = said.replace("{f}", time).replace("  ", " ").strip()
         rest = [figure, text]
     else:
-        pattern = phrases.pattern_of(key, relates=bool(objects) or not _quantity(cells, ""))
+        # Whether the claim names or words an object, and does not only give a quantity.
+        relates = objects or not _quantity(cells, "")
+        pattern = WORDS["patterns"].get(key, "{s} {p} {o}" if relates else "{s} {p} {f}")
         before, what = pattern.split("{s}")
         figure = figure if "{p}" in what else _figure(cells, labels)
         slots = {

@@ -16,7 +16,7 @@ from rdflib.compare import to_canonical_graph
 from rdflib.namespace import DefinedNamespace
 
 from kg.builder.errors import FileProblem, problems_of
-from kg.builder.read.terms import Triple, fault_of_term, term_of
+from kg.builder.read.terms import Triple, fault_of_term
 from kg.engine.dataset import Source
 from kg.engine.oxigraph.engine import ntriples_of
 from kg.rdf.formats import TURTLE
@@ -28,7 +28,7 @@ from kg.text_files import CONFLICT, read_text_file
 SKOLEM: Final = BASE + ".well-known/genid/"
 """How the IRIs begin that blank nodes get."""
 
-_PREFIX: Final = re.compile(r"\s*@?prefix\s+([\w-]*):\s*<([^>]*)>", re.IGNORECASE)
+_PREFIX: Final = re.compile(r"\s*@?prefix\s+([\w.-]*):\s*<([^>]*)>", re.IGNORECASE)
 _VOCABULARIES: Final[tuple[type[DefinedNamespace], ...]] = (
     DCTERMS, OWL, PROV, RDF, RDFS, SH, SKOS,
 )  # fmt: skip
@@ -90,7 +90,7 @@ def read_document(folder: Path, path: Path, graph: str, problems: list[FileProbl
     name = path.relative_to(folder).as_posix()
     file = read_text_file(path)
     found = [*problems_of(name, file.faults), *_foreign_prefixes(name, file.text)]
-    lines = _lines_of_subjects(file.text)
+    lines = lines_of_subjects(file.text)
     triples: frozenset[Triple] = frozenset()
     if not any(CONFLICT.fullmatch(line) for line in file.text.split("\n")):
         try:
@@ -148,21 +148,19 @@ def _triples(name: str, text: str) -> Iterator[Triple]:
         )
 
 
-def _lines_of_subjects(text: str) -> dict[str, int]:
+def lines_of_subjects(text: str) -> dict[str, int]:
     """Return the line on which each subject begins, which are written at the beginning of lines."""
+    namespaces = dict(PREFIXES)
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
-        if line and not line[0].isspace() and line[0] not in "#.]" and not _PREFIX.match(line):
-            lines.setdefault(_written_iri(line.split(maxsplit=1)[0]), number)
+        if declared := _PREFIX.match(line):
+            namespaces[declared[1]] = declared[2]
+        elif line and not line[0].isspace() and line[0] not in "#.]":
+            written = line.split(maxsplit=1)[0]
+            prefix, colon, local = written.partition(":")
+            iri = namespaces.get(prefix, prefix + colon) + local.replace("\\", "")
+            lines.setdefault(written[1:-1] if written.startswith("<") else iri, number)
     return lines
-
-
-def _written_iri(text: str) -> str:
-    """Return the IRI that a subject, as it is written in a file, stands for."""
-    try:
-        return text[1:-1] if text.startswith("<") else str(term_of(text.replace("\\", "")))
-    except ValueError:
-        return text
 
 
 def _foreign_prefixes(name: str, text: str) -> Iterator[FileProblem]:

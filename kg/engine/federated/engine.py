@@ -94,22 +94,6 @@ class _EndpointRequest:
     variables: frozenset[str]  # that may have values in its solutions
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How to answer a query."""
-
-    query: Query  # its bindings bound
-    requests: Sequence[_EndpointRequest]  # what to ask first, in the order of the text
-
-    def carried_out(self, groups: Iterable[str]) -> Query:
-        """Return the query with groups in the place of the SERVICE clauses."""
-        text, written, place = self.query.text, [], 0
-        for request, group in zip(self.requests, groups, strict=True):
-            written += [text[place : request.clause.keyword.offset], " ", group, " "]
-            place = request.clause.end
-        return replace(self.query, text="".join((*written, text[place:])))
-
-
 class FederatedEngine(Wrapper):
     """An engine that answers what SERVICE asks of allowed endpoints, and has another do the rest.
 
@@ -148,17 +132,24 @@ class FederatedEngine(Wrapper):
             return self._engine.run(query)
         began = time.perf_counter()
         with self._calls.call(query.names) as token:
-            plan = self._planned(query)
-            groups = self._groups(plan, _left(query, began), token)
+            bound, requests = self._planned(query)
+            written, place = [], 0
+            groups = self._groups(requests, _left(query, began), token)
+            for request, group in zip(requests, groups, strict=True):
+                written += [bound.text[place : request.clause.keyword.offset], " ", group, " "]
+                place = request.clause.end
             token.refuse_if_set()
-            answer = self._engine.run(
-                replace(plan.carried_out(groups), seconds=_left(query, began))
-            )
+            text = "".join((*written, bound.text[place:]))
+            answer = self._engine.run(replace(bound, text=text, seconds=_left(query, began)))
         seconds = time.perf_counter() - began - answer.waited
         return replace(answer, repeatable=False, seconds=seconds)
 
-    def _planned(self, query: Query) -> _Plan:
-        """Find out whom to ask what, asking nobody; refuse what is not legal, or not allowed."""
+    def _planned(self, query: Query) -> tuple[Query, list[_EndpointRequest]]:
+        """Find out whom to ask what, asking nobody; refuse what is not legal, or not allowed.
+
+        Returns:
+            The query, its bindings bound, and what to ask first, in the order of the text.
+        """
         most = self._policy.max_text
         if len(query.text) > most:
             raise FederationRefused(f"A query with SERVICE may have {most:,} characters here.")
@@ -182,7 +173,7 @@ class FederatedEngine(Wrapper):
             self._request(bound, declarations, clause, iri)
             for clause, iri in zip(meant, iris, strict=True)
         ]
-        return _Plan(bound, requests)
+        return bound, requests
 
     def _rehearsed(self, query: Query) -> Answer | None:
         """Answer a query on no data; None if it calls a function that is unknown here.
@@ -242,14 +233,16 @@ class FederatedEngine(Wrapper):
             variables = frozenset(answer.solutions()[0])
         return _EndpointRequest(clause, iri, text, variables)
 
-    def _groups(self, plan: _Plan, seconds: float | None, token: CancelToken) -> list[str]:
+    def _groups(
+        self, requests: Iterable[_EndpointRequest], seconds: float | None, token: CancelToken
+    ) -> list[str]:
         """Ask the endpoints one after the other, and return the groups to put in place of their clauses."""
         if not self._free.acquire(blocking=False):
             raise Overloaded(f"{self._policy.at_once} queries are asking other endpoints already.")
         try:
             budget = Budget(min(self._policy.seconds, seconds or inf), self._policy.max_bytes)
             groups: list[str] = []
-            for request in plan.requests:
+            for request in requests:
                 room = self._policy.max_bytes - sum(len(group) for group in groups)
                 iri = request.iri
                 try:
