@@ -40,18 +40,15 @@ class Setting(NamedTuple):
     help: str
 
 
-def _settings() -> tuple[Setting, ...]:
-    table = rows("config")
-    return tuple(Setting(row["name"], _default(row), row["kind"], row["help"]) for row in table)
-
-
 def _default(row: Mapping[str, str]) -> int | str | tuple[str, ...] | None:
     if row["default"].isdigit():
         return int(row["default"])
     return row["default"] or (() if row["kind"] == "endpoints" else None)
 
 
-SETTINGS: Final = _settings()
+SETTINGS: Final = tuple(
+    Setting(row["name"], _default(row), row["kind"], row["help"]) for row in rows("config")
+)
 """Every setting of the service."""
 
 _BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
@@ -168,7 +165,8 @@ def _switch(value: object, shown: str) -> str:
     return str(value)
 
 
-_PATH: Final = re.compile(
+_URL: Final = re.compile(
+    r"(?i:https?)://(?P<host>[^/?#]+)"
     r"(?:/(?!\.\.?(?:/|$))(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)*/?"
 )
 
@@ -176,24 +174,12 @@ _PATH: Final = re.compile(
 def _url(value: object, shown: str) -> str | None:
     if value is None:
         return None
-    try:
-        parts = urlsplit(value) if isinstance(value, str) else None
-    except ValueError:  # such as a bracket that is not closed
-        parts = None
-    if (
-        not isinstance(value, str)
-        or parts is None
-        or parts.scheme not in ("http", "https")
-        or not parts.netloc
-        or not is_host(parts.netloc)
-        or parts.query
-        or parts.fragment
-        or not _PATH.fullmatch(parts.path)
-    ):
+    match = _URL.fullmatch(value) if isinstance(value, str) else None
+    if match is None or not is_host(match["host"]):
         raise SettingError(
             f"{shown} has to be an absolute http or https URL without query, not {value!r}."
         )
-    return value.rstrip("/")
+    return match[0].rstrip("/")
 
 
 def _endpoints(value: object, shown: str) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from kg.builder.check.context import problems_of_context
 from kg.builder.check.references import References
 from kg.builder.check.shapes import problems_of_shapes
 from kg.builder.derive import figures, rules
-from kg.builder.errors import BuildError, FileProblem
+from kg.builder.errors import BuildError, FileProblem, refuse
 from kg.builder.label.sentences import composed
 from kg.builder.read.mappings import MappingTable, read_table
 from kg.builder.read.table_schemas import GROUP
@@ -109,7 +109,7 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
     premises = {name: "".join(_lines(graphs[name], "")).encode() for name in _PREMISES}
     derived = rules.infer(premises, inference, labels)
     for name in (name for name, triples in derived.items() if triples):
-        _refuse(files.references.unknown_conclusions(derived[name], inference))
+        refuse(files.references.unknown_conclusions(derived[name], inference))
         graphs[name] |= derived[name]
     release = _release(graphs["ontology"])
     graphs["dataset"] = {*description.describe(graphs, release), *files.mappings.description()}
@@ -158,14 +158,8 @@ def _read(folder: Path, progress: Progress) -> _Files:
     shapes = [document for document in documents if document.graph == "shapes"]
     problems += problems_of_shapes(shapes, _records(tables))
     problems += _unread(folder, tables)
-    _refuse(problems)
+    refuse(problems)
     return _Files(documents, tables, inference, mappings, references)
-
-
-def _refuse(problems: Iterable[FileProblem]) -> None:
-    problems = list(problems)
-    if problems:
-        raise BuildError(problems)
 
 
 def _turtle_files(folder: Path) -> Iterator[tuple[Path, str]]:

@@ -55,6 +55,16 @@ class BuildError(Exception):
         super().__init__("\n".join(lines))
 
 
+def refuse(problems: Iterable[FileProblem]) -> None:
+    """Stop a build if there are any problems.
+
+    Raises:
+        BuildError: there are.
+    """
+    if found := list(problems):
+        raise BuildError(found)
+
+
 def problems_of(file: str, faults: Iterable[Fault]) -> list[FileProblem]:
     """Return the faults of a file as problems of a build.
 

@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Final
 
-from kg.catalogue.front_matter import read_header
+from kg.catalogue.front_matter import Header, read_header
 from kg.curation.disagreements import candidates
 from kg.graph import KnowledgeGraph
 from kg.rdf.namespaces import curie
 from kg.results import Row, Rows, Value, prologue, select
 
-
-@dataclass(frozen=True, slots=True)
-class Section:
-    """A section of the report.
-
-    Attributes:
-        title: its heading.
-        text: what the table shows and how to read it.
-        query: SPARQL that gives the table.
-    """
-
-    title: str
-    text: str
-    query: str
-
-
-def _sections() -> Iterator[Section]:
-    for path in sorted((Path(__file__).parents[1] / "queries" / "report").glob("*.rq")):
-        header = read_header(path, None)
-        yield Section(header.values["title"], header.values["text"], prologue() + header.text)
-
-
-SECTIONS: Final = tuple(_sections())
-"""The sections that are a table from a query, in order."""
-
+SECTIONS: Final = tuple(
+    read_header(path, None)
+    for path in sorted((Path(__file__).parents[1] / "queries" / "report").glob("*.rq"))
+)
+"""The sections that are a table from a query, in order: in the header the title, and the text that
+says what the table shows and how to read it."""
 
 _PAGE: Final = Template(Path(__file__).with_suffix(".md").read_text(encoding="utf-8"))
 
@@ -58,10 +37,10 @@ def report(graph: KnowledgeGraph) -> str:
     )
 
 
-def _section(graph: KnowledgeGraph, section: Section) -> str:
-    rows = select(graph.engine, section.query)
+def _section(graph: KnowledgeGraph, section: Header) -> str:
+    rows = select(graph.engine, prologue() + section.text)
     table = _table(rows.columns, [list(row.values()) for row in rows])
-    return f"## {section.title}\n\n{section.text}\n\n{table}"
+    return f"## {section.values['title']}\n\n{section.values['text']}\n\n{table}"
 
 
 def _numbers_of_terms(listed: list[Row]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, Final
@@ -126,11 +126,10 @@ class ValidationReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as data that JSON can hold."""
-        names = Finding.__slots__
         return {
             "conforms": self.conforms,
             "checked": self.checked,
-            "findings": [{name: getattr(each, name) for name in names} for each in self.findings],
+            "findings": [asdict(each) for each in self.findings],
             "unchecked": list(self.unchecked),
         }
 

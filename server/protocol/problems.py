@@ -139,7 +139,9 @@ def problem_of(error: Exception) -> ProblemDocument:
     members = _members(error)
     if request.blueprint == "queries" and slug in ("query-timeout", "memory-limit"):
         members["hint"] = _CANNED_HINT
-    return ProblemDocument(slug, row.status, row.title, _detail(error, row), members, headers)
+    is_inside = slug == "engine-failure"  # which is for the log
+    detail = row.explanation if is_inside else str(getattr(error, "detail", "") or error)
+    return ProblemDocument(slug, row.status, row.title, detail, members, headers)
 
 
 def _http_problem(error: HTTPException) -> ProblemDocument:
@@ -169,12 +171,6 @@ def _http_detail(error: HTTPException, row: ProblemType) -> str:
     return error.description or row.explanation
 
 
-def _detail(error: Exception, row: ProblemType) -> str:
-    if row.slug == "engine-failure":
-        return row.explanation
-    return str(getattr(error, "detail", "") or error)
-
-
 def _members(error: Exception) -> dict[str, Any]:
     if isinstance(error, RequestError):
         members = dict(error.members)
@@ -197,7 +193,11 @@ def respond(problem: ProblemDocument, page: Page | None = None) -> Response:
         problem: what to tell.
         page: how it is written for browsers.
     """
-    representation = _representation()
+    try:
+        offers = (PROBLEM, HTML, PLAIN_TEXT)
+        representation = best(request.headers.get("Accept"), offers) or PROBLEM
+    except MalformedHeader:  # which, as one that admits nothing, must not hide the first error
+        representation = PROBLEM
     writers: Mapping[Representation, Page] = {
         PROBLEM: _document,
         HTML: page or generic_page,
@@ -218,14 +218,6 @@ def respond(problem: ProblemDocument, page: Page | None = None) -> Response:
     response.headers.setdefault("Cache-Control", responses.UNCACHEABLE)
     response.vary.add("Accept")
     return response
-
-
-def _representation() -> Representation:
-    # An error in the Accept header, or one that admits nothing, must not hide the first error.
-    try:
-        return best(request.headers.get("Accept"), (PROBLEM, HTML, PLAIN_TEXT)) or PROBLEM
-    except MalformedHeader:
-        return PROBLEM
 
 
 def last_resort(environ: WSGIEnvironment) -> RawResponse:

@@ -84,7 +84,13 @@ def planned(
     limit = snapshot.settings.max_query_bytes
     if len(text.encode()) > limit:
         raise QueryTooLong(f"The query is longer than {limit} bytes.", limit)
-    _check_version(parameters.at_most_once("version") or None)
+    version = parameters.at_most_once("version")
+    if version and version not in _VERSIONS:
+        raise ParameterRefused(
+            "version",
+            f"SPARQL {version[:40]!r} is not supported.",
+            hint=f"The versions are {', '.join(_VERSIONS)}.",
+        )
     default_graphs = _graphs(parameters, "default-graph-uri", "named-graph-uri")
     named_graphs = _graphs(parameters, "named-graph-uri", "default-graph-uri")
     seconds = _seconds(parameters, environ.get("HTTP_PREFER", ""))
@@ -130,15 +136,6 @@ def _seconds(parameters: Parameters, prefer: str) -> float | None:
             "timeout", f"{given[:40]!r} is no time.", hint="Give a number of seconds above 0."
         )
     return float(given)
-
-
-def _check_version(version: str | None) -> None:
-    if version is not None and version not in _VERSIONS:
-        raise ParameterRefused(
-            "version",
-            f"SPARQL {version[:40]!r} is not supported.",
-            hint=f"The versions are {', '.join(_VERSIONS)}.",
-        )
 
 
 def _graphs(parameters: Parameters, name: str, other: str) -> tuple[str, ...] | None:

@@ -8,16 +8,15 @@ gets the mapping predicates, the labels of what is mapped to, where a term was l
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from rdflib import RDF, RDFS, SKOS, XSD, Literal, URIRef
+from rdflib import RDF, RDFS, XSD, Literal, URIRef
 
-from kg.builder.errors import BuildError, FileProblem, problems_of
+from kg.builder.errors import BuildError, FileProblem, problems_of, refuse
 from kg.builder.read.terms import Triple, fault_of_term
 from kg.rdf.namespaces import DG, DGD, GRAPH, expand
 from kg.text_files import read_text_file
@@ -27,32 +26,15 @@ TABLE: Final = "mappings/dermograph.sssom.tsv"
 
 _NOT_FOUND: Final = "sssom:NoTermFound"
 _SOUGHT_IN_VAIN_IN: Final = URIRef(f"{DG}soughtInVainIn")
-_PREDICATES: Final = {
-    f"skos:{name}": SKOS[name]
-    for name in ("exactMatch", "closeMatch", "broadMatch", "narrowMatch", "relatedMatch")
-}
-_NEEDED: Final = ("subject_id", "predicate_id", "object_id", "object_label", "object_source")
 _READ: Final = json.loads(Path(__file__).with_name("sssom.json").read_bytes())
 """The columns of SSSOM that tell more of a mapping and leave what it says as it is, unlike
-`predicate_modifier` and `mapping_cardinality`; and the slots of the header that do the same, while
-others would count for each row."""
-
-_NO_TERMS: Final = ("rdfs literal", "composed entity expression")
-"""What SSSOM maps beside terms."""
+`predicate_modifier` and `mapping_cardinality`, and those that are needed; the mapping predicates; what
+SSSOM maps beside terms; the slots of the header that leave the rows as they are, while others would
+count for each; and the property for each slot that is told, with the kind of literals that its
+values are; null: they are IRIs."""
 
 _KINDS: Final = (URIRef(expand("dcat:Dataset")), URIRef(expand("void:Dataset")))
 _STANDARD: Final = URIRef("https://w3id.org/sssom/")
-
-_TEXT: Final = partial(Literal, lang="en")
-_VALUES: Final[Mapping[str, tuple[str, Callable[[str], URIRef | Literal]]]] = {
-    "mapping_set_title": ("rdfs:label", _TEXT),
-    "mapping_set_description": ("dcterms:description", _TEXT),
-    "creator_label": ("dcterms:creator", Literal),
-    "license": ("dcterms:license", URIRef),
-    "mapping_date": ("dcterms:issued", partial(Literal, datatype=XSD.date, normalize=False)),
-    "mapping_set_version": ("dcat:version", Literal),
-}
-"""The property for each slot of the header that is told, and how its values are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +65,7 @@ class Match:
         if self.target is None:
             yield self.subject, _SOUGHT_IN_VAIN_IN, Literal(self.ontology)
             return
-        yield self.subject, URIRef(_PREDICATES[self.predicate]), self.target
+        yield self.subject, URIRef(expand(self.predicate)), self.target
         if self.cells["object_label"]:
             yield self.target, RDFS.label, Literal(self.cells["object_label"], lang="en")
 
@@ -113,10 +95,11 @@ class MappingTable:
         for kind in _KINDS:
             yield mapping_set, RDF.type, kind
         yield mapping_set, URIRef(expand("dcterms:conformsTo")), _STANDARD
-        for slot, (name, make) in _VALUES.items():
+        for slot, (name, kind) in _READ["told"].items():
             values = self.metadata.get(slot, [])
             for value in values if isinstance(values, list) else [values]:
-                yield mapping_set, URIRef(expand(name)), make(value)
+                told = URIRef(value) if kind is None else Literal(value, normalize=False, **kind)
+                yield mapping_set, URIRef(expand(name)), told
         number = Literal(len(self.found), datatype=XSD.integer)
         yield mapping_set, URIRef(expand("void:triples")), number
         yield mapping_set, RDFS.seeAlso, URIRef(GRAPH + "mappings")
@@ -132,12 +115,12 @@ def read_table(folder: Path) -> MappingTable:
     if not (folder / TABLE).exists():
         return MappingTable({}, ())
     file = read_text_file(folder / TABLE)
-    _refuse(problems_of(TABLE, file.faults))
+    refuse(problems_of(TABLE, file.faults))
     lines = file.text.removesuffix("\n").split("\n")
     start = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
     metadata = _metadata([line[1:] for line in lines[:start]])
     columns = lines[start].split("\t") if len(lines) > start else []
-    _refuse(FileProblem(TABLE, start + 1, "", *each) for each in _faults_of_columns(columns))
+    refuse(FileProblem(TABLE, start + 1, "", *each) for each in _faults_of_columns(columns))
     matches: list[Match] = []
     problems: list[FileProblem] = []
     for number, line in enumerate(lines[start + 1 :], start=start + 2):
@@ -146,21 +129,16 @@ def read_table(folder: Path) -> MappingTable:
         except ValueError as error:
             column, detail = error.args
             problems.append(FileProblem(TABLE, number, column, detail, "Correct the row."))
-    _refuse(problems)
+    refuse(problems)
     table = MappingTable(metadata, tuple(matches))
     faults = filter(None, (fault_of_term(value) for _, _, value in table.description()))
-    _refuse(FileProblem(TABLE, 1, "", fault, "Correct the header.") for fault in faults)
+    refuse(FileProblem(TABLE, 1, "", fault, "Correct the header.") for fault in faults)
     return table
-
-
-def _refuse(problems: Iterable[FileProblem]) -> None:
-    if problems := list(problems):
-        raise BuildError(problems)
 
 
 def _faults_of_columns(columns: list[str]) -> Iterator[tuple[str, str]]:
     """Say what is wrong with the columns, and what to do."""
-    missing = [name for name in _NEEDED if name not in columns]
+    missing = [name for name in _READ["needed"] if name not in columns]
     if missing:
         yield f"The columns {', '.join(missing)} are missing.", "Add them."
     for name in sorted({name for name in columns if columns.count(name) > 1}):
@@ -209,12 +187,12 @@ def _match(line: int, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> 
         ValueError: with the column and what is wrong with it.
     """
     predicate = cells.get("predicate_id", "")
-    if predicate not in _PREDICATES:
+    if predicate not in _READ["predicates"]:
         raise ValueError("predicate_id", f"{predicate!r} is no SKOS mapping predicate.")
     if not cells.get("object_source"):
         raise ValueError("object_source", "The row does not say which ontology it is about.")
     for column in ("subject_type", "object_type"):
-        if cells.get(column) in _NO_TERMS:
+        if cells.get(column) in _READ["no_terms"]:
             raise ValueError(column, f"A {cells[column]} is no term that has a mapping here.")
     in_vain = cells.get("object_id") == _NOT_FOUND
     target = None if in_vain else _iri("object_id", cells, prefixes)

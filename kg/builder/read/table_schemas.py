@@ -16,19 +16,13 @@ from kg.builder.errors import FileProblem
 from kg.builder.read.json_files import JsonFile, read_json
 from kg.builder.read.terms import term_of
 
-
-def _schema(name: str) -> dict[str, Any]:
-    """Return a JSON Schema of this folder."""
-    path = Path(__file__).with_name(f"{name}.schema.json")
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
-
-
 GROUP: Final = "tables.json"
 """The file that lists the tables, in the folder."""
 
-_OF_GROUPS: Final = _schema("table_group")
-_OF_SCHEMAS: Final = _schema("table_schema")
+_OF_GROUPS, _OF_SCHEMAS = (
+    json.loads(Path(__file__).with_name(f"{name}.schema.json").read_bytes())
+    for name in ("table_group", "table_schema")
+)
 
 DATATYPES: Final[tuple[str, ...]] = tuple(_OF_SCHEMAS["$defs"]["datatype"]["enum"])
 """The datatypes that a column can have."""
