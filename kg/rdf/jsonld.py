@@ -113,15 +113,6 @@ class Context:
         return terms
 
     @cached_property
-    def reverse_terms(self) -> Mapping[str, str]:
-        """For each term that follows a property backwards, the IRI of that property."""
-        return {
-            term: definition["@reverse"]
-            for term, definition in self.terms.items()
-            if isinstance(definition, dict) and "@reverse" in definition
-        }
-
-    @cached_property
     def _links(self) -> frozenset[str]:
         return frozenset(
             term
@@ -358,7 +349,10 @@ def _literal(text: str, datatype: str | None, language: str | None) -> dict[str,
 def _frame(nodes: list[dict[str, Any]], context: Context, root: str) -> dict[str, Any]:
     """Nest all nodes into one, following links forwards and the reverse terms backwards."""
     reverse: dict[str, dict[str, Any]] = {
-        term: {} for term, name in context.reverse_terms.items() if _leads_back(nodes, name, root)
+        term: {}
+        for term, definition in context.terms.items()
+        if isinstance(definition, dict) and "@reverse" in definition
+        if _leads_back(nodes, definition["@reverse"], root)
     }
     frame = {"@context": context.terms, "id": root, **reverse}
     wishes = {"embed": "@always", "omitDefault": True, "omitGraph": True}
