@@ -24,5 +24,6 @@ class CustomBuildHook(BuildHookInterface[Any]):
         from kg.releases.bundled import write_ready  # noqa: PLC0415 - importable only from here on
 
         self._folder = tempfile.TemporaryDirectory()  # removed together with the hook
-        path = write_ready(Path(self._folder.name))
-        build_data["force_include"][str(path)] = f"kg/ready/{path.name}"
+        write_ready(Path(self._folder.name))
+        for path in Path(self._folder.name).iterdir():
+            build_data["force_include"][str(path)] = f"kg/ready/{path.name}"

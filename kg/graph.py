@@ -20,6 +20,7 @@ from kg.sparql.lexer import undeclared
 
 if TYPE_CHECKING:
     from kg.engine.federated.engine import Policy
+    from kg.search.index import NameIndex
 
 
 class KnowledgeGraph:
@@ -68,6 +69,11 @@ class KnowledgeGraph:
             return f"Dermograph {self.release}"
         triples = self.engine.contents.triples
         return f"Dermograph with other data, {triples:,} triple{'s' if triples != 1 else ''},"
+
+    @property
+    def names(self) -> NameIndex:
+        """The index of all names, to search."""
+        return self.catalogue.names
 
     @property
     def nquads(self) -> bytes:

@@ -10,7 +10,7 @@ from flask import Flask
 
 import kg
 from kg.releases.dataset_spec import at_the_start
-from server import config, context
+from server import config, context, search
 from server.cache import Cache
 from server.cache.key import KeyReader
 from server.delegation import delegated
@@ -30,6 +30,8 @@ _VIEWS: Final[Mapping[str, Callable[..., Any]]] = {
     "queries.catalogue": canned_queries.catalogue,
     "queries.query": canned_queries.query,
     "queries.answer": canned_queries.answer,
+    "search.search": search.search,
+    "search.suggest": search.suggest,
     "running.stop": running_queries.stop,
     "sources.sources": sources.sources,
     "mappings.table": mappings.table,
@@ -70,7 +72,7 @@ def views() -> Flask:
         "resources": documents.problem_page,
     }
     problems.init_app(app, pages)
-    app.jinja_env.filters.update(documents.FILTERS)
+    app.jinja_env.filters.update(documents.FILTERS, marked=search.marked)
     for name, view in _VIEWS.items():
         served = ENDPOINTS[name]
         answer = delegated(view) if served.delegated else view
@@ -86,8 +88,8 @@ def prepare(app: Flask) -> None:
         kg.engine.EngineError: the engine did not answer.
     """
     served = context.snapshot_of(app)
-    for what in (service_description.functions, canned_queries.choices):
-        at_the_start(partial(served.once, what))
+    at_the_start(partial(served.once, service_description.functions))
+    served.graph.names  # noqa: B018 - which reads the index
 
 
 def _federated(knowledge: kg.KnowledgeGraph, settings: config.Settings) -> kg.KnowledgeGraph:

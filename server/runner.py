@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from kg.engine.dataset import Data
-from kg.rdf.namespaces import BASE
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -44,16 +43,14 @@ class AppRunner:
 
     def open(self, engine: Engine) -> None:
         """Let the app serve what an engine holds; see ``TaskRunner.open``."""
-        from kg.resources import lookup  # noqa: PLC0415 - see above
-        from server import app, context  # noqa: PLC0415
+        from server import app, context  # noqa: PLC0415 - see above
         from server.operating.observer import Observer  # noqa: PLC0415
 
         graph = self._spec.over(engine)
         observer = Observer(self._settings)
         context.init_app(self._prepared, context.Snapshot(graph, self._settings, observer))
         app.prepare(self._prepared)
-        if graph.is_own:
-            lookup.similar(graph.whole, BASE)  # which gathers the names that it compares
+        graph.names.search("laser")  # which reads the words of all names
 
     def run(self, subject: HandedOver) -> TaskResult:
         """Answer a request; see ``TaskRunner.run``."""

@@ -9,17 +9,21 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from rdflib import RDFS, XSD, Literal, URIRef
+from rdflib import XSD, Literal, URIRef
 
 from kg.catalogue.front_matter import Header, HeaderError, read_header
 from kg.engine import Engine, QueryError, QuerySyntaxError, Term
 from kg.rdf.namespaces import ABSOLUTE_IRI, DG, curie, expand
-from kg.results import ask, select, stored
+from kg.results import ask
+from kg.search.index import NameIndex
+from kg.search.making import index_of
 from kg.sparql.bind import bind
 from kg.sparql.lexer import Token, TokenKind, tokens
 
@@ -164,24 +168,77 @@ class CannedQuery:
 
 
 class Catalogue(Mapping[str, CannedQuery]):
-    """The canned queries by name, in the order of their names."""
+    """The canned queries by name, in the order of their names.
 
-    def __init__(self, queries: Mapping[str, CannedQuery], engine: Engine) -> None:
+    Args:
+        queries: the queries.
+        engine: what they are asked from.
+        kept: a file with the index of names; None, or if it is gone: it is made.
+    """
+
+    def __init__(
+        self, queries: Mapping[str, CannedQuery], engine: Engine, kept: Path | None = None
+    ) -> None:
         self._queries = dict(sorted(queries.items()))
         self._engine = engine
+        self._kept = kept
+
+    @cached_property
+    def names(self) -> NameIndex:
+        """The index of the names in what the engine holds."""
+        if self._kept is not None:
+            with suppress(FileNotFoundError):  # another process removed it
+                return NameIndex(self._kept.read_bytes())
+        return index_of(self._engine)
 
     def bindings(self, name: str, values: Mapping[str, str]) -> dict[str, Term]:
         """Turn values of the parameters of a query into bindings, see ``CannedQuery.bindings``.
 
+        For a term any name will do that means one term only among those that are accepted.
+
         Raises:
             UnknownQueryError: there is no query of this name.
-            ParameterError: besides, where a term is unknown or not below or in the class that its
-                parameter asks for; suggests terms that resemble it.
+            ParameterError: besides, where a term is unknown, is not below or in a class that its
+                parameter asks for, or is one of several that a name means; suggests terms.
         """
         query = self[name]
-        bound = query.bindings(values)
-        _check_terms(query, bound, self._engine)
-        return bound
+        terms = {each.name: each for each in query.parameters if each.type == "iri"}
+        given = {
+            key: self._meant(terms[key], text) if key in terms else text
+            for key, text in values.items()
+        }
+        return query.bindings(given)
+
+    def _meant(self, parameter: Parameter, text: str) -> str:
+        """Return the term that a value stands for, as the parameter accepts it."""
+        listed = {str(_iri(each)): each for each in parameter.values}
+        iri = None
+        with suppress(ValueError, KeyError):
+            iri = str(_iri(text))
+            if iri in listed or (not listed and self._accepts(parameter, iri)):
+                return listed.get(iri, iri)
+        called = self.names.meant(text, parameter.classes)
+        called = [each for each in called if not listed or each.thing.iri in listed]
+        meant = [each.thing for each in called if each.score == called[0].score]
+        if len(meant) == 1:
+            return listed.get(meant[0].iri, meant[0].iri)
+        shown = curie(iri) if iri else repr(text)
+        if listed:
+            hint = f"Give one of {', '.join(parameter.values)}."
+            raise ParameterError(parameter.name, f"{shown} is not accepted.", hint)
+        near = meant or [each.thing for each in self.names.search(text, parameter.classes)[:3]]
+        choice = ", ".join(f"{curie(each.iri)} ({each.label})" for each in near)
+        hint = f"Did you mean {choice}?" if choice else parameter.description
+        if meant:
+            raise ParameterError(parameter.name, f"{shown} means several.", hint)
+        labels = [each.label for each in map(self.names.thing, parameter.classes) if each]
+        kind = " or ".join(each.removeprefix("used as ") for each in labels) or "term"
+        raise ParameterError(parameter.name, f"{shown} is no {kind} that the graph knows.", hint)
+
+    def _accepts(self, parameter: Parameter, iri: str) -> bool:
+        if parameter.classes:
+            return self.names.is_member(iri, parameter.classes)
+        return ask(self._engine, _OCCURS, {"term": URIRef(iri)})
 
     def __getitem__(self, name: str) -> CannedQuery:
         """Return a query by its name.
@@ -217,40 +274,7 @@ def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[st
     return {path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))}
 
 
-_NAMED: Final = f"SELECT ?label {{ $class <{RDFS.label}> ?label }}"
 _OCCURS: Final = "ASK { { $term ?p ?o } UNION { ?s $term ?o } UNION { ?s ?p $term } }"
-
-
-def _check_terms(query: CannedQuery, bindings: Mapping[str, Term], engine: Engine) -> None:
-    """Refuse terms that the graph does not know.
-
-    A misspelt concept would get an empty answer, as if nothing were known of it.
-    """
-    for parameter in query.parameters:
-        term = bindings.get(parameter.name)
-        if not isinstance(term, URIRef) or parameter.values:
-            continue
-        if parameter.classes:
-            _check_below(parameter, term, engine)
-        elif not ask(engine, _OCCURS, {"term": term}):
-            raise ParameterError(parameter.name, f"The graph does not know {curie(term)}.")
-
-
-def _check_below(parameter: Parameter, term: URIRef, engine: Engine) -> None:
-    text, classes = (
-        stored("concepts-below"),
-        [{"class": URIRef(each)} for each in parameter.classes],
-    )
-    if any(select(engine, text, {"concept": term, **each}) for each in classes):
-        return
-    below = [row for each in classes for row in select(engine, text, each)]
-    known = [curie(str(row["concept"])) for row in below]
-    near = difflib.get_close_matches(curie(term), known, n=3)
-    hint = f"Did you mean {', '.join(near)}?" if near else parameter.description
-    labels = [str(row["label"]) for each in classes for row in select(engine, _NAMED, each)]
-    words = " or ".join(label.removeprefix("used as ") for label in labels) or "concept"
-    detail = f"{curie(term)} is no {words} that the graph speaks of."
-    raise ParameterError(parameter.name, detail, hint)
 
 
 def _read(path: Path, engine: InProcessEngine | None) -> CannedQuery:

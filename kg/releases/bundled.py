@@ -39,7 +39,15 @@ _READY_FOLDER: Final = _ROOT / "kg" / "ready"
 
 BUILDING_MODULES: Final = (
     *("__init__", "builder/**/*", "catalogue/*", "physics/*", "rdf/*"),
-    *("releases/bundled", "results", "sparql/*", "text_files", "validate/*", "engine/__init__"),
+    *(
+        "releases/bundled",
+        "results",
+        "search/*",
+        "sparql/*",
+        "text_files",
+        "validate/*",
+        "engine/__init__",
+    ),
     *(
         "engine/cancellation",
         "engine/dataset",
@@ -55,6 +63,9 @@ BUILDING_LIBRARIES: Final = (
     *("jsonschema", "pyld", "pyoxigraph", "pyparsing", "pyshacl", "pyyaml", "rdflib", "shacl"),
 )
 """The libraries that take part in building and validating."""
+
+_NAMES: Final = ".names"
+"""How the name of the file with the index of names ends, beside that of its dataset."""
 
 _KEPT_BUILDS: Final = 3
 """How many builds are kept, so that two checkouts or releases do not drive out each other's."""
@@ -77,11 +88,13 @@ class _Built:
         source: the dataset as N-Quads.
         digest: SHA-256 of the N-Quads, in hexadecimal digits.
         queries: the canned queries.
+        names: the file with the index of names, if there is one.
     """
 
     source: Source
     digest: str
     queries: Mapping[str, CannedQuery]
+    names: Path | None = None
 
 
 def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
@@ -122,7 +135,7 @@ def spec(
     if default_graph is not DefaultGraph.UNION:
         version = hashlib.sha256(f"{version} {default_graph.value}".encode()).hexdigest()
     data = Data((built.source,), default_graph, (WIDER,))
-    return DatasetSpec(data, version[:16], built.queries, WRITTEN_PREFIXES)
+    return DatasetSpec(data, version[:16], built.queries, WRITTEN_PREFIXES, names=built.names)
 
 
 def spec_elsewhere(default_graph: DefaultGraph) -> DatasetSpec:
@@ -131,26 +144,28 @@ def spec_elsewhere(default_graph: DefaultGraph) -> DatasetSpec:
     return DatasetSpec(data, None, queries, WRITTEN_PREFIXES, functions=None)
 
 
-def write_ready(folder: Path) -> Path:
-    """Write the knowledge as a file that ``load`` finds ready; raises what ``load`` raises.
+def write_ready(folder: Path) -> None:
+    """Write the knowledge and its names as files that ``load`` finds ready; raises what that raises.
 
     Args:
-        folder: where the file is written; in a wheel it stands in `kg/ready/`.
+        folder: where the files are written; in a wheel they stand in `kg/ready/`.
     """
-    with _kept_or_built(lambda _: None).source.opened() as file:
+    found = spec()
+    with found.data.sources[0].opened() as file:
         nquads = file.read()
-    path = folder / f"{_name(_sources_digest(), nquads)}.nq.gz"
-    path.write_bytes(gzip.compress(nquads, mtime=0))
-    return path
+    name = _name(_sources_digest(), nquads)
+    (folder / f"{name}.nq.gz").write_bytes(gzip.compress(nquads, mtime=0))
+    (folder / f"{name}{_NAMES}").write_bytes(found.load().names.content)
 
 
-def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery]]:
-    """Build and validate the knowledge, and check the canned queries."""
+def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery], bytes]:
+    """Build and validate the knowledge, check the canned queries, and make the index of names."""
     # Not needed when a kept build is loaded.
     from kg.builder.build import build  # noqa: PLC0415
     from kg.catalogue.lint import refuse_unknown_terms  # noqa: PLC0415
     from kg.engine.oxigraph.engine import InProcessEngine  # noqa: PLC0415
     from kg.physics.functions import functions_over  # noqa: PLC0415
+    from kg.search.making import index_of  # noqa: PLC0415
     from kg.validate import validate  # noqa: PLC0415
 
     built = build(ONTOLOGY_FOLDER, progress)
@@ -162,18 +177,18 @@ def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery
     engine = InProcessEngine(built.nquads, version="checking", functions=functions_over)
     queries = read_queries(QUERIES_FOLDER, engine)
     refuse_unknown_terms(queries, engine)
-    return built.nquads, queries
+    return built.nquads, queries, index_of(engine).content
 
 
 def _kept_or_built(progress: Callable[[str], None]) -> _Built:
     key = _cache_key()
     if kept := _kept(_cache_folder(), key):
         return kept
-    nquads, queries = _made(progress)
+    nquads, queries, names = _made(progress)
+    digest = hashlib.sha256(nquads).hexdigest()
     # What was made of files that somebody saved meanwhile is not what they are made into now.
-    if key == _cache_key():
-        _keep(key, nquads)
-    return _Built(Source(nquads, NQUADS), hashlib.sha256(nquads).hexdigest(), queries)
+    path = _keep(key, nquads, names) if key == _cache_key() else None
+    return _Built(Source(nquads, NQUADS), digest, queries, path)
 
 
 def _cache_folder() -> Path | None:
@@ -222,22 +237,28 @@ def _kept(folder: Path | None, key: str) -> _Built | None:
         except DataError:
             continue  # another process removed it, or it is damaged: then it is built anew
         if path.name.partition(".")[0] == f"{key}-{digest}":
-            return _Built(source, digest, read_queries(QUERIES_FOLDER))
+            names = path.with_name(f"{key}-{digest}{_NAMES}")
+            return _Built(source, digest, read_queries(QUERIES_FOLDER), names)
     return None
 
 
-def _keep(key: str, nquads: bytes) -> None:
+def _keep(key: str, nquads: bytes, names: bytes) -> Path | None:
+    """Keep a build for the next start, and return the file of its names; None: it cannot be kept."""
     folder = _cache_folder()
     if folder is None:
         _LOG.warning("The build is not kept, as the user has no home; the next start builds again.")
-        return
+        return None
+    kept = folder / f"{_name(key, nquads)}{_NAMES}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _write_whole(folder / f"{_name(key, nquads)}.nq", nquads)
+        _write_whole(kept, names)
+        _write_whole(kept.with_suffix(".nq"), nquads)
         with suppress(FileNotFoundError):  # another process is tidying too
             _tidy(folder)
     except OSError as error:
         _LOG.warning("The build is not kept, so the next start builds again: %s", error)
+        return None
+    return kept
 
 
 def _write_whole(path: Path, content: bytes) -> None:
@@ -258,6 +279,7 @@ def _tidy(folder: Path) -> None:
     ages = sorted((-path.stat().st_mtime, path) for path in folder.glob("*.nq"))
     for _, path in ages[_KEPT_BUILDS:]:
         path.unlink(missing_ok=True)
+        path.with_suffix(_NAMES).unlink(missing_ok=True)
     for path in folder.glob("*.part"):
         if time.time() - path.stat().st_mtime > _LEFT_OVER_SECONDS:
             path.unlink(missing_ok=True)

@@ -38,6 +38,7 @@ class DatasetSpec:
         queries: the canned queries over them, by name.
         prefixes: prefix names and namespaces to write them with.
         functions: gives the functions that queries can call beyond SPARQL's own.
+        names: a file with the index of names; None, or if it is gone: it is made when it is wanted.
     """
 
     data: Data
@@ -45,6 +46,7 @@ class DatasetSpec:
     queries: Mapping[str, CannedQuery] = field(default_factory=dict)
     prefixes: Mapping[str, str] = field(default_factory=lambda: COMMON_PREFIXES)
     functions: FunctionsOf | None = functions_over
+    names: Path | None = None
 
     @classmethod
     def of_files(
@@ -119,7 +121,7 @@ class DatasetSpec:
         release = at_the_start(partial(_release, whole(engine))) if has_any else None
         return KnowledgeGraph(
             engine=engine,
-            catalogue=Catalogue(self.queries if release else {}, whole(engine)),
+            catalogue=Catalogue(self.queries if release else {}, whole(engine), self.names),
             release=release,
             nquads=self._nquads,
         )

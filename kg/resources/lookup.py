@@ -18,17 +18,14 @@ known of one thing, never on the size of the graph.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
-from typing import Final, NamedTuple
-from weakref import WeakKeyDictionary
+from typing import Final
 
-from rapidfuzz import fuzz, process
 from rdflib import URIRef
 
 from kg.engine import Answer, Engine, Format, Query, ResultKind
 from kg.rdf.formats import JSON
-from kg.rdf.namespaces import BASE, DG, GRAPH, ONTOLOGY, PREFIXES, WIDER
+from kg.rdf.namespaces import DG, GRAPH, ONTOLOGY, PREFIXES, WIDER
 from kg.resources.neighbourhood import Neighbourhood, Node
 from kg.results import Rows, ask, select, stored, stored_text
 
@@ -165,66 +162,6 @@ def mentions(engine: Engine, iri: str) -> Rows:
     """
     text = stored("mentions", backlinks=_LISTS["backlinks"], most=str(MOST_MENTIONS + 1))
     return select(engine, text, {"resource": URIRef(iri)})
-
-
-_LONGEST_NAME: Final = 200  # characters: comparing takes longer the more
-
-
-def similar(engine: Engine, iri: str, limit: int = 5) -> list[Named]:
-    """Return IRIs that may be meant by one that is not known, with their names, the nearest first.
-
-    The last part of the IRI is compared with those of the IRIs in the same place, and with the
-    names that people use; if nothing there is near, with all of ours; if nothing is near at all,
-    the least far in the same place are given. A number is no word: another one elsewhere is not
-    meant. Derivations, which nobody looks for, are left out.
-    """
-    place, _, local = iri[: len(BASE) + _LONGEST_NAME].rstrip("/").rpartition("/")
-    wanted = _folded(local)
-    spellings = _spellings(engine)
-    elsewhere, far = (100, 70) if re.fullmatch(r"[a-z]?\d+", wanted) else (70, 40)
-    for where, cutoff in ((place + "/", 70), (BASE, elsewhere), (place + "/", far)):
-        there = {
-            key: each.spelling for key, each in enumerate(spellings) if each.iri.startswith(where)
-        }
-        near = process.extract(
-            wanted, there, scorer=fuzz.ratio, processor=None, limit=2 * limit, score_cutoff=cutoff
-        )
-        if near:
-            found = dict.fromkeys(
-                Named(spellings[key].iri, spellings[key].name) for _, _, key in near
-            )
-            return list(found)[:limit]
-    return []
-
-
-class _Spelling(NamedTuple):
-    """One of the ways to write what somebody may have meant."""
-
-    iri: str
-    name: str
-    spelling: str
-
-
-# Weakly, so that this holds no engine whose data have been replaced.
-_SPELLINGS: Final[WeakKeyDictionary[Engine, list[_Spelling]]] = WeakKeyDictionary()
-
-
-def _spellings(engine: Engine) -> list[_Spelling]:
-    """Return the spellings of all names, of which an engine has the same for ever."""
-    known = _SPELLINGS.get(engine)
-    if known is None:
-        names = [(str(row["iri"]), str(row["name"])) for row in select(engine, stored("all-names"))]
-        known = _SPELLINGS[engine] = [
-            _Spelling(iri, name, _folded(written))
-            for iri, name in names
-            for written in (name, iri.rpartition("/")[2])
-        ]
-    return known
-
-
-def _folded(name: str) -> str:
-    """Leave of a name what a misspelling is compared by: small letters and digits."""
-    return re.sub(r"[\W_]+", "", name.casefold())
 
 
 def hierarchy(engine: Engine, iri: str) -> tuple[list[Named], list[Named]]:

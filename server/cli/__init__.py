@@ -11,7 +11,17 @@ import click
 
 import kg
 
-_NAMES: Final = ["build", "mappings", "queries", "query", "report", "serve", "sources", "validate"]
+_NAMES: Final = [
+    "build",
+    "mappings",
+    "queries",
+    "query",
+    "report",
+    "search",
+    "serve",
+    "sources",
+    "validate",
+]
 
 
 class _Commands(click.Group):

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from itertools import dropwhile
-from math import inf
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from flask import Response, g, render_template, request, url_for
-from rdflib import URIRef
 
 from kg.catalogue.canned_queries import CannedQuery, Parameter, ParameterError
-from kg.engine import Engine, Term
+from kg.engine import Term
 from kg.rdf.namespaces import DG, curie
-from kg.results import select, stored
 from kg.sparql.lexer import significant
 from server import answers
-from server.context import Snapshot, current_snapshot, public_url
+from server.context import current_snapshot, public_url
 from server.protocol import rdf, responses
 from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
 from server.protocol.errors import ParameterRefused
@@ -30,21 +26,6 @@ from server.web.tables import ROWS_SHOWN, Table
 
 _QUERY: Final = ENDPOINTS["queries.query"]
 _FORMS: Final = ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE")
-
-
-@dataclass(frozen=True, slots=True)
-class ParameterChoice:
-    """A value that a form offers for a parameter.
-
-    Attributes:
-        value: as it is sent.
-        label: as people call it.
-        others: other ways to write the value.
-    """
-
-    value: str
-    label: str
-    others: tuple[str, ...] = ()
 
 
 def catalogue() -> Response:
@@ -83,7 +64,7 @@ def answer(name: str) -> Response:
     bindings = _bindings(found, values)
     plan = answers.planned(snapshot, choice, g.query_id, found.text, bindings=bindings)
     return answers.respond(
-        snapshot.graph.whole, plan, lambda table: _answer_page(found, values, table)
+        snapshot.graph.whole, plan, lambda table: _answer_page(found, values, bindings, table)
     )
 
 
@@ -143,32 +124,18 @@ def _form(found: CannedQuery) -> str:
     return next(word for word in significant(found.text) if word.is_word(*_FORMS)).text.upper()
 
 
-def choices(snapshot: Snapshot) -> Mapping[str, Sequence[ParameterChoice]]:
-    """Return, by class, the concepts to choose from for parameters that have to be of a class.
-
-    Raises:
-        EngineError: the engine did not answer.
-    """
-    queries = snapshot.graph.catalogue.values()
-    classes = {each for query in queries for asked in query.parameters for each in asked.classes}
-    return {each: _below(snapshot.graph.whole, each) for each in sorted(classes)}
-
-
-def _below(engine: Engine, class_iri: str) -> Sequence[ParameterChoice]:
-    below = {"class": URIRef(class_iri)}
-    found = select(engine, stored("concepts-below"), below, seconds=inf)  # asked once, at the start
-    concepts = [(str(row["concept"]), str(row["label"])) for row in found]
+def _choices(parameter: Parameter, given: str) -> list[tuple[str, str, bool]]:
+    """Return the values to choose from: as sent, label, whether it is given; empty: any of the type."""
+    names = current_snapshot().graph.names
+    things = [thing for each in parameter.classes for thing in names.members(each)]
+    offered = [(curie(each.iri), each.label, each.iri) for each in things]
+    for value in parameter.values:
+        iri = str(parameter.term(value))
+        thing = names.thing(iri)
+        offered.append((value, thing.label if thing else value, iri))
     return [
-        ParameterChoice(curie(iri), label, (iri, iri.removeprefix(DG))) for iri, label in concepts
+        (value, label, given in (value, iri, iri.removeprefix(DG))) for value, label, iri in offered
     ]
-
-
-def _choices(parameter: Parameter) -> Sequence[ParameterChoice]:
-    """Return the values to choose from, or nothing if any value of the type will do."""
-    if parameter.values:
-        return [ParameterChoice(value, value) for value in parameter.values]
-    known = current_snapshot().once(choices)
-    return [choice for each in parameter.classes for choice in known[each]]
 
 
 def _query_page(
@@ -179,7 +146,10 @@ def _query_page(
         query=found,
         values=values,
         problem=problem,
-        choices={each.name: _choices(each) for each in found.parameters},
+        choices={
+            each.name: _choices(each, values.get(each.name, each.default or ""))
+            for each in found.parameters
+        },
         examples=[_example(found, example) for example in found.examples],
         text=_without_header(found.text),
         offers=_QUERY.representations,
@@ -203,12 +173,19 @@ def _address(endpoint: str, found: CannedQuery, values: Mapping[str, str]) -> st
     return f"{address}?{urlencode(values)}" if values else address
 
 
-def _answer_page(found: CannedQuery, values: Mapping[str, str], table: Table) -> str:
+def _label(term: Term) -> str:
+    thing = current_snapshot().graph.names.thing(str(term))
+    return thing.label if thing else str(term)
+
+
+def _answer_page(
+    found: CannedQuery, values: Mapping[str, str], bindings: Mapping[str, Term], table: Table
+) -> str:
     return render_template(
         "answer.html",
         query=found,
         values=values,
-        choices={each.name: _choices(each) for each in found.parameters},
+        labels={name: _label(term) for name, term in bindings.items()},
         form=_address("queries.query", found, values),
         table=table.for_reading(),
         downloads=answers.downloads(RESULTS[table.kind]),

@@ -215,13 +215,13 @@ def test_a_misspelt_iri_leads_to_the_one_that_is_meant(
     graph: kg.KnowledgeGraph, asked: str, meant: str
 ) -> None:
     """Case, separators, a letter or the wrong folder do not hide what is meant."""
-    assert lookup.similar(graph.engine, asked)[0].iri == meant
+    assert graph.names.near(asked)[0].iri == meant
 
 
 def test_a_number_that_nothing_has_leads_nowhere(graph: kg.KnowledgeGraph) -> None:
     """A number of a claim that does not exist is no misspelling of a wavelength with such digits."""
-    assert lookup.similar(graph.engine, DGD + "claim/B9999") == []
-    assert {each.iri for each in lookup.similar(graph.engine, DGD + "claim/375")} == {
+    assert graph.names.near(DGD + "claim/B9999") == []
+    assert {each.iri for each in graph.names.near(DGD + "claim/375")} == {
         DGD + "claim/A0375",
         DGD + "claim/B0375",
     }
@@ -247,24 +247,24 @@ def test_names_are_asked_for_once(tmp_path: Path, default_graph: DefaultGraph) -
     engine = Counting(spec.data)
     served = spec.over(engine)
     for _ in range(3):
-        assert [each.name for each in lookup.similar(served.whole, DG + "Eritema")] == ["erythema"]
+        assert [each.label for each in served.names.near(DG + "Eritema")] == ["erythema"]
     asked = engine.asked
     gone = weakref.ref(engine)
     del served, engine
     gc.collect()
 
     assert gone() is None
-    assert asked == 2  # the release, and the names
+    assert asked == 3  # the release, the names, and what they are names of
 
 
 @settings(max_examples=settings().max_examples // 4)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=80))
 def test_any_name_can_be_looked_for(text: str) -> None:
     """Whatever is asked for, similar names are a short list of what there is."""
-    engine = shipped().engine
-    near = lookup.similar(engine, DG + text)
+    graph = shipped()
+    near = graph.names.near(DG + text)
     assert len(near) <= 5
-    assert all(lookup.find(engine, name.iri) for name in near)
+    assert all(lookup.find(graph.engine, name.iri) for name in near)
 
 
 def test_a_node_reads_its_surroundings(graph: kg.KnowledgeGraph) -> None:

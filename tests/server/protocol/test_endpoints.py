@@ -31,6 +31,8 @@ ADDRESSES: Final = {
     "/queries": "/queries",
     "/queries/<name>": "/queries/why",
     "/queries/<name>/answer": "/queries/lasers/answer",
+    "/search": "/search",
+    "/suggest": "/suggest",
     "/queries-running/<query_id>": "/queries-running/none",
     "/sources": "/sources",
     "/mappings": "/mappings",
@@ -155,6 +157,9 @@ def test_a_parameter_may_be_given_as_often_as_the_table_says(
         "version": "1.1",
         "timeout": "5",
         "key": "WARD2008",
+        "q": "acne",
+        "limit": "5",
+        "kind": "procedure",
     }
     for parameter, meant in ENDPOINTS[name].parameters.items():
         value = values.get(parameter, "html")

@@ -1,0 +1,1 @@
+"""Search: from what people write to the things that they mean."""

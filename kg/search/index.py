@@ -1,0 +1,266 @@
+"""The index of names: what people write, and the things that they mean by it."""
+
+from __future__ import annotations
+
+import json
+import re
+import sqlite3
+from bisect import bisect_left
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from rapidfuzz import fuzz, process
+
+from kg.rdf.namespaces import BASE
+from kg.search.folding import words
+
+_RANKING: Final = json.loads(Path(__file__).with_name("ranking.json").read_text(encoding="utf-8"))
+WEIGHTS: Final[dict[str, float]] = _RANKING["fields"]
+"""How much a name counts by the field that it is from; judgements, held by tests/kg/search."""
+
+_KINDS: Final[dict[str, float]] = _RANKING["kinds"]
+"""The same by the kind of thing: who writes a word means a concept before a record."""
+
+NAMING: Final = tuple(_RANKING["naming"])
+"""The fields by which a thing is called, and not only told of."""
+
+_THINGS: Final = "SELECT iri, label, kind, definition FROM things"
+_MATCHING: Final = """
+SELECT words, field, written, iri, label, kind, definition
+FROM names JOIN things ON things.id = names.thing
+WHERE names MATCH ? AND (? IS NULL OR words = ?) ORDER BY names.rowid LIMIT 250
+"""
+"""Names come in the order that they were written in: those that say the least besides come first."""
+
+_MOST_WORDS: Final = 12  # of a query; nobody means a thing with more
+_LONGEST_NAME: Final = 200  # characters that are compared, which takes longer the more there are
+_LIKENESS: Final = 75  # of 100, the least of a misspelling
+_SHORT: Final = 4  # letters, with fewer of which a word is like too many
+_GOOD, _POOR = (
+    0.5,
+    0.35,
+)  # scores from which on nothing else is looked for, and below which it is useless
+
+
+class Thing(NamedTuple):
+    """A concept, property or record of ours.
+
+    Attributes:
+        iri: its IRI.
+        label: what it is called.
+        kind: what kind of thing it is, in words.
+        definition: what it is; None: it has none.
+    """
+
+    iri: str
+    label: str
+    kind: str
+    definition: str | None
+
+
+class Match(NamedTuple):
+    """A thing that was found.
+
+    Attributes:
+        thing: the thing.
+        name: the name by which it was found.
+        field: what that is to it: label, synonym, lay word, abbreviation, code, definition ...
+        score: 1 for a label that is what was asked for, less for less.
+        fits: the same by the words that were looked for.
+    """
+
+    thing: Thing
+    name: str
+    field: str
+    score: float
+    fits: Sequence[float]
+
+    def highlights(self, text: str) -> list[tuple[int, int]]:
+        """Return where in the name words of a text are: each the first character and the one after."""
+        wanted = words(text)
+        return [
+            found.span()
+            for found in re.finditer(r"[^\W_]+", self.name)
+            for folded in words(found[0])
+            if any(folded.startswith(w) or fuzz.ratio(folded, w) >= _LIKENESS for w in wanted)
+        ]
+
+
+class NameIndex:
+    """All names of one version of the graph.
+
+    Args:
+        content: a database as ``kg.search.making`` makes it.
+
+    Attributes:
+        content: the same.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content: Final = content
+        # It is only read, which SQLite lets threads do together.
+        self._database = sqlite3.connect(":memory:", check_same_thread=False)
+        self._database.deserialize(content)
+
+    def thing(self, iri: str) -> Thing | None:
+        """Return the thing with an IRI; None: there is none."""
+        found = self._database.execute(f"{_THINGS} WHERE iri = ?", (iri,)).fetchone()
+        return found and Thing(*found)
+
+    def members(self, class_iri: str) -> list[Thing]:
+        """Return what belongs to a class, a role or a scheme: the class itself, the rest by label."""
+        found = self._database.execute(
+            f"{_THINGS} JOIN members ON thing = id WHERE class = ?1"
+            " ORDER BY iri != ?1, lower(label), iri",
+            (class_iri,),
+        )
+        return [Thing(*row) for row in found]
+
+    def is_member(self, iri: str, classes: Collection[str]) -> bool:
+        """Tell whether a thing belongs to one of some classes, roles or schemes; to no class: yes."""
+        found = self._database.execute(
+            "SELECT class FROM members JOIN things ON thing = id WHERE iri = ?", (iri,)
+        )
+        return not classes or any(each in classes for (each,) in found)
+
+    def meant(self, text: str, classes: Collection[str] = ()) -> list[Match]:
+        """Return the things that are called by a text as a whole, by the best field first.
+
+        Args:
+            text: what somebody wrote.
+            classes: to one of which the things belong; empty: any.
+        """
+        wanted = words(text)[:_MOST_WORDS]
+        found = _best(self._matches([{word: 1.0} for word in wanted], whole=" ".join(wanted)))
+        called = [each for each in found if each.field in NAMING]
+        return [each for each in called if self.is_member(each.thing.iri, classes)]
+
+    def search(self, text: str, classes: Collection[str] = ()) -> list[Match]:
+        """Return the things that a text may mean, the likeliest first.
+
+        Its words are looked for in any order, as they are, as beginnings of words and, where no name
+        has such a word, as misspellings; if no name has them all, a thing may have them in several.
+
+        Args:
+            text: what somebody wrote.
+            classes: as in ``meant``.
+        """
+        wanted = words(text)[:_MOST_WORDS]
+        spelt = [self._spelt(each) for each in wanted]
+        found = self._matches(spelt)
+        if len(wanted) > 1 and max((each.score for each in found), default=0) < _GOOD:
+            found += self._matches([self._spelt("".join(wanted))])
+            found += _over_names(self._matches(spelt, joint=" OR "))
+        return [each for each in _best(found) if self.is_member(each.thing.iri, classes)]
+
+    def near(self, iri: str, limit: int = 5) -> list[Thing]:
+        """Return what may be meant by an IRI that is not known, the likeliest first.
+
+        Its last part is compared with those of the IRIs in the same place, then with all names. A
+        number is no word: another one elsewhere is not meant.
+        """
+        place, _, local = iri[: len(BASE) + _LONGEST_NAME].rstrip("/").rpartition("/")
+        rows = self._database.execute(
+            "SELECT iri FROM things WHERE substr(iri, 1, ?) = ?", (len(place) + 1, place + "/")
+        )
+        there = {each: _plain(each.rpartition("/")[2]) for (each,) in rows}
+        like = process.extract(
+            _plain(local), there, scorer=fuzz.ratio, limit=limit, score_cutoff=_LIKENESS
+        )
+        found = [each for _, _, each in like]
+        if not re.fullmatch(r"[A-Za-z]?\d+", local):
+            spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", local)
+            found += [each.thing.iri for each in self.search(spaced)[:limit]]
+        return [each for each in map(self.thing, dict.fromkeys(found)) if each][:limit]
+
+    @cached_property
+    def _vocabulary(self) -> list[str]:
+        rows = self._database.execute("SELECT term FROM vocabulary ORDER BY term")
+        return [term for (term,) in rows]
+
+    def _spelt(self, word: str) -> dict[str, float]:
+        """Return the words, or their beginnings, that a word stands for, with how well, from 0 to 1."""
+        place = bisect_left(self._vocabulary, word)
+        if any(each.startswith(word) for each in self._vocabulary[place : place + 1]):
+            return {word: 1.0}
+        if len(word) < _SHORT or not word.isalpha():  # a number or a code is no misspelling
+            return {}
+        like = process.extract(
+            word, self._vocabulary, scorer=fuzz.ratio, limit=6, score_cutoff=_LIKENESS
+        )
+        return {term: 0.9 * ratio / 100 for term, ratio, _ in like if term.isalpha()}
+
+    def _matches(
+        self, spelt: Sequence[dict[str, float]], joint: str = " AND ", whole: str | None = None
+    ) -> list[Match]:
+        """Return the names that have words, with how well they fit.
+
+        Args:
+            spelt: for each word what it stands for, see ``_spelt``.
+            joint: whether a name has all of them, or some.
+            whole: what the name is, folded; None: anything.
+        """
+        terms = ["(" + " OR ".join(f'"{term}"*' for term in each) + ")" for each in spelt if each]
+        if not terms or (joint == " AND " and len(terms) < len(spelt)):
+            return []
+        rows = self._database.execute(_MATCHING, (joint.join(terms), whole, whole))
+        found = []
+        for name, field, written, *thing in rows:
+            weight = WEIGHTS[field] * _KINDS.get(thing[2], 1)
+            fits = [each * weight for each in _fits(name.split(), spelt)]
+            score = round(sum(fits) / len(fits), 4)
+            found.append(Match(Thing(*thing), written, field, score, fits))
+        return found
+
+
+def _plain(local: str) -> str:
+    return re.sub(r"[\W_]", "", local.casefold())
+
+
+def _fits(name: list[str], spelt: Sequence[dict[str, float]]) -> list[float]:
+    """Tell for each word how well a name has it, from 0 to 1; a judgement."""
+    beside = min(max(len(name) - len(spelt), 0), 10)
+    return [
+        max(
+            (
+                quality * (1 if word == term else 0.6 + 0.3 * len(term) / len(word))
+                for term, quality in each.items()
+                for word in name
+                if word.startswith(term)
+            ),
+            default=0,
+        )
+        / (1 + 0.06 * beside)
+        for each in spelt
+    ]
+
+
+def _over_names(found: Iterable[Match]) -> list[Match]:
+    """Return matches scored by what all names of their thing have together, but a little less."""
+    by_thing: defaultdict[str, list[Match]] = defaultdict(list)
+    for each in found:
+        by_thing[each.thing.iri].append(each)
+    scored = []
+    for matches in by_thing.values():
+        fits = [max(column) for column in zip(*(each.fits for each in matches), strict=True)]
+        score = round(0.9 * sum(fits) / len(fits), 4)
+        if score > _POOR:
+            scored.append(max(matches, key=lambda each: each.score)._replace(score=score))
+    return scored
+
+
+def _best(found: Iterable[Match]) -> list[Match]:
+    """Return each thing once, by the name that fits best, the best first."""
+    ranked = sorted(found, key=lambda each: (-each.score, len(each.thing.label), each.thing.iri))
+    best: dict[str, Match] = {}
+    for each in ranked:
+        best.setdefault(each.thing.iri, each)
+    return list(best.values())
+
+
+def kinds(found: Iterable[Match]) -> dict[str, int]:
+    """Count what was found by kind, the most frequent kind first."""
+    return dict(Counter(each.thing.kind for each in found).most_common())

@@ -1,0 +1,29 @@
+"""The command `dermograph search`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import click
+
+from kg.rdf.namespaces import curie
+from server.cli.conventions import failures_told, load
+
+
+@click.command()
+@click.argument("words", nargs=-1, required=True)
+@click.option("--kind", help="Only what is of this kind, such as procedure.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+def search(words: Sequence[str], kind: str | None, limit: int) -> None:
+    """Find what WORDS may mean: names, lay words, codes, identifiers, titles, authors.
+
+    Each line has the short IRI, what it is called, its kind, and the name that was found.
+    """
+    with failures_told():
+        found = load().names.search(" ".join(words))
+    shown = [each for each in found if kind in (None, each.thing.kind)]
+    for each in shown[:limit]:
+        thing = each.thing
+        by = "" if each.name == thing.label else f", {each.field}: {each.name}"
+        click.echo(f"{curie(thing.iri)}  {thing.label} ({thing.kind}{by})")
+    click.echo(f"{min(len(shown), limit)} of {len(shown)}", err=True)

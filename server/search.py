@@ -1,0 +1,118 @@
+"""Search: the things that a text may mean, whole for pages and programs, and short as one types."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from flask import Response, render_template
+from markupsafe import Markup, escape
+
+from kg.rdf.namespaces import curie
+from kg.search.index import NAMING, Match, kinds
+from server import answers
+from server.context import current_snapshot, public_url
+from server.protocol import responses
+from server.protocol.endpoints import ENDPOINTS
+from server.protocol.errors import ParameterRefused
+from server.protocol.negotiation import CSV, HTML, PLAIN_JSON, Representation
+from server.protocol.parameters import Parameters
+from server.web import pages
+
+_FOUND: Final = {"default": 20, "most": 500}
+_SUGGESTED: Final = {"default": 8, "most": 50}
+"""How many things are returned: unless told otherwise, and at most; judgements."""
+
+
+def search() -> Response:
+    """Return what a text may mean, the likeliest first, with how many there are of each kind."""
+    parameters, chosen = answers.asked(ENDPOINTS["search.search"])
+    text, found = _found(parameters)
+    kind = parameters.at_most_once("kind") or ""
+    by_kind = kinds(found)
+    if kind and kind not in by_kind and found:
+        known = ", ".join(by_kind)
+        raise ParameterRefused(
+            "kind", f"kind: nothing is of the kind {kind!r}.", hint=f"Found are: {known}."
+        )
+    of_kind = [each for each in found if kind in ("", each.thing.kind)]
+    shown = [_result(each, text) for each in of_kind[: _limit(parameters, **_FOUND)]]
+    writers: Mapping[Representation, Callable[[], str]] = {
+        PLAIN_JSON: lambda: _document(
+            {
+                "query": text,
+                "kind": kind or None,
+                "count": len(of_kind),
+                "kinds": by_kind,
+                "results": shown,
+            }
+        ),
+        CSV: lambda: _table(shown),
+        HTML: lambda: render_template(
+            "search.html", text=text, kind=kind, kinds=by_kind, count=len(of_kind), results=shown
+        ),
+    }
+    return responses.reply(writers[chosen](), chosen)
+
+
+def suggest() -> Response:
+    """Return the things that a text, as far as it is typed, may name."""
+    parameters, chosen = answers.asked(ENDPOINTS["search.suggest"])
+    text, found = _found(parameters)
+    named = [each for each in found if each.field in NAMING][: _limit(parameters, **_SUGGESTED)]
+    members = ("id", "label", "kind", "name", "field", "highlights")
+    suggestions = [{name: _result(each, text)[name] for name in members} for each in named]
+    return responses.reply(_document({"query": text, "suggestions": suggestions}), chosen)
+
+
+def marked(name: str, spans: Iterable[tuple[int, int]]) -> Markup:
+    """Return a name with parts of it marked, for pages."""
+    parts, end = [], 0
+    for first, after in spans:
+        parts += [escape(name[end:first]), Markup("<mark>%s</mark>") % name[first:after]]
+        end = after
+    return Markup("").join([*parts, escape(name[end:])])
+
+
+def _found(parameters: Parameters) -> tuple[str, list[Match]]:
+    text = (parameters.at_most_once("q") or "").strip()
+    return text, current_snapshot().graph.names.search(text) if text else []
+
+
+def _limit(parameters: Parameters, default: int, most: int) -> int:
+    given = parameters.at_most_once("limit") or str(default)
+    if not given.isascii() or not given.isdigit() or not 0 < int(given[:9]) <= most:
+        raise ParameterRefused("limit", f"limit: {given[:40]!r} is no number from 1 to {most}.")
+    return int(given)
+
+
+def _result(found: Match, text: str) -> dict[str, Any]:
+    thing = found.thing
+    return {
+        "id": thing.iri,
+        "short": curie(thing.iri),
+        "label": thing.label,
+        "kind": thing.kind,
+        "definition": thing.definition,
+        "name": found.name,
+        "field": found.field,
+        "highlights": found.highlights(text),
+        "score": found.score,
+        "url": public_url() + pages.local_path(thing.iri),
+    }
+
+
+def _document(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
+
+
+def _table(results: list[dict[str, Any]]) -> str:
+    columns = ["id", "label", "kind", "definition", "name", "field", "score"]
+    written = io.StringIO(newline="")
+    table = csv.DictWriter(written, columns, extrasaction="ignore")
+    table.writeheader()
+    table.writerows(results)
+    return written.getvalue()
