@@ -225,15 +225,20 @@ class Catalogue(Mapping[str, CannedQuery]):
         shown = curie(iri) if iri else repr(text)
         if listed:
             hint = f"Give one of {', '.join(parameter.values)}."
-            raise ParameterError(parameter.name, f"{shown} is not accepted.", hint)
-        near = meant or [each.thing for each in self.names.search(text, parameter.classes)[:3]]
+            raise ParameterError(parameter.name, f"{text!r} is not accepted.", hint)
+        found = [each.thing for each in self.names.search(text)] if iri is None else []
+        found = meant or found or self.names.near(iri or "", 50)
+        near = [each for each in found if self.names.is_member(each.iri, parameter.classes)][:3]
         choice = ", ".join(f"{curie(each.iri)} ({each.label})" for each in near)
         hint = f"Did you mean {choice}?" if choice else parameter.description
         if meant:
             raise ParameterError(parameter.name, f"{shown} means several.", hint)
+        if not parameter.classes:
+            raise ParameterError(parameter.name, f"The graph does not know {shown}.", hint)
         labels = [each.label for each in map(self.names.thing, parameter.classes) if each]
-        kind = " or ".join(each.removeprefix("used as ") for each in labels) or "term"
-        raise ParameterError(parameter.name, f"{shown} is no {kind} that the graph knows.", hint)
+        kind = " or ".join(each.removeprefix("used as ") for each in labels) or "concept"
+        detail = f"{shown} is no {kind} that the graph speaks of."
+        raise ParameterError(parameter.name, detail, hint)
 
     def _accepts(self, parameter: Parameter, iri: str) -> bool:
         if parameter.classes:

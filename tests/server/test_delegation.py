@@ -28,6 +28,8 @@ isolated = pytest.mark.skipif(sandbox.lacking() is not None, reason="this platfo
 ROWS: Final = "SELECT * { ?s ?p ?o } LIMIT 20000"
 
 MADE_ELSEWHERE: Final = {
+    "a search": "/search?q=brown+spots",
+    "suggestions": "/suggest?q=hyperpig",
     "a concept as a page": "/ontology/CO2Laser.html",
     "a concept as JSON-LD": "/ontology/CO2Laser.jsonld",
     "a concept as Turtle": "/ontology/CO2Laser.ttl",
