@@ -207,7 +207,7 @@ def _name(key: str, nquads: bytes) -> str:
 def _sources_digest() -> str:
     """Return a digest of all files that a build depends on: knowledge, queries, and what builds."""
     digest = hashlib.sha256()
-    beside = ("queries/*.rq", "**/*.json", "build/*.toml")  # what those modules read
+    beside = ("queries/*.rq", "**/*.json", "**/*.toml")  # what those modules read
     names = (*(f"{name}.py" for name in BUILDING_MODULES), *beside)
     code = (path for name in names for path in sorted((_ROOT / "kg").glob(name)))
     for path in (*knowledge_files(ONTOLOGY_FOLDER), *knowledge_files(QUERIES_FOLDER), *code):
