@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
@@ -11,7 +11,7 @@ from html import escape
 from itertools import count
 from pathlib import Path
 from string import Template
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from rdflib import XSD, Graph, URIRef
 
@@ -43,7 +43,7 @@ _SHOWN: Final = 50
 """How many rows a notebook shows: what a person scrolls through; a judgement."""
 
 
-class Rows(Sequence[Row]):
+class Rows(list[Row]):
     """The rows of a SELECT query.
 
     Attributes:
@@ -52,42 +52,26 @@ class Rows(Sequence[Row]):
     """
 
     def __init__(self, columns: Sequence[str], rows: Sequence[Row], version: str) -> None:
+        super().__init__(rows)
         self.columns = tuple(columns)
         self.version = version
-        self._rows = list(rows)
-
-    @overload
-    def __getitem__(self, index: int) -> Row: ...
-    @overload
-    def __getitem__(self, index: slice) -> Sequence[Row]: ...
-    def __getitem__(self, index: int | slice) -> Row | Sequence[Row]:
-        """Return a row, or several."""
-        return self._rows[index]
-
-    def __len__(self) -> int:
-        """Count the rows."""
-        return len(self._rows)
-
-    def __iter__(self) -> Iterator[Row]:
-        """Go through the rows."""
-        return iter(self._rows)
 
     def __repr__(self) -> str:
         """Show the shape and the first rows."""
-        shown = "\n".join(f"  {row}" for row in self._rows[:5])
+        shown = "\n".join(f"  {row}" for row in self[:5])
         more = f"\n  ... and {len(self) - 5} more" if len(self) > 5 else ""  # noqa: PLR2004 - as above
         return f"<{len(self)} rows of {', '.join(self.columns)}>\n{shown}{more}"
 
     def by(self, column: str) -> defaultdict[str, list[Row]]:
         """Return the rows by the text of their values of a column, none for what no row has."""
         groups: defaultdict[str, list[Row]] = defaultdict(list)
-        for row in self._rows:
+        for row in self:
             groups[str(row[column])].append(row)
         return groups
 
     def _repr_html_(self) -> str:
         """Show the first rows as a table, as notebooks do; IRIs are links."""
-        cells = [[_cell(row[name]) for name in self.columns] for row in self._rows[:_SHOWN]]
+        cells = [[_cell(row[name]) for name in self.columns] for row in self[:_SHOWN]]
         head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
         body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
         shown = f"{len(cells)} of {len(self)} rows" if len(self) > _SHOWN else f"{len(self)} rows"
@@ -103,10 +87,10 @@ class Rows(Sequence[Row]):
         import pandas as pd  # noqa: PLC0415 - pandas is optional
 
         if exact:
-            return pd.DataFrame(self._rows, columns=list(self.columns), dtype=object)
+            return pd.DataFrame(self, columns=list(self.columns), dtype=object)
         rows = [
             {name: float(cell) if isinstance(cell, Decimal) else cell for name, cell in row.items()}
-            for row in self._rows
+            for row in self
         ]
         frame = pd.DataFrame(rows, columns=list(self.columns))
         for name in self.columns:

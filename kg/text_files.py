@@ -1,13 +1,15 @@
-"""Reading the text files that the knowledge is kept in, and what makes such a file unfit."""
+"""Reading text files: those that the knowledge is kept in, what makes one unfit, and expressions."""
 
 from __future__ import annotations
 
 import codecs
 import re
+import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from string import Template
+from typing import Final, TypeAlias
 
 ONTOLOGY_FOLDER: Final = Path(__file__).resolve().parents[1] / "ontology"
 """The files that the knowledge is built from."""
@@ -28,32 +30,41 @@ _OTHER_ENCODINGS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Fault:
-    """What makes a file unfit.
+class FileProblem:
+    """Something in a file that must be mended.
 
     Attributes:
+        file: the file, relative to the folder that is read.
         line: the line, counted from 1; 0 when the whole file is meant.
+        column: the name of the column of a table, or empty.
         detail: what is wrong.
         remedy: what to do.
     """
 
+    file: str
     line: int
+    column: str
     detail: str
     remedy: str
 
+    def __str__(self) -> str:
+        """Say it in one line: place, what is wrong, what to do."""
+        place = self.file + (f", line {self.line}" if self.line else "")
+        place += f", column {self.column}" if self.column else ""
+        return f"{place}: {self.detail} {self.remedy}"
 
-@dataclass(frozen=True, slots=True)
-class TextFile:
-    """A text file that has been read, as far as that was possible.
 
-    Attributes:
-        text: what it holds, with line feeds at the ends of lines; where it has faults, as much of
-            it as can be used to look for more.
-        faults: what makes it unfit; empty if it is sound.
+def patterns(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the parts and the patterns of a TOML file of regular expressions.
+
+    In either, `$word` stands for the part of that name above it.
     """
-
-    text: str = field(repr=False)
-    faults: tuple[Fault, ...]
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    parts: dict[str, str] = {}
+    for name, pattern in table["parts"].items():
+        parts[name] = Template(pattern).substitute(parts)
+    whole = {name: Template(each).substitute(parts) for name, each in table["patterns"].items()}
+    return parts, whole
 
 
 def knowledge_files(folder: Path) -> list[Path]:
@@ -68,39 +79,57 @@ def knowledge_files(folder: Path) -> list[Path]:
     )
 
 
-def read_text_file(path: Path) -> TextFile:
+def read_text_file(folder: Path, name: str, problems: list[FileProblem]) -> str:
     """Read a file, which should be UTF-8 with line feeds and without conflicts of versions.
 
-    Nothing is raised: a file that cannot be read at all is empty and has a fault.
+    Nothing is raised: a file that cannot be read at all is empty.
+
+    Args:
+        folder: what the name is relative to.
+        name: the file.
+        problems: takes what makes it unfit.
+
+    Returns:
+        What it holds, with line feeds at the ends of lines; where it is unfit, as much of it as can
+        be used to look for more.
     """
     try:
-        content = path.read_bytes()
+        content = (folder / name).read_bytes()
     except FileNotFoundError:
-        return TextFile("", (Fault(0, "The file is missing.", "Restore it."),))
+        problems.append(FileProblem(name, 0, "", "The file is missing.", "Restore it."))
+        return ""
     except OSError as error:
         detail = f"The file cannot be read: {error.strerror}."
-        return TextFile("", (Fault(0, detail, "Put a file there that can be read."),))
+        problems.append(FileProblem(name, 0, "", detail, "Put a file there that can be read."))
+        return ""
     if not content.strip():
-        return TextFile("", (Fault(0, "The file is empty.", "Restore it, or delete it."),))
-    encoding, faults = _encoding_faults(content)
+        problems.append(FileProblem(name, 0, "", "The file is empty.", "Restore it, or delete it."))
+        return ""
+    encoding, found = _encoding_faults(content)
     text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
     if "\r" in text:
         line = re.split(r"\r\n|\r|\n", text[: text.index("\r")])
         detail = "Lines end in carriage returns, as on Windows."
         remedy = "Save the file with line feeds only (LF, Unix line ends)."
-        faults.append(Fault(len(line), detail, remedy))
+        found.append((len(line), detail, remedy))
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return TextFile(text, (*faults, *_conflicts(text), *_unseen(text)))
+    found += (*_conflicts(text), *_unseen(text))
+    problems += (FileProblem(name, line, "", detail, remedy) for line, detail, remedy in found)
+    return text
 
 
-def _encoding_faults(content: bytes) -> tuple[str, list[Fault]]:
+_Fault: TypeAlias = tuple[int, str, str]
+"""The line of something that makes a file unfit, what it is, and what to do."""
+
+
+def _encoding_faults(content: bytes) -> tuple[str, list[_Fault]]:
     """Tell what a file is to be decoded with, and what is wrong with its encoding."""
     if content.startswith(_OTHER_ENCODINGS):
-        return "utf-16", [Fault(0, "The file is not UTF-8 but UTF-16.", "Save it as UTF-8.")]
-    faults = []
+        return "utf-16", [(0, "The file is not UTF-8 but UTF-16.", "Save it as UTF-8.")]
+    faults: list[_Fault] = []
     if content.startswith(codecs.BOM_UTF8):
         detail = "The file begins with a byte order mark, which is invisible."
-        faults.append(Fault(1, detail, "Save it as UTF-8 without byte order mark (BOM)."))
+        faults.append((1, detail, "Save it as UTF-8 without byte order mark (BOM)."))
     try:
         content.decode()
     except UnicodeDecodeError as error:
@@ -109,23 +138,23 @@ def _encoding_faults(content: bytes) -> tuple[str, list[Fault]]:
         detail = (
             f"The file is not UTF-8: see byte {content[error.start]:#x} after {before[-20:]!r}."
         )
-        faults.append(Fault(line, detail, "Save it as UTF-8."))
+        faults.append((line, detail, "Save it as UTF-8."))
     return "utf-8", faults
 
 
-def _unseen(text: str) -> Iterator[Fault]:
+def _unseen(text: str) -> Iterator[_Fault]:
     """Find characters that have no place in a text."""
     for match in UNSEEN.finditer(text):
         line = text.count("\n", 0, match.start()) + 1
         detail = f"The line holds the character U+{ord(match[0]):04X}, which is not seen."
-        yield Fault(line, detail, "Take it out.")
+        yield line, detail, "Take it out."
 
 
-def _conflicts(text: str) -> list[Fault]:
+def _conflicts(text: str) -> list[_Fault]:
     """Find where conflicts begin, or whatever marks of conflicts are left."""
     lines = enumerate(text.split("\n"), start=1)
     marks = [(number, line) for number, line in lines if CONFLICT.fullmatch(line)]
     begins = [number for number, line in marks if line.startswith("<")]
     detail = "Two versions of the file were not joined: there are marks of a conflict."
     remedy = "Keep what is right of both, and take out the lines of <<<<<<<, =======, >>>>>>>."
-    return [Fault(number, detail, remedy) for number in begins or [each for each, _ in marks]]
+    return [(number, detail, remedy) for number in begins or [each for each, _ in marks]]

@@ -106,17 +106,14 @@ def _here(spec: DatasetSpec, values: config.Settings) -> Engine:
             "service, where no limit of time or memory holds."
         )
     tasks = None if values.engine else AppRunner(spec, values)
-    return spec.isolated_engine(_limits(values), tasks)
-
-
-def _limits(values: config.Settings) -> Limits:
-    return Limits(
+    limits = Limits(
         seconds=values.query_seconds,
         most_seconds=values.max_query_seconds,
         memory=values.query_memory_bytes,
         spooled=sandbox.memory_in_all() // 4 // values.http_processes,  # as waiting below
         waiting=max(1, values.query_queue // values.http_processes),  # each process has its share
     )
+    return spec.isolated_engine(limits, tasks)
 
 
 def _listener(host: str, port: int) -> socket.socket:

@@ -137,9 +137,10 @@ def _read(folder: Path, progress: Progress) -> _Files:
     """
     problems: list[FileProblem] = []
     progress("reading Turtle")
-    documents = [
-        read_document(folder, path, graph, problems) for path, graph in _turtle_files(folder)
-    ]
+    documents = [read_document(folder, folder / _ONTOLOGY_FILE, "ontology", problems)]
+    for pattern, graph in _FILES["turtle"].items():
+        paths = sorted(folder.glob(pattern))
+        documents += (read_document(folder, path, graph, problems) for path in paths)
     progress("reading tables")
     tables = read_tables(folder, problems)
     inference = rules.read_rules(folder, problems)
@@ -156,17 +157,12 @@ def _read(folder: Path, progress: Progress) -> _Files:
     problems += (each for each in unknown if (each.file, each.line, each.column) not in told)
     problems += problems_of_context(folder, references.described)
     shapes = [document for document in documents if document.graph == "shapes"]
-    problems += problems_of_shapes(shapes, _records(tables))
+    # The records are what has graphs of its own.
+    rows = (row for each in tables if _graph_of(each.file) != "ontology" for row in each.rows)
+    problems += problems_of_shapes(shapes, (triple for row in rows for triple in row.triples))
     problems += _unread(folder, tables)
     refuse(problems)
     return _Files(documents, tables, inference, mappings, references)
-
-
-def _turtle_files(folder: Path) -> Iterator[tuple[Path, str]]:
-    yield folder / _ONTOLOGY_FILE, "ontology"
-    for pattern, graph in _FILES["turtle"].items():
-        for path in sorted(folder.glob(pattern)):
-            yield path, graph
 
 
 def _unread(folder: Path, tables: Iterable[SourceTable]) -> Iterator[FileProblem]:
@@ -181,13 +177,6 @@ def _unread(folder: Path, tables: Iterable[SourceTable]) -> Iterator[FileProblem
             name = path.relative_to(folder).as_posix()
             remedy = _FILES["homes"].get(path.suffix, "Take it out of the folder.")
             yield FileProblem(name, 0, "", "Nothing reads this file.", remedy)
-
-
-def _records(tables: Iterable[SourceTable]) -> Iterator[Triple]:
-    """Yield what is said of the records that have graphs of their own."""
-    for table in tables:
-        if _graph_of(table.file) != "ontology":
-            yield from (triple for row in table.rows for triple in row.triples)
 
 
 def _graph_of(file: str) -> str:

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, cast
 
-from rdflib import RDF, RDFS, XSD, Graph, Literal, URIRef
+from rdflib import RDF, RDFS, Graph, Literal, URIRef
 
 from kg.builder.read.tables import Triple
-from kg.rdf.namespaces import DG, DGD, GRAPH, PREFIXES, WIDER
+from kg.rdf.namespaces import DG, DGD, GRAPH, PREFIXES, WIDER, expand
 
 _DATASET: Final = URIRef(DGD + "dataset")
 _APART: Final = (
@@ -20,10 +20,6 @@ _APART: Final = (
 )
 _SAME: Final = json.loads(Path(__file__).with_suffix(".json").read_bytes())
 """What is said of the dataset whatever is in it, in JSON-LD."""
-
-
-def _term(prefix: str, name: str) -> URIRef:
-    return URIRef(PREFIXES[prefix] + name)
 
 
 def describe(graphs: Mapping[str, set[Triple]], release: str) -> Iterator[Triple]:
@@ -35,16 +31,17 @@ def describe(graphs: Mapping[str, set[Triple]], release: str) -> Iterator[Triple
     """
     same = Graph().parse(data=json.dumps({"@context": PREFIXES, **_SAME}), format="json-ld")
     yield from cast("Iterator[Triple]", iter(same))
-    yield _DATASET, _term("dcat", "version"), Literal(release)
-    yield _DATASET, _term("void", "triples"), _count(sum(len(each) for each in graphs.values()))
+    yield _DATASET, URIRef(expand("dcat:version")), Literal(release)
+    number = Literal(sum(map(len, graphs.values())))
+    yield _DATASET, URIRef(expand("void:triples")), number
     for name, triples in graphs.items():
         graph = URIRef(GRAPH + name)
-        yield _DATASET, _term("void", "subset"), graph
-        yield graph, RDF.type, _term("void", "Dataset")
+        yield _DATASET, URIRef(expand("void:subset")), graph
+        yield graph, RDF.type, URIRef(expand("void:Dataset"))
         yield graph, RDFS.label, Literal(f"named graph {name}", lang="en")
-        yield graph, _term("void", "triples"), _count(len(triples))
+        yield graph, URIRef(expand("void:triples")), Literal(len(triples))
         if graph == URIRef(WIDER):
-            yield graph, _term("dcterms", "description"), Literal(_APART, lang="en")
+            yield graph, URIRef(expand("dcterms:description")), Literal(_APART, lang="en")
     yield from _class_partitions(graphs)
 
 
@@ -59,12 +56,8 @@ def _class_partitions(graphs: Mapping[str, set[Triple]]) -> Iterator[Triple]:
     for iri, number in counts.items():
         name = iri.removeprefix(DG)
         partition = URIRef(f"{DGD}dataset/class/{name}")
-        yield _DATASET, _term("void", "classPartition"), partition
-        yield partition, RDF.type, _term("void", "Dataset")
+        yield _DATASET, URIRef(expand("void:classPartition")), partition
+        yield partition, RDF.type, URIRef(expand("void:Dataset"))
         yield partition, RDFS.label, Literal(f"records of the class {name}", lang="en")
-        yield partition, _term("void", "class"), URIRef(iri)
-        yield partition, _term("void", "entities"), _count(number)
-
-
-def _count(number: int) -> Literal:
-    return Literal(number, datatype=XSD.integer)
+        yield partition, URIRef(expand("void:class")), URIRef(iri)
+        yield partition, URIRef(expand("void:entities")), Literal(number)

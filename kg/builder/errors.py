@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Final
 
-from kg.text_files import Fault
+from kg.text_files import FileProblem
+
+__all__ = ["BuildError", "FileProblem", "refuse"]
 
 _SHOWN: Final = 100
 """How many problems a message lists; one mistake in a file that all others need makes thousands."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class FileProblem:
-    """Something in a file that must be mended.
-
-    Attributes:
-        file: the file, relative to the folder that was built.
-        line: the line, counted from 1; 0 when the whole file is meant.
-        column: the name of the column of a table, or empty.
-        detail: what is wrong.
-        remedy: what to do.
-    """
-
-    file: str
-    line: int
-    column: str
-    detail: str
-    remedy: str
-
-    def __str__(self) -> str:
-        """Say it in one line: place, what is wrong, what to do."""
-        place = self.file + (f", line {self.line}" if self.line else "")
-        place += f", column {self.column}" if self.column else ""
-        return f"{place}: {self.detail} {self.remedy}"
 
 
 class BuildError(Exception):
@@ -63,13 +39,3 @@ def refuse(problems: Iterable[FileProblem]) -> None:
     """
     if found := list(problems):
         raise BuildError(found)
-
-
-def problems_of(file: str, faults: Iterable[Fault]) -> list[FileProblem]:
-    """Return the faults of a file as problems of a build.
-
-    Args:
-        file: the file, relative to the folder that is built.
-        faults: what makes it unfit.
-    """
-    return [FileProblem(file, each.line, "", each.detail, each.remedy) for each in faults]

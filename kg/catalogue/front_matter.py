@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from kg.text_files import read_text_file
+from kg.text_files import FileProblem, read_text_file
 
 if TYPE_CHECKING:
     from jsonschema import ValidationError
@@ -68,15 +68,16 @@ def read_header(path: Path, schema: str | None) -> Header:
         HeaderError: the file is no sound text, has no header, or its header is no YAML or does
             not fit the schema.
     """
-    file = read_text_file(path)
-    for fault in file.faults:
+    faults: list[FileProblem] = []
+    text = read_text_file(path.parent, path.name, faults)
+    for fault in faults:
         raise HeaderError(path, max(1, fault.line), f"{fault.detail} {fault.remedy}")
-    node = _parse(path, _header_lines(path, file.text))
+    node = _parse(path, _header_lines(path, text))
     with _reading_yaml(path):
         values: Mapping[str, Any] = yaml.SafeLoader("").construct_document(node)
     if schema is not None:
         _check(path, node, values, schema)
-    return Header(path, values, file.text, node)
+    return Header(path, values, text, node)
 
 
 def _check(path: Path, node: yaml.MappingNode, values: Mapping[str, Any], schema: str) -> None:

@@ -10,7 +10,7 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from enum import Enum
@@ -118,12 +118,20 @@ class Source:
             DataError: it cannot be read, is compressed wrongly, was changed meanwhile, or is XML
                 in an encoding that is unknown or not kept to.
         """
-        with self._failures_said(), self._raw() as raw:
-            before = _stamp(raw)
-            with gzip.GzipFile(fileobj=raw) if self.compressed else nullcontext(raw) as file:
-                yield self._in_utf8(cast("IO[bytes]", file))
-            if _stamp(raw) != before:
-                raise DataError("It was changed while it was read.", source=self.name)
+        content = self.content
+        try:
+            with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as raw:
+                before = _stamp(raw)
+                with gzip.GzipFile(fileobj=raw) if self.compressed else nullcontext(raw) as file:
+                    yield self._in_utf8(cast("IO[bytes]", file))
+                if _stamp(raw) != before:
+                    raise DataError("It was changed while it was read.", source=self.name)
+        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
+            detail = f"It is not whole, or not compressed by gzip: {error}."
+            raise DataError(detail, source=self.name) from error
+        except OSError as error:
+            detail = f"It cannot be read: {error.strerror or error}."
+            raise DataError(detail, source=self.name) from error
 
     def _in_utf8(self, file: IO[bytes]) -> IO[bytes]:
         """Pass over a byte order mark, and write XML anew that is in another encoding."""
@@ -149,23 +157,6 @@ class Source:
         """
         if self.format == RDFXML:
             _look(self)
-
-    def _raw(self) -> IO[bytes]:
-        if isinstance(self.content, bytes):
-            return io.BytesIO(self.content)
-        return self.content.open("rb")
-
-    @contextmanager
-    def _failures_said(self) -> Iterator[None]:
-        try:
-            yield
-        except (gzip.BadGzipFile, zlib.error, EOFError) as error:
-            raise DataError(
-                f"It is not whole, or not compressed by gzip: {error}.", source=self.name
-            ) from error
-        except OSError as error:
-            detail = f"It cannot be read: {error.strerror or error}."
-            raise DataError(detail, source=self.name) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,45 +214,33 @@ class Contents:
 
 
 def _look(source: Source) -> tuple[str, bool, bool]:
-    """Return a digest, and whether there may be relative IRIs and blank nodes."""
+    """Return a digest, and whether there may be relative IRIs and blank nodes.
+
+    Raises:
+        DataError: it is ill-formed XML, of which Oxigraph takes what it can read; or is not read.
+    """
     digest = hashlib.sha256()
     has_relative = source.format not in (*_LINES, *_TERSE)
     has_blank = source.format not in _LINES
-    check = _well_formed(source) if source.format == RDFXML else None
-    with source.opened() as file:
-        while piece := file.read(_PIECE):
-            if source.format in (*_LINES, *_TERSE):  # what has no line break in it keeps together
-                piece += file.readline()
-            digest.update(piece)
-            has_blank = has_blank or _BLANK_NODE in piece
-            if source.format in _TERSE:
-                has_relative = has_relative or bool(_RELATIVE_IRI.search(piece))
-            if check:
-                check(piece)
-    if check:
-        check(b"")
+    parser = expat.ParserCreate() if source.format == RDFXML else None
+    try:
+        with source.opened() as file:
+            while piece := file.read(_PIECE):
+                if source.format in (*_LINES, *_TERSE):
+                    piece += file.readline()  # what has no line break in it keeps together
+                digest.update(piece)
+                has_blank = has_blank or _BLANK_NODE in piece
+                if source.format in _TERSE:
+                    has_relative = has_relative or bool(_RELATIVE_IRI.search(piece))
+                if parser:
+                    parser.Parse(piece, False)
+        if parser:
+            parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        detail = f"It is not well-formed XML: {expat.ErrorString(error.code)}."
+        line, column = error.lineno, error.offset + 1
+        raise DataError(detail, source=source.name, line=line, column=column) from error
     return digest.hexdigest(), has_relative, has_blank
-
-
-def _well_formed(source: Source) -> Callable[[bytes], None]:
-    """Return what refuses pieces of ill-formed XML, of which Oxigraph takes what it can read.
-
-    An empty piece ends the document.
-    """
-    parser = expat.ParserCreate()
-
-    def check(piece: bytes) -> None:
-        try:
-            parser.Parse(piece, not piece)
-        except expat.ExpatError as error:
-            raise DataError(
-                f"It is not well-formed XML: {expat.ErrorString(error.code)}.",
-                source=source.name,
-                line=error.lineno,
-                column=error.offset + 1,
-            ) from error
-
-    return check
 
 
 def _encoding_of_xml(start: bytes) -> str | None:

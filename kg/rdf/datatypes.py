@@ -9,19 +9,12 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Final
 
-XSD: Final = "http://www.w3.org/2001/XMLSchema#"
+from kg.text_files import patterns
 
-_YEAR: Final = r"-?(?:[1-9]\d{3,}|0\d{3})"
-_MONTH: Final = r"(?:0[1-9]|1[0-2])"
-_DAY: Final = r"(?:0[1-9]|[12]\d|3[01])"
-_TIME: Final = r"(?:(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?|24:00:00(?:\.0+)?)"
-_ZONE: Final = r"(?:Z|[+-](?:(?:0\d|1[0-3]):[0-5]\d|14:00))"
-_DATE: Final = rf"(?P<year>{_YEAR})-(?P<month>{_MONTH})-(?P<day>{_DAY})"
-_YEARS: Final = r"(?:\d+Y)?(?:\d+M)?"
-_DAYS: Final = r"(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?"
-_FLOAT: Final = r"[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[Ee][+-]?\d+)?|INF)|NaN"
+XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 
 _RANGES: Final[Mapping[str, tuple[int | None, int | None]]] = {
     "integer": (None, None),
@@ -40,32 +33,12 @@ INTEGERS: Final = tuple(_RANGES)
 """The names of the types of integers."""
 
 _FORMS: Final = {
-    name: re.compile(pattern, re.ASCII)
-    for name, pattern in {
-        **dict.fromkeys(_RANGES, r"[+-]?\d+"),
-        "decimal": r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)",
-        "double": _FLOAT,
-        "float": _FLOAT,
-        "boolean": "true|false|1|0",
-        "date": rf"{_DATE}{_ZONE}?",
-        "dateTime": rf"{_DATE}T{_TIME}{_ZONE}?",
-        "dateTimeStamp": rf"{_DATE}T{_TIME}{_ZONE}",
-        "time": rf"{_TIME}{_ZONE}?",
-        "gYear": rf"{_YEAR}{_ZONE}?",
-        "gYearMonth": rf"{_YEAR}-{_MONTH}{_ZONE}?",
-        "gMonth": rf"--{_MONTH}{_ZONE}?",
-        "gMonthDay": rf"--(?P<month>{_MONTH})-(?P<day>{_DAY}){_ZONE}?",
-        "gDay": rf"---{_DAY}{_ZONE}?",
-        "duration": rf"-?P(?=[\dT]){_YEARS}{_DAYS}",
-        "yearMonthDuration": rf"-?P(?=\d){_YEARS}",
-        "dayTimeDuration": rf"-?P(?=[\dT]){_DAYS}",
-        "hexBinary": "(?:[0-9A-Fa-f]{2})*",
-        "base64Binary": "(?:(?:[A-Za-z0-9+/] ?){4})*(?:(?:[A-Za-z0-9+/] ?){2}(?:[A-Za-z0-9+/] ?=|= ?=))?",
-        "language": "[A-Za-z]{1,8}(?:-[A-Za-z0-9]{1,8})*",
-        "normalizedString": r"[^\t\n\r]*",
-        "token": r"(?! )[^\t\n\r]*(?<! )",
-    }.items()
-}  # fmt: skip
+    **dict.fromkeys(_RANGES, re.compile(r"[+-]?\d+", re.ASCII)),
+    **{
+        name: re.compile(pattern, re.ASCII)
+        for name, pattern in patterns(Path(__file__).with_suffix(".toml"))[1].items()
+    },
+}
 _LEAP_YEAR: Final = 2000
 """Stands for the year of days that are in none."""
 

@@ -100,10 +100,7 @@ def bind(text: str, bindings: Mapping[str, Term]) -> str:
     absent = sorted(set(terms) - present)
     if absent:
         raise BindingError(f"The query has no variable ?{absent[0]}.")
-    replaced = {
-        token.offset: replacement
-        for token, replacement in _replacements(meaningful, terms, present)
-    }
+    replaced = _replacements(meaningful, terms, present)
     return "".join(replaced.get(token.offset, token.text) for token in everything)
 
 
@@ -112,11 +109,11 @@ _CLAUSES = ("SELECT", "WHERE", "FROM", "HAVING", "ORDER", "LIMIT", "OFFSET", "VA
 
 def _replacements(
     meaningful: list[Token], terms: Mapping[str, str], present: set[str]
-) -> list[tuple[Token, str]]:
-    """Pair each token of a bound variable, and each BOUND around one, with what replaces it."""
+) -> dict[int, str]:
+    """Return what replaces each token of a bound variable, and each BOUND around one, by its offset."""
     # Where a variable stands decides what it may become: a column has to keep its name, a key of
     # GROUP BY or ORDER BY is an expression in parentheses, and BOUND takes nothing but variables.
-    found = []
+    found: dict[int, str] = {}
     clause = ""  # its keywords; empty inside a pattern
     depth = 0  # how many parentheses are open since it began
     # The bound variables that this SELECT clause and those around it name.
@@ -143,15 +140,15 @@ def _replacements(
                 raise BindingError(f"The query itself gives ?{name} a value, so none can be bound.")
             here = clause if depth == 0 else ""
             if two_before.is_word("BOUND"):
-                found += [(two_before, ""), (token, "true")]
+                found |= {two_before.offset: "", token.offset: "true"}
             elif here == "SELECT":
                 # A column that a SELECT around this one names too is of no use here, and illegal.
                 hidden = name in selected
                 column = _unused(f"{name}_bound{token.offset}", present) if hidden else name
-                found.append((token, f"({terms[name]} AS ?{column})"))
+                found[token.offset] = f"({terms[name]} AS ?{column})"
             else:  # spaces keep it from running into what is written next to it
                 is_key = here in ("GROUP BY", "ORDER BY")
-                found.append((token, f"({terms[name]})" if is_key else f" {terms[name]} "))
+                found[token.offset] = f"({terms[name]})" if is_key else f" {terms[name]} "
             if here == "SELECT":
                 selected |= {name}
     return found

@@ -13,7 +13,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 from itertools import pairwise, takewhile
+from pathlib import Path
 from typing import Final, NamedTuple
+
+from kg.text_files import patterns
 
 
 class TokenKind(Enum):
@@ -51,53 +54,12 @@ class Token(NamedTuple):
         return self.kind is TokenKind.WORD and self.text.upper() in words
 
 
-# The ranges of PN_CHARS_BASE and of what may follow in a name: not those of Python's \w.
-NAME_FIRST: Final = (
-    r"A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u02ff\u0370-\u037d\u037f-\u1fff\u200c\u200d"
-    r"\u2070-\u218f\u2c00-\u2fef\u3001-\ud7ff\uf900-\ufdcf\ufdf0-\ufffd\U00010000-\U000effff"
-)
-_FIRST = rf"{NAME_FIRST}_0-9"
-NAME_NEXT: Final = rf"{_FIRST}\u00b7\u0300-\u036f\u203f\u2040"
-# Bounded, so that a long run of names and dots is not scanned again from each of its names.
-_NAME = rf"[{NAME_FIRST}](?:[{NAME_NEXT}.-]{{0,126}}[{NAME_NEXT}-])?"
-# A dot may stand within a name and not end it, so the last character of what may have one is apart.
-_ESCAPED = r"%[0-9A-Fa-f]{2}|\\[_~.\-!$&'()*+,;=/?#@%]"
-_LOCAL = rf"(?:[{_FIRST}:]|{_ESCAPED})"
-_LOCAL_REST = rf"(?:[{NAME_NEXT}:.-]|{_ESCAPED})"
-_LOCAL_LAST = rf"(?:[{NAME_NEXT}:-]|{_ESCAPED})"
-_IRI = r"<(?:[^<>\"{}|^`\\\x00-\x20]|\\u[0-9A-Fa-f]{4}|\\U[0-9A-Fa-f]{8})*>"
+_PARTS, _PATTERNS = patterns(Path(__file__).with_name("terminals.toml"))
+NAME_FIRST: Final = _PARTS["name_first"]
+NAME_NEXT: Final = _PARTS["name_next"]
 _TERMINALS = re.compile(
-    "|".join(
-        (
-            r"(?P<space>[ \t\r\n]+)",
-            r"(?P<comment>\#[^\n\r]*)",
-            rf"(?P<iri>{_IRI})",
-            (
-                r"(?P<string>'''(?:'{0,2}(?:[^'\\]|\\.))*'''"
-                r'|"""(?:"{0,2}(?:[^"\\]|\\.))*"""'
-                r"|'(?:[^'\\\n\r]|\\.)*'"
-                r'|"(?:[^"\\\n\r]|\\.)*")'
-            ),
-            rf"(?P<variable>[?$][{_FIRST}][{NAME_NEXT}]*)",
-            rf"(?P<blank_node>_:[{_FIRST}](?:[{NAME_NEXT}.-]*[{NAME_NEXT}-])?)",
-            rf"(?P<prefixed_name>(?:{_NAME})?:(?:{_LOCAL}(?:{_LOCAL_REST}*{_LOCAL_LAST})?)?)",
-            r"(?P<language>@[A-Za-z]+(?:-+[A-Za-z0-9]+)*)",
-            # A dot that no digit follows ends a triple, so it is no part of the number.
-            r"(?P<number>\d+\.[eE][+-]?\d+|(?:\d*\.)?\d+(?:[eE][+-]?\d+)?)",
-            rf"(?P<word>[{NAME_FIRST}][{NAME_NEXT}]*)",
-            (
-                # `<<` opens a triple term, unless the second `<` begins an IRI, as in `1<<http://x>`.
-                rf"(?P<punctuation>\^\^|&&|\|\||!=|<=|>=|<<\(|\)>>|<<(?!{_IRI[1:]})|>>|\{{\||\|\}}"
-                r"|[(){}\[\].,;=<>!*/+\-|^?&~])"
-            ),
-            # An escaped quote opens no string, or each of many would be scanned to the end.
-            r"(?P<invalid>\\.|.)",
-        )
-    ),
-    re.DOTALL,
+    "|".join(f"(?P<{kind}>{pattern})" for kind, pattern in _PATTERNS.items()), re.DOTALL
 )
-"""The first alternative that fits wins: IRIs come before `<`, and names with a colon before words."""
-
 _KINDS: Final = {kind.value: kind for kind in TokenKind}
 TRIVIA: Final = (TokenKind.SPACE, TokenKind.COMMENT)
 

@@ -56,8 +56,7 @@ def at_offset(text: str, detail: str, offset: int, hint: str | None = None) -> Q
 
 def limitation(text: str, detail: str, offset: int, hint: str) -> EngineLimitation:
     """Make the refusal of what is at an offset of the text, counted from 0."""
-    at = at_offset(text, detail, offset)
-    return EngineLimitation(detail, line=at.line, column=at.column, excerpt=at.excerpt, hint=hint)
+    return EngineLimitation(**vars(at_offset(text, detail, offset, hint)))
 
 
 def service_refused(text: str, offset: int, detail: str) -> FederationRefused:

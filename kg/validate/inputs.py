@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from rdflib import Dataset, Graph, URIRef
-from rdflib.term import Node
 
 from kg.builder.read.turtle import lines_of_subjects
 from kg.engine.dataset import Source
@@ -105,7 +104,11 @@ def read(data: Data, public_url: str | None = None) -> Material:
 
 
 def _ntriples(graph: Graph) -> str:
-    """Write the triples of a graph, or of all named graphs of a dataset but that of the shapes."""
+    """Write the triples of a graph, or of all named graphs of a dataset but that of the shapes.
+
+    Raises:
+        ValidationInputError: RDF does not allow what rdflib does: such an IRI, or half a character.
+    """
     joined = graph
     if isinstance(graph, Dataset):
         joined = Graph()
@@ -113,19 +116,14 @@ def _ntriples(graph: Graph) -> str:
             if str(each.identifier) != _SHAPES:
                 joined += each
     for term in {term for triple in joined for term in triple}:
-        _refuse_if_unwritable(term)
+        if isinstance(term, URIRef) and not ABSOLUTE_IRI.fullmatch(term):
+            detail = f"{str(term)!r} is not an absolute IRI."
+            remedy = "Correct it, and encode what IRIs may not hold."
+            raise ValidationInputError(None, 0, detail, remedy)
+        if jsonld.SURROGATE.search(str(term)):
+            detail = f"{str(term)[:_SHOWN]!r} holds half of a character."
+            raise ValidationInputError(None, 0, detail, "Write the whole character.")
     return joined.serialize(format="nt")
-
-
-def _refuse_if_unwritable(term: Node) -> None:
-    """Refuse what RDF does not allow and rdflib does: such IRIs, and halves of characters."""
-    if isinstance(term, URIRef) and not ABSOLUTE_IRI.fullmatch(term):
-        detail = f"{str(term)!r} is not an absolute IRI."
-        remedy = "Correct it, and encode what IRIs may not hold."
-        raise ValidationInputError(None, 0, detail, remedy)
-    if jsonld.SURROGATE.search(str(term)):
-        detail = f"{str(term)[:_SHOWN]!r} holds half of a character."
-        raise ValidationInputError(None, 0, detail, "Write the whole character.")
 
 
 def _read_file(path: Path, context: jsonld.Context, numbers: Iterator[int]) -> Material:

@@ -94,7 +94,13 @@ class ValidationReport:
             unchecked: subjects that no shape is for.
             checked: whether a shape is for any subject.
         """
-        results = (_described(rdf, each) for each in rdf.objects(None, SH.result))
+        # Details, which only pySHACL gives, are results of their own about nested shapes; they are
+        # left out, so that a result is the same from either engine.
+        told = Graph()
+        told += (triple for triple in rdf if triple[1] != SH.detail)
+        results = (
+            told.cbd(each, include_reifications=False) for each in told.objects(None, SH.result)
+        )
         found = {_finding(result, origins): result for result in results}
         return cls(tuple(sorted(found, key=Finding.place)), unchecked, checked, found)
 
@@ -156,21 +162,6 @@ class ValidationReport:
         if not self.checked and self.conforms:
             verdict = f"Nothing was checked: see that names begin with {BASE}"
         return f"{verdict}: {counted}." if counted else f"{verdict}."
-
-
-def _described(rdf: Graph, result: Node) -> Graph:
-    """Return what a report says of one result, with the blank nodes that it leads to.
-
-    Details, which only pySHACL gives, are results of their own about nested shapes; they are left
-    out, so that a result is the same from either engine.
-    """
-    graph, waiting = Graph(), [result]
-    while waiting:
-        for triple in rdf.triples((waiting.pop(), None, None)):
-            if triple[1] != SH.detail and triple not in graph:
-                graph.add(triple)
-                waiting += [triple[2]] if isinstance(triple[2], BNode) else []
-    return graph
 
 
 def _finding(result: Graph, origins: Mapping[str, str]) -> Finding:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from functools import cache
 from pathlib import Path
@@ -52,7 +52,8 @@ def background_graph(folder: Path = ONTOLOGY_FOLDER) -> Graph:
     graph = _joined(files)
     for pattern, key, above, predicate, value in _BACKGROUND["rows"]:
         for path in sorted(folder.glob(pattern)):
-            for row in _rows(path):
+            lines = path.read_text(encoding="utf-8").split("\n")
+            for row in csv.DictReader(lines, delimiter="\t", quoting=csv.QUOTE_NONE):
                 said = URIRef(expand(value)) if ":" in value else Literal(row[value])
                 graph.add((URIRef(f"{DGD}{above}/{row[key]}"), URIRef(expand(predicate)), said))
     return graph
@@ -83,12 +84,6 @@ def _joined(paths: Iterable[Path]) -> Graph:
             read_document(path.parent, path, "", problems)
             raise BuildError(problems) from error
     return graph
-
-
-def _rows(table: Path) -> Iterator[dict[str, str]]:
-    """Yield the rows of a table, each by the names of its columns."""
-    with table.open(encoding="utf-8", newline="") as file:
-        yield from csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
 
 
 def aimed_at(

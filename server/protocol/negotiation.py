@@ -73,19 +73,15 @@ class Representation:
 _XHTML = "application/xhtml+xml"
 
 
-def _pair(parameter: str) -> tuple[str, str]:
-    name, _, value = parameter.partition("=")
-    return name, value
-
-
 def _represented(row: Mapping[str, str]) -> Representation:
     written = formats.named(row["name"]) if row["w3c_name"] else None
+    parameters = (each.partition("=") for each in row["parameters"].split())
     return Representation(
         name=row["name"],
         label=written.label if written else row["label"],
         media_type=written.media_type if written else row["media_type"],
         suffix=written.suffix if written else row["suffix"],
-        parameters=tuple(map(_pair, row["parameters"].split())),
+        parameters=tuple((name, value) for name, _, value in parameters),
         aliases=tuple(row["aliases"].split()),
         stand_ins=tuple(row["stand_ins"].split()),
         names=tuple(row["names"].split()),

@@ -64,13 +64,10 @@ class Notes:
     timings: Mapping[str, float] = field(default_factory=dict)
 
 
-_HEADERS: Final = rows("headers")
-EVERY_RESPONSE: Final = {
-    row["name"]: row["value"] for row in _HEADERS if row["responses"] == "every"
-}
-_OF_OPTIONS: Final = {
-    row["name"]: row["value"] for row in _HEADERS if row["responses"] == "options"
-}
+EVERY_RESPONSE, _OF_OPTIONS = (
+    {row["name"]: row["value"] for row in rows("headers") if row["responses"] == each}
+    for each in ("every", "options")
+)
 _CONDITIONS: Final = frozenset(
     f"HTTP_{name}"
     for name in ("IF_NONE_MATCH", "IF_MODIFIED_SINCE", "IF_UNMODIFIED_SINCE", "RANGE")
@@ -88,12 +85,8 @@ _QUERY_ID: Final = re.compile(r"[A-Za-z0-9._~:-]{1,64}")
 
 def init_app(app: Flask) -> None:
     """Add the headers that all responses of an app have in common, and bound its URLs."""
-    app.before_request(_begin)
-    app.before_request(_refuse)
-    app.before_request(_check_host)
-    app.before_request(_bound_url)
-    app.before_request(_answer_options)
-    app.before_request(_redirect)
+    for step in (_begin, _refuse, _check_host, _bound_url, _answer_options, _redirect):
+        app.before_request(step)
     app.after_request(_finish)
     app.teardown_request(_let_go)
 

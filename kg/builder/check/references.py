@@ -26,6 +26,7 @@ _MOST_SUGGESTIONS: Final = 20
 _MEANINGLESS: Final = 2
 """How many letters an identifier has that is a number otherwise."""
 
+_RULE: Final = URIRef(DG + "rule")
 _ALIGNMENTS: Final = "mappings"
 """The graph of files that speak of what others describe."""
 
@@ -75,24 +76,15 @@ class References:
         yield from self._problems_of_mappings(mappings)
 
     def unknown_conclusions(
-        self, derived: Iterable[Triple], rules: Iterable[Rule]
+        self, derived: Collection[Triple], rules: Iterable[Rule]
     ) -> Iterator[FileProblem]:
         """Find unknown terms in what rules conclude."""
         files = {rule.iri: rule.file for rule in rules}
-        parts: dict[URIRef, list[object]] = {}
-        by_rule: dict[URIRef, str] = {}
-        for node, predicate, value in derived:
-            if predicate in (RDF.subject, RDF.predicate, RDF.object):
-                parts.setdefault(node, []).append(value)
-            elif predicate == URIRef(DG + "rule"):
-                by_rule[node] = files[URIRef(value)]
-        for node, terms in parts.items():
-            for term in terms:
-                if self._is_unknown(term):
-                    detail = (
-                        f"The rule concludes something of {curie(str(term))}, which is unknown."
-                    )
-                    yield FileProblem(by_rule[node], 0, "", detail, "Correct the name in the rule.")
+        by_rule = {node: files[URIRef(iri)] for node, said, iri in derived if said == _RULE}
+        for node, predicate, term in derived:
+            if predicate in (RDF.subject, RDF.predicate, RDF.object) and self._is_unknown(term):
+                detail = f"The rule concludes something of {curie(str(term))}, which is unknown."
+                yield FileProblem(by_rule[node], 0, "", detail, "Correct the name in the rule.")
 
     def _is_unknown(self, term: object) -> bool:
         return (

@@ -46,14 +46,13 @@ def problems_of_shapes(
             for detail, remedy in faults:
                 yield FileProblem(document.file, document.line_of(subject), "", detail, remedy)
     if documents:
-        targets = {triple[2] for each in said.values() for triple in each if triple[1] in _TARGETS}
+        targets = {
+            triple[2] for each in said.values() for triple in each if triple[1] == SH.targetClass
+        }
         for kind in sorted({value for _, predicate, value in records if predicate == RDF.type}):
             if kind not in targets:
                 detail = f"No shape is for {curie(kind)}, so nothing about such records is checked."
                 yield FileProblem("shapes", 0, "", detail, "Restore the shape, or write one.")
-
-
-_TARGETS: Final = (SH.targetClass,)
 
 
 def _malformed(said: _Statements) -> Mapping[URIRef, list[tuple[str, str]]]:

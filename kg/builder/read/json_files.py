@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kg.builder.errors import FileProblem, problems_of
+from kg.builder.errors import FileProblem
 from kg.text_files import read_text_file
 
 
@@ -39,8 +39,8 @@ def read_json(folder: Path, name: str, problems: list[FileProblem]) -> JsonFile 
         name: the file.
         problems: takes what is wrong: the encoding, the syntax, members that are given twice.
     """
-    file = read_text_file(folder / name)
-    found = problems_of(name, file.faults)
+    found: list[FileProblem] = []
+    text = read_text_file(folder, name, found)
     repeated: list[str] = []
 
     def members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -51,13 +51,13 @@ def read_json(folder: Path, name: str, problems: list[FileProblem]) -> JsonFile 
     content: Any = None
     if not found:
         try:
-            content = json.loads(file.text, object_pairs_hook=members)
+            content = json.loads(text, object_pairs_hook=members)
         except (json.JSONDecodeError, RecursionError) as error:
             line = error.lineno if isinstance(error, json.JSONDecodeError) else 0
             reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
             remedy = "Mend the syntax there, or just above."
             found.append(FileProblem(name, line, "", f"This is not JSON: {reason}.", remedy))
-    read = JsonFile(name, file.text, content)
+    read = JsonFile(name, text, content)
     for key in repeated:
         detail = f"The member {key} is given twice."
         found.append(FileProblem(name, read.line_of(f'"{key}"'), "", detail, "Keep one."))

@@ -16,7 +16,7 @@ from typing import Any, Final
 import yaml
 from rdflib import RDF, RDFS, XSD, Literal, URIRef
 
-from kg.builder.errors import BuildError, FileProblem, problems_of, refuse
+from kg.builder.errors import BuildError, FileProblem, refuse
 from kg.builder.read.terms import Triple, fault_of_term
 from kg.rdf.namespaces import DG, DGD, GRAPH, expand
 from kg.text_files import read_text_file
@@ -114,15 +114,15 @@ def read_table(folder: Path) -> MappingTable:
     """
     if not (folder / TABLE).exists():
         return MappingTable({}, ())
-    file = read_text_file(folder / TABLE)
-    refuse(problems_of(TABLE, file.faults))
-    lines = file.text.removesuffix("\n").split("\n")
+    problems: list[FileProblem] = []
+    text = read_text_file(folder, TABLE, problems)
+    refuse(problems)
+    lines = text.removesuffix("\n").split("\n")
     start = next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines))
     metadata = _metadata([line[1:] for line in lines[:start]])
     columns = lines[start].split("\t") if len(lines) > start else []
     refuse(FileProblem(TABLE, start + 1, "", *each) for each in _faults_of_columns(columns))
     matches: list[Match] = []
-    problems: list[FileProblem] = []
     for number, line in enumerate(lines[start + 1 :], start=start + 2):
         try:
             matches.append(_match(number, _cells(columns, line), metadata["curie_map"]))

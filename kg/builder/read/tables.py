@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from rdflib import XSD, Literal, URIRef
 
-from kg.builder.errors import FileProblem, problems_of
+from kg.builder.errors import FileProblem
 from kg.builder.read.table_schemas import TableSchema, read_schemas
 from kg.builder.read.terms import Triple, canonical_decimal, fault_of_term, term_of
 from kg.text_files import CONFLICT, UNREADABLE, UNSEEN, read_text_file
@@ -96,12 +96,11 @@ def read_tables(folder: Path, problems: list[FileProblem]) -> list[SourceTable]:
 
 
 def _read_table(folder: Path, schema: TableSchema, problems: list[FileProblem]) -> SourceTable:
-    file = read_text_file(folder / schema.table)
-    problems += problems_of(schema.table, file.faults)
-    if not file.text:
+    text = read_text_file(folder, schema.table, problems)
+    if not text:
         return SourceTable(schema, (), is_lost=True)
-    lines = file.text.removesuffix("\n").split("\n")
-    if not file.text.endswith("\n"):
+    lines = text.removesuffix("\n").split("\n")
+    if not text.endswith("\n"):
         detail, remedy = "The last line has no end.", "End it with a line feed."
         problems.append(FileProblem(schema.table, len(lines), "", detail, remedy))
     fault = _header_fault(lines[0].split("\t"), schema.columns)
@@ -233,7 +232,9 @@ def _check_value(text: str, column: Mapping[str, Any], base: str, pattern: str |
         raise ValueError("A value is empty.", f"Take out one {column['separator']}.")
     is_name = "valueUrl" in column and "://" not in text
     if is_name and (found := re.search(r"[\s,;|]+", text)):
-        raise ValueError(f"{text!r} is no single name: it has {found[0]!r}.", _separation(column))
+        separated = f"Separate several names by {column.get('separator')} alone."
+        remedy = separated if "separator" in column else "This column takes one name."
+        raise ValueError(f"{text!r} is no single name: it has {found[0]!r}.", remedy)
     form, remedy = _FORMS[base]
     if not re.fullmatch(form, text):
         raise ValueError(f"{text!r} is not of the type {base}.", remedy)
@@ -244,13 +245,6 @@ def _check_value(text: str, column: Mapping[str, Any], base: str, pattern: str |
     before = str(column.get("valueUrl", "")).partition("{")[0]
     if before and is_name and ":" in text:
         raise ValueError(f"{text!r} is more than the name.", f"Write only what follows {before}.")
-
-
-def _separation(column: Mapping[str, Any]) -> str:
-    """Say how several values are written in a column."""
-    if "separator" in column:
-        return f"Separate several names by {column['separator']} alone."
-    return "This column takes one name."
 
 
 def _filled(template: str, cells: Mapping[str, str]) -> str:

@@ -15,7 +15,7 @@ from rdflib import DCTERMS, OWL, PROV, RDF, RDFS, SH, SKOS, BNode, Literal, URIR
 from rdflib.compare import to_canonical_graph
 from rdflib.namespace import DefinedNamespace
 
-from kg.builder.errors import FileProblem, problems_of
+from kg.builder.errors import FileProblem
 from kg.builder.read.terms import Triple, fault_of_term
 from kg.engine.dataset import Source
 from kg.engine.oxigraph.engine import ntriples_of
@@ -88,16 +88,17 @@ def read_document(folder: Path, path: Path, graph: str, problems: list[FileProbl
         problems: takes what is wrong: no Turtle, or terms that are none.
     """
     name = path.relative_to(folder).as_posix()
-    file = read_text_file(path)
-    found = [*problems_of(name, file.faults), *_foreign_prefixes(name, file.text)]
-    lines = lines_of_subjects(file.text)
+    found: list[FileProblem] = []
+    text = read_text_file(folder, name, found)
+    found += _foreign_prefixes(name, text)
+    lines = lines_of_subjects(text)
     triples: frozenset[Triple] = frozenset()
-    if not any(CONFLICT.fullmatch(line) for line in file.text.split("\n")):
+    if not any(CONFLICT.fullmatch(line) for line in text.split("\n")):
         try:
-            triples = frozenset(_triples(name, file.text))
+            triples = frozenset(_triples(name, text))
         except (DataError, ValueError) as error:
-            found.append(_syntax_problem(name, file.text, error, max(lines.values(), default=0)))
-    document = Document(name, graph, triples, lines, file.text)
+            found.append(_syntax_problem(name, text, error, max(lines.values(), default=0)))
+    document = Document(name, graph, triples, lines, text)
     faulty = {term for triple in triples for term in triple if _fault(term) is not None}
     found += (
         FileProblem(name, document.line_of(triple[0], term), "", str(_fault(term)), "Correct it.")

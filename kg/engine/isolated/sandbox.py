@@ -11,6 +11,7 @@ import signal
 import socket
 import struct
 import sys
+import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
@@ -28,25 +29,7 @@ _MINOR_FAULTS = 7
 _START = 19
 """Which fields of /proc/PID/stat after the name have them, see proc(5)."""
 
-_SYSTEM_CALLS = {
-    "x86_64": (0xC000003E, (41,)),
-    "aarch64": (0xC00000B7, (198,)),
-    "riscv64": (0xC00000F3, (198,)),
-    "loongarch64": (0xC0000102, (198,)),
-    "ppc64le": (0xC0000015, (326, 102)),
-    "s390x": (0x80000016, (359, 102)),
-}
-"""By machine: what the kernel calls its architecture, and the system calls that make a socket.
-
-From linux/audit.h and the tables of system calls; 102 is socketcall(2).
-"""
-
-_FURTHER_CALLS = (425, 426, 427, 438)
-"""Other ways to a socket, with one number everywhere: those of io_uring(7), and pidfd_getfd(2)."""
-
-_FOREIGN_CALLS = 0x40000000
-"""From here on, numbers on x86_64 are those of x32, another architecture of the same kernel."""
-
+_SYSTEM_CALLS = tomllib.loads(Path(__file__).with_name("system_calls.toml").read_text("utf-8"))
 
 _LOOK = int(socket.MSG_PEEK | socket.MSG_DONTWAIT)
 """Reads what is there and leaves it; a plain number, as joining flags takes as long as reading."""
@@ -59,7 +42,7 @@ def lacking() -> str | None:
     """Return what this platform lacks of what is used here; None: nothing."""
     if sys.platform != "linux":
         return "the Linux kernel"
-    if os.uname().machine not in _SYSTEM_CALLS or sys.maxsize < 1 << 32:
+    if os.uname().machine not in _SYSTEM_CALLS["machines"] or sys.maxsize < 1 << 32:
         return f"a filter of system calls for {os.uname().machine}"
     try:
         if ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) < 0:
@@ -288,17 +271,17 @@ def forbid_network() -> None:
     A seccomp filter on system calls; connections that are open already go on. What is not a call of
     this architecture is refused as a whole, since other tables have other numbers for socket(2).
     """
-    architecture, calls = _SYSTEM_CALLS[os.uname().machine]
-    refused = (*calls, *_FURTHER_CALLS)
+    machine = _SYSTEM_CALLS["machines"][os.uname().machine]
+    refused = (*machine["sockets"], *_SYSTEM_CALLS["everywhere"])
     load, jump_if_equal, jump_if_not_below, end = 0x20, 0x15, 0x35, 0x06
     allow, refuse = 0x7FFF0000, 0x00050000 | errno.EPERM
     program = b"".join(
         struct.pack("HBBI", *instruction)
         for instruction in (
             (load, 0, 0, 4),  # the architecture
-            (jump_if_equal, 0, len(refused) + 3, architecture),
+            (jump_if_equal, 0, len(refused) + 3, machine["architecture"]),
             (load, 0, 0, 0),  # the number of the system call
-            (jump_if_not_below, len(refused) + 1, 0, _FOREIGN_CALLS),
+            (jump_if_not_below, len(refused) + 1, 0, _SYSTEM_CALLS["foreign"]),
             *((jump_if_equal, len(refused) - at, 0, call) for at, call in enumerate(refused)),
             (end, 0, 0, allow),
             (end, 0, 0, refuse),
