@@ -67,57 +67,38 @@ def run(app: Flask, values: config.Settings, listener: socket.socket) -> None:
     told, tell = os.pipe()
     for number in _ENDING:
         signal.signal(number, lambda *_: os.write(tell, b"."))
-    processes = [
-        _HttpProcess(partial(_serve, app, values, listener, row))
-        for row in range(values.http_processes)
-    ]
-    while told not in (ready := wait([told, *(each.process.sentinel for each in processes)])):
-        for each in processes:
-            if each.process.sentinel in ready:
-                each.start_again()
-    for each in processes:
-        each.stop()
+    targets = [partial(_serve, app, values, listener, row) for row in range(values.http_processes)]
+    began = [time.monotonic()] * len(targets)
+    processes = [_started(target) for target in targets]
+    while told not in (ready := wait([told, *(each.sentinel for each in processes)])):
+        for row, process in enumerate(processes):
+            if process.sentinel in ready:
+                process.join()
+                _LOG.warning(
+                    "A process that speaks HTTP ended (exit code %s); there is a new one.",
+                    process.exitcode,
+                )
+                if time.monotonic() - began[row] < _RESTART_PAUSE:  # do not spin
+                    time.sleep(_RESTART_PAUSE)
+                began[row] = time.monotonic()
+                processes[row] = _started(targets[row])
+    for process in processes:  # which ends when it has answered what is at hand
+        process.terminate()
+        process.join(_STOP_SECONDS + 2 * _LOG_SECONDS)
+        process.kill()
+        process.join()
 
 
-class _HttpProcess:
-    """A process that speaks HTTP.
-
-    Args:
-        target: what it does.
-    """
-
-    def __init__(self, target: Callable[[], None]) -> None:
-        self._target = target
-        self.process = self._started()
-
-    def start_again(self) -> None:
-        """Start a process in place of one that ended."""
-        self.process.join()
-        _LOG.warning(
-            "A process that speaks HTTP ended (exit code %s); there is a new one.",
-            self.process.exitcode,
-        )
-        if time.monotonic() - self._began < _RESTART_PAUSE:  # do not spin
-            time.sleep(_RESTART_PAUSE)
-        self.process = self._started()
-
-    def stop(self) -> None:
-        """End the process when it has answered what is at hand."""
-        self.process.terminate()
-        self.process.join(_STOP_SECONDS + 2 * _LOG_SECONDS)
-        self.process.kill()
-        self.process.join()
-
-    def _started(self) -> BaseProcess:
-        self._began = time.monotonic()
-        process = _FORK.Process(target=self._target)
-        # Until the new process has handlers of its own, what it is told would be told to this one.
-        signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
-        return process
+def _started(target: Callable[[], None]) -> BaseProcess:
+    """Start a process that speaks HTTP."""
+    process = _FORK.Process(target=target)
+    # Until the new process has handlers of its own, what it is told would be told to this one.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _ENDING)
+    return process
 
 
 def _serve(app: Flask, values: config.Settings, listener: socket.socket, row: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import calendar
 import re
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -70,11 +71,6 @@ def is_ill_typed(text: str, datatype: str | None) -> bool:
 
 
 def _is_within(text: str, least: int | None, greatest: int | None) -> bool:
-    """Compare a number with bounds; where there are none, it may have any number of digits."""
-    if least is None and greatest is None:
-        return True
-    sign, digits = text.startswith("-"), text.lstrip("+-").lstrip("0")
-    if len(digits) > len(str(2**64)):
-        return (least is None) if sign else (greatest is None)
-    number = int(text)
+    """Compare a number, which may have any number of digits, with bounds, as far as there are."""
+    number = Decimal(text)  # int() refuses thousands of digits
     return (least is None or number >= least) and (greatest is None or number <= greatest)

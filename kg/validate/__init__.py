@@ -10,7 +10,7 @@ from rdflib import Graph
 from kg.rdf.namespaces import BASE, DGD, ONTOLOGY, PREFIXES
 from kg.rdf.rdflib_logging import without_remarks_of_rdflib
 from kg.validate.checks import Check, CheckError, findings, ill_typed, read_checks
-from kg.validate.inputs import Data, ValidationInputError, read
+from kg.validate.inputs import Data, ValidationInputError, graph_of_material, read
 from kg.validate.report import Finding, ValidationReport
 from kg.validate.shapes import aimed_at, background_graph, shapes_graph, with_background
 from kg.validate.verdict import ShapesError, accelerated_verdict, reference_verdict
@@ -65,13 +65,13 @@ def validate(
     shapes = shapes_graph() if shapes is None else shapes
     verdict = accelerated_verdict if accelerated else reference_verdict
     with without_remarks_of_rdflib():
-        material = read(data, public_url)
-        places = {**material.origins, **(origins or {})}
-        if _WHOLE in material.ntriples:
-            found = verdict(material.ntriples, shapes)
-            found += ill_typed(material.ntriples, found) + findings(material.ntriples, checks)
+        ntriples, places = read(data, public_url)
+        places = {**places, **(origins or {})}
+        if _WHOLE in ntriples:
+            found = verdict(ntriples, shapes)
+            found += ill_typed(ntriples, found) + findings(ntriples, checks)
             return ValidationReport.of(found, places)
-        own = material.graph().skolemize(authority=BASE, basepath=_GENERATED)
+        own = graph_of_material(ntriples).skolemize(authority=BASE, basepath=_GENERATED)
         described = frozenset(str(subject) for subject in own.subjects())
         joined = with_background(own, background_graph() if background is None else background)
         aimed, unchecked = aimed_at(shapes, joined, described)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -49,46 +49,37 @@ class ValidationInputError(Exception):
         self.remedy = remedy
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
-    """What is to be validated.
+def graph_of_material(ntriples: str) -> Graph:
+    """Return triples that have been read as a graph in memory.
 
-    Attributes:
-        ntriples: its triples, as N-Triples.
-        origins: for IRIs of subjects, the file and line that describe them; several are separated
-            by semicolons.
+    Raises:
+        ValidationInputError: a triple is of RDF 1.2.
     """
-
-    ntriples: str = field(repr=False)
-    origins: Mapping[str, str] = field(repr=False)
-
-    def graph(self) -> Graph:
-        """Return the triples as a graph in memory that is nobody else's.
-
-        Raises:
-            ValidationInputError: a triple is of RDF 1.2.
-        """
-        try:
-            return graph_of(self.ntriples)
-        except ValueError as error:
-            detail = f"This is no triple of RDF 1.1, to which shapes can be applied: {error}"
-            raise ValidationInputError(None, 0, detail, "Take it out.") from error
+    try:
+        return graph_of(ntriples)
+    except ValueError as error:
+        detail = f"This is no triple of RDF 1.1, to which shapes can be applied: {error}"
+        raise ValidationInputError(None, 0, detail, "Take it out.") from error
 
 
-def read(data: Data, public_url: str | None = None) -> Material:
+def read(data: Data, public_url: str | None = None) -> tuple[str, Mapping[str, str]]:
     """Read what is to be validated.
 
     Args:
         data: graphs, N-Quads or files.
         public_url: that of the service that wrote JSON-LD among the files.
 
+    Returns:
+        Its triples, as N-Triples; and for IRIs of subjects, the file and line that describe them, of
+        which several are separated by semicolons.
+
     Raises:
         ValidationInputError: a file is missing, of an unknown kind, or cannot be parsed.
     """
     if isinstance(data, Graph):
-        return Material(_ntriples(data), {})
+        return _ntriples(data), {}
     if isinstance(data, bytes):
-        return Material(_parsed(Source(data, NQUADS), None, itertools.count()), {})
+        return _parsed(Source(data, NQUADS), None, itertools.count()), {}
     paths = [data] if isinstance(data, Path) else list(data)
     if not paths:
         raise ValidationInputError(None, 0, "No file was given.", "Name at least one.")
@@ -96,11 +87,11 @@ def read(data: Data, public_url: str | None = None) -> Material:
     context = jsonld.Context.published(public_url)
     read_files = [_read_file(path, context, numbers) for path in paths]
     places: dict[str, list[str]] = defaultdict(list)
-    for each in read_files:
-        for iri, place in each.origins.items():
+    for _, described in read_files:
+        for iri, place in described.items():
             places[iri].append(place)
     origins = {iri: "; ".join(dict.fromkeys(several)) for iri, several in places.items()}
-    return Material("".join(each.ntriples for each in read_files), origins)
+    return "".join(ntriples for ntriples, _ in read_files), origins
 
 
 def _ntriples(graph: Graph) -> str:
@@ -126,7 +117,9 @@ def _ntriples(graph: Graph) -> str:
     return joined.serialize(format="nt")
 
 
-def _read_file(path: Path, context: jsonld.Context, numbers: Iterator[int]) -> Material:
+def _read_file(
+    path: Path, context: jsonld.Context, numbers: Iterator[int]
+) -> tuple[str, Mapping[str, str]]:
     try:
         source = Source.at(path)
     except DataError as error:
@@ -145,7 +138,7 @@ def _read_file(path: Path, context: jsonld.Context, numbers: Iterator[int]) -> M
     described = {line.partition("> ")[0][1:] for line in ntriples.split("\n")}
     lines = lines_of_subjects(content.decode(errors="replace"))
     origins = {iri: f"{path}, line {n}" for iri, n in lines.items() if iri in described}
-    return Material(ntriples, origins)
+    return ntriples, origins
 
 
 def _parsed(

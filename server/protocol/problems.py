@@ -66,13 +66,6 @@ PROBLEM_TYPES: Final = {
 _SLUGS: Final = {name: row["slug"] for row in _ROWS for name in row["exceptions"].split()}
 """The type of problem that each exception is; a class that is not listed is what its base is."""
 
-_HTTP_SLUGS: Final = {
-    404: "not-found",
-    405: "method-not-allowed",
-    413: "body-too-large",
-    500: "internal-error",
-}
-
 _CANNED_HINT: Final = "Set more parameters, name narrower concepts, or ask a part of it at /sparql."
 _SECONDS_TO_RETRY: Final = 5  # by when most queries have ended (a judgement)
 
@@ -125,9 +118,11 @@ _ROOTS: Final = (RequestError, EngineError, NotInJsonLd, ParameterError, Unknown
 
 def problem_of(error: Exception) -> ProblemDocument:
     """Describe an exception as a problem."""
+    names = (each.__name__ for each in type(error).__mro__)
+    slug = next((_SLUGS[name] for name in names if name in _SLUGS), None)
     if isinstance(error, HTTPException):
-        return _http_problem(error)
-    slug = next(_SLUGS[each.__name__] for each in type(error).__mro__ if each.__name__ in _SLUGS)
+        return _http_problem(error, slug)
+    assert slug is not None, "the table has all that is handled"
     row = PROBLEM_TYPES[slug]
     headers = dict(error.headers) if isinstance(error, RequestError) else {}
     if isinstance(error, QueryStopped):
@@ -144,31 +139,25 @@ def problem_of(error: Exception) -> ProblemDocument:
     return ProblemDocument(slug, row.status, row.title, detail, members, headers)
 
 
-def _http_problem(error: HTTPException) -> ProblemDocument:
+def _http_problem(error: HTTPException, slug: str | None) -> ProblemDocument:
     status = error.code or 500
     headers = {
         name: value for name, value in error.get_headers() if name not in ("Content-Type", "Date")
     }
     if "Allow" in headers:  # of a set, so in another order after every start
         headers["Allow"] = ", ".join(sorted(headers["Allow"].split(", ")))
-    slug = _HTTP_SLUGS.get(status)
     if slug is None:
         title = HTTPStatus(status).phrase
         return ProblemDocument(None, status, title, error.description or title, {}, headers)
     row = PROBLEM_TYPES[slug]
-    return ProblemDocument(slug, status, row.title, _http_detail(error, row), {}, headers)
-
-
-def _http_detail(error: HTTPException, row: ProblemType) -> str:
-    if row.slug == "method-not-allowed":
-        allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or ()))
-        return f"{request.method} is not possible here, only {allowed}."
-    if row.slug == "not-found":
-        return "Nothing has this address."
-    # What failed inside is for the log.
-    if row.slug == "internal-error":
-        return row.explanation
-    return error.description or row.explanation
+    detail = error.description or row.explanation
+    if slug == "method-not-allowed":
+        detail = f"{request.method} is not possible here, only {headers.get('Allow', '')}."
+    elif slug == "not-found":
+        detail = "Nothing has this address."
+    elif slug == "internal-error":  # what failed inside is for the log
+        detail = row.explanation
+    return ProblemDocument(slug, status, row.title, detail, {}, headers)
 
 
 def _members(error: Exception) -> dict[str, Any]:

@@ -8,6 +8,7 @@ that names the rule and the reasons, are made from that.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -86,19 +87,10 @@ _MOST_PER_STATEMENT: Final = 10
 """How often rules are run, and how many statements may follow from each that is there; where each
 thing that follows makes another follow, there is no end."""
 
-_STAGES: Final[Mapping[str, tuple[str, ...]]] = {
-    "hierarchy": ("ontology",),
-    "edges": (),
-    "conclusions": (),
-    "wider": (),
-    "remarks": (),
-    "counts": (),
-}
-"""When rules are run, so that a rule that asks what is not so finds all that it asks for, and the
-named graphs that each stage sees; none: all."""
-
-_ONCE: Final = ("edges", "wider", "remarks", "counts")
-"""The stages whose rules conclude nothing from what others of the stage do."""
+_STAGES: Final = json.loads(Path(__file__).with_suffix(".json").read_bytes())
+"""When rules are run, so that a rule that asks what is not so finds all that it asks for; the named
+graphs that each stage sees, none: all; and whether its rules conclude nothing from what others of the
+stage do, and are run once."""
 
 _COLUMNS: Final = ("subject", "predicate", "object")
 _REASONS: Final = {
@@ -131,14 +123,14 @@ def infer(
     derived: dict[str, set[Triple]] = {"inferred": set(), "wider": set()}
     apart: set[URIRef] = set()
     engine = InProcessEngine(b"", version="under construction")
-    for stage, graphs in _STAGES.items():
+    for stage, how in _STAGES.items():
         due = [rule for rule in rules if rule.stage == stage]
-        seen = b"".join(premises[name] for name in graphs or premises)
+        seen = b"".join(premises[name] for name in how["sees"] or premises)
         engine.add(seen)
         known: dict[tuple[URIRef, Triple], _Reasons] = {}
         latest = set(due)
         for _ in range(_MOST_ROUNDS):
-            if not latest or (known and stage in _ONCE):
+            if not latest or (known and how["once"]):
                 break
             latest.clear()
             written: list[str] = []
@@ -157,7 +149,7 @@ def infer(
             engine.add("".join(written).encode())
             if len(known) > _MOST_PER_STATEMENT * seen.count(b"\n"):
                 break
-        if latest and stage not in _ONCE:
+        if latest and not how["once"]:
             detail = "The rule comes to no end: ever more statements follow."
             remedy = "Do not let it make new IRIs or numbers of what it concludes."
             raise BuildError(FileProblem(rule.file, 0, "", detail, remedy) for rule in latest)

@@ -17,6 +17,7 @@ from kg.rdf.namespaces import DGD, PREFIXES
 
 _CREATOR: Final = URIRef(PREFIXES["dcterms"] + "creator")
 _AND_OTHERS: Final = "et al."
+_PAUSE: Final = "dg:TimeBeforeTreatment"
 
 Labels = Mapping[str, str]
 """Labels by IRI."""
@@ -115,7 +116,10 @@ def _said(cells: Mapping[str, str], labels: Labels, settings: list[TableRow]) ->
     elif said := phrases.advised(key, advice, named, cells.get("strength", "")):
         waits = key == "dg:hasContraindication"
         is_text = waits or advice == "wait-at-least" or key == "dg:hasParameter"
-        time = (_waited(settings) if waits else "") or figure or ("" if is_text else text)
+        # How long to wait before treatment, where a setting says it.
+        pauses = [each.cells for each in settings if each.cells["parameter"] == _PAUSE]
+        waited = _quantity(pauses[0], "") if waits and pauses else ""
+        time = waited or figure or ("" if is_text else text)
         said = said.replace("{f}", time).replace("  ", " ").strip()
         rest = [figure, text]
     else:
@@ -149,12 +153,6 @@ def _objects(cells: Mapping[str, str], labels: Labels, *, denied: bool) -> str:
         cells.get("object", ""), labels, "or" if denied or combination == "either" else "and"
     )
     return f"{several} together" if combination == "together" and not denied else several
-
-
-def _waited(settings: list[TableRow]) -> str:
-    """Return how long to wait before treatment, where a setting says it."""
-    times = [each.cells for each in settings if each.cells["parameter"] == "dg:TimeBeforeTreatment"]
-    return _quantity(times[0], "") if times else ""
 
 
 def _besides(pattern: str, slots: Mapping[str, str]) -> str:

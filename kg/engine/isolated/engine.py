@@ -31,7 +31,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 from weakref import WeakSet
@@ -51,7 +51,7 @@ from kg.engine.interface import (
 )
 from kg.engine.isolated import ipc, sandbox
 from kg.engine.isolated.scoreboard import Cause, Scoreboard
-from kg.engine.isolated.supervisor import PinnedSources, Supervisor
+from kg.engine.isolated.supervisor import Supervisor, pinned
 from kg.engine.spool import SpooledFile, bytes_in_files
 from kg.sparql.errors import (
     EngineError,
@@ -159,7 +159,9 @@ class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
         limits: Limits | None = None,
         processes: int | None = None,
     ) -> None:
-        self._pinned = PinnedSources(Data.of(data))
+        with ExitStack() as files:
+            held, descriptors = pinned(Data.of(data), files)
+            self._files = files.pop_all()
         self.limits = limits or Limits()
         cores = sandbox.cores()
         self.processes = _as_far_as_allowed(processes or _PER_CORE * (cores + 1))
@@ -183,7 +185,7 @@ class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
             jobs=self._queue_end.fileno(),
             scoreboard=self._scoreboard.descriptor,
             slots=self.processes,
-            data=self._pinned.data,
+            data=held,
             version=version,
             prefixes=dict(prefixes or {}),
             functions=functions,
@@ -192,7 +194,7 @@ class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
             active=min(cores, self.processes),
             tasks=tasks,
         )
-        inherited = (setup.jobs, setup.scoreboard, *self._pinned.descriptors)
+        inherited = (setup.jobs, setup.scoreboard, *descriptors)
         self._supervisor = Supervisor(setup, inherited)
         _ENGINES.add(self)
 
@@ -294,7 +296,7 @@ class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
         if is_last:
             self._jobs.close()
             self._scoreboard.close()
-            self._pinned.close()
+            self._files.close()
 
     async def _done(self, work: Query | Task, wait: _Wait) -> ipc.Done:
         """Run a query or task in a worker; it waits for nothing but by ``wait``."""

@@ -188,18 +188,12 @@ def processes_left() -> int | None:
     left = _allowed("pids", cgroups.processes_left)
     most, _ = resource.getrlimit(resource.RLIMIT_NPROC)
     if os.getuid() and most != resource.RLIM_INFINITY:  # it does not hold for root
-        left.append(most - _tasks_of(os.getuid()))
+        for process in Path("/proc").glob("[0-9]*"):  # what it counts are threads of the user
+            with suppress(OSError):  # it may end meanwhile
+                if process.stat().st_uid == os.getuid():
+                    most -= sum(1 for _ in (process / "task").iterdir())
+        left.append(most)
     return min(left, default=None)
-
-
-def _tasks_of(user: int) -> int:
-    """Return how many threads of a user there are, which are what RLIMIT_NPROC counts."""
-    number = 0
-    for process in Path("/proc").glob("[0-9]*"):
-        with suppress(OSError):  # it may end meanwhile
-            if process.stat().st_uid == user:
-                number += sum(1 for _ in (process / "task").iterdir())
-    return number
 
 
 def _allowed(controller: str, allowance: Callable[[Path, cgroups.Read], int | None]) -> list[int]:

@@ -38,33 +38,25 @@ _MOST_DEATHS: Final = 3
 _LOG = logging.getLogger(__name__)
 
 
-class PinnedSources:
-    """Data whose sources are open files of this process and of those that inherit them.
+def pinned(data: Data, files: ExitStack) -> tuple[Data, tuple[int, ...]]:
+    """Hold the sources of data open, for this process and for those that inherit them.
 
     Args:
         data: the data; bytes are put into memory that other processes can share.
+        files: closes the files.
 
-    Attributes:
-        data: the same, its sources as paths that lead to the open files.
-        descriptors: of the open files.
+    Returns:
+        The data with paths that lead to the open files, and the descriptors of these.
 
     Raises:
         DataError: a file cannot be opened.
     """
-
-    def __init__(self, data: Data) -> None:
-        with ExitStack() as files:
-            self.descriptors: Final = tuple(_opened(source, files) for source in data.sources)
-            self._files: Final = files.pop_all()
-        sources = (
-            replace(source, content=Path(f"/proc/self/fd/{descriptor}"))
-            for source, descriptor in zip(data.sources, self.descriptors, strict=True)
-        )
-        self.data: Final = replace(data, sources=tuple(sources))
-
-    def close(self) -> None:
-        """Let go of the files."""
-        self._files.close()
+    descriptors = tuple(_opened(source, files) for source in data.sources)
+    sources = (
+        replace(source, content=Path(f"/proc/self/fd/{descriptor}"))
+        for source, descriptor in zip(data.sources, descriptors, strict=True)
+    )
+    return replace(data, sources=tuple(sources)), descriptors
 
 
 class Supervisor:
