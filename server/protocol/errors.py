@@ -93,5 +93,9 @@ class NotReady(RequestError):
     """Queries are not answered at the moment."""
 
 
+class CursorExpired(RequestError):
+    """A page is asked for of an answer over data that are no longer served."""
+
+
 class UnknownResource(RequestError):
     """Nothing has this address."""

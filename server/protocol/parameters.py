@@ -22,6 +22,7 @@ _QUERY: Final = "application/sparql-query"
 _BODIES: Final = (_QUERY, _FORM)
 _UPDATE: Final = "application/sparql-update"
 _PERCENT_ENCODED: Final = re.compile(rb"(?:[^%]++|%[0-9A-Fa-f]{2})*+")
+_TRACKERS: Final = re.compile(r"_|utm_\w+|gclid|fbclid")
 _MAX_PARAMETERS: Final = 200
 """A judgement: no operation has ten, and each costs memory."""
 
@@ -30,11 +31,13 @@ class Parameters:
     """Names and values as the client sent them, in order.
 
     Args:
-        pairs: names and values; space around names is dropped, as Yasqe sends it.
+        pairs: names and values; space around names is dropped, as Yasqe sends it, and so is what
+            scripts and campaigns add to any URL.
     """
 
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self._pairs = [(name.strip(), value) for name, value in pairs]
+        named = [(name.strip(), value) for name, value in pairs]
+        self._pairs = [pair for pair in named if not _TRACKERS.fullmatch(pair[0])]
         self._values: dict[str, tuple[str, ...]] = {}
         for name, value in self._pairs:
             self._values[name] = (*self._values.get(name, ()), value)

@@ -9,9 +9,10 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 from flask import Response, g, render_template, request, url_for
+from werkzeug.exceptions import NotFound
 
 from kg.catalogue.canned_queries import CannedQuery, Parameter, ParameterError
-from kg.engine import Term
+from kg.engine import ResultKind, Term
 from kg.rdf.namespaces import DG, curie
 from kg.sparql.lexer import significant
 from server import answers
@@ -19,12 +20,22 @@ from server.context import current_snapshot, public_url
 from server.protocol import rdf, responses
 from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
 from server.protocol.errors import ParameterRefused
-from server.protocol.negotiation import HTML, PLAIN_JSON, SPARQL, Representation
+from server.protocol.negotiation import (
+    HTML,
+    JSON,
+    PLAIN_JSON,
+    SPARQL,
+    Representation,
+    choose,
+    named,
+)
 from server.protocol.parameters import Parameters, of_url
 from server.protocol.problems import ProblemDocument, generic_page
+from server.queries.envelope import PAGING, Envelope
 from server.web.tables import ROWS_SHOWN, Table
 
 _QUERY: Final = ENDPOINTS["queries.query"]
+_OFFERS: Final = (PLAIN_JSON, *RESULTS[ResultKind.SOLUTIONS])
 _FORMS: Final = ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE")
 
 
@@ -54,14 +65,31 @@ def query(name: str) -> Response:
     return _rdf([found], chosen)
 
 
-def answer(name: str) -> Response:
+def answer(name: str, suffix: str | None = None) -> Response:
     """Answer a canned query with the values of its parameters in the URL."""
     snapshot = current_snapshot()
     found = snapshot.graph.catalogue[name]
     parameters = of_url(request)
-    choice = answers.chosen_for(request.headers.get("Accept"), answers.result_format(parameters))
+    accept = request.headers.get("Accept")
+    format_name = answers.format_named(parameters, _OFFERS) if suffix is None else suffix
+    chosen = named(format_name, _OFFERS) if format_name else choose(accept, _OFFERS)
+    if chosen is None:
+        raise NotFound
     values = _given(parameters)
+    if chosen == PLAIN_JSON:
+        paging = Parameters(pair for pair in parameters if pair[0] in PAGING)
+        bindings = _bindings(found, {k: v for k, v in values.items() if k not in PAGING})
+        envelope = Envelope(snapshot, found, bindings, paging)
+        choice = answers.chosen_for(JSON.media_type, None)
+        plan = answers.planned(snapshot, choice, g.query_id, found.text, bindings=bindings)
+        made = snapshot.graph.whole.run(plan.query)
+        responses.timed("queue", made.waited)
+        responses.timed("run", made.seconds)
+        with responses.serialising():
+            written = _document(envelope.document(made))
+        return responses.reply(written, PLAIN_JSON, negotiated=suffix is None)
     bindings = _bindings(found, values)
+    choice = answers.chosen_for(accept, format_name)
     plan = answers.planned(snapshot, choice, g.query_id, found.text, bindings=bindings)
     return answers.respond(
         snapshot.graph.whole, plan, lambda table: _answer_page(found, values, bindings, table)

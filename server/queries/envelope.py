@@ -1,0 +1,207 @@
+"""The answer of a canned query as plain JSON: rows of numbers, texts, terms and lists, gaps apart."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from rdflib import XSD, URIRef
+
+from kg.catalogue.canned_queries import CannedQuery
+from kg.engine import Answer, Term
+from kg.rdf.namespaces import BASE, DGD
+from server.context import Snapshot, public_url
+from server.protocol.errors import CursorExpired, ParameterRefused
+from server.protocol.parameters import Parameters
+
+LICENCE: Final = "https://creativecommons.org/licenses/by/4.0/"
+NOTICE: Final = "What published sources report, with its limits; no medical advice."
+
+PAGING: Final = ("limit", "cursor", "sort", "fields")
+"""Parameters of every answer in plain JSON, which say what of it is wanted."""
+
+_NUMBERS: Final = {str(XSD.integer): int, str(XSD.decimal): float, str(XSD.double): float}
+_GAP: Final = re.compile(r"(G\d+): (.*)", re.DOTALL)
+
+
+class Envelope:
+    """Makes the document of one answer.
+
+    Args:
+        snapshot: what the request sees.
+        found: the query.
+        bindings: its parameters, as understood.
+        paging: the parameters in PAGING, as given.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        found: CannedQuery,
+        bindings: Mapping[str, Term],
+        paging: Parameters,
+    ) -> None:
+        self._snapshot, self._found, self._bindings = snapshot, found, bindings
+        self._paging = {name: paging.at_most_once(name) for name in PAGING}
+        self._address = f"{public_url()}/queries/{found.name}"
+
+    def document(self, answer: Answer) -> dict[str, Any]:
+        """Return the document of an answer in SPARQL JSON.
+
+        Raises:
+            ParameterRefused: a parameter for paging is not right.
+            CursorExpired: the data are of another version than the page before.
+        """
+        names, solutions = answer.solutions()
+        columns = _columns(names)
+        facts = [each for each in solutions if "gap" not in each]
+        rows = [self._row(each, columns) for each in facts]
+        gaps = [self._gap(each, columns) for each in solutions if "gap" in each]
+        columns.pop("gap", None)
+        shown, after = self._page(rows, columns)
+        return {
+            "query": {"name": self._found.name, "title": self._found.title, "url": self._address},
+            "parameters": {name: self._value(term) for name, term in self._bindings.items()},
+            "version": answer.version,
+            "release": self._snapshot.graph.release,
+            "licence": LICENCE,
+            "citation": f"Dermograph {self._snapshot.graph.release}, data version {answer.version},"
+            f" {self._found.title} {self._link()}",
+            "notice": NOTICE,
+            "count": len(rows),
+            "columns": list(shown[0]) if shown else list(columns),
+            "rows": shown,
+            "gaps": gaps,
+            "links": {
+                "self": self._link(**self._paging),
+                "next": self._link(**{**self._paging, "cursor": after}) if after else None,
+                "csv": self._link(format="csv"),
+                "page": self._link(format="html"),
+                "query": self._address,
+            },
+        }
+
+    def _row(self, solution: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+        return {key: self._cell(solution, name) for key, name in columns.items() if key != "gap"}
+
+    def _cell(self, solution: Mapping[str, Any], name: str) -> Any:
+        """Return what stands in a column, of which the name is that of the variable with the IRIs."""
+        if name.endswith("_iris"):
+            texts = (solution.get(each, {"value": ""})["value"] for each in (name, name[:-5]))
+            iris, labels = (text.split("; ") if text else [] for text in texts)
+            return [{"id": iri, "label": label} for iri, label in zip(iris, labels, strict=True)]
+        term = solution.get(name)
+        if term is None:
+            return None
+        value = term["value"]
+        if term["type"] == "uri":
+            label = solution.get(f"{name.removesuffix('_iri')}_label") or solution.get(
+                f"{name}_title"
+            )
+            return {"id": value, "label": label["value"] if label else self._label(value)}
+        datatype = term.get("datatype", "")
+        if datatype in _NUMBERS:
+            return _NUMBERS[datatype](value)
+        return value == "true" if datatype == str(XSD.boolean) else value
+
+    def _gap(self, solution: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+        """Return what is not known, with what it is about; without what a gap never has."""
+        recorded = _GAP.fullmatch(solution["gap"]["value"])
+        about = {key: value for key, value in self._row(solution, columns).items() if value}
+        return {
+            "id": f"{DGD}gap/{recorded[1]}" if recorded else None,
+            "text": recorded[2] if recorded else solution["gap"]["value"],
+            **about,
+        }
+
+    def _label(self, iri: str) -> str | None:
+        thing = self._snapshot.graph.names.thing(iri) if iri.startswith(BASE) else None
+        return thing.label if thing else None
+
+    def _value(self, term: Term) -> Any:
+        if isinstance(term, URIRef):
+            return {"id": str(term), "label": self._label(str(term))}
+        value = term.toPython()
+        return value if isinstance(value, bool | int | str) else float(str(term))
+
+    def _link(self, **others: str | None) -> str:
+        values = {name: str(term) for name, term in self._bindings.items()}
+        pairs = {**values, **{name: value for name, value in others.items() if value}}
+        return f"{self._address}/answer" + (f"?{urlencode(pairs)}" if pairs else "")
+
+    def _page(
+        self, rows: list[dict[str, Any]], columns: Iterable[str]
+    ) -> tuple[list[dict[str, Any]], str | None]:
+        """Return the rows that are asked for, and the cursor of those after them; None: no more."""
+        known = list(columns)
+        for key in reversed(_named("sort", self._paging["sort"], known)):
+            name = key.removeprefix("-")
+            rows = sorted(rows, key=lambda row: _rank(row[name]), reverse=key != name)
+        fields = _named("fields", self._paging["fields"], known) or known
+        begin = self._offset(self._paging["cursor"])
+        size = _number("limit", self._paging["limit"]) or len(rows)
+        end = begin + size
+        shown = [{name: row[name] for name in fields} for row in rows[begin:end]]
+        return shown, f"{self._snapshot.version}.{end}" if end < len(rows) else None
+
+    def _offset(self, cursor: str | None) -> int:
+        version, dot, offset = (cursor or "").partition(".")
+        if cursor and not dot:
+            raise ParameterRefused("cursor", "cursor: take it from links.next of the page before.")
+        if cursor and version != self._snapshot.version:
+            raise CursorExpired(
+                "The data have changed since the page before, so the pages no longer fit together.",
+                hint=f"Begin again: {self._link(**{**self._paging, 'cursor': None})}",
+            )
+        return _number("cursor", offset) or 0
+
+
+def _columns(names: Sequence[str]) -> dict[str, str]:
+    """Return, by key of a row, the variable that holds its value, or the IRIs of it."""
+    there = set(names)
+    columns = {}
+    for name in names:
+        stem, _, part = name.rpartition("_")
+        if f"{name}_iris" in there:
+            columns[name] = f"{name}_iris"
+        elif part == "iri" and f"{stem}_label" in there:
+            columns[stem] = name
+        elif not (
+            (part == "iris" and stem in there)
+            or (part == "label" and f"{stem}_iri" in there)
+            or (part == "title" and stem in there)
+        ):
+            columns[name] = name
+    return columns
+
+
+def _named(parameter: str, given: str | None, known: Sequence[str]) -> list[str]:
+    """Return the columns that a parameter names, each perhaps after a minus."""
+    names = [each for each in (given or "").split(",") if each]
+    for name in names:
+        if name.removeprefix("-") not in known:
+            hint = f"The columns are {', '.join(known)}."
+            raise ParameterRefused(
+                parameter, f"{parameter}: there is no column {name!r}.", hint=hint
+            )
+    return names
+
+
+def _number(parameter: str, given: str | None) -> int | None:
+    if given is None or given == "":
+        return None
+    if not re.fullmatch(r"[1-9]\d{0,8}", given, re.ASCII):
+        raise ParameterRefused(parameter, f"{parameter}: {given[:40]!r} is no number above 0.")
+    return int(given)
+
+
+def _rank(value: Any) -> tuple[bool, bool, Any]:
+    """Return what a cell is sorted by: numbers, then texts, then nothing."""
+    if isinstance(value, dict):
+        value = value["label"] or value["id"]
+    if isinstance(value, list):
+        value = "; ".join(each["label"] for each in value)
+    is_text = isinstance(value, str)
+    return value is None, is_text, value.casefold() if is_text else value or 0
