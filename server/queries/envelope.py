@@ -34,6 +34,10 @@ class Envelope:
         found: the query.
         bindings: its parameters, as understood.
         paging: the parameters in PAGING, as given.
+
+    Raises:
+        ParameterRefused: a parameter for paging is not right.
+        CursorExpired: the data are of another version than the page before.
     """
 
     def __init__(
@@ -46,13 +50,15 @@ class Envelope:
         self._snapshot, self._found, self._bindings = snapshot, found, bindings
         self._paging = {name: paging.at_most_once(name) for name in PAGING}
         self._address = f"{public_url()}/queries/{found.name}"
+        # What is wrong with them is told before the query is run.
+        self._begin = self._offset(self._paging["cursor"])
+        self._size = _number("limit", self._paging["limit"])
 
     def document(self, answer: Answer) -> dict[str, Any]:
         """Return the document of an answer in SPARQL JSON.
 
         Raises:
-            ParameterRefused: a parameter for paging is not right.
-            CursorExpired: the data are of another version than the page before.
+            ParameterRefused: there is no such column to sort by, or to show.
         """
         names, solutions = answer.solutions()
         columns = _columns(names)
@@ -140,10 +146,8 @@ class Envelope:
             name = key.removeprefix("-")
             rows = sorted(rows, key=lambda row: _rank(row[name]), reverse=key != name)
         fields = _named("fields", self._paging["fields"], known) or known
-        begin = self._offset(self._paging["cursor"])
-        size = _number("limit", self._paging["limit"]) or len(rows)
-        end = begin + size
-        shown = [{name: row[name] for name in fields} for row in rows[begin:end]]
+        end = self._begin + (self._size or len(rows))
+        shown = [{name: row[name] for name in fields} for row in rows[self._begin : end]]
         return shown, f"{self._snapshot.version}.{end}" if end < len(rows) else None
 
     def _offset(self, cursor: str | None) -> int:

@@ -70,7 +70,9 @@ def _formats(row: HttpEndpoint) -> str:
     offered = ", ".join(offer.label for offer in row.representations)
     if not row.results:
         return offered
-    return "those of the result" + (f"; of the description {offered}" if offered else "")
+    if row.others == "of the query":
+        return f"{offered}, or those of the result"
+    return f"those of the result; of the description {offered}"
 
 
 def _values(parameter: UrlParameter) -> str:

@@ -73,7 +73,7 @@ def get(url: str, accept: str = "*/*") -> tuple[int, bytes]:
     [
         "/queries/lay-terms/answer?word=blister&format=csv",
         "/queries/thermal-confinement/answer?size_um=100&format=csv",
-        "/queries/absorption-compared/answer?format=json",
+        "/queries/absorption-compared/answer?format=srj",
         "/queries/contraindications/answer?procedure=FullFieldCO2LaserResurfacing&format=xml",
         "/queries/why/answer?subject=nothing",
         "/ontology/CO2Laser.nt",

@@ -273,7 +273,7 @@ CONSTRUCT = "/sparql?query=CONSTRUCT WHERE {?s ?p ?o} LIMIT 1"
             200,
             "application/sparql-query; charset=utf-8",
         ),
-        ("/queries/lasers/answer", None, 200, "application/sparql-results+json"),
+        ("/queries/lasers/answer", None, 200, "application/json"),
         ("/queries/lasers/answer", BROWSER, 200, "text/html; charset=utf-8"),
         ("/problems/syntax-error", BROWSER, 200, "text/html; charset=utf-8"),
         ("/problems/syntax-error", "application/json", 200, "application/json"),

@@ -155,7 +155,7 @@ def test_a_term_may_be_given_short_or_whole(client: FlaskClient, given: str) -> 
     answers = client.get("/queries/why/answer", query_string={"subject": given})
 
     assert answers.status_code == 200
-    assert answers.get_json()["results"]["bindings"]
+    assert answers.get_json()["rows"]
 
 
 @pytest.mark.parametrize(
@@ -247,10 +247,10 @@ def test_values_reach_the_query_and_come_back_to_the_form(client_of_own: FlaskCl
     """An answer is that for the values; its page leads back to the form with them."""
     address = "/queries/own/answer?event=Erythema&name=a"
 
-    [row] = client_of_own.get(address).get_json()["results"]["bindings"]
+    [row] = client_of_own.get(address).get_json()["rows"]
     page = client_of_own.get(address, headers=HTML).text
 
-    assert (row["e"]["value"], row["n"]["value"]) == (f"{DG}Erythema", "a")
+    assert (row["e"], row["n"]) == ({"id": f"{DG}Erythema", "label": "erythema"}, "a")
     assert 'href="/queries/own?event=Erythema&amp;name=a"' in page
 
 

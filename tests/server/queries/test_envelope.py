@@ -1,0 +1,144 @@
+"""Answers of canned queries as plain JSON, which an app shows without knowing RDF."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from flask.testing import FlaskClient
+
+import kg
+from kg.rdf.namespaces import DG, DGD
+from tests.queries.test_golden_answers import CASES
+
+ADDRESS = "/queries/indications/answer?condition=wrinkles"
+
+
+def get(client: FlaskClient, address: str) -> Any:
+    """Return the document at an address, which may be whole."""
+    parts = urlsplit(address)
+    response = client.get(f"{parts.path}?{parts.query}")
+    assert response.status_code == 200, response.text
+    return response.get_json()
+
+
+def test_an_answer_says_what_it_is(client: FlaskClient, graph: kg.KnowledgeGraph) -> None:
+    """Query, parameters as understood, version, licence, citation, notice, links."""
+    document = get(client, ADDRESS)
+
+    assert document["query"]["name"] == "indications"
+    assert document["parameters"] == {"condition": {"id": f"{DG}Rhytid", "label": "rhytides"}}
+    assert document["version"] == graph.version
+    assert document["licence"].startswith("https://creativecommons.org/")
+    assert graph.version in document["citation"]
+    assert document["count"] == len(document["rows"]) > 5
+    assert document["links"]["next"] is None
+    assert get(client, document["links"]["self"]) == document
+
+
+def test_cells_are_what_they_mean(client: FlaskClient) -> None:
+    """Terms are id and label, several are lists, numbers are numbers, and what is not there is null."""
+    row = next(
+        each for each in get(client, ADDRESS)["rows"] if each["claim"]["id"].endswith("A2846")
+    )
+    rates = get(client, "/queries/adverse-event-incidence/answer?event=PIH")["rows"]
+
+    assert row["treatment"] == {"id": f"{DG}DiodeLaser1450", "label": "1450 nm diode laser"}
+    assert [each["label"] for each in row["compared_with"]] == ["cryogen spray cooling"]
+    assert row["disagreements"] == []
+    assert row["note"] is None
+    assert row["source"]["label"].startswith("Non-ablative laser treatment")
+    assert {type(each["proportion"]) for each in rates} == {float, type(None)}
+    assert {type(each["event_count"]) for each in rates} == {int, type(None)}
+
+
+def test_gaps_stand_apart(client: FlaskClient) -> None:
+    """A gap that is recorded has its IRI; rows are facts only, and may be none."""
+    document = get(client, "/queries/indications/answer?condition=SaggingSkin")
+
+    assert not any("gap" in row for row in document["rows"])
+    recorded = [gap for gap in document["gaps"] if gap["id"]]
+    assert all(gap["id"].startswith(f"{DGD}gap/G") for gap in recorded)
+    assert all(gap["text"] for gap in document["gaps"])
+
+
+@pytest.mark.parametrize("case", CASES[::9], ids=lambda case: case.file.stem)
+def test_nothing_is_lost(client: FlaskClient, case: Any) -> None:
+    """Rows and gaps are together the rows of the table."""
+    with case.file.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    response = client.get(f"/queries/{case.query.name}/answer.json", query_string=case.values)
+    document = response.get_json()
+
+    assert len(document["rows"]) == sum(not row.get("gap") for row in rows)
+    assert len(document["gaps"]) == sum(bool(row.get("gap")) for row in rows)
+    assert document["count"] == len(document["rows"])
+
+
+def test_pages_follow_one_another(client: FlaskClient) -> None:
+    """Each links to the next, and together they are the whole, as sorted and with the fields asked."""
+    whole = get(client, f"{ADDRESS}&sort=-source_year,treatment&fields=treatment,source_year")
+    page = get(
+        client, f"{ADDRESS}&sort=-source_year,treatment&fields=treatment,source_year&limit=20"
+    )
+    rows = page["rows"]
+    while page["links"]["next"]:
+        page = get(client, page["links"]["next"])
+        rows += page["rows"]
+
+    assert rows == whole["rows"]
+    assert list(rows[0]) == ["treatment", "source_year"]
+    years = [row["source_year"] for row in rows if row["source_year"]]
+    assert years == sorted(years, reverse=True)
+
+
+def test_a_cursor_is_of_its_version(client: FlaskClient) -> None:
+    """After a change of the data it leads nowhere, and the first page is named."""
+    response = client.get(f"{ADDRESS}&limit=5&cursor=0123456789abcdef.5")
+
+    assert response.status_code == 410
+    hint = response.get_json()["hint"]
+    assert get(client, hint.partition(": ")[2])["rows"]
+
+
+@pytest.mark.parametrize(
+    ("given", "parameter"),
+    [
+        ("limit=0", "limit"),
+        ("limit=1e3", "limit"),
+        ("cursor=5", "cursor"),
+        ("sort=colour", "sort"),
+        ("fields=treatment,colour", "fields"),
+        ("limit=5&format=csv", "limit"),
+    ],
+)
+def test_paging_that_means_nothing_is_refused(
+    client: FlaskClient, given: str, parameter: str
+) -> None:
+    """And the parameter is named."""
+    response = client.get(f"{ADDRESS}&{given}")
+
+    assert response.status_code == 400
+    assert response.get_json()["parameter"] == parameter
+
+
+def test_a_suffix_fixes_the_format(client: FlaskClient) -> None:
+    """Whatever is accepted; one that is none has nothing there."""
+    table = client.get("/queries/lasers/answer.csv", headers={"Accept": "application/json"})
+
+    assert table.mimetype == "text/csv"
+    assert len(list(csv.DictReader(io.StringIO(table.text)))) > 50
+    assert client.get("/queries/lasers/answer.tsv").mimetype == "text/tab-separated-values"
+    assert client.get("/queries/lasers/answer.docx").status_code == 404
+
+
+def test_what_campaigns_add_is_no_parameter(client: FlaskClient) -> None:
+    """The answer is the same, and comes from the cache."""
+    plain = client.get(ADDRESS)
+    tracked = client.get(f"{ADDRESS}&utm_source=x&_=123&gclid=y&fbclid=z")
+
+    assert tracked.data == plain.data
+    assert "cache;desc=hit" in tracked.headers["Server-Timing"]
