@@ -66,12 +66,18 @@ def query(name: str) -> Response:
 
 
 def answer(name: str, suffix: str | None = None) -> Response:
-    """Answer a canned query with the values of its parameters in the URL."""
+    """Answer a canned query with the values of its parameters in the URL.
+
+    A suffix of the path fixes the format.
+    """
     snapshot = current_snapshot()
     found = snapshot.graph.catalogue[name]
     parameters = of_url(request)
     accept = request.headers.get("Accept")
-    format_name = answers.format_named(parameters, _OFFERS) if suffix is None else suffix
+    format_name = answers.format_named(parameters, _OFFERS)
+    if format_name and suffix:
+        raise ParameterRefused("format", "The suffix of the URL names the format already.")
+    format_name = suffix or format_name
     chosen = named(format_name, _OFFERS) if format_name else choose(accept, _OFFERS)
     if chosen is None:
         raise NotFound

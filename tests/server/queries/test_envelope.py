@@ -133,6 +133,7 @@ def test_a_suffix_fixes_the_format(client: FlaskClient) -> None:
     assert len(list(csv.DictReader(io.StringIO(table.text)))) > 50
     assert client.get("/queries/lasers/answer.tsv").mimetype == "text/tab-separated-values"
     assert client.get("/queries/lasers/answer.docx").status_code == 404
+    assert client.get("/queries/lasers/answer.csv?format=json").status_code == 400
 
 
 def test_what_campaigns_add_is_no_parameter(client: FlaskClient) -> None:
