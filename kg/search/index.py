@@ -188,9 +188,13 @@ class NameIndex:
             return {word: 1.0}
         if len(word) < _SHORT or not word.isalpha():  # a number or a code is no misspelling
             return {}
-        like = process.extract(
-            word, self._vocabulary, scorer=fuzz.ratio, limit=6, score_cutoff=_LIKENESS
-        )
+        # Few misspell the first letter, and to compare with all words takes ten times as long.
+        first = bisect_left(self._vocabulary, word[0])
+        after = bisect_left(self._vocabulary, chr(ord(word[0]) + 1))
+        for terms in (self._vocabulary[first:after], self._vocabulary):
+            like = process.extract(word, terms, scorer=fuzz.ratio, limit=6, score_cutoff=_LIKENESS)
+            if like:
+                break
         return {term: 0.9 * ratio / 100 for term, ratio, _ in like if term.isalpha()}
 
     def _matches(
