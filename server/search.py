@@ -12,7 +12,7 @@ from flask import Response, render_template
 from markupsafe import Markup, escape
 
 from kg.rdf.namespaces import curie
-from kg.search.index import NAMING, Match, kinds
+from kg.search.index import NAMING, NameMatch, kinds
 from server import answers
 from server.context import current_snapshot, public_url
 from server.protocol import responses
@@ -77,7 +77,7 @@ def marked(name: str, spans: Iterable[tuple[int, int]]) -> Markup:
     return Markup("").join([*parts, escape(name[end:])])
 
 
-def _found(parameters: Parameters) -> tuple[str, list[Match]]:
+def _found(parameters: Parameters) -> tuple[str, list[NameMatch]]:
     text = (parameters.at_most_once("q") or "").strip()
     return text, current_snapshot().graph.names.search(text) if text else []
 
@@ -89,7 +89,7 @@ def _limit(parameters: Parameters, default: int, most: int) -> int:
     return int(given)
 
 
-def _result(found: Match, text: str) -> dict[str, Any]:
+def _result(found: NameMatch, text: str) -> dict[str, Any]:
     thing = found.thing
     return {
         "id": thing.iri,

@@ -60,7 +60,17 @@ BUILDING_MODULES: Final = (
 without a new build. A test compares this with the imports."""
 
 BUILDING_LIBRARIES: Final = (
-    *("jsonschema", "pyld", "pyoxigraph", "pyparsing", "pyshacl", "pyyaml", "rdflib", "shacl"),
+    *(
+        "jsonschema",
+        "pyld",
+        "pyoxigraph",
+        "pyparsing",
+        "pyshacl",
+        "pyyaml",
+        "rapidfuzz",
+        "rdflib",
+        "shacl",
+    ),
 )
 """The libraries that take part in building and validating."""
 

@@ -61,7 +61,7 @@ class Thing(NamedTuple):
     definition: str | None
 
 
-class Match(NamedTuple):
+class NameMatch(NamedTuple):
     """A thing that was found.
 
     Attributes:
@@ -126,7 +126,7 @@ class NameIndex:
         )
         return not classes or any(each in classes for (each,) in found)
 
-    def meant(self, text: str, classes: Collection[str] = ()) -> list[Match]:
+    def meant(self, text: str, classes: Collection[str] = ()) -> list[NameMatch]:
         """Return the things that are called by a text as a whole, by the best field first.
 
         Args:
@@ -138,7 +138,7 @@ class NameIndex:
         called = [each for each in found if each.field in NAMING]
         return [each for each in called if self.is_member(each.thing.iri, classes)]
 
-    def search(self, text: str, classes: Collection[str] = ()) -> list[Match]:
+    def search(self, text: str, classes: Collection[str] = ()) -> list[NameMatch]:
         """Return the things that a text may mean, the likeliest first.
 
         Its words are looked for in any order, as they are, as beginnings of words and, where no name
@@ -199,7 +199,7 @@ class NameIndex:
 
     def _matches(
         self, spelt: Sequence[dict[str, float]], joint: str = " AND ", whole: str | None = None
-    ) -> list[Match]:
+    ) -> list[NameMatch]:
         """Return the names that have words, with how well they fit.
 
         Args:
@@ -216,7 +216,7 @@ class NameIndex:
             weight = WEIGHTS[field] * _KINDS.get(thing[2], 1)
             fits = [each * weight for each in _fits(name.split(), spelt)]
             score = round(sum(fits) / len(fits), 4)
-            found.append(Match(Thing(*thing), written, field, score, fits))
+            found.append(NameMatch(Thing(*thing), written, field, score, fits))
         return found
 
 
@@ -242,9 +242,9 @@ def _fits(name: list[str], spelt: Sequence[dict[str, float]]) -> list[float]:
     ]
 
 
-def _over_names(found: Iterable[Match]) -> list[Match]:
+def _over_names(found: Iterable[NameMatch]) -> list[NameMatch]:
     """Return matches scored by what all names of their thing have together, but a little less."""
-    by_thing: defaultdict[str, list[Match]] = defaultdict(list)
+    by_thing: defaultdict[str, list[NameMatch]] = defaultdict(list)
     for each in found:
         by_thing[each.thing.iri].append(each)
     scored = []
@@ -256,15 +256,15 @@ def _over_names(found: Iterable[Match]) -> list[Match]:
     return scored
 
 
-def _best(found: Iterable[Match]) -> list[Match]:
+def _best(found: Iterable[NameMatch]) -> list[NameMatch]:
     """Return each thing once, by the name that fits best, the best first."""
     ranked = sorted(found, key=lambda each: (-each.score, len(each.thing.label), each.thing.iri))
-    best: dict[str, Match] = {}
+    best: dict[str, NameMatch] = {}
     for each in ranked:
         best.setdefault(each.thing.iri, each)
     return list(best.values())
 
 
-def kinds(found: Iterable[Match]) -> dict[str, int]:
+def kinds(found: Iterable[NameMatch]) -> dict[str, int]:
     """Count what was found by kind, the most frequent kind first."""
     return dict(Counter(each.thing.kind for each in found).most_common())

@@ -67,12 +67,14 @@ def test_kg_knows_no_http_and_nothing_above_it(upward: str) -> None:
 
 _ORDER: Final = {
     "kg": (
-        *("text_files", "rdf", "sparql", "engine", "results", "catalogue", "physics", "builder"),
+        *("text_files", "rdf", "sparql", "engine", "results", "search", "catalogue"),
+        *("physics", "builder"),
         *("validate", "resources", "graph", "releases", "curation"),
     ),
     "server": (
         *("data", "log", "http1", "config", "context", "protocol", "cache", "web", "delegation"),
-        *("answers", "sparql", "queries", "resources", "operating", "dispatcher", "app"),
+        *("answers", "sparql", "queries", "resources", "search", "operating"),
+        *("dispatcher", "app"),
         *("__init__", "prefork", "runner", "serve", "cli"),
     ),
 }
