@@ -44,7 +44,7 @@ TRAP = "127.0.0.1:TRAP"
 _SETTINGS = {
     "DERMOGRAPH_QUERY_SECONDS": str(LIMIT),
     "DERMOGRAPH_MAX_QUERY_SECONDS": str(LONGEST),
-    # More than a bomb of time holds, which is nearly twice the triples; one of memory takes any amount.
+    # More than the bombs of time hold, whatever they are given; those of memory take any amount.
     "DERMOGRAPH_QUERY_MEMORY_BYTES": str(400 << 20),
     "DERMOGRAPH_MAX_BODY_BYTES": "300000",
     "DERMOGRAPH_MAX_RESULT_BYTES": "400000",
