@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import weakref
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Sequence
@@ -104,6 +105,7 @@ class NameIndex:
         # It is only read, which SQLite lets threads do together.
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
         self._database.deserialize(content)
+        weakref.finalize(self, self._database.close)
 
     def thing(self, iri: str) -> Thing | None:
         """Return the thing with an IRI; None: there is none."""

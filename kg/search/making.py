@@ -73,7 +73,9 @@ def index_of(engine: Engine) -> NameIndex:
     database.executemany("INSERT INTO names VALUES (?, ?, ?, ?)", names)
     database.execute("INSERT INTO names (names) VALUES ('optimize')")
     database.commit()
-    return NameIndex(database.serialize())
+    content = database.serialize()
+    database.close()
+    return NameIndex(content)
 
 
 def _label(iri: str, fields: Mapping[str, list[str]]) -> str:
