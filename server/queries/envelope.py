@@ -99,13 +99,12 @@ class Envelope:
             iris, labels = (text.split("; ") if text else [] for text in texts)
             return [{"id": iri, "label": label} for iri, label in zip(iris, labels, strict=True)]
         term = solution.get(name)
+        stem = name.removesuffix("_iri")
+        label = solution.get(f"{stem}_label") if stem != name else solution.get(f"{name}_title")
         if term is None:
-            return None
+            return {"id": None, "label": label["value"]} if label else None
         value = term["value"]
         if term["type"] == "uri":
-            label = solution.get(f"{name.removesuffix('_iri')}_label") or solution.get(
-                f"{name}_title"
-            )
             return {"id": value, "label": label["value"] if label else self._label(value)}
         datatype = term.get("datatype", "")
         if datatype in _NUMBERS:
@@ -115,7 +114,8 @@ class Envelope:
     def _gap(self, solution: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
         """Return what is not known, with what it is about; without what a gap never has."""
         recorded = _GAP.fullmatch(solution["gap"]["value"])
-        about = {key: value for key, value in self._row(solution, columns).items() if value}
+        row = self._row(solution, columns)
+        about = {key: value for key, value in row.items() if value not in (None, [])}
         return {
             "id": f"{DGD}gap/{recorded[1]}" if recorded else None,
             "text": recorded[2] if recorded else solution["gap"]["value"],
