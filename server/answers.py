@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -20,19 +21,20 @@ from server.http1.wsgi import Headers
 from server.protocol import responses
 from server.protocol.endpoints import FORMAT_PARAMETERS, RESULTS, HttpEndpoint
 from server.protocol.errors import ParameterRefused
-from server.protocol.negotiation import HTML, Representation, best, choose, named
+from server.protocol.negotiation import HTML, PLAIN_JSON, Representation, best, choose, named
 from server.protocol.parameters import Parameters, of_url
-from server.web.tables import Table, table_of
 
 _CARRIERS: Final[Mapping[ResultKind, Format]] = {
     ResultKind.SOLUTIONS: formats.JSON,
     ResultKind.BOOLEAN: formats.JSON,
     ResultKind.GRAPH: formats.NTRIPLES,
 }
-"""What the engine writes when a page is to be made of the result."""
+"""What the engine writes when a page or plain JSON is to be made of the result."""
 
-_PAGE_BYTES: Final = 8_000_000
-"""The largest answer that is made into a page, which takes ten times as much memory."""
+_MADE: Final = frozenset({HTML, PLAIN_JSON})
+
+_MADE_BYTES: Final = 8_000_000
+"""The largest answer that is made into a page or plain JSON, which takes ten times as much memory."""
 
 _REMEMBERED_LENGTH: Final = 500
 """Characters of an Accept header and a name up to which the choice is remembered.
@@ -49,7 +51,8 @@ class FormatChoice:
 
     Attributes:
         formats: for each kind what the engine is to write.
-        has_page: whether it gets a page for one of them.
+        is_made: whether the service makes one of them of what the engine writes.
+        is_plain: whether it gets plain JSON.
         names: of the representations.
     """
 
@@ -57,7 +60,8 @@ class FormatChoice:
         self._by_kind = by_kind
         all_chosen = [by_kind[kind] for kind in ResultKind]
         self.formats: Final = {kind: _carrier(kind, by_kind[kind]) for kind in ResultKind}
-        self.has_page: Final = HTML in all_chosen
+        self.is_plain: Final = PLAIN_JSON in all_chosen
+        self.is_made: Final = not _MADE.isdisjoint(all_chosen)
         self.names: Final = repr([offer.name if offer else "" for offer in all_chosen])
 
     def of(self, kind: ResultKind) -> Representation:
@@ -70,7 +74,7 @@ class FormatChoice:
 def _carrier(kind: ResultKind, representation: Representation | None) -> Format | None:
     if representation is None:
         return None
-    return _CARRIERS[kind] if representation == HTML else representation.format
+    return _CARRIERS[kind] if representation in _MADE else representation.format
 
 
 class Plan(NamedTuple):
@@ -109,7 +113,7 @@ def planned(
     The id is what the query can be stopped by; for the rest of what is asked see ``Query``.
     """
     most = snapshot.settings.max_result_bytes
-    most = min(most, _PAGE_BYTES) if choice.has_page else most
+    most = min(most, _MADE_BYTES) if choice.is_made else most
     values, graphs, names = bindings or {}, (default_graphs, named_graphs), (query_id,)
     query = Query(text, values, *graphs, choice.formats, BASE, seconds, most, names)
     bound = repr(sorted((name, canonical(term)) for name, term in values.items()))
@@ -177,56 +181,71 @@ def _meant(
     return meant
 
 
-_OF_RESULTS: Final = tuple(dict.fromkeys(offer for offers in RESULTS.values() for offer in offers))
+_PLAIN_RESULTS: Final = {
+    **RESULTS,
+    ResultKind.SOLUTIONS: (PLAIN_JSON, *RESULTS[ResultKind.SOLUTIONS]),
+}
+"""What the results of canned queries are offered as, the default first."""
 
 
-def result_format(parameters: Parameters) -> str | None:
+def result_format(parameters: Parameters, *, plain: bool = False) -> str | None:
     """Return the name of the representation of results that the parameters ask for, or None.
 
     Raises:
         ParameterRefused: as ``format_named``.
     """
-    return format_named(parameters, _OF_RESULTS)
+    offers = _PLAIN_RESULTS if plain else RESULTS
+    return format_named(parameters, list(dict.fromkeys(chain.from_iterable(offers.values()))))
 
 
-def chosen_for(accept: str | None, name: str | None) -> FormatChoice:
+def chosen_for(accept: str | None, name: str | None, *, plain: bool = False) -> FormatChoice:
     """Choose the representation for each kind of result.
 
     A name that suits the kind decides; where it does not, as when SPARQLWrapper asks for a
     SELECT in Turtle, the Accept header does.
 
+    Args:
+        accept: the header.
+        name: what the parameters ask for by name, if they do.
+        plain: whether rows are offered as plain JSON first, as those of canned queries are.
+
     Raises:
         MalformedHeader: the Accept header does not follow its grammar.
     """
     if len(accept or "") + len(name or "") > _REMEMBERED_LENGTH:
-        return _chosen_for(accept, name)
-    return _chosen_before(accept, name)
+        return _chosen_for(accept, name, plain)
+    return _chosen_before(accept, name, plain)
 
 
-def _chosen_for(accept: str | None, name: str | None) -> FormatChoice:
-    accepted = {kind: best(accept, offers) for kind, offers in RESULTS.items()}
+def _chosen_for(accept: str | None, name: str | None, plain: bool) -> FormatChoice:  # noqa: FBT001 - as it is remembered by
+    results = _PLAIN_RESULTS if plain else RESULTS
+    accepted = {kind: best(accept, offers) for kind, offers in results.items()}
     if not name:
         return FormatChoice(accepted)
     return FormatChoice(
-        {kind: named(name, offers) or accepted[kind] for kind, offers in RESULTS.items()}
+        {kind: named(name, offers) or accepted[kind] for kind, offers in results.items()}
     )
 
 
 _chosen_before = lru_cache(maxsize=512)(_chosen_for)
 
 
-def respond(engine: Engine, plan: Plan, page: Callable[[Table], str]) -> Response:
+Writers = Mapping[Representation, Callable[[Answer], str]]
+"""What makes pages and plain JSON of an answer."""
+
+
+def respond(engine: Engine, plan: Plan, writers: Writers) -> Response:
     """Answer a query as is planned.
 
     Args:
         engine: what is asked.
         plan: the query, and the representations.
-        page: writes the page if the choice is HTML.
+        writers: make what the engine does not write.
 
     Raises:
         EngineError: the query is not answered.
     """
-    known = None if plan.choice.has_page else responses.not_modified(plan.etag)
+    known = None if plan.choice.is_made else responses.not_modified(plan.etag)
     if known is not None:
         return known
     if responses.NOTES in request.environ:
@@ -236,27 +255,30 @@ def respond(engine: Engine, plan: Plan, page: Callable[[Table], str]) -> Respons
         answer = engine.run(plan.query)
         responses.timed("queue", answer.waited)
         responses.timed("run", answer.seconds)
-    if plan.choice.of(answer.kind) != HTML:
+    chosen = plan.choice.of(answer.kind)
+    if chosen not in writers:
         return responses.conditional(answer.content, plan.headers(answer))
     made = delegation.elsewhere(answer)
     if made is not None:
         return made
     with responses.serialising():
-        written = page(table_of(answer))
+        written = writers[chosen](answer)
     return responses.reply(
-        written, HTML, cache=responses.CACHEABLE if answer.repeatable else responses.UNCACHEABLE
+        written, chosen, cache=responses.CACHEABLE if answer.repeatable else responses.UNCACHEABLE
     )
 
 
-def downloads(offers: Iterable[Representation]) -> list[tuple[str, str]]:
+def downloads(offers: Sequence[Representation]) -> list[tuple[str, str]]:
     """Return label and address of the page at hand in each other format that is offered."""
     pairs = [(name, value) for name, value in request.args.items(multi=True)]
     kept = [pair for pair in pairs if pair[0].strip() not in FORMAT_PARAMETERS]
+    path = f"{request.script_root}{request.path}"
+    # Plain JSON and SPARQL JSON are called the same where both are offered.
+    names = [
+        (each, each.name if named(each.name, offers) == each else each.suffix) for each in offers
+    ]
     return [
-        (
-            offer.label,
-            f"{request.script_root}{request.path}?{urlencode([*kept, ('format', offer.name)])}",
-        )
-        for offer in offers
+        (offer.label, f"{path}?{urlencode([*kept, ('format', name)])}")
+        for offer, name in names
         if offer != HTML
     ]

@@ -89,7 +89,8 @@ def prepare(app: Flask) -> None:
     """
     served = context.snapshot_of(app)
     at_the_start(partial(served.once, service_description.functions))
-    served.graph.names  # noqa: B018 - which reads the index
+    if served.graph.is_own:
+        at_the_start(lambda: served.graph.names)
 
 
 def _federated(knowledge: kg.KnowledgeGraph, settings: config.Settings) -> kg.KnowledgeGraph:

@@ -50,7 +50,8 @@ class AppRunner:
         observer = Observer(self._settings)
         context.init_app(self._prepared, context.Snapshot(graph, self._settings, observer))
         app.prepare(self._prepared)
-        graph.names.search("laser")  # which reads the words of all names
+        if graph.is_own:
+            graph.names.search("laser")  # which reads the words of all names
 
     def run(self, subject: HandedOver) -> TaskResult:
         """Answer a request; see ``TaskRunner.run``."""

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from typing import Any
 
 from flask import Response, render_template
 from markupsafe import Markup, escape
@@ -22,9 +22,8 @@ from server.protocol.negotiation import CSV, HTML, PLAIN_JSON, Representation
 from server.protocol.parameters import Parameters
 from server.web import pages
 
-_FOUND: Final = {"default": 20, "most": 500}
-_SUGGESTED: Final = {"default": 8, "most": 50}
-"""How many things are returned: unless told otherwise, and at most; judgements."""
+_FOUND, _SUGGESTED = 20, 8
+"""How many things are returned unless told otherwise; judgements."""
 
 
 def search() -> Response:
@@ -33,13 +32,15 @@ def search() -> Response:
     text, found = _found(parameters)
     kind = parameters.at_most_once("kind") or ""
     by_kind = kinds(found)
-    if kind and kind not in by_kind and found:
-        known = ", ".join(by_kind)
+    known = current_snapshot().graph.names.kinds
+    if kind and kind not in known:
         raise ParameterRefused(
-            "kind", f"kind: nothing is of the kind {kind!r}.", hint=f"Found are: {known}."
+            "kind",
+            f"kind: there is no kind {kind!r}.",
+            hint=f"Give one of {', '.join(sorted(known))}.",
         )
     of_kind = [each for each in found if kind in ("", each.thing.kind)]
-    shown = [_result(each, text) for each in of_kind[: _limit(parameters, **_FOUND)]]
+    shown = [_result(each, text) for each in of_kind[: parameters.number("limit", 500) or _FOUND]]
     writers: Mapping[Representation, Callable[[], str]] = {
         PLAIN_JSON: lambda: _document(
             {
@@ -62,9 +63,12 @@ def suggest() -> Response:
     """Return the things that a text, as far as it is typed, may name."""
     parameters, chosen = answers.asked(ENDPOINTS["search.suggest"])
     text, found = _found(parameters)
-    named = [each for each in found if each.field in NAMING][: _limit(parameters, **_SUGGESTED)]
+    named = [each for each in found if each.field in NAMING][
+        : parameters.number("limit", 50) or _SUGGESTED
+    ]
     members = ("id", "label", "kind", "name", "field", "highlights")
-    suggestions = [{name: _result(each, text)[name] for name in members} for each in named]
+    made = [_result(each, text) for each in named]
+    suggestions = [{name: each[name] for name in members} for each in made]
     return responses.reply(_document({"query": text, "suggestions": suggestions}), chosen)
 
 
@@ -80,13 +84,6 @@ def marked(name: str, spans: Iterable[tuple[int, int]]) -> Markup:
 def _found(parameters: Parameters) -> tuple[str, list[NameMatch]]:
     text = (parameters.at_most_once("q") or "").strip()
     return text, current_snapshot().graph.names.search(text) if text else []
-
-
-def _limit(parameters: Parameters, default: int, most: int) -> int:
-    given = parameters.at_most_once("limit") or str(default)
-    if not given.isascii() or not given.isdigit() or not 0 < int(given[:9]) <= most:
-        raise ParameterRefused("limit", f"limit: {given[:40]!r} is no number from 1 to {most}.")
-    return int(given)
 
 
 def _result(found: NameMatch, text: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -187,7 +188,8 @@ class Catalogue(Mapping[str, CannedQuery]):
     def names(self) -> NameIndex:
         """The index of the names in what the engine holds."""
         if self._kept is not None:
-            with suppress(FileNotFoundError):  # another process removed it
+            # Another process may have removed it, and nothing but this looks whether it is whole.
+            with suppress(FileNotFoundError, sqlite3.DatabaseError):
                 return NameIndex(self._kept.read_bytes())
         return index_of(self._engine)
 
@@ -226,8 +228,9 @@ class Catalogue(Mapping[str, CannedQuery]):
         if listed:
             hint = f"Give one of {', '.join(parameter.values)}."
             raise ParameterError(parameter.name, f"{text!r} is not accepted.", hint)
-        found = [each.thing for each in self.names.search(text)] if iri is None else []
-        found = meant or found or self.names.near(iri or "", 50)
+        found = meant or [each.thing for each in self.names.search(text, parameter.classes)[:3]]
+        if iri is not None and not meant:
+            found = self.names.near(iri, 50)
         near = [each for each in found if self.names.is_member(each.iri, parameter.classes)][:3]
         choice = ", ".join(f"{curie(each.iri)} ({each.label})" for each in near)
         hint = f"Did you mean {choice}?" if choice else parameter.description

@@ -165,7 +165,8 @@ def write_ready(folder: Path) -> None:
         nquads = file.read()
     name = _name(_sources_digest(), nquads)
     (folder / f"{name}.nq.gz").write_bytes(gzip.compress(nquads, mtime=0))
-    (folder / f"{name}{_NAMES}").write_bytes(found.load().names.content)
+    names = found.names.read_bytes() if found.names else found.load().names.content
+    (folder / f"{name}{_NAMES}").write_bytes(names)
 
 
 def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery], bytes]:
@@ -217,7 +218,7 @@ def _name(key: str, nquads: bytes) -> str:
 def _sources_digest() -> str:
     """Return a digest of all files that a build depends on: knowledge, queries, and what builds."""
     digest = hashlib.sha256()
-    beside = ("queries/*.rq", "**/*.json", "**/*.toml")  # what those modules read
+    beside = ("queries/*.rq", "**/*.json", "**/*.toml", "**/*.txt")  # what modules read
     names = (*(f"{name}.py" for name in BUILDING_MODULES), *beside)
     code = (path for name in names for path in sorted((_ROOT / "kg").glob(name)))
     for path in (*knowledge_files(ONTOLOGY_FOLDER), *knowledge_files(QUERIES_FOLDER), *code):

@@ -32,18 +32,20 @@ _THINGS: Final = "SELECT iri, label, kind, definition FROM things"
 _MATCHING: Final = """
 SELECT words, field, written, iri, label, kind, definition
 FROM names JOIN things ON things.id = names.thing
-WHERE names MATCH ? AND (? IS NULL OR words = ?) ORDER BY names.rowid LIMIT 250
+WHERE names MATCH ? AND (? IS NULL OR words = ?) ORDER BY names.rowid
 """
 """Names come in the order that they were written in: those that say the least besides come first."""
+
+_SCORED: Final = 250
+"""How many of them are scored, which takes most of the time of a search: the rest comes behind."""
 
 _MOST_WORDS: Final = 12  # of a query; nobody means a thing with more
 _LONGEST_NAME: Final = 200  # characters that are compared, which takes longer the more there are
 _LIKENESS: Final = 75  # of 100, the least of a misspelling
 _SHORT: Final = 4  # letters, with fewer of which a word is like too many
-_GOOD, _POOR = (
-    0.5,
-    0.35,
-)  # scores from which on nothing else is looked for, and below which it is useless
+_UNSCORED: Final = 0.1
+_GOOD: Final = 0.5  # the score from which on nothing else is looked for
+_POOR: Final = 0.35  # that below which several names together are useless
 
 
 class Thing(NamedTuple):
@@ -96,16 +98,28 @@ class NameIndex:
     Args:
         content: a database as ``kg.search.making`` makes it.
 
-    Attributes:
-        content: the same.
+    Raises:
+        sqlite3.DatabaseError: it is damaged.
     """
 
     def __init__(self, content: bytes) -> None:
-        self.content: Final = content
         # It is only read, which SQLite lets threads do together.
         self._database = sqlite3.connect(":memory:", check_same_thread=False)
         self._database.deserialize(content)
         weakref.finalize(self, self._database.close)
+        (state,) = self._database.execute("PRAGMA quick_check").fetchone()
+        if state != "ok":
+            raise sqlite3.DatabaseError(state)
+
+    @property
+    def content(self) -> bytes:
+        """The database, to be kept."""
+        return self._database.serialize()
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of things that there are."""
+        return frozenset(kind for (kind,) in self._database.execute("SELECT kind FROM things"))
 
     def thing(self, iri: str) -> Thing | None:
         """Return the thing with an IRI; None: there is none."""
@@ -135,8 +149,9 @@ class NameIndex:
             text: what somebody wrote.
             classes: to one of which the things belong; empty: any.
         """
-        wanted = words(text)[:_MOST_WORDS]
-        found = _best(self._matches([{word: 1.0} for word in wanted], whole=" ".join(wanted)))
+        wanted = words(text)
+        terms = [{word: 1.0} for word in wanted[:_MOST_WORDS]]
+        found = _best(self._matches(terms, whole=" ".join(wanted)))
         called = [each for each in found if each.field in NAMING]
         return [each for each in called if self.is_member(each.thing.iri, classes)]
 
@@ -214,9 +229,10 @@ class NameIndex:
             return []
         rows = self._database.execute(_MATCHING, (joint.join(terms), whole, whole))
         found = []
-        for name, field, written, *thing in rows:
+        for place, (name, field, written, *thing) in enumerate(rows):
             weight = WEIGHTS[field] * _KINDS.get(thing[2], 1)
-            fits = [each * weight for each in _fits(name.split(), spelt)]
+            parts = _fits(name.split(), spelt) if place < _SCORED else [_UNSCORED] * len(spelt)
+            fits = [each * weight for each in parts]
             score = round(sum(fits) / len(fits), 4)
             found.append(NameMatch(Thing(*thing), written, field, score, fits))
         return found

@@ -229,7 +229,7 @@ def _kind_of(path: str, method: str, status: str, cache: str) -> tuple[int, int,
         says of them, in which nothing has to be escaped.
     """
     route = f"/{path.split('/')[1]}" if path.startswith("/") else OTHER
-    if route == "/queries" and path.endswith("/answer"):
+    if route == "/queries" and re.search(r"/answer(\.\w+)?$", path):
         route = "/queries/NAME/answer"
     route = route if route in LABELS["route"] else OTHER
     plain = _PLAIN.match(path) if route != OTHER else None

@@ -82,6 +82,21 @@ class Parameters:
             raise ParameterRefused(name, f"{name} is missing.", hint="Give it exactly once.")
         return value
 
+    def number(self, name: str, most: int) -> int | None:
+        """Return the value of an optional parameter that is a whole number above 0, or None.
+
+        Raises:
+            ParameterRefused: it is given more than once, is no such number, or above the most.
+        """
+        given = self.at_most_once(name)
+        if not given:
+            return None
+        if not re.fullmatch(r"[1-9]\d{0,8}", given, re.ASCII) or int(given) > most:
+            raise ParameterRefused(
+                name, f"{name}: {given[:40]!r} is no whole number from 1 to {most}."
+            )
+        return int(given)
+
     def refuse_others(self, allowed: Collection[str]) -> None:
         """Refuse parameters that mean nothing here.
 

@@ -20,22 +20,13 @@ from server.context import current_snapshot, public_url
 from server.protocol import rdf, responses
 from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
 from server.protocol.errors import ParameterRefused
-from server.protocol.negotiation import (
-    HTML,
-    JSON,
-    PLAIN_JSON,
-    SPARQL,
-    Representation,
-    choose,
-    named,
-)
+from server.protocol.negotiation import HTML, PLAIN_JSON, SPARQL, Representation, named
 from server.protocol.parameters import Parameters, of_url
 from server.protocol.problems import ProblemDocument, generic_page
 from server.queries.envelope import PAGING, Envelope
-from server.web.tables import ROWS_SHOWN, Table
+from server.web.tables import ROWS_SHOWN, Table, table_of
 
 _QUERY: Final = ENDPOINTS["queries.query"]
-_OFFERS: Final = (PLAIN_JSON, *RESULTS[ResultKind.SOLUTIONS])
 _FORMS: Final = ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE")
 
 
@@ -73,33 +64,23 @@ def answer(name: str, suffix: str | None = None) -> Response:
     snapshot = current_snapshot()
     found = snapshot.graph.catalogue[name]
     parameters = of_url(request)
-    accept = request.headers.get("Accept")
-    format_name = answers.format_named(parameters, _OFFERS)
-    if format_name and suffix:
+    format_name = answers.result_format(parameters, plain=True)
+    if suffix and format_name:
         raise ParameterRefused("format", "The suffix of the URL names the format already.")
-    format_name = suffix or format_name
-    chosen = named(format_name, _OFFERS) if format_name else choose(accept, _OFFERS)
-    if chosen is None:
+    if suffix and not named(suffix, (PLAIN_JSON, *RESULTS[ResultKind.SOLUTIONS])):
         raise NotFound
+    accept = request.headers.get("Accept")
+    choice = answers.chosen_for(accept, suffix or format_name, plain=True)
     values = _given(parameters)
-    if chosen == PLAIN_JSON:
-        paging = Parameters(pair for pair in parameters if pair[0] in PAGING)
-        bindings = _bindings(found, {k: v for k, v in values.items() if k not in PAGING})
-        envelope = Envelope(snapshot, found, bindings, paging)
-        choice = answers.chosen_for(JSON.media_type, None)
-        plan = answers.planned(snapshot, choice, g.query_id, found.text, bindings=bindings)
-        made = snapshot.graph.whole.run(plan.query)
-        responses.timed("queue", made.waited)
-        responses.timed("run", made.seconds)
-        with responses.serialising():
-            written = _document(envelope.document(made))
-        return responses.reply(written, PLAIN_JSON, negotiated=suffix is None)
+    paging = {key: values.pop(key) for key in PAGING if choice.is_plain and key in values}
     bindings = _bindings(found, values)
-    choice = answers.chosen_for(accept, format_name)
+    envelope = Envelope(snapshot, found, bindings, Parameters(paging.items()))
     plan = answers.planned(snapshot, choice, g.query_id, found.text, bindings=bindings)
-    return answers.respond(
-        snapshot.graph.whole, plan, lambda table: _answer_page(found, values, bindings, table)
-    )
+    writers: answers.Writers = {
+        PLAIN_JSON: lambda answer: _document(envelope.document(answer)),
+        HTML: lambda answer: _answer_page(found, values, bindings, table_of(answer)),
+    }
+    return answers.respond(snapshot.graph.whole, plan, writers)
 
 
 def _given(parameters: Parameters) -> dict[str, str]:
@@ -161,6 +142,8 @@ def _form(found: CannedQuery) -> str:
 def _choices(parameter: Parameter, given: str) -> list[tuple[str, str, bool]]:
     """Return the values to choose from: as sent, label, whether it is given; empty: any of the type."""
     names = current_snapshot().graph.names
+    called = names.meant(given, parameter.classes)
+    meant = called[0].thing.iri if called else None
     things = [thing for each in parameter.classes for thing in names.members(each)]
     offered = [(curie(each.iri), each.label, each.iri) for each in things]
     for value in parameter.values:
@@ -168,7 +151,8 @@ def _choices(parameter: Parameter, given: str) -> list[tuple[str, str, bool]]:
         thing = names.thing(iri)
         offered.append((value, thing.label if thing else value, iri))
     return [
-        (value, label, given in (value, iri, iri.removeprefix(DG))) for value, label, iri in offered
+        (value, label, given in (value, iri, iri.removeprefix(DG)) or iri == meant)
+        for value, label, iri in offered
     ]
 
 
@@ -222,7 +206,7 @@ def _answer_page(
         labels={name: _label(term) for name, term in bindings.items()},
         form=_address("queries.query", found, values),
         table=table.for_reading(),
-        downloads=answers.downloads(RESULTS[table.kind]),
+        downloads=answers.downloads((PLAIN_JSON, *RESULTS[table.kind])),
         rows_shown=ROWS_SHOWN,
     )
 

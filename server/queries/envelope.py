@@ -52,7 +52,7 @@ class Envelope:
         self._address = f"{public_url()}/queries/{found.name}"
         # What is wrong with them is told before the query is run.
         self._begin = self._offset(self._paging["cursor"])
-        self._size = _number("limit", self._paging["limit"])
+        self._size = paging.number("limit", 999_999_999)
 
     def document(self, answer: Answer) -> dict[str, Any]:
         """Return the document of an answer in SPARQL JSON.
@@ -66,7 +66,7 @@ class Envelope:
         rows = [self._row(each, columns) for each in facts]
         gaps = [self._gap(each, columns) for each in solutions if "gap" in each]
         columns.pop("gap", None)
-        shown, after = self._page(rows, columns)
+        fields, shown, after = self._page(rows, columns)
         return {
             "query": {"name": self._found.name, "title": self._found.title, "url": self._address},
             "parameters": {name: self._value(term) for name, term in self._bindings.items()},
@@ -77,7 +77,7 @@ class Envelope:
             f" {self._found.title} {self._link()}",
             "notice": NOTICE,
             "count": len(rows),
-            "columns": list(shown[0]) if shown else list(columns),
+            "columns": fields,
             "rows": shown,
             "gaps": gaps,
             "links": {
@@ -139,27 +139,30 @@ class Envelope:
 
     def _page(
         self, rows: list[dict[str, Any]], columns: Iterable[str]
-    ) -> tuple[list[dict[str, Any]], str | None]:
-        """Return the rows that are asked for, and the cursor of those after them; None: no more."""
+    ) -> tuple[list[str], list[dict[str, Any]], str | None]:
+        """Return the columns and rows that are asked for, and the cursor of the rows after them."""
         known = list(columns)
-        for key in reversed(_named("sort", self._paging["sort"], known)):
+        either_way = [*known, *(f"-{name}" for name in known)]
+        for key in reversed(_named("sort", self._paging["sort"], either_way)):
             name = key.removeprefix("-")
             rows = sorted(rows, key=lambda row: _rank(row[name]), reverse=key != name)
         fields = _named("fields", self._paging["fields"], known) or known
         end = self._begin + (self._size or len(rows))
         shown = [{name: row[name] for name in fields} for row in rows[self._begin : end]]
-        return shown, f"{self._snapshot.version}.{end}" if end < len(rows) else None
+        return fields, shown, f"{self._snapshot.version}.{end}" if end < len(rows) else None
 
     def _offset(self, cursor: str | None) -> int:
-        version, dot, offset = (cursor or "").partition(".")
-        if cursor and not dot:
+        if cursor is None:
+            return 0
+        found = re.fullmatch(r"(.+)\.(\d{1,9})", cursor, re.ASCII)
+        if found is None:
             raise ParameterRefused("cursor", "cursor: take it from links.next of the page before.")
-        if cursor and version != self._snapshot.version:
+        if found[1] != self._snapshot.version:
             raise CursorExpired(
                 "The data have changed since the page before, so the pages no longer fit together.",
                 hint=f"Begin again: {self._link(**{**self._paging, 'cursor': None})}",
             )
-        return _number("cursor", offset) or 0
+        return int(found[2])
 
 
 def _columns(names: Sequence[str]) -> dict[str, str]:
@@ -182,23 +185,14 @@ def _columns(names: Sequence[str]) -> dict[str, str]:
 
 
 def _named(parameter: str, given: str | None, known: Sequence[str]) -> list[str]:
-    """Return the columns that a parameter names, each perhaps after a minus."""
+    """Return the columns that a parameter names."""
     names = [each for each in (given or "").split(",") if each]
     for name in names:
-        if name.removeprefix("-") not in known:
-            hint = f"The columns are {', '.join(known)}."
-            raise ParameterRefused(
-                parameter, f"{parameter}: there is no column {name!r}.", hint=hint
-            )
+        if name not in known:
+            columns = ", ".join(each for each in known if each[0] != "-")
+            detail = f"{parameter}: there is no column {name[:80]!r}."
+            raise ParameterRefused(parameter, detail, hint=f"The columns are {columns}.")
     return names
-
-
-def _number(parameter: str, given: str | None) -> int | None:
-    if given is None or given == "":
-        return None
-    if not re.fullmatch(r"[1-9]\d{0,8}", given, re.ASCII):
-        raise ParameterRefused(parameter, f"{parameter}: {given[:40]!r} is no number above 0.")
-    return int(given)
 
 
 def _rank(value: Any) -> tuple[bool, bool, Any]:

@@ -25,7 +25,7 @@ from server.protocol.negotiation import HTML
 from server.protocol.parameters import Parameters, body_of, of_url, with_body
 from server.protocol.problems import ProblemDocument
 from server.sparql import service_description
-from server.web.tables import ROWS_SHOWN, Table, iri_cell
+from server.web.tables import ROWS_SHOWN, Table, iri_cell, table_of
 
 _ENDPOINT: Final = ENDPOINTS["sparql.endpoint"]
 _ALLOWED: Final = _ENDPOINT.parameters
@@ -60,9 +60,8 @@ def endpoint() -> Response:
         return _description(snapshot)
     _refuse_update(parameters)
     plan = planned(snapshot, parameters, request.environ, g.query_id)
-    return answers.respond(
-        snapshot.graph.engine, plan, lambda table: _page(snapshot, plan.query.text, table)
-    )
+    writers = {HTML: lambda answer: _page(snapshot, plan.query.text, table_of(answer))}
+    return answers.respond(snapshot.graph.engine, plan, writers)
 
 
 def planned(

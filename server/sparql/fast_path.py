@@ -42,7 +42,7 @@ async def answered(environ: WSGIEnvironment, asked: CacheKey) -> RawResponse | N
         return None
     may_ask_others = snapshot.settings.service_endpoints
     asks_others = may_ask_others and service_offset(plan.query.text) is not None
-    if plan.choice.has_page or asks_others:
+    if plan.choice.is_made or asks_others:
         return None
     notes = environ[responses.NOTES]
     notes.text = plan.query.text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
+import tomllib
 from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
@@ -211,6 +213,14 @@ def test_the_key_of_a_build_covers_what_builds_and_nothing_else() -> None:
     assert {distributions[name][0].lower() for name in foreign - {"pandas"}} == set(
         BUILDING_LIBRARIES
     )
+
+
+def test_what_builds_a_wheel_is_installed_to_build_it() -> None:
+    """A wheel holds the built dataset: where it is made alone there is nothing but what it requires."""
+    system = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["build-system"]
+    required = {re.split("[<>=]", each)[0] for each in system["requires"]}
+
+    assert set(BUILDING_LIBRARIES) - required == {"pyparsing"}  # which rdflib requires
 
 
 def test_tests_speak_through_the_door_of_a_room() -> None:

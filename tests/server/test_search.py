@@ -47,16 +47,24 @@ def test_a_search_is_a_table_and_a_page_too(client: FlaskClient) -> None:
         ("/search?q=co2&limit=0", "limit"),
         ("/search?q=co2&limit=501", "limit"),
         ("/search?q=co2&limit=ten", "limit"),
+        ("/search?q=co2&limit=0000000000501", "limit"),
         ("/search?q=co2&kind=planet", "kind"),
         ("/suggest?q=co2&limit=51", "limit"),
     ],
 )
 def test_what_no_search_has_is_refused(client: FlaskClient, address: str, parameter: str) -> None:
-    """A limit out of range, or a kind of which nothing was found, is an error that says so."""
+    """A limit out of range, or a kind that there is not, is an error that says so."""
     response = client.get(address)
 
     assert response.status_code == 400
     assert response.get_json()["parameter"] == parameter
+
+
+def test_a_kind_of_which_nothing_was_found_has_no_results(client: FlaskClient) -> None:
+    """It is a kind all the same."""
+    response = client.get("/search?q=co2&kind=retraction+status")
+
+    assert response.get_json()["count"] == 0
 
 
 def test_suggestions_come_as_one_types(client: FlaskClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sqlite3
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -56,7 +57,7 @@ def test_the_thing_that_is_meant_is_found(graph: kg.KnowledgeGraph) -> None:
         ("décolletage", "Decolletage"),
         ("crow's feet", "crows feet"),
         ("post-inflammatory", "post inflammatory"),
-        ("fibre", "fiber"),
+        ("fibres", "fiber"),
         ("photo-ageing", "Photo Aging"),
         ("stabilisation", "stabilization"),
     ],
@@ -170,3 +171,30 @@ def test_an_index_that_is_kept_is_the_one_that_was_made(graph: kg.KnowledgeGraph
     assert members == graph.names.members(DG + "Procedure")
     assert curie(members[0].iri) == "dg:Procedure"
     assert again.is_member(DG + "Erythema", [DG + "usedAsAdverseEvent"])
+
+
+def test_everything_with_a_word_is_found(graph: kg.KnowledgeGraph) -> None:
+    """What so many names have that not all are ranked is found and counted all the same."""
+    found = graph.names.search("laser")
+
+    assert len(found) > 1000
+    assert {each.thing.kind for each in found} >= {"source", "claim", "procedure"}
+
+
+def test_a_text_is_meant_as_a_whole(graph: kg.KnowledgeGraph) -> None:
+    """Words after the twelfth are not cut off a name that is the text."""
+    source = next(
+        each for each in graph.names.members(f"{DG}Source") if len(each.label.split()) > 13
+    )
+
+    assert source in [each.thing for each in graph.names.meant(source.label)]
+
+
+def test_a_damaged_index_is_noticed(graph: kg.KnowledgeGraph) -> None:
+    """A file that lost or changed a part of itself is no index, whatever it begins with."""
+    content = graph.names.content
+    half = len(content) // 2
+
+    for damaged in (content[:half], content[:half] + bytes(9000) + content[half + 9000 :]):
+        with pytest.raises(sqlite3.DatabaseError):
+            NameIndex(damaged)

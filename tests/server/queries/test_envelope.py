@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -145,6 +147,7 @@ def test_a_cursor_is_of_its_version(client: FlaskClient) -> None:
         ("cursor=5", "cursor"),
         ("sort=colour", "sort"),
         ("fields=treatment,colour", "fields"),
+        ("fields=-treatment", "fields"),
         ("limit=5&format=csv", "limit"),
     ],
 )
@@ -167,6 +170,30 @@ def test_a_suffix_fixes_the_format(client: FlaskClient) -> None:
     assert client.get("/queries/lasers/answer.tsv").mimetype == "text/tab-separated-values"
     assert client.get("/queries/lasers/answer.docx").status_code == 404
     assert client.get("/queries/lasers/answer.csv?format=json").status_code == 400
+
+
+def test_the_page_of_an_answer_leads_to_each_format(client: FlaskClient) -> None:
+    """Plain JSON and SPARQL JSON, which share a suffix of files, have an address each."""
+    page = client.get(f"{ADDRESS}&format=html").text
+    links = re.findall(r'href="([^"]+format=[^"]+)"', page)
+    types = {client.get(html.unescape(each)).mimetype for each in links}
+
+    assert types >= {"application/json", "application/sparql-results+json", "text/csv"}
+
+
+def test_a_page_without_rows_has_its_fields(client: FlaskClient) -> None:
+    """As one with rows would have them."""
+    whole = get(client, f"{ADDRESS}&fields=treatment")
+    beyond = f"{ADDRESS}&fields=treatment&cursor={whole['version']}.{whole['count']}"
+
+    assert (get(client, beyond)["rows"], get(client, beyond)["columns"]) == ([], ["treatment"])
+
+
+def test_a_form_shows_the_value_however_it_was_named(client: FlaskClient) -> None:
+    """A link to the form of a query may give a lay word."""
+    page = client.get("/queries/indications?condition=wrinkles&format=html").text
+
+    assert re.search(r'value="dg:Rhytid" selected', page)
 
 
 def test_what_campaigns_add_is_no_parameter(client: FlaskClient) -> None:
