@@ -38,6 +38,7 @@ _FIGURES = {
         *("siValue", "siMinimum", "siMaximum", "unit"),
         *("proportion", "proportionLower", "proportionUpper", "frequencyBand"),
         *("computedEventCount", "leastEventCount", "greatestEventCount", "dataCheckNote"),
+        *("skinTypeNotations", "settingLabels", "disagreementIdentifiers"),
     )
 }
 
@@ -301,7 +302,7 @@ def test_every_laser_procedure_leads_to_wavelength_medium_and_chromophore(
 def test_every_derived_statement_has_a_derivation_and_every_derivation_a_statement(
     derivations: _Derivations,
 ) -> None:
-    """Nothing stands in the graph `inferred` unexplained but computed figures."""
+    """Nothing stands in the graph `inferred` unexplained but computed figures and texts."""
     explained = {
         statement for statements in derivations.by_rule.values() for statement in statements
     }
@@ -316,11 +317,44 @@ def test_every_derived_statement_has_a_derivation_and_every_derivation_a_stateme
     assert len(explained) > 1000
 
 
+def test_a_text_repeats_all_that_its_claim_says(
+    dataset: Dataset, derivations: _Derivations
+) -> None:
+    """Each skin type, setting and disagreement of a claim once, sorted; and nothing else has one."""
+    claims = dataset.graph(URIRef(GRAPH + "claims"))
+    notation, identifier = (
+        URIRef(PREFIXES["skos"] + "notation"),
+        URIRef(PREFIXES["dcterms"] + "identifier"),
+    )
+    said: dict[tuple[Node, Node], set[str]] = defaultdict(set)
+    for claim in claims.subjects(_dg("predicate")):
+        for stated, text, name in (
+            ("skinType", "skinTypeNotations", notation),
+            ("setting", "settingLabels", RDFS.label),
+        ):
+            for value in claims.objects(claim, _dg(stated)):
+                (label,) = dataset.objects(value, name)
+                said[claim, _dg(text)].add(str(label))
+    for side in ("disagreeingClaim", "opposedClaim"):
+        for disagreement, claim in claims.subject_objects(_dg(side)):
+            (number,) = claims.objects(disagreement, identifier)
+            said[claim, _dg("disagreementIdentifiers")].add(str(number))
+    standing = {
+        (s, p): str(o)
+        for s, p, o in derivations.inferred
+        if p
+        in {_dg(name) for name in ("skinTypeNotations", "settingLabels", "disagreementIdentifiers")}
+    }
+
+    assert standing == {key: "; ".join(sorted(texts)) for key, texts in said.items()}
+    assert len(standing) > 1500
+
+
 def test_every_derivation_names_a_rule_that_is_described(derivations: _Derivations) -> None:
     """A rule can be read: its title, what it concludes, and its SPARQL."""
     files = {path.stem for path in (ONTOLOGY_FOLDER / "rules").glob("*.rq")}
 
-    elsewhere = ("remark-", "wider-")
+    elsewhere = ("remark-", "wider-", "claim-texts")
     assert set(derivations.by_rule) == {name for name in files if not name.startswith(elsewhere)}
     for rule in files:
         described = dict(derivations.asserted.predicate_objects(URIRef(f"{DGD}rule/{rule}")))
