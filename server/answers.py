@@ -250,7 +250,7 @@ def respond(engine: Engine, plan: Plan, writers: Writers) -> Response:
         return known
     if responses.NOTES in request.environ:
         request.environ[responses.NOTES].text = plan.query.text
-    answer = delegation.answer_at_hand()
+    answer: Answer | None = request.environ.get(delegation.ANSWER)
     if answer is None:
         answer = engine.run(plan.query)
         responses.timed("queue", answer.waited)
@@ -273,12 +273,14 @@ def downloads(offers: Sequence[Representation]) -> list[tuple[str, str]]:
     pairs = [(name, value) for name, value in request.args.items(multi=True)]
     kept = [pair for pair in pairs if pair[0].strip() not in FORMAT_PARAMETERS]
     path = f"{request.script_root}{request.path}"
-    # Plain JSON and SPARQL JSON are called the same where both are offered.
-    names = [
-        (each, each.name if named(each.name, offers) == each else each.suffix) for each in offers
-    ]
     return [
         (offer.label, f"{path}?{urlencode([*kept, ('format', name)])}")
-        for offer, name in names
+        for offer, name in short_names(offers).items()
         if offer != HTML
     ]
+
+
+def short_names(offers: Sequence[Representation]) -> dict[Representation, str]:
+    """Return by what value of `format` each of several representations is asked for."""
+    # Plain JSON and SPARQL JSON are called the same where both are offered.
+    return {each: each.name if named(each.name, offers) == each else each.suffix for each in offers}

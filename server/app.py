@@ -10,7 +10,7 @@ from flask import Flask
 
 import kg
 from kg.releases.dataset_spec import at_the_start
-from server import config, context, search
+from server import config, context, openapi, search
 from server.cache import Cache
 from server.cache.key import KeyReader
 from server.delegation import delegated
@@ -32,6 +32,8 @@ _VIEWS: Final[Mapping[str, Callable[..., Any]]] = {
     "queries.answer": canned_queries.answer,
     "search.search": search.search,
     "search.suggest": search.suggest,
+    "api.document": openapi.document,
+    "api.page": openapi.page,
     "running.stop": running_queries.stop,
     "sources.sources": sources.sources,
     "mappings.table": mappings.table,

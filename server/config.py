@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote_to_bytes, urlsplit
@@ -134,29 +134,18 @@ _MOST: Final = 1_000
 """Of processes and of queries that wait: a judgement, beyond which no machine is of use."""
 
 
-def _whole(value: object, shown: str) -> int:
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= _MOST_BYTES:
-        raise SettingError(
-            f"{shown} has to be a whole number from 1 to {_MOST_BYTES}, not {value!r}."
-        )
-    return value
+def _number(
+    pattern: str, kind: type[int | float], most: float, words: str
+) -> Callable[[object, str], int | float]:
+    """Return what reads a number that is written in some way, above 0 and up to another."""
 
+    def read(value: object, shown: str) -> int | float:
+        number = kind(str(value)) if re.fullmatch(pattern, str(value).strip(), re.ASCII) else 0
+        if not 0 < number <= most:
+            raise SettingError(f"{shown} has to be {words}, not {value!r}.")
+        return number
 
-def _count(value: object, shown: str) -> int:
-    count = _whole(value, shown)
-    if count > _MOST:
-        raise SettingError(f"{shown} has to be at most {_MOST}, not {value!r}.")
-    return count
-
-
-def _seconds(value: object, shown: str) -> float:
-    if isinstance(value, str) and re.fullmatch(r"\d{1,9}(?:\.\d{1,9})?", value.strip()):
-        value = float(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise SettingError(f"{shown} has to be a number of seconds above 0, not {value!r}.")
-    return float(value)
+    return read
 
 
 def _switch(value: object, shown: str) -> str:
@@ -219,10 +208,10 @@ def _log(value: object, shown: str) -> str | None:
     return value
 
 
-_KINDS: Final = {
-    "bytes": _whole,
-    "count": _count,
-    "seconds": _seconds,
+_KINDS: Final[Mapping[str, Callable[[Any, str], object]]] = {
+    "bytes": _number(r"\d{1,30}", int, _MOST_BYTES, f"a whole number from 1 to {_MOST_BYTES}"),
+    "count": _number(r"\d{1,30}", int, _MOST, f"a whole number from 1 to {_MOST}"),
+    "seconds": _number(r"\d{1,9}(\.\d{1,9})?", float, math.inf, "a number of seconds above 0"),
     "url": _url,
     "switch": _switch,
     "endpoint": _endpoint,

@@ -23,7 +23,7 @@ from kg.engine.spool import Spool, SpooledFile
 from server.context import current_snapshot
 from server.protocol import responses
 
-_ANSWER: Final = "dermograph.answer"
+ANSWER: Final = "dermograph.answer"
 """Key in the WSGI environment: the answer that a page is to be made of, as it is known already."""
 
 _IN_PARTS: Final = "Ask for it in parts at /sparql, by queries with ORDER BY, LIMIT and OFFSET."
@@ -107,12 +107,6 @@ def elsewhere(answer: Answer | None = None) -> Response | None:
     return responses.response_of(result.content, status=head.status, headers=head.headers)
 
 
-def answer_at_hand() -> Answer | None:
-    """Return the answer that the process which speaks HTTP has had already, if it has."""
-    answer: Answer | None = request.environ.get(_ANSWER)
-    return answer
-
-
 def respond(app: Flask, handed: HandedOver) -> TaskResult:
     """Answer a request that was handed over."""
     notes = responses.Notes(time.perf_counter())
@@ -122,7 +116,7 @@ def respond(app: Flask, handed: HandedOver) -> TaskResult:
         "wsgi.input": io.BytesIO(handed.body),
         "wsgi.errors": sys.stderr,
         responses.NOTES: notes,
-        _ANSWER: handed.answer,
+        ANSWER: handed.answer,
     }
     environ.pop("HTTP_TRANSFER_ENCODING", None)
     with app.request_context(environ):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -42,7 +41,7 @@ def search() -> Response:
     of_kind = [each for each in found if kind in ("", each.thing.kind)]
     shown = [_result(each, text) for each in of_kind[: parameters.number("limit", 500) or _FOUND]]
     writers: Mapping[Representation, Callable[[], str]] = {
-        PLAIN_JSON: lambda: _document(
+        PLAIN_JSON: lambda: responses.as_json(
             {
                 "query": text,
                 "kind": kind or None,
@@ -69,7 +68,7 @@ def suggest() -> Response:
     members = ("id", "label", "kind", "name", "field", "highlights")
     made = [_result(each, text) for each in named]
     suggestions = [{name: each[name] for name in members} for each in made]
-    return responses.reply(_document({"query": text, "suggestions": suggestions}), chosen)
+    return responses.reply(responses.as_json({"query": text, "suggestions": suggestions}), chosen)
 
 
 def marked(name: str, spans: Iterable[tuple[int, int]]) -> Markup:
@@ -100,10 +99,6 @@ def _result(found: NameMatch, text: str) -> dict[str, Any]:
         "score": found.score,
         "url": public_url() + pages.local_path(thing.iri),
     }
-
-
-def _document(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def _table(results: list[dict[str, Any]]) -> str:

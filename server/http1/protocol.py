@@ -13,9 +13,12 @@ import asyncio
 import io
 import sys
 import time
+import tomllib
 from collections import deque
 from email.utils import formatdate
 from functools import lru_cache
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Final, Protocol, cast
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIEnvironment
@@ -31,42 +34,9 @@ from server.http1.errors import (
 )
 from server.http1.wsgi import REFUSAL, Headers, RawResponse, close, head_of
 
-# All limits and times here are judgements, wide enough for clients on slow networks.
-_MAX_HEAD_BYTES: Final = 128 << 10
-_MAX_HEADERS: Final = 100
-_PIECE_BYTES: Final = 16 << 10
-"""How much is parsed at a time, within which it is not known what belongs to which request."""
-
-_MOST_CONNECTIONS: Final = 10_000
-"""How many connections may be open at a time; any more are closed at once."""
-
-_HEAD_SECONDS: Final = 10.0
-"""How long a client may take to send the head of a request."""
-
-_IDLE_SECONDS: Final = 75.0
-"""How long a connection may be open without a request."""
-
-_UNREAD_SECONDS: Final = 60.0
-"""How long a client may take to read nothing of a response that is being sent."""
-
-_LINGER_SECONDS: Final = 2.0
-"""For how long what still comes is read and dropped, so that the client gets the last response."""
-
-_FIRST_PROBE_SECONDS: Final = 0.1
-"""When a client that sends no more is first sent an interim response; most answers are sooner."""
-
-_PROBE_SECONDS: Final = (0.05, 1.0)
-"""When it is sent the next one, and the longest time between two; each time takes twice the last."""
-
-_GRACE_SECONDS: Final = 2.0
-"""How long a client of HTTP/1.0, which has no interim responses, may wait when it sends no more."""
-
-_JOINED: Final = 16 << 10
-"""Bytes of a body up to which it is copied behind the head, to spare a call of the kernel."""
-
-_SHORT_NAME: Final = 40
-"""Bytes of a header's name up to which its key is remembered; all that are registered are shorter."""
-
+_LIMITS: Final = SimpleNamespace(
+    **tomllib.loads(Path(__file__).with_name("limits.toml").read_text("utf-8"))
+)
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _BODILESS: Final = ("204", "304")
 _COMMON_ENVIRON: Final[WSGIEnvironment] = {
@@ -158,7 +128,7 @@ class Connection(asyncio.Protocol):
         """Begin."""
         self._transport = cast("asyncio.Transport", transport)
         self._handler.connections.add(self)
-        if len(self._handler.connections) > _MOST_CONNECTIONS:
+        if len(self._handler.connections) > _LIMITS.connections:
             self.abort()
         own, client = transport.get_extra_info("sockname"), transport.get_extra_info("peername")
         self._common_environ = {
@@ -184,12 +154,12 @@ class Connection(asyncio.Protocol):
         if self._ended:
             return
         self._quiet_since = time.monotonic()
-        for begin in range(0, len(data), _PIECE_BYTES):
-            rest = data[begin : begin + _PIECE_BYTES]
+        for begin in range(0, len(data), _LIMITS.piece_bytes):
+            rest = data[begin : begin + _LIMITS.piece_bytes]
             self._overhead_bytes += len(rest)
             while rest and not self._ended:
                 rest = self._parsed(rest)
-            if self._reading_since is not None and self._overhead_bytes > _MAX_HEAD_BYTES:
+            if self._reading_since is not None and self._overhead_bytes > _LIMITS.head_bytes:
                 self._refuse(_too_large())
         self._answer_next()
 
@@ -202,8 +172,10 @@ class Connection(asyncio.Protocol):
             self._answer_next()
         self._ended = True
         if waits:
-            seconds = _FIRST_PROBE_SECONDS if self._is_http11 else _GRACE_SECONDS
-            asyncio.get_running_loop().call_later(seconds, self._probe, _PROBE_SECONDS[0])
+            seconds = _LIMITS.first_probe_seconds if self._is_http11 else _LIMITS.grace_seconds
+            asyncio.get_running_loop().call_later(
+                seconds, self._probe, _LIMITS.second_probe_seconds
+            )
         return self._answering or bool(self._waiting)  # True keeps our side of the connection open
 
     def pause_writing(self) -> None:
@@ -240,7 +212,7 @@ class Connection(asyncio.Protocol):
         self._headers += 1
         self._head_bytes += len(name) + len(value)
         # A name of a spelling that was met before costs one look.
-        key = _short_key(name) if len(name) <= _SHORT_NAME else _key(name)
+        key = _short_key(name) if len(name) <= _LIMITS.short_name_bytes else _key(name)
         if not key:
             return
         text = value.decode("latin-1")
@@ -339,10 +311,10 @@ class Connection(asyncio.Protocol):
         """Return what is wrong with the head of a request, if anything."""
         if version not in ("1.0", "1.1"):
             return MalformedRequest("The request is not HTTP/1.1.")
-        if len(self._target) + self._head_bytes > _MAX_HEAD_BYTES:
+        if len(self._target) + self._head_bytes > _LIMITS.head_bytes:
             return _too_large()
-        if self._headers > _MAX_HEADERS:
-            return HeadTooLarge(f"There are more than {_MAX_HEADERS} headers.", _MAX_HEADERS)
+        if self._headers > _LIMITS.headers:
+            return HeadTooLarge(f"There are more than {_LIMITS.headers} headers.", _LIMITS.headers)
         host = self._environ.get("HTTP_HOST")
         if host is None and version == "1.1":
             return MalformedRequest("The request has no Host header.")
@@ -400,7 +372,7 @@ class Connection(asyncio.Protocol):
         """Send a response whose body is in memory."""
         body = b"".join(response.body)
         head = response.head or head_of(response.status, _with_length(response, body))
-        if len(body) <= _JOINED:
+        if len(body) <= _LIMITS.joined_bytes:
             self._write(b"".join((head, self._end_of_head(), body)))
         else:
             self._write(head + self._end_of_head())
@@ -443,7 +415,7 @@ class Connection(asyncio.Protocol):
             return
         if not self._streaming:
             self._transport.write(_CONTINUE)
-        longer = min(2 * again, _PROBE_SECONDS[1])
+        longer = min(2 * again, _LIMITS.probe_seconds)
         asyncio.get_running_loop().call_later(again, self._probe, longer)
 
     def abort(self) -> None:
@@ -490,7 +462,7 @@ class Connection(asyncio.Protocol):
         # drops what it has not read of the response.
         self._transport.write_eof()
         self._transport.resume_reading()
-        asyncio.get_running_loop().call_later(_LINGER_SECONDS, self._transport.close)
+        asyncio.get_running_loop().call_later(_LIMITS.linger_seconds, self._transport.close)
 
     def finish(self) -> None:
         """Answer what is being answered, and no more."""
@@ -509,15 +481,15 @@ class Connection(asyncio.Protocol):
         if unsent:
             if unsent != self._unsent:
                 self._quiet_since = now
-            elif now - self._quiet_since > _UNREAD_SECONDS:
+            elif now - self._quiet_since > _LIMITS.unread_seconds:
                 self._transport.abort()
             self._unsent = unsent
         elif self._reading_since is not None:
-            seconds = self._handler.body_seconds if self._head_read else _HEAD_SECONDS
+            seconds = self._handler.body_seconds if self._head_read else _LIMITS.head_seconds
             if now - self._reading_since > seconds:
                 self._refuse(RequestStalled("body" if self._head_read else "head", seconds))
                 self._answer_next()
-        elif not self._answering and now - self._quiet_since > _IDLE_SECONDS:
+        elif not self._answering and now - self._quiet_since > _LIMITS.idle_seconds:
             self._transport.close()
 
 
@@ -526,10 +498,8 @@ _KEEP_ALIVE: Final = b"Connection: keep-alive\r\n\r\n"
 
 
 def _too_large() -> HeadTooLarge:
-    what = (
-        f"Target and headers, or what is beside the body, are longer than {_MAX_HEAD_BYTES} bytes."
-    )
-    return HeadTooLarge(what, _MAX_HEAD_BYTES)
+    what = f"Target and headers, or what is beside the body, are longer than {_LIMITS.head_bytes} bytes."
+    return HeadTooLarge(what, _LIMITS.head_bytes)
 
 
 def _malformed(error: httptools.HttpParserError) -> MalformedRequest:

@@ -50,7 +50,8 @@ _TABLE: Final = tomllib.loads(
     (Path(__file__).parents[1] / "endpoints.toml").read_text(encoding="utf-8")
 )
 _BY_LABEL: Final = {each.label: each for each in REPRESENTATIONS}
-_PARAMETERS: Final = {name: UrlParameter(**row) for name, row in _TABLE["parameters"].items()}
+PARAMETERS: Final = {name: UrlParameter(**row) for name, row in _TABLE["parameters"].items()}
+"""Every parameter that an endpoint has, but those of canned queries, by its name."""
 
 
 def _members(names: Iterable[str]) -> list[str]:
@@ -66,7 +67,7 @@ def _endpoint(row: Mapping[str, Any]) -> HttpEndpoint:
     names = _members(row.get("parameters", ()))
     read = {
         "problems": _members(("any", *row["problems"])),
-        "parameters": {name: _PARAMETERS[name] for name in names},
+        "parameters": {name: PARAMETERS[name] for name in names},
         "representations": _offers(row.get("representations", ())),
     }
     return HttpEndpoint(**{**row, **read})

@@ -7,7 +7,6 @@ an address of this service, `/problems/SLUG`, where the problem is explained.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -239,7 +238,7 @@ def _document(problem: ProblemDocument) -> str:
         "detail": problem.detail,
         **problem.members,
     }
-    return json.dumps(document, ensure_ascii=False, indent=2) + "\n"
+    return responses.as_json(document)
 
 
 def _text(problem: ProblemDocument) -> str:
@@ -264,7 +263,7 @@ def explanation(slug: str) -> Response:
     about = {"type": type_iri(slug), **row._asdict()}
     writers: Mapping[Representation, Callable[[], str]] = {
         HTML: lambda: render_template("explanation.html", row=row),
-        PLAIN_JSON: lambda: json.dumps(about, ensure_ascii=False, indent=2) + "\n",
+        PLAIN_JSON: lambda: responses.as_json(about),
         PLAIN_TEXT: lambda: f"{row.status} {row.title}\n{row.explanation}\n",
     }
     return responses.reply(writers[chosen](), chosen)

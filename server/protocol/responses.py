@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -139,6 +140,11 @@ def conditional(body: Content | str, headers: Headers) -> Response:
         if not is_plain(request.environ):
             response.make_conditional(request)
     return response
+
+
+def as_json(value: object) -> str:
+    """Return a document as it is sent."""
+    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def headers_of(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from itertools import dropwhile
 from typing import Any, Final
@@ -38,7 +37,7 @@ def catalogue() -> Response:
         return responses.reply(render_template("queries.html", queries=queries.values()), HTML)
     if chosen == PLAIN_JSON:
         listed = {"queries": [_summary(query) for query in queries.values()]}
-        return responses.reply(_document(listed), PLAIN_JSON)
+        return responses.reply(responses.as_json(listed), PLAIN_JSON)
     return _rdf(queries.values(), chosen)
 
 
@@ -49,7 +48,7 @@ def query(name: str) -> Response:
     writers: Mapping[Representation, Callable[[], str]] = {
         HTML: lambda: _query_page(found, _given(parameters)),
         SPARQL: lambda: found.text,
-        PLAIN_JSON: lambda: _document(_description(found)),
+        PLAIN_JSON: lambda: responses.as_json(_description(found)),
     }
     if chosen in writers:
         return responses.reply(writers[chosen](), chosen)
@@ -77,7 +76,7 @@ def answer(name: str, suffix: str | None = None) -> Response:
     envelope = Envelope(snapshot, found, bindings, Parameters(paging.items()))
     plan = answers.planned(snapshot, choice, g.query_id, found.text, bindings=bindings)
     writers: answers.Writers = {
-        PLAIN_JSON: lambda answer: _document(envelope.document(answer)),
+        PLAIN_JSON: lambda answer: responses.as_json(envelope.document(answer)),
         HTML: lambda answer: _answer_page(found, values, bindings, table_of(answer)),
     }
     return answers.respond(snapshot.graph.whole, plan, writers)
@@ -100,10 +99,6 @@ def _bindings(found: CannedQuery, values: Mapping[str, str]) -> dict[str, Term]:
             hint=error.hint,
             members={"parameters": [_parameter(each) for each in found.parameters]},
         ) from error
-
-
-def _document(value: object) -> str:
-    return json.dumps(value, ensure_ascii=False, indent=2) + "\n"
 
 
 def _summary(found: CannedQuery) -> dict[str, Any]:
@@ -162,6 +157,7 @@ def _query_page(
     return render_template(
         "query.html",
         query=found,
+        url=public_url(),
         values=values,
         problem=problem,
         choices={

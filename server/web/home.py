@@ -14,4 +14,6 @@ def front() -> Response:
     """Say what this is and where to go."""
     choose(request.headers.get("Accept"), ENDPOINTS["home.front"].representations)
     template = "home.html" if current_snapshot().graph.is_own else "home_other.html"
-    return responses.reply(render_template(template, url=public_url()), HTML)
+    response = responses.reply(render_template(template, url=public_url()), HTML)
+    response.headers["Link"] = f'<{public_url()}/openapi.json>; rel="service-desc"'
+    return response

@@ -75,7 +75,7 @@ _ORDER: Final = {
     ),
     "server": (
         *("data", "log", "http1", "config", "context", "protocol", "cache", "web", "delegation"),
-        *("answers", "sparql", "queries", "resources", "search", "operating"),
+        *("answers", "sparql", "queries", "resources", "search", "openapi", "operating"),
         *("dispatcher", "app"),
         *("__init__", "prefork", "runner", "serve", "cli"),
     ),

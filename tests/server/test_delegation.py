@@ -30,6 +30,8 @@ ROWS: Final = "SELECT * { ?s ?p ?o } LIMIT 20000"
 MADE_ELSEWHERE: Final = {
     "a search": "/search?q=brown+spots",
     "suggestions": "/suggest?q=hyperpig",
+    "the description of the API": "/openapi.json",
+    "the same as a page": "/api",
     "a concept as a page": "/ontology/CO2Laser.html",
     "a concept as JSON-LD": "/ontology/CO2Laser.jsonld",
     "a concept as Turtle": "/ontology/CO2Laser.ttl",

@@ -50,6 +50,8 @@ ADDRESSES: Final = {
     "/.well-known/genid/<path:name>": "/.well-known/genid/none",
     "/.well-known/void": "/.well-known/void",
     "/context.jsonld": "/context.jsonld",
+    "/openapi.json": "/openapi.json",
+    "/api": "/api",
     "/problems/<slug>": "/problems/syntax-error",
     "/health": "/health",
     "/ready": "/ready",

@@ -1,0 +1,237 @@
+"""The description of the API: it is legal OpenAPI, says what the tables say, and what it says is so."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from referencing import Registry, Resource
+
+import kg
+from server import create_app
+from server.protocol.endpoints import ENDPOINTS
+from server.protocol.problems import PROBLEM_TYPES
+from tests.server.conftest import Start
+
+_SCHEMA: Final = json.loads(Path(__file__).with_name("openapi-3.1.schema.json").read_bytes())
+_HOST: Final = "http://x.example"
+
+
+@pytest.fixture(scope="module")
+def document(app: Flask) -> Any:
+    """Return the description."""
+    return app.test_client().get("/openapi.json", base_url=_HOST).get_json()
+
+
+def references(part: Any) -> Iterator[str]:
+    """Yield what a part of a document refers to."""
+    if isinstance(part, dict):
+        if isinstance(part.get("$ref"), str):
+            yield part["$ref"]
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from references(each)
+
+
+def schemas(part: Any) -> Iterator[Any]:
+    """Yield the schemas of JSON Schema in a part of a document."""
+    if isinstance(part, dict):
+        if "schema" in part:
+            yield part["schema"]
+        part = list(part.values())
+    if isinstance(part, list):
+        for each in part:
+            yield from schemas(each)
+
+
+def operations(document: Any) -> Iterator[tuple[str, str, Any]]:
+    """Yield path, method and description of each operation."""
+    for path, described in document["paths"].items():
+        for method, operation in described.items():
+            yield path, method, operation
+
+
+def test_it_is_legal(document: Any) -> None:
+    """The document has the form of OpenAPI 3.1, its schemas that of JSON Schema, and no name leads nowhere."""
+    Draft202012Validator(_SCHEMA).validate(document)
+    for each in (*document["components"]["schemas"].values(), *schemas(document)):
+        Draft202012Validator.check_schema(each)
+    resolver = Registry().with_resource("", Resource.opaque(document)).resolver()
+    for each in set(references(document)):
+        assert resolver.lookup(each).contents is not None
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(set(names)) == len(names)
+
+
+def test_it_is_not_too_large(app: Flask) -> None:
+    """A client reads it in one go."""
+    assert len(app.test_client().get("/openapi.json").data) < 1_000_000
+
+
+def test_each_route_is_there(document: Any, graph: kg.KnowledgeGraph) -> None:
+    """Each path of the table, with its methods, and each canned query at a path of its own."""
+    known = {"GET", "POST", "PUT", "PATCH", "DELETE"}
+    for name, row in ENDPOINTS.items():
+        for path in row.paths:
+            described = document["paths"][re.sub(r"<(?:path:)?(\w+)>", r"{\1}", path)]
+            assert {each.upper() for each in described} == set(row.methods) & known
+            for operation in described.values():
+                assert operation["tags"] == [name.partition(".")[0]]
+                assert operation["summary"] == row.purpose
+    for query in graph.catalogue.values():
+        operation = document["paths"][f"/queries/{query.name}/answer"]["get"]
+        assert operation["summary"] == query.title
+        own = [each for each in operation["parameters"] if "$ref" not in each]
+        assert [each["name"] for each in own][-len(query.parameters) :] == [
+            each.name for each in query.parameters
+        ] or not query.parameters
+    assert {each["name"] for each in document["tags"]} == {
+        tag for _, _, operation in operations(document) for tag in operation["tags"]
+    }
+
+
+def test_parameters_have_their_types(document: Any) -> None:
+    """Values to choose from, defaults, bounds and examples are those of the canned query."""
+    operation = document["paths"]["/queries/adverse-event-incidence/answer"]["get"]
+    parameters = {each["name"]: each for each in operation["parameters"] if "name" in each}
+
+    assert parameters["procedure"]["required"] is False
+    assert parameters["skin_type"]["schema"]["enum"][3] == "dgd:fitzpatrick-skin-type/IV"
+    assert parameters["event"]["schema"]["default"] == "dg:ClinicalCondition"
+    examples = [each["value"] for each in parameters["event"]["examples"].values()]
+    assert "dg:Ectropion" in examples
+
+
+@pytest.mark.parametrize("name", ENDPOINTS)
+def test_each_problem_is_told_by_its_status(document: Any, name: str) -> None:
+    """The statuses of an operation are those of the problems that the table lists for it."""
+    row = ENDPOINTS[name]
+    path = re.sub(r"<(?:path:)?(\w+)>", r"{\1}", row.paths[0])
+    for operation in document["paths"][path].values():
+        for slug in row.problems:
+            response = operation["responses"][str(PROBLEM_TYPES[slug].status)]
+            assert slug in response["description"].split(", ")
+            component = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+            examples = component["content"]["application/problem+json"]["examples"]
+            assert examples[slug]["value"]["type"] == f"{_HOST}/problems/{slug}"
+
+
+def validator(document: Any, schema: Any) -> Draft202012Validator:
+    """Return what checks a value by a schema of the document."""
+    return Draft202012Validator({**schema, "components": document["components"]})
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "/queries",
+        "/queries/why",
+        "/search?q=wrinkles",
+        "/suggest?q=hyperp",
+        "/sources",
+        "/problems/not-found",
+        "/health",
+        "/openapi.json",
+        "/ontology/CO2Laser?format=jsonld",
+    ],
+)
+def test_answers_are_as_described(document: Any, client: FlaskClient, address: str) -> None:
+    """What is answered fits the schema of its media type."""
+    response = client.get(address, headers={"Accept": "application/json"})
+    path = address.partition("?")[0]
+    path = path.replace("/why", "/{name}").replace("/not-found", "/{slug}")
+    described = document["paths"][path.replace("/CO2Laser", "/{name}")]["get"]["responses"]["200"]
+
+    assert response.status_code == 200
+    schema = described["content"][response.mimetype]["schema"]
+    validator(document, schema).validate(json.loads(response.data))
+    for name, header in described["headers"].items():
+        key = header["$ref"].rpartition("/")[2]
+        is_required = document["components"]["headers"][key].get("required")
+        assert name in response.headers or not is_required
+
+
+def test_each_answer_is_as_described(
+    document: Any, client: FlaskClient, graph: kg.KnowledgeGraph
+) -> None:
+    """So are the answers of canned queries to their first examples."""
+    for query in list(graph.catalogue.values())[::6]:
+        given = query.examples[0] if query.examples else {}
+        answered = client.get(f"/queries/{query.name}/answer", query_string=given)
+        operation = document["paths"][f"/queries/{query.name}/answer"]["get"]
+        schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+        validator(document, schema).validate(answered.get_json())
+
+
+def test_a_problem_is_as_described(document: Any, client: FlaskClient) -> None:
+    """Errors fit their schema, whose members are all that errors have."""
+    problem = document["components"]["schemas"]["Problem"]
+    told = [
+        client.get("/queries/lasers/answer?colour=red"),
+        client.get("/sparql?query=SELECT"),
+        client.get("/sources?key=none"),
+        client.get("/id/none"),
+        client.get("/sparql?query=ASK{}", headers={"Accept": "image/png"}),
+    ]
+    for response in told:
+        found = response.get_json()
+        validator(document, problem).validate(found)
+        assert set(found) <= set(problem["properties"])
+
+
+def test_samples_run(document: Any, start: Start, graph: kg.KnowledgeGraph) -> None:
+    """What a page shows to programs is legal Python, and gives rows; curl is given the same address."""
+    with start() as (_, port):
+        url = f"http://127.0.0.1:{port}"
+        page = create_app({"PUBLIC_URL": url}, graph).test_client()
+        text = page.get("/openapi.json").get_json()
+        samples = text["paths"]["/queries/lay-terms/answer"]["get"]["x-codeSamples"]
+        sources = {each["lang"]: each["source"] for each in samples}
+        run = subprocess.run(
+            [sys.executable, "-c", sources["Python"]], capture_output=True, text=True, check=True
+        )
+
+    assert "lay_term" in run.stdout
+    address = re.search(r'urlopen\("(.+?)"\)', sources["Python"])
+    assert address
+    assert sources["Shell"] == f"curl '{address[1]}'"
+    assert address[1] in sources["JavaScript"]
+    for _, _, operation in operations(document):
+        for sample in operation.get("x-codeSamples", []):
+            if sample["lang"] == "Python":
+                compile(sample["source"], "sample", "exec")
+
+
+def test_the_page_shows_it(document: Any, client: FlaskClient) -> None:
+    """Each operation is on the page, which the front page, like all others, leads to."""
+    page = client.get("/api", headers={"Accept": "text/html"}, base_url=_HOST)
+
+    assert page.status_code == 200
+    for path, method, operation in operations(document):
+        assert f'id="{operation["operationId"]}"' in page.text
+        assert f"<code>{method.upper()} {path}</code>" in page.text
+    front = client.get("/", headers={"Accept": "text/html"}, base_url=_HOST)
+    assert 'href="/api"' in front.text
+    assert front.headers["Link"] == f'<{_HOST}/openapi.json>; rel="service-desc"'
+
+
+def test_other_data_have_no_canned_queries() -> None:
+    """The generic routes are described whatever is served."""
+    from kg.engine.dataset import DefaultGraph
+    from kg.releases.dataset_spec import DatasetSpec
+
+    spec = DatasetSpec.of_files([], DefaultGraph.UNION)
+    other = create_app({}, spec.over(spec.engine())).test_client().get("/openapi.json").get_json()
+
+    Draft202012Validator(_SCHEMA).validate(other)
+    assert not [path for path in other["paths"] if path.startswith("/queries/lasers")]
