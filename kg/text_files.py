@@ -26,8 +26,6 @@ UNSEEN: Final = re.compile(
 """What has no place in a text: control characters but tab and line feed, other ends of lines, and
 what turns the direction of writing; much software breaks texts there, or cannot show them."""
 
-_OTHER_ENCODINGS: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-
 
 @dataclass(frozen=True, slots=True, order=True)
 class FileProblem:
@@ -93,17 +91,15 @@ def read_text_file(folder: Path, name: str, problems: list[FileProblem]) -> str:
         What it holds, with line feeds at the ends of lines; where it is unfit, as much of it as can
         be used to look for more.
     """
+    content, fault = b"", ("The file is empty.", "Restore it, or delete it.")
     try:
         content = (folder / name).read_bytes()
     except FileNotFoundError:
-        problems.append(FileProblem(name, 0, "", "The file is missing.", "Restore it."))
-        return ""
+        fault = "The file is missing.", "Restore it."
     except OSError as error:
-        detail = f"The file cannot be read: {error.strerror}."
-        problems.append(FileProblem(name, 0, "", detail, "Put a file there that can be read."))
-        return ""
+        fault = f"The file cannot be read: {error.strerror}.", "Put a file there that can be read."
     if not content.strip():
-        problems.append(FileProblem(name, 0, "", "The file is empty.", "Restore it, or delete it."))
+        problems.append(FileProblem(name, 0, "", *fault))
         return ""
     encoding, found = _encoding_faults(content)
     text = content.decode(encoding, errors="replace").removeprefix("\ufeff")
@@ -124,7 +120,7 @@ _Fault: TypeAlias = tuple[int, str, str]
 
 def _encoding_faults(content: bytes) -> tuple[str, list[_Fault]]:
     """Tell what a file is to be decoded with, and what is wrong with its encoding."""
-    if content.startswith(_OTHER_ENCODINGS):
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16", [(0, "The file is not UTF-8 but UTF-16.", "Save it as UTF-8.")]
     faults: list[_Fault] = []
     if content.startswith(codecs.BOM_UTF8):

@@ -8,18 +8,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final, cast
 
-from rdflib import RDF, RDFS, Graph, Literal, URIRef
+from rdflib import RDF, Graph
 
 from kg.builder.read.tables import Triple
-from kg.rdf.namespaces import DG, DGD, GRAPH, PREFIXES, WIDER, expand
+from kg.rdf.namespaces import DG, GRAPH, PREFIXES
 
-_DATASET: Final = URIRef(DGD + "dataset")
-_APART: Final = (
-    "What is reported for wider procedures. It is outside the default graph: ask for it with GRAPH "
-    "or FROM."
-)
 _SAME: Final = json.loads(Path(__file__).with_suffix(".json").read_bytes())
-"""What is said of the dataset whatever is in it, in JSON-LD."""
+"""What is said of the dataset, and of named graphs, whatever is in them, in JSON-LD."""
 
 
 def describe(graphs: Mapping[str, set[Triple]], release: str) -> Iterator[Triple]:
@@ -29,35 +24,38 @@ def describe(graphs: Mapping[str, set[Triple]], release: str) -> Iterator[Triple
         graphs: the triples of each graph, by its name.
         release: the version of the ontology.
     """
-    same = Graph().parse(data=json.dumps({"@context": PREFIXES, **_SAME}), format="json-ld")
-    yield from cast("Iterator[Triple]", iter(same))
-    yield _DATASET, URIRef(expand("dcat:version")), Literal(release)
-    number = Literal(sum(map(len, graphs.values())))
-    yield _DATASET, URIRef(expand("void:triples")), number
-    for name, triples in graphs.items():
-        graph = URIRef(GRAPH + name)
-        yield _DATASET, URIRef(expand("void:subset")), graph
-        yield graph, RDF.type, URIRef(expand("void:Dataset"))
-        yield graph, RDFS.label, Literal(f"named graph {name}", lang="en")
-        yield graph, URIRef(expand("void:triples")), Literal(len(triples))
-        if graph == URIRef(WIDER):
-            yield graph, URIRef(expand("dcterms:description")), Literal(_APART, lang="en")
-    yield from _class_partitions(graphs)
+    whole = {
+        "@id": "dgd:dataset",
+        "dcat:version": release,
+        "void:triples": sum(map(len, graphs.values())),
+        "void:subset": [
+            {
+                "@id": GRAPH + name,
+                **_part(f"named graph {name}"),
+                "void:triples": len(triples),
+                **_SAME["graphs"].get(name, {}),
+            }
+            for name, triples in graphs.items()
+        ],
+        "void:classPartition": list(_class_partitions(graphs)),
+    }
+    said = json.dumps({"@context": PREFIXES, "@graph": [_SAME["dataset"], whole]})
+    yield from cast("Iterator[Triple]", iter(Graph().parse(data=said, format="json-ld")))
 
 
-def _class_partitions(graphs: Mapping[str, set[Triple]]) -> Iterator[Triple]:
+def _part(label: str) -> dict[str, object]:
+    return {"@type": "void:Dataset", "rdfs:label": {"@value": label, "@language": "en"}}
+
+
+def _class_partitions(graphs: Mapping[str, set[Triple]]) -> Iterator[dict[str, object]]:
     """Count the records of each of our classes."""
     counts = Counter(
-        str(value)
+        str(value).removeprefix(DG)
         for triples in graphs.values()
         for _, predicate, value in triples
         if predicate == RDF.type and value.startswith(DG)
     )
-    for iri, number in counts.items():
-        name = iri.removeprefix(DG)
-        partition = URIRef(f"{DGD}dataset/class/{name}")
-        yield _DATASET, URIRef(expand("void:classPartition")), partition
-        yield partition, RDF.type, URIRef(expand("void:Dataset"))
-        yield partition, RDFS.label, Literal(f"records of the class {name}", lang="en")
-        yield partition, URIRef(expand("void:class")), URIRef(iri)
-        yield partition, URIRef(expand("void:entities")), Literal(number)
+    for name, number in counts.items():
+        counted = {"void:class": {"@id": DG + name}, "void:entities": number}
+        label = f"records of the class {name}"
+        yield {"@id": f"dgd:dataset/class/{name}", **_part(label), **counted}

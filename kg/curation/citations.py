@@ -12,31 +12,18 @@ from typing import Any, Final
 
 from kg.engine import Engine
 from kg.results import select, stored
+from kg.text_files import patterns
 
-_KINDS: Final = json.loads(Path(__file__).with_name("document-types.json").read_bytes())
-"""How a document is cited by its type: the type in either format, and where the name of what it
-appeared in and its publisher stand.
-
-BibTeX wants the journal or book of an article, paper or chapter; where it is not known, they are
-cited as other documents.
-"""
-
-_PAGES: Final = r"(?P<pages>[A-Za-z]*\d+(?:-[A-Za-z]?\d+(?:\.e\d+)?)?)"
-_CONTAINERS: Final = tuple(
-    re.compile(pattern)
-    for pattern in (
-        rf"(?P<title>.+?),? (?P<volume>\d+)?(?:\((?P<issue>[^)]+)\))?:{_PAGES}",
-        r"(?P<title>.+?),? (?P<volume>\d+)\((?P<issue>\d+\w*)\)",
-        rf"(?P<title>.+?), pp?\.? ?{_PAGES}",
-        r"(?P<title>Proc\. SPIE) (?P<volume>\d+)(?:, .+)?",
-        r"(?P<title>Cochrane Database Syst Rev) (?P<pages>CD\d+)",
-    )
-)
-"""How containers are printed with volume, issue and pages, each as far as it is given."""
-
-_NAME: Final = re.compile(r"(?P<family>[^\W\d_].*[a-z].*) (?P<given>[A-Z](?:-?[A-Z]){0,3})")
-_ORGANISATION: Final = re.compile(r"/|\b(?:Center|Clinic|Force|Society|Surgery|Technologies)\b")
+_PRINTED, _PEOPLE = patterns(Path(__file__).with_suffix(".toml"))
+_CONTAINERS: Final = ("paged", "unpaged", "without_volume", "spie", "cochrane")
 _AND_OTHERS: Final = "et al."
+_WRITTEN: Final = json.loads(Path(__file__).with_suffix(".json").read_bytes())
+"""How a document is cited by its type: the type in either format, and where the name of what it
+appeared in and its publisher stand (BibTeX wants the journal or book of an article, paper or chapter;
+where it is not known, they are cited as other documents); what either format calls volume, issue and
+pages, and how BibTeX writes characters in texts (braces not as \\{ and \\}, which it counts as
+braces) and in URLs."""
+_TEX, _IN_URL = (str.maketrans(_WRITTEN[name]) for name in ("tex", "url"))
 _Name = dict[str, str]
 """A person with family name and initials, or an organisation, as CSL-JSON has them."""
 
@@ -140,7 +127,7 @@ def as_csl_json(records: Iterable[Citation]) -> str:
 
 
 def _csl(record: Citation) -> dict[str, Any]:
-    kind = _KINDS[record.kind]["csl"]
+    kind = _WRITTEN["types"][record.kind]["csl"]
     title, parts = _container(record.container)
     item: dict[str, Any] = {
         "id": record.key,
@@ -151,15 +138,11 @@ def _csl(record: Citation) -> dict[str, Any]:
         "issued": {"date-parts": [[int(record.year)]]} if record.year else None,
         kind["container"]: title,
         **({kind["publisher"]: record.publisher} if record.publisher else {}),
-        **{_CSL_PARTS[name]: text for name, text in parts.items()},
+        **{_WRITTEN["csl"][name]: text for name, text in parts.items()},
         **{name: text for name, text in record.identifiers.items() if name != "licence"},
         "note": _note(record),
     }
     return {name: value for name, value in item.items() if value}
-
-
-_CSL_PARTS: Final = {"volume": "volume", "issue": "issue", "pages": "page"}
-_BIBTEX_PARTS: Final = {"volume": "volume", "issue": "number", "pages": "pages"}
 
 
 def _authors(record: Citation) -> list[_Name]:
@@ -169,8 +152,8 @@ def _authors(record: Citation) -> list[_Name]:
 
 
 def _name(printed: str) -> _Name:
-    match = _NAME.fullmatch(printed)
-    if match is None or _ORGANISATION.search(printed):
+    match = re.fullmatch(_PEOPLE["name"], printed)
+    if match is None or re.search(_PEOPLE["organisation"], printed):
         return {"literal": printed}
     initials = re.sub(r"([A-Z])(?!$|-)", r"\1. ", match["given"]).replace("-", ".-")
     return {"family": match["family"], "given": f"{initials}."}
@@ -178,7 +161,7 @@ def _name(printed: str) -> _Name:
 
 def _container(container: str | None) -> tuple[str | None, dict[str, str]]:
     """Return the name of a container, and volume, issue and pages as far as they are printed."""
-    matches = (pattern.fullmatch(container or "") for pattern in _CONTAINERS)
+    matches = (re.fullmatch(_PRINTED[name], container or "") for name in _CONTAINERS)
     match = next(filter(None, matches), None)
     if match is None:
         return container, {}
@@ -200,19 +183,6 @@ def _note(record: Citation) -> str:
     return " ".join(parts)
 
 
-_TEX: Final = str.maketrans(
-    {
-        "\\": r"\textbackslash{}",
-        # Not \{ and \}, which BibTeX counts as braces.
-        "{": r"\textbraceleft{}",
-        "}": r"\textbraceright{}",
-        **{character: f"\\{character}" for character in "$&%#_"},
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-    }
-)
-
-
 def as_bibtex(records: Iterable[Citation]) -> str:
     """Write records as BibTeX, in UTF-8 as BibLaTeX and today's BibTeX styles read it."""
     return "\n".join(_bibtex(record) for record in records)
@@ -220,9 +190,9 @@ def as_bibtex(records: Iterable[Citation]) -> str:
 
 def _bibtex(record: Citation) -> str:
     title, parts = _container(record.container)
-    kind = _KINDS[record.kind]["bibtex"]
+    kind = _WRITTEN["types"][record.kind]["bibtex"]
     if title is None and kind["type"] in ("article", "incollection", "inproceedings"):
-        kind = _KINDS["document"]["bibtex"]
+        kind = _WRITTEN["types"]["document"]["bibtex"]
     fields = {
         "title": f"{{{record.title.translate(_TEX)}}}",
         "author": " and ".join(map(_bibtex_name, _authors(record))),
@@ -230,16 +200,13 @@ def _bibtex(record: Citation) -> str:
         "year": record.year,
         kind["container"]: title and title.translate(_TEX),
         kind["publisher"]: record.publisher and record.publisher.translate(_TEX),
-        **{_BIBTEX_PARTS[name]: text.replace("-", "--") for name, text in parts.items()},
+        **{_WRITTEN["bibtex"][name]: text.replace("-", "--") for name, text in parts.items()},
         **{name: record.identifiers.get(name.upper()) for name in ("doi", "pmid", "pmcid")},
         "url": record.identifiers.get("URL", "").translate(_IN_URL),
         "note": _note(record).translate(_TEX),
     }
     lines = [f"  {name} = {{{text}}}," for name, text in fields.items() if text]
     return "\n".join([f"@{kind['type']}{{{record.key},", *lines, "}"]) + "\n"
-
-
-_IN_URL: Final = str.maketrans({"{": "%7B", "}": "%7D", "\\": "%5C"})
 
 
 def _bibtex_name(name: _Name) -> str:

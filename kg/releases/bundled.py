@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import json
 import logging
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
+from uuid import uuid4
 
 import platformdirs
 
@@ -30,6 +31,8 @@ from kg.text_files import knowledge_files
 if TYPE_CHECKING:
     from io import BufferedReader
 
+    from kg.builder.build import Build
+
 _ROOT: Final = Path(__file__).resolve().parents[2]
 ONTOLOGY_FOLDER: Final = text_files.ONTOLOGY_FOLDER
 QUERIES_FOLDER: Final = _ROOT / "queries"
@@ -37,42 +40,11 @@ QUERIES_FOLDER: Final = _ROOT / "queries"
 _READY_FOLDER: Final = _ROOT / "kg" / "ready"
 """Where a wheel has the built dataset; a checkout has none."""
 
-BUILDING_MODULES: Final = (
-    *("__init__", "builder/**/*", "catalogue/*", "physics/*", "rdf/*"),
-    *(
-        "releases/bundled",
-        "results",
-        "search/*",
-        "sparql/*",
-        "text_files",
-        "validate/*",
-        "engine/__init__",
-    ),
-    *(
-        "engine/cancellation",
-        "engine/dataset",
-        "engine/interface",
-        "engine/oxigraph/*",
-        "engine/spool",
-    ),
+BUILDING: Final[Mapping[str, list[str]]] = json.loads(
+    Path(__file__).with_name("building.json").read_bytes()
 )
-"""What builds and validates: `_made`, and all that it imports. The rest of the code may change
-without a new build. A test compares this with the imports."""
-
-BUILDING_LIBRARIES: Final = (
-    *(
-        "jsonschema",
-        "pyld",
-        "pyoxigraph",
-        "pyparsing",
-        "pyshacl",
-        "pyyaml",
-        "rapidfuzz",
-        "rdflib",
-        "shacl",
-    ),
-)
-"""The libraries that take part in building and validating."""
+"""The modules and libraries that build and validate: `_made`, and all that it imports. The rest of the
+code may change without a new build. A test compares this with the imports."""
 
 _NAMES: Final = ".names"
 """How the name of the file with the index of names ends, beside that of its dataset."""
@@ -169,21 +141,28 @@ def write_ready(folder: Path) -> None:
     (folder / f"{name}{_NAMES}").write_bytes(names)
 
 
-def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery], bytes]:
-    """Build and validate the knowledge, check the canned queries, and make the index of names."""
-    # Not needed when a kept build is loaded.
-    from kg.builder.build import build  # noqa: PLC0415
-    from kg.catalogue.lint import refuse_unknown_terms  # noqa: PLC0415
-    from kg.engine.oxigraph.engine import InProcessEngine  # noqa: PLC0415
-    from kg.physics.functions import functions_over  # noqa: PLC0415
-    from kg.search.making import index_of  # noqa: PLC0415
-    from kg.validate import validate  # noqa: PLC0415
+def built_and_valid(folder: Path, progress: Callable[[str], None]) -> Build:
+    """Build the dataset from a folder of files and validate it; raises what ``load`` raises."""
+    from kg.builder.build import build  # noqa: PLC0415 - not needed when a kept build is loaded
+    from kg.validate import validate  # noqa: PLC0415 - as above
 
-    built = build(ONTOLOGY_FOLDER, progress)
+    built = build(folder, progress)
     progress("validating")
     report = validate(built.nquads, origins=built.origins, accelerated=True)
     if not report.conforms:
         raise InvalidKnowledge(report.as_text())
+    return built
+
+
+def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery], bytes]:
+    """Build and validate the knowledge, check the canned queries, and make the index of names."""
+    # Not needed when a kept build is loaded.
+    from kg.catalogue.lint import refuse_unknown_terms  # noqa: PLC0415
+    from kg.engine.oxigraph.engine import InProcessEngine  # noqa: PLC0415
+    from kg.physics.functions import functions_over  # noqa: PLC0415
+    from kg.search.making import index_of  # noqa: PLC0415
+
+    built = built_and_valid(ONTOLOGY_FOLDER, progress)
     progress("checking the canned queries")
     engine = InProcessEngine(built.nquads, version="checking", functions=functions_over)
     queries = read_queries(QUERIES_FOLDER, engine)
@@ -219,7 +198,7 @@ def _sources_digest() -> str:
     """Return a digest of all files that a build depends on: knowledge, queries, and what builds."""
     digest = hashlib.sha256()
     beside = ("queries/*.rq", "**/*.json", "**/*.toml", "**/*.txt")  # what modules read
-    names = (*(f"{name}.py" for name in BUILDING_MODULES), *beside)
+    names = (*(f"{name}.py" for name in BUILDING["modules"]), *beside)
     code = (path for name in names for path in sorted((_ROOT / "kg").glob(name)))
     for path in (*knowledge_files(ONTOLOGY_FOLDER), *knowledge_files(QUERIES_FOLDER), *code):
         content = path.read_bytes()
@@ -233,7 +212,7 @@ def _cache_key() -> str:
 
     The build in a wheel was validated when the wheel was made, so the libraries do not matter there.
     """
-    versions = [f"{each} {version_of(each)}" for each in BUILDING_LIBRARIES]
+    versions = [f"{each} {version_of(each)}" for each in BUILDING["libraries"]]
     parts = "\n".join([_sources_digest(), sys.version, *versions])
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
@@ -274,15 +253,12 @@ def _keep(key: str, nquads: bytes, names: bytes) -> Path | None:
 
 def _write_whole(path: Path, content: bytes) -> None:
     """Write a file so that whoever looks finds it whole or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-        part = Path(file.name)
-        try:
-            file.write(content)
-            file.close()
-            part.replace(path)
-        except OSError:
-            part.unlink(missing_ok=True)
-            raise
+    part = path.with_name(f"{uuid4().hex}.part")
+    try:
+        part.write_bytes(content)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _tidy(folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import Final
 
 from rdflib import Graph
 
+from kg.builder.read.turtle import SKOLEM
 from kg.rdf.namespaces import BASE, DGD, ONTOLOGY, PREFIXES
 from kg.rdf.rdflib_logging import without_remarks_of_rdflib
 from kg.validate.checks import Check, CheckError, findings, ill_typed, read_checks
@@ -21,9 +22,6 @@ __all__ += ["validate"]
 
 _WHOLE: Final = f"<{DGD}dataset> <{PREFIXES['dcterms']}conformsTo> <{ONTOLOGY}> ."
 """What a built dataset says of itself."""
-
-_GENERATED: Final = ".well-known/genid/"
-"""How names begin that blank nodes get, below our own."""
 
 
 def validate(
@@ -71,7 +69,9 @@ def validate(
             found = verdict(ntriples, shapes)
             found += ill_typed(ntriples, found) + findings(ntriples, checks)
             return ValidationReport.of(found, places)
-        own = graph_of_material(ntriples).skolemize(authority=BASE, basepath=_GENERATED)
+        own = graph_of_material(ntriples).skolemize(
+            authority=BASE, basepath=SKOLEM.removeprefix(BASE)
+        )
         described = frozenset(str(subject) for subject in own.subjects())
         joined = with_background(own, background_graph() if background is None else background)
         aimed, unchecked = aimed_at(shapes, joined, described)

@@ -131,8 +131,8 @@ def ill_typed(ntriples: str, judged: Graph) -> Graph:
             SH.resultSeverity: SH.Violation,
             SH.sourceShape: URIRef(f"{DGD}check/ill-typed"),
             SH.sourceConstraintComponent: SH.DatatypeConstraintComponent,
-            SH.resultMessage: _message(
-                f"{str(value)!r} is not of the type {curie(value.datatype)}: correct it."
+            SH.resultMessage: Literal(
+                f"{str(value)!r} is not of the type {curie(value.datatype)}: correct it.", lang="en"
             ),
         }
         for subject, path, value in graph_of(faulty)
@@ -168,12 +168,8 @@ def _result(check: Check, row: Mapping[str, Any]) -> _Result:
         SH.resultSeverity: SH[check.severity],
         SH.sourceShape: check.iri,
         SH.sourceConstraintComponent: SH.SPARQLConstraintComponent,
-        SH.resultMessage: _message(f"{check.title}{details}. {check.remedy}"),
+        SH.resultMessage: Literal(f"{check.title}{details}. {check.remedy}", lang="en"),
     }
-
-
-def _message(text: str) -> Literal:
-    return Literal(text, lang="en")
 
 
 def _report(results: Iterable[_Result]) -> Graph:

@@ -122,16 +122,12 @@ def _read_file(
 ) -> tuple[str, Mapping[str, str]]:
     try:
         source = Source.at(path)
-    except DataError as error:
-        remedy = f"{error.hint} Tables are checked when the dataset is built."
-        raise ValidationInputError(path, 0, error.detail, remedy) from error
-    try:
         with source.opened() as file:
             content = file.read()
     except DataError as error:
-        raise ValidationInputError(
-            path, 0, error.detail, error.hint or "Check the path."
-        ) from error
+        tables = " Tables are checked when the dataset is built."
+        remedy = (error.hint or "Check the path.") + tables * (path.suffix in (".csv", ".tsv"))
+        raise ValidationInputError(path, 0, error.detail, remedy) from error
     ntriples = _parsed(replace(source, content=content, compressed=False), path, numbers, context)
     if not ntriples:
         raise ValidationInputError(path, 0, "It holds no statement.", "Check that it is RDF.")

@@ -197,11 +197,10 @@ def _group(findings: list[Finding]) -> Iterator[str]:
     """Tell of the findings of one shape: what to do, and for which records."""
     first = findings[0]
     yield f"{curie(first.shape)} ({_counted(len(findings), first.severity.lower())})"
-    if len({finding.message for finding in findings}) == 1:
+    if is_one := len({finding.message for finding in findings}) == 1:
         yield f"  {first.message}"
-        yield from (f"  - {_place(finding)}{_fault(finding)}" for finding in findings[:_LISTED])
-    else:
-        yield from (f"  - {_place(finding)}: {finding.message}" for finding in findings[:_LISTED])
+    for finding in findings[:_LISTED]:
+        yield f"  - {_place(finding)}{_fault(finding) if is_one else f': {finding.message}'}"
     if len(findings) > _LISTED:
         yield f"  ... and {len(findings) - _LISTED} more; --format json has all."
 

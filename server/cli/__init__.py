@@ -5,23 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
-from typing import Final
 
 import click
 
 import kg
 
-_NAMES: Final = [
-    "build",
-    "mappings",
-    "queries",
-    "query",
-    "report",
-    "search",
-    "serve",
-    "sources",
-    "validate",
-]
+_NAMES = ["build", "mappings", "queries", "query", "report"]
+_NAMES += ["search", "serve", "sources", "validate"]
 
 
 class _Commands(click.Group):

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from kg.builder import build as builder
-from kg.releases.bundled import ONTOLOGY_FOLDER
-from kg.validate import validate
-from server.cli.conventions import Invalid, failures_told, output_option, progress_shown, save
+from kg.releases.bundled import ONTOLOGY_FOLDER, built_and_valid
+from server.cli.conventions import failures_told, output_option, progress_shown, save
 
 
 @click.command()
@@ -23,11 +21,7 @@ from server.cli.conventions import Invalid, failures_told, output_option, progre
 def build(output: Path | None, folder: Path) -> None:
     """Build the dataset from its files, validate it, and write it if it is valid."""
     with failures_told(), progress_shown() as progress:
-        built = builder.build(folder, progress)
-        progress("validating")
-        report = validate(built.nquads, origins=built.origins, accelerated=True)
-    if not report.conforms:
-        raise Invalid(report.as_text())
+        built = built_and_valid(folder, progress)
     if output is not None:
         save(built.nquads, output)
     total = sum(built.counts.values())

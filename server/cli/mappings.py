@@ -7,6 +7,7 @@ import click
 from kg.builder.read.mappings import TABLE, read_table
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from server.cli.conventions import failures_told, format_option
+from server.cli.tables import told
 
 
 @click.command()
@@ -23,4 +24,4 @@ def mappings(form: str) -> None:
             for match in table.found:
                 cells = match.cells
                 mapped = (cells["subject_label"], match.predicate, cells["object_id"])
-                click.echo("  ".join([*mapped, cells["object_label"]]).rstrip())
+                told("  ".join([*mapped, cells["object_label"]]).rstrip())

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
+from dataclasses import asdict
 
 import click
 
 from kg.catalogue.canned_queries import CannedQuery, Parameter
 from kg.rdf.namespaces import curie
 from server.cli.conventions import failures_told, format_option, load
+from server.cli.tables import told
 
 
 @click.command()
@@ -29,43 +32,33 @@ def queries(name: str | None, form: str) -> None:
     else:
         width = max(len(each.name) for each in shown)
         for each in shown:
-            click.echo(f"{each.name:{width}}  {each.title}")
+            told(f"{each.name:{width}}  {each.title}", width + 2)
 
 
 def _described(canned: CannedQuery) -> dict[str, object]:
-    return {
-        "name": canned.name,
-        "title": canned.title,
-        "description": canned.description,
-        "parameters": [parameter.described() for parameter in canned.parameters],
-        "examples": [dict(example) for example in canned.examples],
-    }
+    return {name: said for name, said in asdict(canned).items() if name != "text"}
 
 
 def _print_query(canned: CannedQuery) -> None:
-    click.echo(f"{canned.title}\n\n{click.wrap_text(canned.description, width=100)}")
+    width = min(100, shutil.get_terminal_size((100, 0)).columns)
+    click.echo(f"{canned.title}\n\n{click.wrap_text(canned.description, width)}")
     if canned.parameters:
         click.echo("\nParameters:")
     for parameter in canned.parameters:
-        click.echo(f"  {parameter.name}  {parameter.description.strip()} {_accepted(parameter)}")
+        told(f"  {parameter.name}  {parameter.description.strip()} {_accepted(parameter)}")
     click.echo("\nExamples:")
     needs = any(parameter.required for parameter in canned.parameters)
     for example in canned.examples if needs else ({}, *canned.examples):
         given = [f"{key}={shlex.quote(value)}" for key, value in example.items()]
-        click.echo(" ".join(["  dermograph query", canned.name, *given]))
+        told(" ".join(["  dermograph query", canned.name, *given]))
     sparql = [line for line in canned.text.splitlines() if not line.startswith("#+")]
     click.echo("\n" + "\n".join(sparql).strip())
 
 
 def _accepted(parameter: Parameter) -> str:
     """Say in brackets which values a parameter takes."""
-    said = [parameter.type]
-    if parameter.classes:
-        said.append(f"a kind of {' or '.join(map(curie, parameter.classes))}")
-    if parameter.values:
-        said.append(f"one of {', '.join(parameter.values)}")
-    if parameter.required:
-        said.append("required")
-    if parameter.default is not None:
-        said.append(f"default {parameter.default}")
-    return f"[{'; '.join(said)}]"
+    kinds, values = " or ".join(map(curie, parameter.classes)), ", ".join(parameter.values)
+    said = [parameter.type, kinds and f"a kind of {kinds}", values and f"one of {values}"]
+    said.append("required" if parameter.required else "")
+    said.append("" if parameter.default is None else f"default {parameter.default}")
+    return f"[{'; '.join(filter(None, said))}]"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
 import sys
 from collections.abc import Sequence
@@ -11,10 +13,10 @@ from typing import Final
 import click
 
 import kg
-from kg.engine import CSV, FORMATS, JSON, Answer, Format, Query, ResultKind, formats_for
-from kg.rdf.namespaces import curie
-from kg.results import Rows, Value, python_result
+from kg.engine import CSV, FORMATS, JSON, Query, ResultKind, formats_for
+from kg.results import Rows, python_result
 from server.cli.conventions import failures_told, load
+from server.cli.tables import check_columns, print_rows
 
 _BY_NAME: Final = {each.name: each for each in FORMATS}
 
@@ -26,26 +28,52 @@ _BY_NAME: Final = {each.name: each for each in FORMATS}
     "--format",
     "form",
     type=click.Choice(["table", *_BY_NAME]),
-    help="How the answer is written. Default: a table on a terminal, or lists where it is too wide; "
+    help="How the answer is written. Default: a table on a terminal, or blocks where it is too wide; "
     "otherwise CSV for rows and Turtle for graphs.",
 )
-def query(query: str, parameters: Sequence[str], form: str | None) -> None:
+@click.option(
+    "--columns",
+    metavar="NAME,...",
+    help="The columns of a table or CSV, in this order. Default: in CSV all; in a table those that "
+    "have values, names in place of IRIs, what matters most first, and asides as far as they fit.",
+)
+@click.option("--all", "everything", is_flag=True, help="Show all columns and rows in a table.")
+def query(
+    *,
+    query: str,
+    parameters: Sequence[str],
+    form: str | None,
+    columns: str | None,
+    everything: bool,
+) -> None:
     """Answer a QUERY: SPARQL, a file that holds it (- for standard input), or a canned query.
 
     NAME=VALUE gives a canned query its parameters.
     """
+    named = [name.strip() for name in columns.split(",")] if columns is not None else []
+    if form not in (None, "table", "csv") and (named or everything):
+        raise click.UsageError(f"--columns and --all go with a table or CSV, not with {form}.")
+    if named and everything:
+        raise click.UsageError("--columns and --all exclude each other.")
     with failures_told():
         graph = load()
         asked = _question(graph, query, _pairs(parameters))
-        kinds = {kind: formats_for(kind)[0] for kind in ResultKind} | {ResultKind.SOLUTIONS: CSV}
         as_table = form == "table" or (form is None and sys.stdout.isatty())
-        chosen: dict[ResultKind, Format | None] = dict(kinds)
-        if as_table:
-            chosen[ResultKind.SOLUTIONS] = JSON
-        elif form is not None:
-            chosen = dict.fromkeys(ResultKind, _BY_NAME[form])
+        wanted = None if form in (None, "table") else _BY_NAME[form]
+        chosen = {kind: wanted or formats_for(kind)[0] for kind in ResultKind}
+        chosen[ResultKind.SOLUTIONS] = wanted or (JSON if as_table else CSV)
         answer = graph.run(Query(asked.text, asked.bindings, formats=chosen))
-    _write(answer, as_table=as_table, plain=form is None or form == "table")
+    if as_table and answer.kind is ResultKind.SOLUTIONS:
+        rows = python_result(answer)
+        assert isinstance(rows, Rows)
+        print_rows(rows, named, everything=everything, canned=query in graph.catalogue)
+    elif answer.kind is ResultKind.BOOLEAN and form in (None, "table"):
+        click.echo("true" if python_result(answer) else "false")
+    else:
+        body = _cut(answer.body, named) if named and answer.format == CSV else answer.body
+        ending = b"\n" if sys.stdout.isatty() and not body.endswith(b"\n") else b""
+        sys.stdout.buffer.write(body + ending)
+        sys.stdout.buffer.flush()
 
 
 def _question(graph: kg.KnowledgeGraph, text: str, values: dict[str, str]) -> Query:
@@ -86,62 +114,10 @@ def _pairs(parameters: Sequence[str]) -> dict[str, str]:
     return values
 
 
-def _write(answer: Answer, *, as_table: bool, plain: bool) -> None:
-    if plain and answer.kind is ResultKind.BOOLEAN:
-        click.echo("true" if python_result(answer) else "false")
-    elif as_table and answer.kind is ResultKind.SOLUTIONS:
-        rows = python_result(answer)
-        assert isinstance(rows, Rows)
-        _print_table(rows)
-    else:
-        ending = b"\n" if sys.stdout.isatty() and not answer.body.endswith(b"\n") else b""
-        sys.stdout.buffer.write(answer.body + ending)
-        sys.stdout.buffer.flush()
-
-
-_ENOUGH: Final = 30
-"""The width at which a column has room enough (a judgement: longer text is wrapped)."""
-_BETWEEN: Final = 3
-"""The width of what stands between the texts of two columns."""
-
-
-def _print_table(rows: Rows) -> None:
-    """Print rows as a table or, where it does not fit, each as a list; names in place of IRIs."""
-    from rich.cells import cell_len  # noqa: PLC0415 - scripts do not need it
-    from rich.console import Console  # noqa: PLC0415 - as above
-    from rich.table import Column, Table  # noqa: PLC0415 - as above
-
-    console = Console(markup=False)
-    texts = {name: [_cell(row[name]) for row in rows] for name in rows.columns}
-    for name, cells in [*texts.items()]:
-        names = texts.get(f"{name[:-4]}_label", ()) if name.endswith("_iri") else ()
-        has_names = names and all(own or not cell for own, cell in zip(names, cells, strict=True))
-        if cells and (has_names or not any(cells)):
-            del texts[name]
-    widths = [max(map(cell_len, (name, *cells))) for name, cells in texts.items()]
-    if sum(min(each, _ENOUGH) + _BETWEEN for each in widths) < console.width:
-        table = Table(*(Column(name, overflow="fold") for name in texts))
-        for row in zip(*texts.values(), strict=True):
-            table.add_row(*row)
-        console.print(table)
-    else:
-        for number in range(len(rows)):
-            console.rule(f"{number + 1} of {len(rows)}", align="left")
-            columns = Column(no_wrap=True, style="dim"), Column(overflow="fold")
-            record = Table.grid(*columns, padding=(0, 2, 0, 0))
-            for name, cells in texts.items():
-                if cells[number]:
-                    record.add_row(name, cells[number])
-            console.print(record)
-    left = ", ".join(name for name in rows.columns if name not in texts)
-    more = f"; not shown: {left}; --format csv has all columns" if left else ""
-    count = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
-    click.echo(f"{count}, version {rows.version}{more}", err=True)
-
-
-def _cell(value: Value) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return curie(str(value))
+def _cut(body: bytes, chosen: Sequence[str]) -> bytes:
+    """Return the chosen columns of rows in CSV."""
+    rows = csv.DictReader(io.StringIO(body.decode(), newline=""))
+    check_columns(chosen, rows.fieldnames or ())
+    written = io.StringIO()
+    csv.writer(written).writerows([chosen, *([row[name] for name in chosen] for row in rows)])
+    return written.getvalue().encode()

@@ -8,6 +8,7 @@ import click
 
 from kg.rdf.namespaces import curie
 from server.cli.conventions import failures_told, load
+from server.cli.tables import told
 
 
 @click.command()
@@ -25,5 +26,5 @@ def search(words: Sequence[str], kind: str | None, limit: int) -> None:
     for each in shown[:limit]:
         thing = each.thing
         by = "" if each.name == thing.label else f", {each.field}: {each.name}"
-        click.echo(f"{curie(thing.iri)}  {thing.label} ({thing.kind}{by})")
+        told(f"{curie(thing.iri)}  {thing.label} ({thing.kind}{by})")
     click.echo(f"{min(len(shown), limit)} of {len(shown)}", err=True)

@@ -37,17 +37,14 @@ def validate(files: Sequence[Path], form: str, *, reference: bool, public_url: s
     """
     with failures_told(), progress_shown() as progress:
         try:
-            if files:
-                progress("validating")
-                report = shapes.validate(
-                    list(files), accelerated=not reference, public_url=public_url
-                )
-            else:
-                built = build(ONTOLOGY_FOLDER, progress)
-                progress("validating")
-                report = shapes.validate(
-                    built.nquads, origins=built.origins, accelerated=not reference
-                )
+            built = None if files else build(ONTOLOGY_FOLDER, progress)
+            progress("validating")
+            report = shapes.validate(
+                built.nquads if built else list(files),
+                origins=built.origins if built else None,
+                accelerated=not reference,
+                public_url=public_url,
+            )
         except shapes.ValidationInputError as error:
             raise Invalid(str(error)) from error
     writers: dict[str, Callable[[], str]] = {

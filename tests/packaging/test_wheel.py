@@ -20,7 +20,7 @@ from typing import Final
 
 import pytest
 
-from kg.releases.bundled import BUILDING_MODULES
+from kg.releases.bundled import BUILDING
 
 _ROOT: Final = Path(__file__).parent.parent.parent
 _SHIPPED: Final = ("kg", "server", "ontology", "queries")
@@ -216,7 +216,7 @@ def test_a_change_of_what_builds_makes_a_new_build(name: str, installation: Inst
 def test_a_change_of_anything_else_makes_no_new_build(installation: Installation) -> None:
     """Whoever edits the isolated engine, the service or the command does not wait for a build."""
     packages = _packages(installation)
-    building = {path for name in BUILDING_MODULES for path in packages.glob(f"kg/{name}.py")}
+    building = {path for name in BUILDING["modules"] for path in packages.glob(f"kg/{name}.py")}
     others = {path for room in ("kg", "server") for path in packages.glob(f"{room}/**/*.py")}
 
     with _edited(others - building):

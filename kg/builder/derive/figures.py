@@ -14,8 +14,8 @@ from kg.builder.errors import BuildError, FileProblem
 from kg.builder.read.tables import SourceTable, TableRow, Triple, canonical_decimal
 from kg.rdf.namespaces import DG, DGD
 
-_Z_95: Final = 1.959963984540054
-"""Quantile of the standard normal distribution at 0.975."""
+_Z: Final = 1.959963984540054
+"""Quantile of the standard normal distribution at 0.975, for confidence of 95%."""
 
 _DECIMALS: Final = 6
 """Places that computed proportions are rounded to: finer than any sample size here resolves."""
@@ -32,13 +32,11 @@ class Unit:
     """A unit of measurement.
 
     Attributes:
-        code: its UCUM code.
         iri: its QUDT IRI, or None.
         factor: what a number in it is multiplied by to be in SI base units, or None.
         offset: what is added afterwards, in SI base units.
     """
 
-    code: str
     iri: str | None
     factor: Decimal | None
     offset: Decimal
@@ -48,8 +46,8 @@ class Unit:
         return None if self.factor is None else number * self.factor + self.offset
 
 
-def wilson_interval(events: int, total: int, z: float = _Z_95) -> tuple[float, float]:
-    """Return the Wilson score interval of a proportion.
+def wilson_interval(events: int, total: int) -> tuple[float, float]:
+    """Return the Wilson score interval of a proportion, with 95% confidence.
 
     Source: E. B. Wilson, Probable inference, the law of succession, and statistical inference,
     Journal of the American Statistical Association 22 (1927) 209-212, doi:10.2307/2276774.
@@ -57,7 +55,6 @@ def wilson_interval(events: int, total: int, z: float = _Z_95) -> tuple[float, f
     Args:
         events: number of units with the event, from 0 to ``total``.
         total: number of units observed, at least 1.
-        z: quantile of the standard normal distribution; the default gives 95% confidence.
 
     Returns:
         Lower and upper limit, each from 0 to 1.
@@ -68,9 +65,9 @@ def wilson_interval(events: int, total: int, z: float = _Z_95) -> tuple[float, f
     if total < 1 or not 0 <= events <= total:
         raise ValueError(f"{events} of {total} is no proportion.")
     share = events / total
-    spread = z * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    middle = share + z * z / (2 * total)
-    scale = 1 + z * z / total
+    spread = _Z * math.sqrt(share * (1 - share) / total + _Z * _Z / (4 * total * total))
+    middle = share + _Z * _Z / (2 * total)
+    scale = 1 + _Z * _Z / total
     return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
 
 
@@ -78,7 +75,6 @@ def units_of(tables: Iterable[SourceTable]) -> dict[str, Unit]:
     """Return the units of the unit table by their UCUM codes."""
     return {
         row.cells["code"]: Unit(
-            code=row.cells["code"],
             iri=row.cells.get("unit"),
             factor=Decimal(row.cells["factor_to_si"]) if "factor_to_si" in row.cells else None,
             offset=Decimal(row.cells.get("offset_to_si", "0")),

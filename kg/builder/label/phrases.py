@@ -172,11 +172,6 @@ def plural(word: str) -> str:
     return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
 
 
-def is_optional(slot: str, pattern: str) -> bool:
-    """Tell whether a pattern does without a slot: it is absent or in square brackets."""
-    return f"{{{slot}}}" not in re.sub(r"\[[^]]*\]", "", pattern)
-
-
 def filled(pattern: str, slots: Mapping[str, str]) -> str:
     """Fill the slots of a pattern; parts in square brackets go where their slot is empty."""
 

@@ -67,8 +67,7 @@ def label(row: TableRow, labels: Labels, settings: Iterable[TableRow] = ()) -> s
     if "parameter" in row.cells:
         return _setting(row, labels)
     if row.subject.startswith(f"{DGD}gap/"):
-        topics = _called(row.cells["topic"], labels)
-        return f"gap {row.cells['id']} in the evidence on {topics}"
+        return f"gap {row.cells['id']} in the evidence on {_called(row.cells['topic'], labels)}"
     if row.subject.startswith(f"{DGD}disagreement/"):
         return f"disagreement on {row.cells['topic']}"
     return None
@@ -128,12 +127,13 @@ def _said(cells: Mapping[str, str], labels: Labels, settings: list[TableRow]) ->
         pattern = WORDS["patterns"].get(key, "{s} {p} {o}" if relates else "{s} {p} {f}")
         before, what = pattern.split("{s}")
         figure = figure if "{p}" in what else _figure(cells, labels)
+        is_optional = "{f}" not in re.sub(r"\[[^]]*\]", "", what)  # which stands in brackets
         slots = {
             "p": predicate,
             "o": objects or text,
             "a": "an" if re.match("[aeiou]|Er:", objects or text) else "a",
             "t": text or objects,
-            "f": figure if figure or phrases.is_optional("f", what) else objects or text,
+            "f": figure if figure or is_optional else objects or text,
         }
         said = phrases.filled(what, slots)
         rest = [text if objects else "", _besides(what, slots)]

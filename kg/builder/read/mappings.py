@@ -166,17 +166,14 @@ def _metadata(header: list[str]) -> Mapping[str, Any]:
     try:
         metadata: Any = yaml.safe_load("\n".join(header))
     except yaml.YAMLError as error:
-        raise BuildError(
-            [FileProblem(TABLE, 1, "", f"The header is not YAML: {error}", "")]
-        ) from error
+        detail = f"The header is not YAML: {error}"
+        raise BuildError([FileProblem(TABLE, 1, "", detail, "Mend it.")]) from error
     if not isinstance(metadata, dict) or not isinstance(metadata.get("curie_map"), dict):
         raise BuildError([FileProblem(TABLE, 1, "", "The header has no curie_map.", "Add it.")])
     for slot in sorted(set(metadata).difference(_READ["slots"])):
         line = next((n for n, each in enumerate(header, 1) if each.startswith(f"{slot}:")), 1)
         detail = f"The slot {slot!r} is not read here, and may change what the rows say."
-        raise BuildError(
-            [FileProblem(TABLE, line, "", detail, "Correct its name, or take it out.")]
-        )
+        refuse([FileProblem(TABLE, line, "", detail, "Correct its name, or take it out.")])
     return metadata
 
 

@@ -29,9 +29,7 @@ SKOLEM: Final = BASE + ".well-known/genid/"
 """How the IRIs begin that blank nodes get."""
 
 _PREFIX: Final = re.compile(r"\s*@?prefix\s+([\w.-]*):\s*<([^>]*)>", re.IGNORECASE)
-_VOCABULARIES: Final[tuple[type[DefinedNamespace], ...]] = (
-    DCTERMS, OWL, PROV, RDF, RDFS, SH, SKOS,
-)  # fmt: skip
+_VOCABULARIES: Final[list[type[DefinedNamespace]]] = [DCTERMS, OWL, PROV, RDF, RDFS, SH, SKOS]
 """Vocabularies whose terms are known by name."""
 
 

@@ -167,7 +167,7 @@ def test_units_of_time_length_and_energy_agree_with_each_other(
 @given(st.decimals(min_value=-(10**6), max_value=10**6, places=4))
 def test_conversion_is_exact(number: Decimal) -> None:
     """Decimals are converted without the error of binary fractions."""
-    unit = Unit(code="x", iri=None, factor=Decimal("0.001"), offset=Decimal("273.15"))
+    unit = Unit(iri=None, factor=Decimal("0.001"), offset=Decimal("273.15"))
 
     assert unit.in_si(number) == (number * 1000 + Decimal(273150000)) / 1000000
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import errno
+import fcntl
 import io
 import json
 import os
@@ -12,8 +13,10 @@ import pty
 import re
 import signal
 import socket
+import struct
 import subprocess
 import sys
+import termios
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -99,22 +102,27 @@ def in_this_process(*arguments: str) -> Ended:
     return Ended(result.exit_code, result.stdout_bytes, result.stderr)
 
 
-def on_a_terminal(*arguments: str) -> tuple[int, str]:
-    """Run the command with a terminal for its output; give its exit code and what was shown."""
+def on_a_terminal(*arguments: str, columns: int = 160) -> tuple[int, str, str]:
+    """Run the command on a terminal of some width; give its exit code, what was shown, and stderr."""
     ours, theirs = pty.openpty()
-    environment = {**_ENVIRONMENT, "COLUMNS": "160", "TERM": "xterm"}
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, columns, 0, 0))
+    environment = {**_ENVIRONMENT, "TERM": "xterm"}
+    environment.pop("COLUMNS", None)
     with subprocess.Popen(
         [*_COMMAND, *arguments],
         stdin=subprocess.DEVNULL,
         stdout=theirs,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
         env=environment,
         cwd=_ROOT,
     ) as process:
         os.close(theirs)
         shown = b"".join(_chunks(ours))
         os.close(ours)
-    return process.returncode, shown.decode().replace("\r\n", "\n")
+        assert process.stderr is not None
+        said = process.stderr.read().decode()
+    without_colours = re.sub(r"\x1b\[[\d;]*m", "", shown.decode())
+    return process.returncode, without_colours.replace("\r\n", "\n"), said
 
 
 def _chunks(terminal: int) -> Iterator[bytes]:
@@ -243,7 +251,7 @@ class TestQuery:
 
     def test_rows_are_a_table_on_a_terminal(self) -> None:
         """On a terminal rows are laid out for people, with short names for IRIs."""
-        code, shown = on_a_terminal("query", _SELECT)
+        code, shown, _ = on_a_terminal("query", _SELECT)
 
         assert code == 0
         assert "dgd:claim/B0375" in shown
@@ -270,7 +278,86 @@ class TestQuery:
                 said = " ".join(f"{name} {row[name]}".split())
                 assert not row[name] or said in " ".join(record.split())
         assert "not shown: treatment_iri, " in ended.err
-        assert ended.err.endswith("; --format csv has all columns\n")
+        assert ended.err.endswith(", --format csv has all\n")
+
+    @pytest.mark.parametrize("columns", [40, 80, 200])
+    def test_a_terminal_shows_what_matters_in_its_width(self, columns: int) -> None:
+        """A table where it fits, else blocks: labels, sentence, figure and study, in this order."""
+        asked = ["procedure=FullFieldCO2LaserResurfacing", "event=Hyperpigmentation"]
+        golden = _GOLDEN / "adverse-event-incidence--procedure-FullFieldCO2LaserResurfacing"
+        content = golden.with_name(f"{golden.name}--event-Hyperpigmentation.csv").read_text("utf-8")
+        rows = list(csv.DictReader(io.StringIO(content)))
+
+        code, shown, said = on_a_terminal(
+            "query", "adverse-event-incidence", *asked, columns=columns
+        )
+
+        assert code == 0
+        assert max(map(len, shown.splitlines())) <= columns
+        assert ("┏━" in shown) == (columns == 200)
+        places = [shown.find(name) for name in ("event_label", "claim_says", "reported", "study")]
+        assert places == sorted(places)
+        assert places[0] >= 0
+        letters = "".join(re.findall(r"\w", shown))
+        for row in rows if columns < 200 else []:
+            for name in ("event_label", "claim_says", "reported"):
+                assert "".join(re.findall(r"\w", row[name])) in letters
+        assert said.count("\n") == 1
+        assert "not shown: event_iri, procedure_iri, " in said
+        empty = sum(not any(row[name] for row in rows) for name in rows[0])
+        assert f"; {empty} empty columns; --all shows all, " in said
+        assert not {"locator", "event_iri", "recommendation"} & set(shown.split())
+
+    def test_a_terminal_shows_the_first_rows_and_all_when_asked(self) -> None:
+        """Of many rows the first 50 are shown, and the rest is told of; --all leaves nothing out."""
+        content = (_GOLDEN / "comparisons.csv").read_text(encoding="utf-8")
+        rows = list(csv.DictReader(io.StringIO(content)))
+
+        _, some, said = on_a_terminal("query", "comparisons", columns=80)
+        _, every, nothing = on_a_terminal("query", "comparisons", "--all", columns=80)
+
+        assert len(re.findall(r"^\d+ of \d+ ─", some, re.MULTILINE)) == 50
+        assert said.startswith(f"50 of {len(rows)} rows, version ")
+        assert len(re.findall(r"^\d+ of \d+ ─", every, re.MULTILINE)) == len(rows)
+        assert set(rows[0]) <= set(every.split())
+        assert re.fullmatch(rf"{len(rows)} rows, version \w+\n", nothing)
+
+    def test_columns_are_chosen(self) -> None:
+        """--columns gives those named, in their order, in a table and in CSV, be they empty."""
+        asked = ["query", "lay-terms", "word=blister", "--columns", "concept_iri, lay_term,gap"]
+
+        _, shown, said = on_a_terminal(*asked, columns=80)
+        piped = in_this_process(*asked)
+
+        assert re.search(r"concept_iri +┃ lay_term +┃ gap", shown)
+        assert "dg:Blistering" in shown
+        assert "not shown: concept_label, " in said
+        rows = list(csv.reader(io.StringIO(piped.out.decode(), newline="")))
+        assert rows[0] == ["concept_iri", "lay_term", "gap"]
+        assert rows[1][0].startswith("https://w3id.org/")
+        assert len(rows) == 3
+
+    @pytest.mark.parametrize("form", ["table", "csv"])
+    def test_a_column_that_is_not_there_is_wrong_use(self, form: str) -> None:
+        """An unknown column ends with 2, the one that is near, and the names of all."""
+        ended = in_this_process(
+            "query", "lay-terms", "word=blister", "--format", form, "--columns", "lay_trem"
+        )
+
+        assert (ended.code, ended.out) == (2, b"")
+        assert "There is no column 'lay_trem'. Did you mean lay_term? The columns are: lay_te" in (
+            ended.err
+        )
+
+    @pytest.mark.parametrize("columns", [40, 80])
+    def test_lists_are_folded_between_words(self, columns: int) -> None:
+        """Questions and parameters fit the terminal, and no word is broken."""
+        for arguments in (["queries"], ["search", "brown", "spots"]):
+            _, shown, _ = on_a_terminal(*arguments, columns=columns)
+            piped = in_this_process(*arguments)
+
+            assert max(map(len, shown.splitlines())) <= columns
+            assert shown.split() == piped.out.decode().split()
 
     def test_no_iri_is_left_out_that_has_no_name(self) -> None:
         """A name stands for its IRI where every IRI of the column has one."""
@@ -287,7 +374,7 @@ class TestQuery:
 
     def test_an_answer_in_a_format_ends_its_line_on_a_terminal(self) -> None:
         """On a terminal the prompt does not follow the answer on the same line."""
-        code, shown = on_a_terminal("query", "ASK {}", "--format", "json")
+        code, shown, _ = on_a_terminal("query", "ASK {}", "--format", "json")
 
         assert (code, json.loads(shown)["boolean"]) == (0, True)
         assert shown.endswith("}\n")
@@ -314,6 +401,8 @@ class TestQuery:
             (["no/such/file.rq"], "There is no file 'no/such/file.rq', and it is no SPARQL."),
             ([], "Missing argument 'QUERY'."),
             (["ASK {}", "--format", "yaml"], "'yaml' is not one of 'table', 'json'"),
+            (["lasers", "--format", "json", "--all"], "go with a table or CSV, not with json."),
+            (["lasers", "--columns", "claims", "--all"], "--columns and --all exclude each other."),
         ],
         ids=lambda value: " ".join(value) if isinstance(value, list) else "",
     )
