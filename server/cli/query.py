@@ -33,24 +33,20 @@ _BY_NAME: Final = {each.name: each for each in FORMATS}
 )
 @click.option(
     "--columns",
+    "names",
     metavar="NAME,...",
     help="The columns of a table or CSV, in this order. Default: in CSV all; in a table those that "
     "have values, names in place of IRIs, what matters most first, and asides as far as they fit.",
 )
 @click.option("--all", "everything", is_flag=True, help="Show all columns and rows in a table.")
 def query(
-    *,
-    query: str,
-    parameters: Sequence[str],
-    form: str | None,
-    columns: str | None,
-    everything: bool,
+    *, query: str, parameters: Sequence[str], form: str | None, names: str | None, everything: bool
 ) -> None:
     """Answer a QUERY: SPARQL, a file that holds it (- for standard input), or a canned query.
 
     NAME=VALUE gives a canned query its parameters.
     """
-    named = [name.strip() for name in columns.split(",")] if columns is not None else []
+    named = [name.strip() for name in names.split(",")] if names is not None else []
     if form not in (None, "table", "csv") and (named or everything):
         raise click.UsageError(f"--columns and --all go with a table or CSV, not with {form}.")
     if named and everything:
