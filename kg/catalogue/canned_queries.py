@@ -7,9 +7,10 @@ variable as `?procedure`: so a reader, and the check for undeclared parameters, 
 from __future__ import annotations
 
 import difflib
+import json
 import re
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rdflib import XSD, Literal, URIRef
 
+from kg.catalogue.columns import TABLE, Column, Declaration, read_table, selected, spread
 from kg.catalogue.front_matter import Header, HeaderError, read_header
 from kg.engine import Engine, QueryError, QuerySyntaxError, Term
 from kg.rdf.namespaces import ABSOLUTE_IRI, DG, curie, expand
@@ -133,6 +135,7 @@ class CannedQuery:
         text: the SPARQL, with its header as comments.
         parameters: in the order of the header.
         examples: values of parameters to try, by parameter name.
+        columns: of its answers, in their order.
     """
 
     name: str
@@ -141,6 +144,16 @@ class CannedQuery:
     text: str
     parameters: tuple[Parameter, ...]
     examples: tuple[Mapping[str, str], ...]
+    columns: tuple[Column, ...]
+
+    @property
+    def keys(self) -> dict[str, Column]:
+        """The keys of a row of plain JSON, each with the column of its value, or of its IRIs."""
+        found: dict[str, Column] = {}
+        for each in self.columns:
+            if each.key not in found or each.type in ("iri", "iris"):
+                found[each.key] = each
+        return found
 
     def bindings(self, values: Mapping[str, str]) -> dict[str, Term]:
         """Turn values of parameters, as text, into bindings for the query.
@@ -270,7 +283,7 @@ class Catalogue(Mapping[str, CannedQuery]):
 
 
 def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[str, CannedQuery]:
-    """Read all .rq files of a folder.
+    """Read all .rq files of a folder, and the table of columns beside them.
 
     Args:
         folder: where the files are; `NAME.rq` is the query NAME.
@@ -279,13 +292,27 @@ def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[st
     Raises:
         CatalogueError: a file is not a canned query; says file, line and what to do.
     """
-    return {path.stem: _read(path, engine) for path in sorted(folder.glob("*.rq"))}
+    try:
+        shared = read_table(folder)
+    except ValueError as error:
+        raise CatalogueError(str(error)) from error
+    paths = sorted(folder.glob("*.rq"))
+    queries = {path.stem: _read(path, engine, shared) for path in paths}
+    if engine is not None:
+        keys = {column.key for query in queries.values() for column in query.columns}
+        for line, name in enumerate(shared, start=2):
+            if name not in keys:
+                detail = f"No query has a column {name}. Take the line out."
+                raise CatalogueError(f"{folder / TABLE}, line {line}: {detail}")
+    return queries
 
 
 _OCCURS: Final = "ASK { { $term ?p ?o } UNION { ?s $term ?o } UNION { ?s ?p $term } }"
 
 
-def _read(path: Path, engine: InProcessEngine | None) -> CannedQuery:
+def _read(
+    path: Path, engine: InProcessEngine | None, shared: Mapping[str, Declaration]
+) -> CannedQuery:
     if not re.fullmatch(r"[a-z][a-z0-9-]*", path.stem):
         raise CatalogueError(f"{path}: name the file in lower-case words joined by hyphens.")
     try:
@@ -295,6 +322,9 @@ def _read(path: Path, engine: InProcessEngine | None) -> CannedQuery:
     parameters = tuple(
         _parameter(header, index) for index in range(len(header.values.get("params", ())))
     )
+    if engine is not None:
+        _check_variables(header, parameters)
+        _check_text(header, parameters, engine)
     query = CannedQuery(
         name=path.stem,
         title=header.values["title"],
@@ -305,10 +335,9 @@ def _read(path: Path, engine: InProcessEngine | None) -> CannedQuery:
             {name: as_text(value) for name, value in example.items()}
             for example in header.values.get("examples", ())
         ),
+        columns=_columns(header, shared),
     )
     if engine is not None:
-        _check_variables(header, parameters)
-        _check_text(header, query, engine)
         _check_examples(header, query)
     return query
 
@@ -349,6 +378,29 @@ def _classes(header: Header, index: int) -> tuple[str, ...]:
         raise _error(header, line, f"A prefix of {', '.join(classes)} is unknown.") from error
 
 
+def _columns(header: Header, shared: Mapping[str, Declaration]) -> tuple[Column, ...]:
+    """Return the columns of a query, as its header and the shared table declare them."""
+    given = header.values.get("columns", ())
+    own = {each["name"]: {**shared.get(each["name"], {}), **each} for each in given}
+    for index, each in enumerate(own.values()):
+        if not each.keys() >= {"type", "description"}:
+            line = header.line_of("columns", index)
+            raise _error(header, line, f"{each['name']} needs a type and a description.")
+    known = spread({**shared, **own})
+    found = selected(header.text)
+    if not found:
+        raise _error(header, 1, "Write the query as a SELECT that names its columns.")
+    for name, line in found.items():
+        if name not in known:
+            remedy = f"Declare it under columns:, or in {TABLE} if it means the same everywhere."
+            raise _error(header, line, f"The column ?{name} is not declared. {remedy}")
+    for index, name in enumerate(own):
+        if not any(known[each].key == name for each in found):
+            line = header.line_of("columns", index)
+            raise _error(header, line, f"The query has no column {name}. Take it out.")
+    return tuple(known[name] for name in found)
+
+
 def _check_variables(header: Header, parameters: tuple[Parameter, ...]) -> None:
     used: dict[str, Token] = {}
     for token in tokens(header.text):
@@ -368,15 +420,14 @@ def _check_variables(header: Header, parameters: tuple[Parameter, ...]) -> None:
             raise _error(header, line, f"Declare ${name} among the params, or write ?{name}.")
 
 
-def _check_text(header: Header, query: CannedQuery, engine: InProcessEngine) -> None:
+def _check_text(header: Header, parameters: tuple[Parameter, ...], engine: InProcessEngine) -> None:
     """Check that a query parses, as written and with a value in place of each parameter."""
     samples = {
-        each.name: each.term((*each.values, _TYPES[each.type].sample)[0])
-        for each in query.parameters
+        each.name: each.term((*each.values, _TYPES[each.type].sample)[0]) for each in parameters
     }
     try:
-        engine.check(query.text)
-        engine.check(bind(query.text, samples))
+        engine.check(header.text)
+        engine.check(bind(header.text, samples))
     except QuerySyntaxError as error:
         hint = f" {error.hint}" if error.hint else ""
         raise _error(header, error.line, f"{error.detail}{hint}") from error
@@ -409,52 +460,28 @@ def _iri(text: str) -> URIRef:
     return URIRef(expand(text) if ":" in text else DG + text)
 
 
-def _typed(pattern: str, datatype: URIRef) -> Callable[[str], Term]:
-    def make(text: str) -> Literal:
-        if not re.fullmatch(pattern, text, re.ASCII):
-            raise ValueError(text)
-        return Literal(text, datatype=datatype)
-
-    return make
-
-
-def _date(text: str) -> Literal:
-    if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", text, re.ASCII):
-        raise ValueError(text)
-    return Literal(date.fromisoformat(text).isoformat(), datatype=XSD.date)
-
-
 class _Type(NamedTuple):
-    """A type of parameters: how its values are read, what it is called, what to do, and a value."""
+    """A type of parameters: what its values are like, what it is called, what to do, and a value.
 
-    term: Callable[[str], Term]
+    Where there is no datatype, a value is an IRI.
+    """
+
+    pattern: str
     words: str
-    hint: str | None
     sample: str
+    datatype: str | None = None
+    hint: str | None = None
+
+    def term(self, text: str) -> Term:
+        """Return the term that a text is; raises ValueError or KeyError if it is none."""
+        if self.datatype is None:
+            return _iri(text)
+        if not re.fullmatch(self.pattern, text, re.ASCII | re.DOTALL):
+            raise ValueError(text)
+        if self.datatype == "date":
+            date.fromisoformat(text)
+        return Literal(text, datatype=XSD[self.datatype] if self.datatype != "string" else None)
 
 
-_TYPES: Final = {
-    "iri": _Type(
-        _iri,
-        "an IRI",
-        f"Write it whole, or short as in {curie(DG + 'Erythema')} or Erythema.",
-        "dg:Procedure",
-    ),
-    "string": _Type(Literal, "a text", None, "text"),
-    "integer": _Type(
-        _typed(r"[+-]?\d+", XSD.integer),
-        "a whole number",
-        "Write digits only, for example 12.",
-        "1",
-    ),
-    "decimal": _Type(
-        _typed(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)", XSD.decimal),
-        "a decimal number",
-        "Write it with a point, for example 0.5.",
-        "1.5",
-    ),
-    "boolean": _Type(
-        _typed(r"true|false", XSD.boolean), "true or false", "Write true or false.", "true"
-    ),
-    "date": _Type(_date, "a date", "Write it as YYYY-MM-DD.", "2026-01-01"),
-}
+_ROWS: Final = json.loads(Path(__file__).with_name("parameter-types.json").read_bytes())
+_TYPES: Final = {name: _Type(**row) for name, row in _ROWS.items()}

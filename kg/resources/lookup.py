@@ -73,34 +73,6 @@ class Found:
     graph: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Named:
-    """A resource and what it is called.
-
-    Attributes:
-        iri: the resource.
-        name: its label or title.
-    """
-
-    iri: str
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
-class LaserLine:
-    """A wavelength at which an energy source emits.
-
-    Attributes:
-        iri: the energy source.
-        name: its label.
-        nanometres: the wavelength.
-    """
-
-    iri: str
-    name: str
-    nanometres: float
-
-
 _IS_GRAPH: Final = "ASK { GRAPH ?resource { ?s ?p ?o } }"
 _IS_KNOWN: Final = f"""
 ASK {{ {{ ?resource ?property ?value }} UNION {{ GRAPH <{WIDER}> {{ ?resource ?property ?value }} }} }}
@@ -164,37 +136,14 @@ def mentions(engine: Engine, iri: str) -> Rows:
     return select(engine, text, {"resource": URIRef(iri)})
 
 
-def hierarchy(engine: Engine, iri: str) -> tuple[list[Named], list[Named]]:
-    """Return the parents and the children of a concept, as stated, without what follows."""
-    rows = select(engine, stored("hierarchy"), {"resource": URIRef(iri)})
-    parents = [Named(str(row["parent"]), str(row["name"])) for row in rows if row["parent"]]
-    children = [Named(str(row["child"]), str(row["name"])) for row in rows if row["child"]]
-    return parents, children
+def asked(engine: Engine, name: str, iri: str | None = None) -> Rows:
+    """Return the rows of one of the queries that the library asks itself, `kg/queries/NAME.rq`.
 
-
-def reported_for_wider(engine: Engine, iri: str) -> Rows:
-    """Return what is reported for wider procedures, the nearest first: wider, relation, object."""
-    return select(engine, stored("wider"), {"resource": URIRef(iri)})
-
-
-def laser_lines(engine: Engine) -> list[LaserLine]:
-    """Return the wavelengths at which energy sources emit, the shortest first."""
-    return [
-        LaserLine(str(row["laser"]), str(row["name"]), float(str(row["wavelength"])))
-        for row in select(engine, stored("laser-lines"))
-    ]
-
-
-def top_concepts(engine: Engine) -> Rows:
-    """Return the classes that are below none of ours: iri, name, definition, number below."""
-    return select(engine, stored("top-concepts"))
-
-
-def properties(engine: Engine) -> Rows:
-    """Return the properties that the ontology declares: iri, name, definition."""
-    return select(engine, stored("properties"))
-
-
-def contents(engine: Engine, graph: str) -> Rows:
-    """Return what a named graph describes: class, number of instances, and the first of them."""
-    return select(engine, stored("contents"), {"graph": URIRef(graph)})
+    Args:
+        engine: what is asked.
+        name: hierarchy, the parents and the children of a concept, as stated; wider, what is
+            reported for wider procedures, the nearest first; laser-lines, the wavelengths at which
+            energy sources emit; top-concepts, properties; contents, what a named graph describes.
+        iri: what it is asked about, if it is about one thing.
+    """
+    return select(engine, stored(name), {"resource": URIRef(iri)} if iri else {})

@@ -12,6 +12,7 @@ from kg.sparql.bind import canonical_iri, canonical_literal
 from server.protocol.negotiation import Representation
 
 _PREFIXES: Final = {
+    "csvw": "http://www.w3.org/ns/csvw#",
     "sd": "http://www.w3.org/ns/sparql-service-description#",
     "format": "http://www.w3.org/ns/formats/",
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
-from itertools import dropwhile
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -13,7 +13,6 @@ from werkzeug.exceptions import NotFound
 from kg.catalogue.canned_queries import CannedQuery, Parameter, ParameterError
 from kg.engine import ResultKind, Term
 from kg.rdf.namespaces import DG, curie
-from kg.sparql.lexer import significant
 from server import answers
 from server.context import current_snapshot, public_url
 from server.protocol import rdf, responses
@@ -26,7 +25,6 @@ from server.queries.envelope import PAGING, Envelope
 from server.web.tables import ROWS_SHOWN, Table, table_of
 
 _QUERY: Final = ENDPOINTS["queries.query"]
-_FORMS: Final = ("SELECT", "ASK", "CONSTRUCT", "DESCRIBE")
 
 
 def catalogue() -> Response:
@@ -115,7 +113,12 @@ def _summary(found: CannedQuery) -> dict[str, Any]:
 
 def _description(found: CannedQuery) -> dict[str, Any]:
     examples = [dict(example) for example in found.examples]
-    return {**_summary(found), "examples": examples, "query": found.text}
+    columns = [
+        {"name": each.name, "key": each.key, "type": each.type, "unit": each.unit}
+        | {"description": each.description}
+        for each in found.columns
+    ]
+    return {**_summary(found), "columns": columns, "examples": examples, "query": found.text}
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
@@ -125,13 +128,8 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _rdf(queries: Iterable[CannedQuery], chosen: Representation) -> Response:
     """Describe queries in RDF."""
-    described = [(each, _form(each)) for each in queries]
-    written = rdf.write("queries.ttl", chosen, url=public_url(), queries=described)
+    written = rdf.write("queries.ttl", chosen, url=public_url(), queries=queries)
     return responses.reply(written, chosen)
-
-
-def _form(found: CannedQuery) -> str:
-    return next(word for word in significant(found.text) if word.is_word(*_FORMS)).text.upper()
 
 
 def _choices(parameter: Parameter, given: str) -> list[tuple[str, str, bool]]:
@@ -165,15 +163,10 @@ def _query_page(
             for each in found.parameters
         },
         examples=[_example(found, example) for example in found.examples],
-        text=_without_header(found.text),
+        # Without what the page says in its own words.
+        text=re.sub(r"\A(?:#\+.*\n|\s*\n)*", "", found.text),
         offers=_QUERY.representations,
     )
-
-
-def _without_header(text: str) -> str:
-    """Leave out what the page says in its own words."""
-    lines = text.splitlines(keepends=True)
-    return "".join(dropwhile(lambda line: line.startswith("#+") or not line.strip(), lines))
 
 
 def _example(found: CannedQuery, values: Mapping[str, str]) -> tuple[str, str]:
@@ -201,7 +194,7 @@ def _answer_page(
         values=values,
         labels={name: _label(term) for name, term in bindings.items()},
         form=_address("queries.query", found, values),
-        table=table.for_reading(),
+        table=table.for_reading(found.keys),
         downloads=answers.downloads((PLAIN_JSON, *RESULTS[table.kind])),
         rows_shown=ROWS_SHOWN,
     )

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from rdflib import XSD, URIRef
+from rdflib import URIRef
 
 from kg.catalogue.canned_queries import CannedQuery
+from kg.catalogue.columns import Column
 from kg.engine import Answer, Term
 from kg.rdf.namespaces import BASE, DGD
 from server.context import Snapshot, public_url
@@ -22,7 +23,7 @@ NOTICE: Final = "What published sources report, with its limits; no medical advi
 PAGING: Final = ("limit", "cursor", "sort", "fields")
 """Parameters of every answer in plain JSON, which say what of it is wanted."""
 
-_NUMBERS: Final = {str(XSD.integer): int, str(XSD.decimal): float, str(XSD.double): float}
+_NUMBERS: Final = {"integer": int, "year": int, "decimal": float, "double": float}
 _GAP: Final = re.compile(r"(G\d+): (.*)", re.DOTALL)
 
 
@@ -60,8 +61,8 @@ class Envelope:
         Raises:
             ParameterRefused: there is no such column to sort by, or to show.
         """
-        names, solutions = answer.solutions()
-        columns = _columns(names)
+        _, solutions = answer.solutions()
+        columns = self._found.keys
         facts = [each for each in solutions if "gap" not in each]
         rows = [self._row(each, columns) for each in facts]
         gaps = [self._gap(each, columns) for each in solutions if "gap" in each]
@@ -89,29 +90,27 @@ class Envelope:
             },
         }
 
-    def _row(self, solution: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
-        return {key: self._cell(solution, name) for key, name in columns.items() if key != "gap"}
+    def _row(self, solution: Mapping[str, Any], columns: Mapping[str, Column]) -> dict[str, Any]:
+        return {key: self._cell(solution, each) for key, each in columns.items() if key != "gap"}
 
-    def _cell(self, solution: Mapping[str, Any], name: str) -> Any:
-        """Return what stands in a column, of which the name is that of the variable with the IRIs."""
-        if name.endswith("_iris"):
-            texts = (solution.get(each, {"value": ""})["value"] for each in (name, name[:-5]))
-            iris, labels = (text.split("; ") if text else [] for text in texts)
-            return [{"id": iri, "label": label} for iri, label in zip(iris, labels, strict=True)]
-        term = solution.get(name)
-        stem = name.removesuffix("_iri")
-        label = solution.get(f"{stem}_label") if stem != name else solution.get(f"{name}_title")
-        if term is None:
-            return {"id": None, "label": label["value"]} if label else None
-        value = term["value"]
-        if term["type"] == "uri":
-            return {"id": value, "label": label["value"] if label else self._label(value)}
-        datatype = term.get("datatype", "")
-        if datatype in _NUMBERS:
-            return _NUMBERS[datatype](value)
-        return value == "true" if datatype == str(XSD.boolean) else value
+    def _cell(self, solution: Mapping[str, Any], column: Column) -> Any:
+        """Return what stands in a column, with the labels beside it."""
+        value, key = solution.get(column.name, {"value": ""})["value"], column.key
+        if column.separator:
+            parts = value.split(column.separator) if value else []
+            if column.name == key:
+                return parts
+            labels = solution[key]["value"].split(column.separator) if value else []
+            return [{"id": iri, "label": name} for iri, name in zip(parts, labels, strict=True)]
+        if column.type == "iri":
+            beside = solution.get(f"{key}_label", solution.get(f"{key}_title"))
+            label = beside["value"] if beside else self._label(value)
+            return {"id": value or None, "label": label} if value or label else None
+        if not value or column.type == "boolean":
+            return value == "true" if value else None
+        return _NUMBERS.get(column.type, str)(value)
 
-    def _gap(self, solution: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+    def _gap(self, solution: Mapping[str, Any], columns: Mapping[str, Column]) -> dict[str, Any]:
         """Return what is not known, with what it is about; without what a gap never has."""
         recorded = _GAP.fullmatch(solution["gap"]["value"])
         row = self._row(solution, columns)
@@ -165,25 +164,6 @@ class Envelope:
         return int(found[2])
 
 
-def _columns(names: Sequence[str]) -> dict[str, str]:
-    """Return, by key of a row, the variable that holds its value, or the IRIs of it."""
-    there = set(names)
-    columns = {}
-    for name in names:
-        stem, _, part = name.rpartition("_")
-        if f"{name}_iris" in there:
-            columns[name] = f"{name}_iris"
-        elif part == "iri" and f"{stem}_label" in there:
-            columns[stem] = name
-        elif not (
-            (part == "iris" and stem in there)
-            or (part == "label" and f"{stem}_iri" in there)
-            or (part == "title" and stem in there)
-        ):
-            columns[name] = name
-    return columns
-
-
 def _named(parameter: str, given: str | None, known: Sequence[str]) -> list[str]:
     """Return the columns that a parameter names."""
     names = [each for each in (given or "").split(",") if each]
@@ -200,6 +180,6 @@ def _rank(value: Any) -> tuple[bool, bool, Any]:
     if isinstance(value, dict):
         value = value["label"] or value["id"]
     if isinstance(value, list):
-        value = "; ".join(each["label"] for each in value)
+        value = "; ".join(each if isinstance(each, str) else each["label"] for each in value)
     is_text = isinstance(value, str)
     return value is None, is_text, value.casefold() if is_text else value or 0

@@ -171,12 +171,9 @@ def address(iri: str, offer: Representation) -> str:
 
 
 def _page(snapshot: Snapshot, found: Found) -> str:
-    page = pages.page_of(snapshot, found)
-    url = public_url()
-    here = pages.own_href(found.iri)
-    return render_template(
-        page.template, found=found, here=here, url=url, offers=_OFFERS, **page.content
-    )
+    template, content = pages.page_of(snapshot, found)
+    around = {"found": found, "here": pages.own_href(found.iri), "url": public_url()}
+    return render_template(template, offers=_OFFERS, **around, **content)
 
 
 def problem_page(problem: ProblemDocument) -> str:
@@ -188,7 +185,6 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "href": pages.href,
     "words": pages.words_of,
     "figure": pages.figure,
-    "counted": pages.counted,
     "percent": pages.percent,
     "short": curie,
 }

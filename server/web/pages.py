@@ -6,12 +6,12 @@ import math
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from flask import request
@@ -20,25 +20,15 @@ from rdflib import Literal
 from kg.engine import Engine
 from kg.rdf.namespaces import BASE, DG, curie
 from kg.resources import lookup
-from kg.resources.lookup import Found, LaserLine, Named
+from kg.resources.lookup import Found
 from kg.resources.neighbourhood import Node, Value
 from kg.results import Row
 from server.context import Snapshot
 from server.data import rows
 from server.web.figures import plot
 
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A template and what it shows.
-
-    Attributes:
-        template: the file name.
-        content: its variables.
-    """
-
-    template: str
-    content: Mapping[str, Any] = field(repr=False)
+Page = tuple[str, dict[str, Any]]
+"""The file name of a template, and what it shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,17 +56,11 @@ class Edge:
         return levels == {"low"}
 
 
-@dataclass(frozen=True, slots=True)
-class Mentions:
-    """The records that name the thing that a page is about, otherwise than the page shows.
+class Named(NamedTuple):
+    """A resource and what it is called."""
 
-    Attributes:
-        groups: by words for how they name it.
-        more: whether there are others.
-    """
-
-    groups: list[tuple[str, list[Row]]]
-    more: bool
+    iri: str
+    name: str
 
 
 _Fact = tuple[Node, list[Value]]
@@ -131,11 +115,11 @@ def page_of(snapshot: Snapshot, found: Found) -> Page:
 
 
 def _concept(engine: Engine, node: Node) -> Page:
-    parents, children = lookup.hierarchy(engine, node.iri)
+    near = lookup.asked(engine, "hierarchy", node.iri)
     about, naming, edges = node.back("dg:subject"), node.back("dg:object"), _edges(node)
     content = {
-        "parents": parents,
-        "children": children,
+        "parents": [each for each in near if each["is_parent"]],
+        "children": [each for each in near if not each["is_parent"]],
         "edges": edges,
         "claims": _by_predicate(about),
         "naming": _by_predicate(claim for claim in naming if claim not in about),
@@ -146,9 +130,8 @@ def _concept(engine: Engine, node: Node) -> Page:
         "spectra": node.back("dg:medium"),
         "wider": _wider(engine, node) if node.is_a("schema:MedicalTherapy") else {},
         "mentions": _mentions(engine, node),
-        "structured": structured_data(node),
     }
-    return Page("resource_concept.html", {"node": node, **content})
+    return ("resource_concept.html", {"node": node, **content})
 
 
 def _claim(_engine: Engine, node: Node) -> Page:
@@ -159,7 +142,7 @@ def _claim(_engine: Engine, node: Node) -> Page:
         "disagreements": [*node.back("dg:disagreeingClaim"), *node.back("dg:opposedClaim")],
         "derivations": derived,
     }
-    return Page("resource_claim.html", {"node": node, **content})
+    return ("resource_claim.html", {"node": node, **content})
 
 
 def _source(engine: Engine, node: Node) -> Page:
@@ -169,13 +152,13 @@ def _source(engine: Engine, node: Node) -> Page:
         "spectra": [each for each in taken if each.is_a("dg:Spectrum")],
         "mentions": _mentions(engine, node),
     }
-    return Page("resource_source.html", {"node": node, **content})
+    return ("resource_source.html", {"node": node, **content})
 
 
 def _spectrum(engine: Engine, node: Node) -> Page:
     points = [each for each in node.back("dg:spectrum") if _has_number(each, _WAVELENGTH)]
     points.sort(key=_wavelength)
-    lines = lookup.laser_lines(engine)
+    lines = lookup.asked(engine, "laser-lines")
     known = _SHOWN["coefficients"].items()
     coefficients = [each for each in known if any(point[each[0]] for point in points)]
     curves = [(label, _curve(points, name)) for name, label in coefficients]
@@ -184,9 +167,9 @@ def _spectrum(engine: Engine, node: Node) -> Page:
         "points": points,
         "coefficients": coefficients,
         "lasers": _lasers_at(points, lines),
-        "plot": plot(curves, [line.nanometres for line in lines]),
+        "plot": plot(curves, [_emitted(line) for line in lines]),
     }
-    return Page("resource_spectrum.html", {"node": node, **content})
+    return ("resource_spectrum.html", {"node": node, **content})
 
 
 def _curve(points: Iterable[Node], name: str) -> list[tuple[float, float]]:
@@ -202,23 +185,23 @@ def _record(engine: Engine, node: Node) -> Page:
         ],
         "mentions": _mentions(engine, node),
     }
-    return Page("resource_record.html", {"node": node, **content})
+    return ("resource_record.html", {"node": node, **content})
 
 
 def _ontology(engine: Engine, found: Found) -> Page:
     node = lookup.look_up(engine, found.iri)
     content = {
         "facts": _facts(node, [*_SHOWN["shown_of_record"], "rdf:type", "dcterms:description"]),
-        "concepts": lookup.top_concepts(engine),
-        "properties": lookup.properties(engine),
+        "concepts": lookup.asked(engine, "top-concepts"),
+        "properties": lookup.asked(engine, "properties"),
     }
-    return Page("resource_ontology.html", {"node": node, **content})
+    return ("resource_ontology.html", {"node": node, **content})
 
 
 def _named_graph(engine: Engine, found: Found) -> Page:
     node = lookup.look_up(engine, found.iri)
-    content = {"contents": lookup.contents(engine, found.iri)}
-    return Page("resource_graph.html", {"node": node, **content})
+    content = {"contents": lookup.asked(engine, "contents", found.iri)}
+    return ("resource_graph.html", {"node": node, **content})
 
 
 _KINDS: Final[tuple[tuple[Callable[[Node], bool], Callable[[Engine, Node], Page]], ...]] = (
@@ -272,7 +255,7 @@ def _edges(node: Node) -> Grouped:
 def _wider(engine: Engine, node: Node) -> dict[Named, dict[str, list[Row]]]:
     """Return what is reported for wider procedures, by these, the nearest first, and by relation."""
     groups: defaultdict[Named, defaultdict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in lookup.reported_for_wider(engine, node.iri):
+    for row in lookup.asked(engine, "wider", node.iri):
         wider = Named(str(row["wider"]), str(row["widerName"]))
         groups[wider][str(row["relation"])].append(row)
     return {wider: dict(relations) for wider, relations in groups.items()}
@@ -286,14 +269,15 @@ def _by_predicate(claims: Iterable[Node]) -> Grouped:
     return sorted(groups.items(), key=lambda item: words_of(item[0]))
 
 
-def _mentions(engine: Engine, node: Node) -> Mentions:
+def _mentions(engine: Engine, node: Node) -> dict[str, Any]:
+    """Return the records that name a thing otherwise than its page shows, by how they name it."""
     found = lookup.mentions(engine, node.iri)
     groups: defaultdict[str, list[Row]] = defaultdict(list)
     for row in found[: lookup.MOST_MENTIONS]:
         name = curie(str(row["property"]))
         words = OUTSIDE_WORDS.get(name, row["words"])
         groups[_NAMING_WORDS.get(name, f"What names it by “{words}”")].append(row)
-    return Mentions(sorted(groups.items()), len(found) > lookup.MOST_MENTIONS)
+    return {"groups": sorted(groups.items()), "more": len(found) > lookup.MOST_MENTIONS}
 
 
 def _number(node: Node, name: str) -> float:
@@ -321,16 +305,19 @@ _NEAR: Final = 0.005
 """How far a laser line may lie from a point to be marked there, as a part of its wavelength."""
 
 
-def _lasers_at(points: list[Node], lines: Iterable[LaserLine]) -> dict[str, list[LaserLine]]:
+def _lasers_at(points: list[Node], lines: Iterable[Row]) -> dict[str, list[Row]]:
     """Return for points, by IRI, the lasers that emit there; each at the nearest point."""
-    found: defaultdict[str, list[LaserLine]] = defaultdict(list)
+    found: defaultdict[str, list[Row]] = defaultdict(list)
     for line in lines:
-        nearest = min(
-            points, key=lambda point: abs(_wavelength(point) - line.nanometres), default=None
-        )
-        if nearest and abs(_wavelength(nearest) - line.nanometres) <= _NEAR * line.nanometres:
+        at = _emitted(line)
+        nearest = min(points, key=lambda point: abs(_wavelength(point) - at), default=None)
+        if nearest and abs(_wavelength(nearest) - at) <= _NEAR * at:
             found[nearest.iri].append(line)
     return dict(found)
+
+
+def _emitted(line: Row) -> float:
+    return float(str(line["nanometres"]))
 
 
 def figure(claim: Node) -> str:
@@ -352,16 +339,6 @@ def figure(claim: Node) -> str:
     return " ".join(part for part in parts if part)
 
 
-def counted(claim: Node) -> str:
-    """Return what was counted: `12 of 63 patients`, `n = 63`; empty if nothing was."""
-    events, size = claim.text("dg:eventCount"), claim.text("dg:sampleSize")
-    unit = claim.text("dg:unitOfAnalysis")
-    if size is None:
-        return ""
-    number = f"{events} of {size}" if events is not None else f"n = {size}"
-    return f"{number} ({unit})" if unit else number
-
-
 def percent(share: Literal | None) -> str:
     """Return a proportion in per cent, to three significant digits."""
     if share is None:
@@ -370,38 +347,3 @@ def percent(share: Literal | None) -> str:
         return str(share)
     shown = f"{Decimal(str(share)) * 100:.3g}"
     return f"{Decimal(shown).normalize():f}\u00a0%"
-
-
-def structured_data(node: Node) -> dict[str, Any]:
-    """Describe a concept in the vocabulary of https://schema.org, for search engines.
-
-    A procedure is a MedicalTherapy, which may have adverse outcomes and contraindications, as a
-    MedicalDevice may; any other concept is a defined term. What sources only advise against, or
-    ask for caution in, is no contraindication, and schema.org has no word for it. Which adverse
-    outcomes are serious is not said, as no claim says so.
-    """
-    kinds = [each for each in ("MedicalTherapy", "MedicalDevice") if node.is_a(f"schema:{each}")]
-    alternatives = [str(each) for each in (*node["skos:altLabel"], *node["dg:layTerm"])]
-    data: dict[str, Any] = {
-        "@context": "https://schema.org",
-        "@type": kinds[0] if kinds else "DefinedTerm",
-        "@id": node.iri,
-        "url": node.iri,
-        "name": node.name,
-        "alternateName": alternatives,
-        "description": node.text("skos:definition"),
-    }
-    if kinds:
-        data["adverseOutcome"] = _entities(node, "dg:hasRisk", "MedicalEntity")
-        data["contraindication"] = [
-            {**each, "description": f"{strength} contraindication"}
-            for strength in ("absolute", "relative")
-            for each in _entities(
-                node, f"dg:{strength}lyContraindicatedIn", "MedicalContraindication"
-            )
-        ]
-    return {name: value for name, value in data.items() if value}
-
-
-def _entities(node: Node, name: str, kind: str) -> list[dict[str, str]]:
-    return [{"@type": kind, "@id": each.iri, "name": each.name} for each in node.nodes(name)]

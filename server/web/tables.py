@@ -10,18 +10,17 @@ from typing import Any, Final
 
 from flask import request
 
+from kg.catalogue.columns import Column
 from kg.engine import Answer, ResultKind
 from kg.rdf import ntriples
+from kg.rdf.datatypes import INTEGERS, XSD
 from kg.rdf.namespaces import BASE, curie
 from kg.rdf.ntriples import unescaped
 
 ROWS_SHOWN: Final = 1000
 """How many rows a page shows; the other formats have them all."""
 
-_NUMBERS: Final = frozenset(
-    f"http://www.w3.org/2001/XMLSchema#{name}"
-    for name in ("integer", "decimal", "double", "float", "int", "long", "nonNegativeInteger")
-)
+_NUMBERS: Final = frozenset(XSD + name for name in (*INTEGERS, "decimal", "double", "float"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +60,24 @@ class Table:
     truth: bool | None = None
     empty: tuple[str, ...] = ()
 
-    def for_reading(self) -> Table:
+    def for_reading(self, keys: Mapping[str, Column]) -> Table:
         """Return it narrower: names lead to what they name, without columns that have no value.
 
         Canned queries have many columns; what changes the sense of a row is not to stand far away.
+
+        Args:
+            keys: what belongs together in one column, see ``CannedQuery.keys``.
         """
         places = {name: place for place, name in enumerate(self.columns)}
         filled = {
             name for name, place in places.items() if any(row[place].text for row in self.rows)
         }
         shown: list[tuple[str, int, int]] = []
-        for name in (each for each in self.columns if each in filled and each[-5:] != "_iris"):
-            stem, _, part = name.rpartition("_")
-            iri, label = f"{stem}_iri", f"{stem}_label"
-            if part == "iri" and label in filled:
-                shown.append((stem, places[iri], places[label]))
-            elif name == "source" and "source_title" in filled:
-                shown.append((name, places[name], places["source_title"]))
-            elif name != "source_title" and (part != "label" or iri not in filled):
-                shown.append((name, places[name], places[name]))
+        for key, column in keys.items():
+            at = key if column.type == "iris" else column.name
+            beside = {f"{key}_label", f"{key}_title", at} & filled
+            if beside:
+                shown.append((key, places[at], places[max(beside, key=len)]))
         # What says it all, or what is not known, stands where readers begin, behind what it is of.
         says = [each for each in shown if each[0] in ("claim_says", "gap", "how_found")]
         others = [each for each in shown if each not in says]

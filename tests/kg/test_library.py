@@ -248,6 +248,9 @@ def test_parameters_may_be_python_values(graph: KnowledgeGraph, tmp_path: Path) 
         "#+   - {name: b, type: boolean, description: z}\n"
         "#+   - {name: t, type: date, description: z}\n"
         "#+   - {name: u, type: iri, description: z}\n"
+        "#+ columns: [{name: i2, type: integer, description: z.}, {name: d2, type: decimal, "
+        "description: z.}, {name: b2, type: boolean, description: z.}, {name: t2, type: date, "
+        "description: z.}, {name: u2, type: record, description: z.}]\n"
         "SELECT ($i AS ?i2) ($d AS ?d2) ($b AS ?b2) ($t AS ?t2) ($u AS ?u2) {}",
         encoding="utf-8",
     )

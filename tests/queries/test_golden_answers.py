@@ -371,3 +371,33 @@ def test_columns_are_named_alike_in_all_queries(case: Case) -> None:
         for name in columns:
             if name.endswith("_iris"):
                 assert row[name].count("; ") == row[name.removesuffix("_iris")].count("; "), row
+
+
+_WRITTEN: Final = {
+    "iri": r"https?://\S+",
+    "iris": r"https?://\S+",
+    "integer": r"-?\d+",
+    "decimal": r"-?\d+(\.\d+)?",
+    "double": r"-?\d+(\.\d+)?(E-?\d+)?",
+    "boolean": "true|false",
+    "date": r"\d{4}-\d\d-\d\d",
+    "year": r"\d{4}",
+}
+"""How values of each type of column are written; texts in any way."""
+
+
+@by_case
+def test_columns_hold_what_they_are_declared_to_hold(case: Case) -> None:
+    """In their order, and each value of its type; of lists, each part."""
+    rows = _rows(case.file.read_bytes())
+
+    assert list(rows[0]) == [each.name for each in case.query.columns]
+    for column in case.query.columns:
+        pattern = re.compile(_WRITTEN.get(column.type, r"(?s).*\S.*"))
+        cells = [row[column.name] for row in rows if row[column.name]]
+        parts = [
+            part
+            for cell in cells
+            for part in (cell.split(column.separator) if column.separator else [cell])
+        ]
+        assert [part for part in parts if not pattern.fullmatch(part)] == [], column

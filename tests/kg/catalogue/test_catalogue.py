@@ -46,6 +46,12 @@ _GOOD = """\
 #+ examples:
 #+   - thing: dg:Erythema
 #+   - {thing: http://example.org/a, most: 10}
+#+ columns:
+#+   - {name: p, type: record, description: A property.}
+#+   - name: o
+#+     type: decimal
+#+     unit: nm
+#+     description: A value.
 
 SELECT ?p ?o
 WHERE {
@@ -138,12 +144,18 @@ _MISTAKES = (
     ("#+   - thing: dg:Erythema", "#+   - thing: '<x>'", 15, "is not an IRI."),
     ("  $thing ?p ?o", "  ?other ?p ?o", 4, "does not use its parameter $thing"),
     ("?o <= $most", "?o <= $moost", 9, "does not use its parameter $most"),
-    ("?o <= $most", "?o <= $most && $x", 21, "Declare $x among the params, or write ?x."),
-    ("WHERE {", "WHRE {", 19, "'WHRE' is not a word of SPARQL. Did you mean WHERE?"),
-    ("  $thing ?p ?o .", "  $thing ex:p ?o .", 20, "The prefix ex: is not declared."),
-    ("SELECT ?p ?o", "SELECT ?p ?o $most", 18, None),
-    ("?o <= $most)\n}", "?o <= $most)\n", 19, "This { is not closed."),
-    ("  FILTER(", "  SERVICE <http://127.0.0.1:1/> {} FILTER(", 1, "SERVICE at line 21"),
+    ("?o <= $most", "?o <= $most && $x", 27, "Declare $x among the params, or write ?x."),
+    ("WHERE {", "WHRE {", 25, "'WHRE' is not a word of SPARQL. Did you mean WHERE?"),
+    ("  $thing ?p ?o .", "  $thing ex:p ?o .", 26, "The prefix ex: is not declared."),
+    ("SELECT ?p ?o", "SELECT ?p ?o ?extra", 24, "The column ?extra is not declared. Declare it under columns:"),
+    ("SELECT ?p ?o", "SELECT ?p ?o (STR(?p) AS ?extra)", 24, "The column ?extra is not declared."),
+    ("SELECT ?p ?o", "SELECT ?p", 19, "The query has no column o. Take it out."),
+    ("SELECT ?p ?o", "SELECT *", 1, "Write the query as a SELECT that names its columns."),
+    ("#+     type: decimal\n", "", 19, "o needs a type and a description."),
+    ("#+     type: decimal", "#+     type: number", 20, "'number' is not one of"),
+    ("#+     description: A value.", "#+     description: A value", 22, "does not match"),
+    ("?o <= $most)\n}", "?o <= $most)\n", 25, "This { is not closed."),
+    ("  FILTER(", "  SERVICE <http://127.0.0.1:1/> {} FILTER(", 1, "SERVICE at line 27"),
     ("  FILTER(?o <= $most)", "  VALUES $most { 1 }", 1, "itself gives ?most a value"),
     ("SELECT ?p ?o\nWHERE {", "INSERT { ?p ?p ?o }\nWHERE {", 1, "SPARQL Update"),
 )  # fmt: skip
@@ -169,7 +181,50 @@ def test_a_mistake_in_a_canned_query_is_named(
 def test_the_file_that_the_mistakes_are_made_in_is_good(tmp_path: Path) -> None:
     """Without a mistake it loads, and a parameter may be selected."""
     assert list(_load(tmp_path, _GOOD)) == ["things"]
-    assert _load(tmp_path, _GOOD.replace("SELECT ?p ?o", "SELECT ?p ?o $most"))
+    selected = _GOOD.replace("SELECT ?p ?o", "SELECT ?p $most").replace("name: o\n", "name: most\n")
+    assert _load(tmp_path, selected)
+
+
+_TABLE = """\
+name\ttype\tunit\tdescription
+o\tdecimal\tnm\tA value.
+"""
+
+
+def test_what_names_mean_everywhere_stands_in_one_table(tmp_path: Path) -> None:
+    """A query need not repeat it, may say otherwise, and what a term, a record or a number is follows."""
+    (tmp_path / "columns.tsv").write_text(_TABLE, encoding="utf-8")
+    text = _GOOD.replace("#+     type: decimal\n", "").replace(
+        "SELECT ?p", "SELECT ?p (?p AS ?p_title)"
+    )
+    query = _load(tmp_path, text)["things"]
+
+    assert [(each.name, each.type, each.unit, each.key) for each in query.columns] == [
+        ("p", "iri", None, "p"),
+        ("p_title", "text", None, "p"),
+        ("o", "decimal", "nm", "o"),
+    ]
+    assert [(key, each.name) for key, each in query.keys.items()] == [("p", "p"), ("o", "o")]
+    assert query.keys["o"].schema == {"type": ["number", "null"], "description": "A value."}
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        (f"{_TABLE}x\ttext\t\tA text.\n", "columns.tsv, line 3: No query has a column x."),
+        (f"{_TABLE}o\ttext\t\tA text.\n", "columns.tsv, line 3: o is not declared."),
+        (_TABLE.replace("decimal", "number"), "columns.tsv, line 2: o is not declared."),
+        (_TABLE.replace("A value.", ""), "columns.tsv, line 2: o is not declared."),
+        ("", "columns.tsv: The file is empty."),
+    ],
+)
+def test_a_mistake_in_the_table_of_columns_is_named(tmp_path: Path, table: str, said: str) -> None:
+    """With file, line and what to do."""
+    (tmp_path / "columns.tsv").write_text(table, encoding="utf-8")
+
+    with pytest.raises(CatalogueError) as failure:
+        _load(tmp_path, _GOOD)
+    assert said in str(failure.value)
 
 
 @pytest.mark.parametrize("name", ["Things", "my things", "1things", "my_things", "-things", "ä"])
@@ -200,10 +255,11 @@ def test_a_parameter_may_stand_in_every_place_that_takes_its_type(tmp_path: Path
 #+ description: y
 #+ params:
 #+   - {name: verb, type: TYPE, description: z}
-SELECT * { ?s $verb ?o }
+#+ columns: [{name: s, type: record, description: It.}]
+SELECT ?s { ?s $verb ?o }
 """
     assert _load(tmp_path, text.replace("TYPE", "iri"))
-    with pytest.raises(CatalogueError, match=r"line 5: .*not legal"):
+    with pytest.raises(CatalogueError, match=r"line 6: .*not legal"):
         _load(tmp_path, text.replace("TYPE", "string"))
 
 

@@ -101,7 +101,8 @@ def written(told: Mapping[str, str], row: Mapping[str, Any]) -> dict[str, str]:
         elif part in ("iri", "label", "title") and isinstance(row.get(stem), dict):
             cells[name] = row[stem]["id" if part == "iri" else "label"]
         elif isinstance(row.get(name), list):
-            cells[name] = "; ".join(each["label"] for each in row[name])
+            parts = (each["label"] if isinstance(each, dict) else each for each in row[name])
+            cells[name] = "; ".join(parts)
         elif isinstance(row.get(name), dict):
             cells[name] = row[name]["id"]
         elif isinstance(row.get(name), bool):

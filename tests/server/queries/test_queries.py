@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
-from rdflib import RDF, RDFS, SH, Graph, URIRef
+from markupsafe import escape
+from rdflib import RDF, RDFS, SH, Graph, Namespace, URIRef
 
 import kg
 from kg.catalogue.canned_queries import Catalogue, read_queries
@@ -33,6 +34,9 @@ OWN = """#+ title: Own
 #+     type: string
 #+     values: [a, b]
 #+     description: A name.
+#+ columns:
+#+   - {name: e, type: record, description: An event.}
+#+   - {name: n, type: text, description: A name.}
 SELECT ($event AS ?e) ($name AS ?n) {}
 """
 
@@ -331,3 +335,26 @@ def test_a_role_is_not_offered_as_one_of_its_own_values(client: FlaskClient) -> 
 
     assert '<option value="dg:AcneScar">acne scar</option>' in options
     assert "usedAs" not in options
+
+
+def test_a_query_tells_its_columns(client: FlaskClient, graph: kg.KnowledgeGraph) -> None:
+    """As JSON, on its page and in RDF: name, key, type, unit, and what each holds."""
+    told = client.get("/queries/layer-thickness").get_json()["columns"]
+    page = client.get("/queries/layer-thickness", headers=HTML).text
+    described = Graph().parse(
+        data=client.get("/queries/layer-thickness?format=turtle").text, format="turtle"
+    )
+    csvw = Namespace("http://www.w3.org/ns/csvw#")
+
+    columns = graph.catalogue["layer-thickness"].columns
+    assert [each["name"] for each in told] == [each.name for each in columns]
+    assert {"name": "value_um", "key": "value_um", "type": "decimal", "unit": "um"}.items() <= {
+        each["name"]: each for each in told
+    }["value_um"].items()
+    assert {each["key"] for each in told if each["name"].startswith("layer_")} == {"layer"}
+    assert {str(name) for name in described.objects(None, csvw.name)} == {
+        each.name for each in columns
+    }
+    for column in columns:
+        assert f"<code>{column.name}</code>" in page
+        assert str(escape(column.description)) in page
