@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
-from urllib.parse import urlencode
 
-from flask import Response, g, render_template, request, url_for
+from flask import Response, g, render_template, request
 from werkzeug.exceptions import NotFound
 
 from kg.catalogue.canned_queries import CannedQuery, Parameter, ParameterError
@@ -162,22 +161,10 @@ def _query_page(
             each.name: _choices(each, values.get(each.name, each.default or ""))
             for each in found.parameters
         },
-        examples=[_example(found, example) for example in found.examples],
         # Without what the page says in its own words.
         text=re.sub(r"\A(?:#\+.*\n|\s*\n)*", "", found.text),
         offers=_QUERY.representations,
     )
-
-
-def _example(found: CannedQuery, values: Mapping[str, str]) -> tuple[str, str]:
-    shown = ", ".join(f"{name}: {value}" for name, value in values.items())
-    return shown, _address("queries.answer", found, values)
-
-
-def _address(endpoint: str, found: CannedQuery, values: Mapping[str, str]) -> str:
-    # Parameters may have the names that url_for gives a meaning of its own.
-    address = url_for(endpoint, name=found.name)
-    return f"{address}?{urlencode(values)}" if values else address
 
 
 def _label(term: Term) -> str:
@@ -193,7 +180,6 @@ def _answer_page(
         query=found,
         values=values,
         labels={name: _label(term) for name, term in bindings.items()},
-        form=_address("queries.query", found, values),
         table=table.for_reading(found.keys),
         downloads=answers.downloads((PLAIN_JSON, *RESULTS[table.kind])),
         rows_shown=ROWS_SHOWN,
