@@ -92,7 +92,7 @@ _STAGES: Final = json.loads(Path(__file__).with_suffix(".json").read_bytes())
 graphs that each stage sees, none: all; and whether its rules conclude nothing from what others of the
 stage do, and are run once."""
 
-_REPEATING: Final = "texts"  # concludes nothing new
+_SUMMARIES: Final = "summaries"  # conclude nothing new
 _COLUMNS: Final = ("subject", "predicate", "object")
 _REASONS: Final = {
     "claim": _DERIVED_FROM,
@@ -189,8 +189,8 @@ def _derivation(
 ) -> Iterator[Triple]:
     yield statement
     subject, predicate, value = statement
-    if subject.startswith(_DERIVATION) or rule.stage == _REPEATING:
-        return  # what is remarked of a derivation, or repeated of a claim, needs none of its own
+    if subject.startswith(_DERIVATION) or rule.stage == _SUMMARIES:
+        return  # what is remarked of a derivation, or sums up what is there, needs none of its own
     key = "\n".join([rule.iri, *(canonical(term) for term in statement)])
     node = URIRef(f"{_DERIVATION}{hashlib.sha256(key.encode()).hexdigest()[:16]}")
     said = " ".join(labels.get(str(term), curie(str(term))) for term in statement)
