@@ -30,7 +30,7 @@ knowledge: .venv/installed
 	$(BIN)/dermograph query 'ASK {}'
 
 # Besides, what takes long or needs more than Python: pySHACL on all of the knowledge, many more
-# generated examples, jsonld.js, a browser, other engines, other versions of Python.
+# generated examples, requests made up of the API, jsonld.js, a browser, other engines, other versions of Python.
 test-all: test tools
 	$(PYTEST) --hypothesis-profile deep -m hypothesis
 	$(PYTEST) -m "long or browser or node or interpreters"
@@ -63,7 +63,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 lock: .venv/installed
 	$(PIP) install uv
 	$(COMPILE) --group dev --extra pandas --output-file requirements.lock pyproject.toml
-	$(COMPILE) --group browser --group engines --group owl --constraints requirements.lock --output-file requirements-browser.lock
+	$(COMPILE) --group api --group browser --group engines --group owl --constraints requirements.lock --output-file requirements-browser.lock
 
 clean:
 	rm -rf .venv dist

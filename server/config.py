@@ -186,10 +186,6 @@ def _endpoints(value: object, shown: str) -> tuple[str, ...]:
     return tuple(given)
 
 
-def _endpoint(value: object, shown: str) -> str | None:
-    return _endpoints([value], shown)[0] if value else None
-
-
 def _secret(value: object, shown: str) -> str | None:
     if value is not None and not re.fullmatch("[ -~]+", str(value)):
         raise SettingError(f"{shown} has to be in printable ASCII.")
@@ -214,7 +210,7 @@ _KINDS: Final[Mapping[str, Callable[[Any, str], object]]] = {
     "seconds": _number(r"\d{1,9}(\.\d{1,9})?", float, math.inf, "a number of seconds above 0"),
     "url": _url,
     "switch": _switch,
-    "endpoint": _endpoint,
+    "endpoint": lambda value, shown: _endpoints([value], shown)[0] if value else None,
     "endpoints": _endpoints,
     "secret": _secret,
     "log": _log,

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
 import yaml
 from flask import Response, render_template, request
 
+from kg.engine import JSON, Answer, ResultKind
 from server.answers import short_names
-from server.context import current_snapshot, public_url
+from server.context import Snapshot, current_snapshot, public_url
 from server.protocol import responses
 from server.protocol.endpoints import ENDPOINTS, PARAMETERS, RESULTS
 from server.protocol.negotiation import HTML, PLAIN_JSON, choose
+from server.protocol.parameters import Parameters
 from server.protocol.problems import PROBLEM_TYPES
-from server.queries.envelope import PAGING
+from server.queries.envelope import PAGING, Envelope
+
+_ANSWERS: Final = Path(__file__).with_name("examples") / "answers.json"
 
 
 def document() -> Response:
@@ -32,17 +37,33 @@ def page() -> Response:
 
 def described() -> Mapping[str, Any]:
     """Return the OpenAPI document of the service that answers the request at hand."""
+    snapshot = current_snapshot()
     text = render_template(
         "openapi/document.yaml",
+        answers=_answers(snapshot),
         url=public_url(),
         endpoints=ENDPOINTS,
         parameters=PARAMETERS,
         paging=PAGING,
         problems=PROBLEM_TYPES,
-        queries=list(current_snapshot().graph.catalogue.values()),
+        queries=list(snapshot.graph.catalogue.values()),
         results=RESULTS,
         short_names=short_names,
     )
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     content: Mapping[str, Any] = yaml.load(text, loader)  # noqa: S506 - both are safe
     return content
+
+
+def _answers(snapshot: Snapshot) -> dict[str, Any]:
+    """Return by name what canned queries answer to their first examples, cut to a row and a gap."""
+    answers = {}
+    for name, shown in json.loads(_ANSWERS.read_bytes()).items():
+        query = snapshot.graph.catalogue.get(name)
+        if query is not None:
+            given = snapshot.graph.catalogue.bindings(name, next(iter(query.examples), {}))
+            kind, body = ResultKind.SOLUTIONS, json.dumps(shown).encode()
+            answer = Answer(kind, JSON, body, snapshot.version, repeatable=True, seconds=0.0)
+            envelope = Envelope(snapshot, query, given, Parameters([]))
+            answers[name] = envelope.document(answer)
+    return answers

@@ -240,21 +240,6 @@ def _reason(error: Exception) -> str:
     return "it does not speak HTTP as it should"
 
 
-def _socket_addresses(endpoint: Endpoint, budget: Budget) -> list[_SocketAddress]:
-    """Resolve the host of an endpoint, and check all of its addresses.
-
-    An OSError tells that the host is unknown, a ValueError that it is no legal name.
-    """
-    found = _resolved(endpoint, budget)
-    addresses = [ipaddress.ip_address(str(where[0]).partition("%")[0]) for _, where in found]
-    if not endpoint.private and not all(is_public(address) for address in addresses):
-        raise FederationRefused(
-            f"<{endpoint.iri}> is on this machine or in a private network; "
-            "this service asks endpoints there only if that is allowed for them."
-        )
-    return found
-
-
 def _resolved(endpoint: Endpoint, budget: Budget) -> list[_SocketAddress]:
     # In a thread, as looking up cannot be interrupted; it ends by itself when DNS gives up.
     future: Future[list[_SocketAddress]] = Future()
@@ -286,8 +271,17 @@ def is_public(address: _Address) -> bool:
 
 
 def _connected(endpoint: Endpoint, budget: Budget, token: CancelToken) -> socket.socket:
-    """Connect to the first address that takes it."""
-    addresses = _socket_addresses(endpoint, budget)
+    """Connect to the first address of an endpoint that takes it, if all of them may be asked.
+
+    An OSError tells that the host is unknown, a ValueError that it is no legal name.
+    """
+    addresses = _resolved(endpoint, budget)
+    public = (is_public(ipaddress.ip_address(str(at[0]).partition("%")[0])) for _, at in addresses)
+    if not endpoint.private and not all(public):
+        raise FederationRefused(
+            f"<{endpoint.iri}> is on this machine or in a private network; "
+            "this service asks endpoints there only if that is allowed for them."
+        )
     failure = OSError("the host has no address")
     for number, address in enumerate(addresses):
         try:

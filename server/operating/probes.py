@@ -58,9 +58,7 @@ def ready() -> Response:
 def metrics() -> Response:
     """Say what the service has done, for Prometheus."""
     told = generate_latest(current_snapshot().observer)
-    response = Response(told, content_type=PROMETHEUS.content_type)
-    response.headers["Cache-Control"] = responses.UNCACHEABLE
-    return response
+    return responses.reply(told, PROMETHEUS, cache=responses.UNCACHEABLE, negotiated=False)
 
 
 def _state_of(state: str) -> Response:

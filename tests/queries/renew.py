@@ -1,11 +1,14 @@
-"""Write the golden answers anew: `python tests/queries/renew.py`, then read what changed."""
+"""Write the golden answers anew: `python tests/queries/renew.py`, then read what changed.
+
+And what the description of the API shows of each answer, server/examples/answers.json.
+"""
 
 from __future__ import annotations
 
 import sys
 
 import kg
-from tests.queries.test_golden_answers import CASES, GOLDEN
+from tests.queries.test_golden_answers import CASES, GOLDEN, SHOWN, shown_answers
 
 
 def main() -> None:
@@ -19,6 +22,7 @@ def main() -> None:
     for file in set(GOLDEN.iterdir()) - {case.file for case in CASES}:
         file.unlink()
         sys.stdout.write(f"removed  {file.name}\n")
+    SHOWN.write_text(shown_answers(engine), encoding="utf-8")
 
 
 if __name__ == "__main__":

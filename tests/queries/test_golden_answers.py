@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -21,13 +22,14 @@ from rdflib import XSD, Literal, URIRef
 
 import kg
 from kg.catalogue.canned_queries import CannedQuery, read_queries
-from kg.engine import CSV, Engine, Query, ResultKind, Term
+from kg.engine import CSV, JSON, Engine, Query, ResultKind, Term
 from kg.engine.oxigraph.engine import InProcessEngine
 from kg.physics.functions import extension_functions, read_spectra
 from kg.releases.bundled import QUERIES_FOLDER
 from server import config
 
 GOLDEN: Final = Path(__file__).parent / "golden"
+SHOWN: Final = Path(__file__).parents[2] / "server" / "examples" / "answers.json"
 _RECORDED_GAP: Final = r"G\d\d: "
 _NOT_FOUND: Final = "; that is no evidence that it is not so."
 _RENEW: Final = "If the new answer is right, run `python tests/queries/renew.py` and read the diff."
@@ -135,6 +137,30 @@ def test_a_row_for_a_gap_states_no_fact(case: Case) -> None:
 def test_there_is_no_golden_answer_to_a_question_that_is_not_asked() -> None:
     """Each file of golden answers belongs to a canned query and one of its examples."""
     assert {case.file for case in CASES} == set(GOLDEN.iterdir())
+
+
+def shown_answers(engine: Engine, every: int = 1) -> str:
+    """Return the file of what is shown of answers: a row and a gap of each first example."""
+    lines = []
+    for query in list(read_queries(QUERIES_FOLDER).values())[::every]:
+        bindings = query.bindings(next(iter(query.examples), {}))
+        answer = engine.run(Query(query.text, bindings, formats={ResultKind.SOLUTIONS: JSON}))
+        names, rows = answer.solutions()
+        facts = [row for row in rows if "gap" not in row][:1]
+        gaps = [row for row in rows if "gap" in row][:1]
+        shown = {"head": {"vars": names}, "results": {"bindings": facts + gaps}}
+        lines.append(f'"{query.name}": {json.dumps(shown, ensure_ascii=False)}')
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+@pytest.mark.parametrize("every", [6, pytest.param(1, marks=pytest.mark.long)])
+def test_what_is_shown_of_answers_is_in_them(graph: kg.KnowledgeGraph, every: int) -> None:
+    """The description of the API shows what a query answers."""
+    shown = json.loads(SHOWN.read_bytes())
+    anew = json.loads(shown_answers(graph.engine, every))
+
+    assert {name: shown[name] for name in anew} == anew, _RENEW
+    assert list(shown) == list(read_queries(QUERIES_FOLDER))
 
 
 @pytest.mark.long

@@ -425,14 +425,7 @@ class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
 
 
 _ENGINES: Final[WeakSet[IsolatedEngine]] = WeakSet()
-
-
-def _begin_anew() -> None:
-    for engine in list(_ENGINES):
-        engine.after_fork()
-
-
-os.register_at_fork(after_in_child=_begin_anew)
+os.register_at_fork(after_in_child=lambda: list(map(IsolatedEngine.after_fork, list(_ENGINES))))
 
 
 _Wait: TypeAlias = Callable[[socket.socket | None, int, float], Awaitable[bool]]
