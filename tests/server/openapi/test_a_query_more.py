@@ -145,6 +145,6 @@ def test_the_tests_of_queries_ask_it(copy: Copy, seen: Any) -> None:
     """Its golden answers are written and compared like those of the others."""
     assert seen
     test = "tests/queries/test_golden_answers.py"
-    listed = copy.run("-m", "pytest", "--collect-only", "-q", "-k", _NAME, test)
+    listed = copy.run("-m", "pytest", "--collect-only", "-k", _NAME, test)
 
     assert _NAME in listed

@@ -173,6 +173,16 @@ def test_each_answer_is_as_described(
         validator(document, schema).validate(answered.get_json())
 
 
+def test_examples_are_as_described(document: Any, graph: kg.KnowledgeGraph) -> None:
+    """What is shown of the answer of each canned query fits its schema, and is of this version."""
+    for query in graph.catalogue.values():
+        operation = document["paths"][f"/queries/{query.name}/answer"]["get"]
+        shown = operation["responses"]["200"]["content"]["application/json"]
+        validator(document, shown["schema"]).validate(shown["example"])
+        assert shown["example"]["version"] == graph.version
+        assert shown["example"]["rows"] or shown["example"]["gaps"]
+
+
 def test_a_problem_is_as_described(document: Any, client: FlaskClient) -> None:
     """Errors fit their schema, whose members are all that errors have."""
     problem = document["components"]["schemas"]["Problem"]
