@@ -230,6 +230,9 @@ def test_the_page_shows_it(document: Any, client: FlaskClient) -> None:
     for path, method, operation in operations(document):
         assert f'id="{operation["operationId"]}"' in page.text
         assert f"<code>{method.upper()} {path}</code>" in page.text
+    rows = document["components"]["schemas"]["LayTermsRow"]["properties"]
+    assert rows
+    assert all(f"<dt><code>{key}</code></dt>" in page.text for key in rows)
     front = client.get("/", headers={"Accept": "text/html"}, base_url=_HOST)
     assert 'href="/api"' in front.text
     assert front.headers["Link"] == f'<{_HOST}/openapi.json>; rel="service-desc"'

@@ -37,6 +37,7 @@ _PAGES: Final = (
     "/id/setting/A0002/pulse-duration",
     "/id/mappings",
     "/sources",
+    "/api",
     "/problems/not-found",
 )
 """A page of each kind, with those of errors among them."""
