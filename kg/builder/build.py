@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -21,6 +21,7 @@ from kg.builder.check.shapes import problems_of_shapes
 from kg.builder.derive import figures, rules
 from kg.builder.errors import BuildError, FileProblem, refuse
 from kg.builder.label.sentences import composed
+from kg.builder.read.added import read_added
 from kg.builder.read.mappings import MappingTable, read_table
 from kg.builder.read.table_schemas import GROUP
 from kg.builder.read.tables import SourceTable, read_tables
@@ -39,7 +40,7 @@ _FILES: Final = json.loads(Path(__file__).with_name("files.json").read_bytes())
 tables go into `claims`); what else is read, here or when the dataset is validated or served; and for
 the endings of files that nothing reads, where such files belong."""
 
-_PREMISES: Final = ("ontology", "claims", "sources", "inferred")
+_PREMISES: Final[tuple[str, ...]] = ("ontology", "claims", "sources", "added", "inferred")
 """The named graphs that rules see."""
 
 _TITLE: Final = URIRef(PREFIXES["dcterms"] + "title")
@@ -70,33 +71,33 @@ class Build:
         return hashlib.sha256(self.nquads).hexdigest()[:16]
 
 
-def build(folder: Path, progress: Progress = lambda _: None) -> Build:
+def build(folder: Path, progress: Progress = lambda _: None, added: Sequence[Path] = ()) -> Build:
     """Build the dataset from a folder of files, as described in docs/model.md.
 
     Args:
         folder: the ontology folder.
         progress: is told each step.
+        added: files with further records, as described in docs/first-study.md.
 
     Raises:
         BuildError: a file is malformed, or names a term, unit or source that is not there.
     """
     with without_remarks_of_rdflib():
-        files = _read(folder, progress)
-    tables, inference = files.tables, files.rules
+        documents, tables, inference, mappings, references = _read(folder, progress, added)
     graphs: dict[str, set[Triple]] = defaultdict(set)
     origins: dict[str, str] = {}
-    for document in files.documents:
+    for document in documents:
         graphs[document.graph] |= document.triples
         origins |= {iri: f"{document.file}, line {n}" for iri, n in document.lines.items()}
     for table in tables:
         for row in table.rows:
-            graphs[_graph_of(table.file)] |= set(row.triples)
+            graphs[_graph_of(table)] |= set(row.triples)
             origins[str(row.subject)] = f"{row.file}, line {row.line}"
-    for match in files.mappings.matches:
+    for match in mappings.matches:
         graphs["mappings"] |= set(match.triples())
     labels = _labels(graphs.values())
     for table, triple in composed(tables, labels):
-        graphs[_graph_of(table.file)].add(triple)
+        graphs[_graph_of(table)].add(triple)
     progress("computing figures")
     units, bands = figures.units_of(tables), figures.band_limits(graphs["ontology"])
     for row in (row for table in tables for row in table.rows):
@@ -106,30 +107,23 @@ def build(folder: Path, progress: Progress = lambda _: None) -> Build:
     for rule in inference:
         graphs["ontology"] |= set(rule.triples())
         origins[str(rule.iri)] = rule.file
-    premises = {name: "".join(_lines(graphs[name], "")).encode() for name in _PREMISES}
+    seen = [name for name in _PREMISES if name in graphs]
+    premises = {name: "".join(_lines(graphs[name], "")).encode() for name in seen}
     derived = rules.infer(premises, inference, labels)
     for name in (name for name, triples in derived.items() if triples):
-        refuse(files.references.unknown_conclusions(derived[name], inference))
+        refuse(references.unknown_conclusions(derived[name], inference))
         graphs[name] |= derived[name]
     release = _release(graphs["ontology"])
-    graphs["dataset"] = {*description.describe(graphs, release), *files.mappings.description()}
+    described = description.describe(graphs, release, added)
+    graphs["dataset"] = {*described, *mappings.description()}
     progress("writing")
     counts = {name: len(graphs[name]) for name in sorted(graphs)}
     return Build(_nquads(graphs), release, counts, origins)
 
 
-@dataclass(frozen=True, slots=True)
-class _Files:
-    """The files of a folder, read and found to be sound."""
-
-    documents: list[Document]
-    tables: list[SourceTable]
-    rules: list[rules.Rule]
-    mappings: MappingTable
-    references: References
-
-
-def _read(folder: Path, progress: Progress) -> _Files:
+def _read(
+    folder: Path, progress: Progress, added: Sequence[Path]
+) -> tuple[list[Document], list[SourceTable], list[rules.Rule], MappingTable, References]:
     """Read all files, and stop with all that is wrong in them.
 
     Raises:
@@ -142,7 +136,7 @@ def _read(folder: Path, progress: Progress) -> _Files:
         paths = sorted(folder.glob(pattern))
         documents += (read_document(folder, path, graph, problems) for path in paths)
     progress("reading tables")
-    tables = read_tables(folder, problems)
+    tables = read_tables(folder, problems, partial(read_added, added, problems))
     inference = rules.read_rules(folder, problems)
     try:
         mappings = read_table(folder)
@@ -158,11 +152,11 @@ def _read(folder: Path, progress: Progress) -> _Files:
     problems += problems_of_context(folder, references.described)
     shapes = [document for document in documents if document.graph == "shapes"]
     # The records are what has graphs of its own.
-    rows = (row for each in tables if _graph_of(each.file) != "ontology" for row in each.rows)
+    rows = (row for each in tables if _graph_of(each) != "ontology" for row in each.rows)
     problems += problems_of_shapes(shapes, (triple for row in rows for triple in row.triples))
     problems += _unread(folder, tables)
     refuse(problems)
-    return _Files(documents, tables, inference, mappings, references)
+    return documents, tables, inference, mappings, references
 
 
 def _unread(folder: Path, tables: Iterable[SourceTable]) -> Iterator[FileProblem]:
@@ -179,10 +173,12 @@ def _unread(folder: Path, tables: Iterable[SourceTable]) -> Iterator[FileProblem
             yield FileProblem(name, 0, "", "Nothing reads this file.", remedy)
 
 
-def _graph_of(file: str) -> str:
+def _graph_of(table: SourceTable) -> str:
     """Return the named graph of a table."""
+    if table.schema.adds_to:
+        return "added"
     graphs: Mapping[str, str] = _FILES["tables"]
-    return graphs.get(file) or graphs.get(file.partition("/")[0], "claims")
+    return graphs.get(table.file) or graphs.get(table.file.partition("/")[0], "claims")
 
 
 def _labels(graphs: Iterable[set[Triple]]) -> dict[str, str]:

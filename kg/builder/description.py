@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final, cast
 
 from rdflib import RDF, Graph
 
-from kg.builder.read.tables import Triple
+from kg.builder.read.terms import Triple
 from kg.rdf.namespaces import DG, GRAPH, PREFIXES
 
 _SAME: Final = json.loads(Path(__file__).with_suffix(".json").read_bytes())
 """What is said of the dataset, and of named graphs, whatever is in them, in JSON-LD."""
 
 
-def describe(graphs: Mapping[str, set[Triple]], release: str) -> Iterator[Triple]:
+def describe(
+    graphs: Mapping[str, set[Triple]], release: str, added: Iterable[Path] = ()
+) -> Iterator[Triple]:
     """Describe the dataset that is made of named graphs.
 
     Args:
         graphs: the triples of each graph, by its name.
         release: the version of the ontology.
+        added: the files that records were added from.
     """
+    files = sorted((hashlib.sha256(each.read_bytes()).hexdigest(), each.name) for each in added)
+    origins = [
+        {
+            "@id": f"dgd:added/{digest[:16]}",
+            **_part(f"added file {name}"),
+            "dcterms:identifier": f"sha256:{digest}",
+        }
+        for digest, name in files
+    ]
     whole = {
         "@id": "dgd:dataset",
         "dcat:version": release,
@@ -34,6 +47,7 @@ def describe(graphs: Mapping[str, set[Triple]], release: str) -> Iterator[Triple
                 **_part(f"named graph {name}"),
                 "void:triples": len(triples),
                 **_SAME["graphs"].get(name, {}),
+                **({"prov:wasDerivedFrom": origins} if name == "added" else {}),
             }
             for name, triples in graphs.items()
         ],

@@ -8,7 +8,7 @@ import json
 import logging
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import version as version_of
@@ -105,14 +105,17 @@ def load(progress: Callable[[str], None] = lambda _: None) -> KnowledgeGraph:
 def spec(
     progress: Callable[[str], None] = lambda _: None,
     default_graph: DefaultGraph = DefaultGraph.UNION,
+    added: Sequence[Path] = (),
 ) -> DatasetSpec:
     """Return the knowledge that ships with the package, ready to be loaded; see ``load``.
 
     Args:
         progress: is told each step.
         default_graph: what a pattern outside GRAPH sees. All of the knowledge is in named graphs.
+        added: files with further records, see docs/first-study.md: a version of its own.
     """
-    built = _kept(_READY_FOLDER, _sources_digest()) or _kept_or_built(progress)
+    ready = None if added else _kept(_READY_FOLDER, _sources_digest())
+    built = ready or _kept_or_built(progress, added)
     version = built.digest
     if default_graph is not DefaultGraph.UNION:
         version = hashlib.sha256(f"{version} {default_graph.value}".encode()).hexdigest()
@@ -141,12 +144,12 @@ def write_ready(folder: Path) -> None:
     (folder / f"{name}{_NAMES}").write_bytes(names)
 
 
-def built_and_valid(folder: Path, progress: Callable[[str], None]) -> Build:
-    """Build the dataset from a folder of files and validate it; raises what ``load`` raises."""
+def built_and_valid(folder: Path, progress: Callable[[str], None], added: Sequence[Path]) -> Build:
+    """Build the dataset from files, with those added, and validate it; raises what ``load`` does."""
     from kg.builder.build import build  # noqa: PLC0415 - not needed when a kept build is loaded
     from kg.validate import validate  # noqa: PLC0415 - as above
 
-    built = build(folder, progress)
+    built = build(folder, progress, added)
     progress("validating")
     report = validate(built.nquads, origins=built.origins, accelerated=True)
     if not report.conforms:
@@ -154,7 +157,9 @@ def built_and_valid(folder: Path, progress: Callable[[str], None]) -> Build:
     return built
 
 
-def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery], bytes]:
+def _made(
+    progress: Callable[[str], None], added: Sequence[Path]
+) -> tuple[bytes, dict[str, CannedQuery], bytes]:
     """Build and validate the knowledge, check the canned queries, and make the index of names."""
     # Not needed when a kept build is loaded.
     from kg.catalogue.lint import refuse_unknown_terms  # noqa: PLC0415
@@ -162,7 +167,7 @@ def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery
     from kg.physics.functions import functions_over  # noqa: PLC0415
     from kg.search.making import index_of  # noqa: PLC0415
 
-    built = built_and_valid(ONTOLOGY_FOLDER, progress)
+    built = built_and_valid(ONTOLOGY_FOLDER, progress, added)
     progress("checking the canned queries")
     engine = InProcessEngine(built.nquads, version="checking", functions=functions_over)
     queries = read_queries(QUERIES_FOLDER, engine)
@@ -170,23 +175,19 @@ def _made(progress: Callable[[str], None]) -> tuple[bytes, dict[str, CannedQuery
     return built.nquads, queries, index_of(engine).content
 
 
-def _kept_or_built(progress: Callable[[str], None]) -> _Built:
-    key = _cache_key()
-    if kept := _kept(_cache_folder(), key):
+def _kept_or_built(progress: Callable[[str], None], added: Sequence[Path]) -> _Built:
+    key, folder = _cache_key(added), None
+    with suppress(RuntimeError):  # the user has no home
+        folder = platformdirs.user_cache_path("dermograph")
+    if folder and added:
+        folder /= "added"  # so that they drive out no build of ours
+    if kept := _kept(folder, key):
         return kept
-    nquads, queries, names = _made(progress)
+    nquads, queries, names = _made(progress, added)
     digest = hashlib.sha256(nquads).hexdigest()
     # What was made of files that somebody saved meanwhile is not what they are made into now.
-    path = _keep(key, nquads, names) if key == _cache_key() else None
+    path = _keep(folder, key, nquads, names) if key == _cache_key(added) else None
     return _Built(Source(nquads, NQUADS), digest, queries, path)
-
-
-def _cache_folder() -> Path | None:
-    """Return the user's cache folder; None: the user has no home."""
-    try:
-        return platformdirs.user_cache_path("dermograph")
-    except RuntimeError:
-        return None
 
 
 def _name(key: str, nquads: bytes) -> str:
@@ -207,13 +208,14 @@ def _sources_digest() -> str:
     return digest.hexdigest()[:32]
 
 
-def _cache_key() -> str:
+def _cache_key(added: Sequence[Path]) -> str:
     """Return a digest of all that a build depends on: the files, and what reads and checks them.
 
     The build in a wheel was validated when the wheel was made, so the libraries do not matter there.
     """
     versions = [f"{each} {version_of(each)}" for each in BUILDING["libraries"]]
-    parts = "\n".join([_sources_digest(), sys.version, *versions])
+    files = [f"{hashlib.sha256(each.read_bytes()).hexdigest()} {each.name}" for each in added]
+    parts = "\n".join([_sources_digest(), sys.version, *versions, *sorted(files)])
     return hashlib.sha256(parts.encode()).hexdigest()[:32]
 
 
@@ -232,9 +234,8 @@ def _kept(folder: Path | None, key: str) -> _Built | None:
     return None
 
 
-def _keep(key: str, nquads: bytes, names: bytes) -> Path | None:
+def _keep(folder: Path | None, key: str, nquads: bytes, names: bytes) -> Path | None:
     """Keep a build for the next start, and return the file of its names; None: it cannot be kept."""
-    folder = _cache_folder()
     if folder is None:
         _LOG.warning("The build is not kept, as the user has no home; the next start builds again.")
         return None

@@ -11,6 +11,7 @@ from typing import Final
 
 from rdflib import Dataset, Graph, URIRef
 
+from kg.builder.errors import FileProblem
 from kg.builder.read.turtle import lines_of_subjects
 from kg.engine.dataset import Source
 from kg.engine.oxigraph.engine import ntriples_of
@@ -33,20 +34,12 @@ class ValidationInputError(Exception):
     """What was handed in cannot be read.
 
     Attributes:
-        file: the file, or None where data were handed in directly.
-        line: the line, counted from 1; 0 where it is not known.
-        detail: what is wrong.
-        remedy: what to do.
+        problem: what is wrong, in which file (`data` where data were handed in directly) and line.
     """
 
     def __init__(self, file: Path | None, line: int, detail: str, remedy: str) -> None:
-        place = [str(file)] if file is not None else []
-        place += [f"line {line}"] if line else []
-        super().__init__(f"{', '.join(place) or 'data'}: {detail} {remedy}")
-        self.file = file
-        self.line = line
-        self.detail = detail
-        self.remedy = remedy
+        self.problem = FileProblem(str(file or "data"), line, "", detail, remedy)
+        super().__init__(str(self.problem))
 
 
 def graph_of_material(ntriples: str) -> Graph:
@@ -125,7 +118,7 @@ def _read_file(
         with source.opened() as file:
             content = file.read()
     except DataError as error:
-        tables = " Tables are checked when the dataset is built."
+        tables = " Tables are checked with --add, see docs/first-study.md."
         remedy = (error.hint or "Check the path.") + tables * (path.suffix in (".csv", ".tsv"))
         raise ValidationInputError(path, 0, error.detail, remedy) from error
     ntriples = _parsed(replace(source, content=content, compressed=False), path, numbers, context)

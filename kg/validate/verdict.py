@@ -50,18 +50,7 @@ def reference_verdict(ntriples: str, shapes: Graph) -> Graph:
 
 
 def accelerated_verdict(ntriples: str, shapes: Graph) -> Graph:
-    """Apply shapes with shacl, which takes a fiftieth of the time.
-
-    Args:
-        ntriples: the data, as N-Triples.
-        shapes: the shapes.
-
-    Returns:
-        The validation report, as RDF.
-
-    Raises:
-        ShapesError: the shapes are malformed.
-    """
+    """Apply shapes as ``reference_verdict`` does, with shacl, in a fiftieth of the time."""
     try:
         compiled = shacl.Shapes.from_text(shapes.serialize(format="nt"), format="ntriples")
     except ValueError as error:

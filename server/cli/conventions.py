@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator
+import tomllib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Final
 
 import click
 
@@ -14,10 +15,14 @@ import kg
 from kg.catalogue.canned_queries import CatalogueError, ParameterError, UnknownQueryError
 from kg.engine import DataError, EngineUnavailable, FormatNotAvailable, QueryError, QuerySyntaxError
 
-_Command = TypeVar("_Command", bound=Callable[..., object])
-
-DATA_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
-"""A file that is to be read."""
+_DECLARED: Final = tomllib.loads(Path(__file__).with_name("options.toml").read_text("utf-8"))
+_KINDS: Final = {
+    "count": click.IntRange(1),
+    "file": click.Path(exists=True, dir_okay=False, path_type=Path),
+    "folder": click.Path(exists=True, file_okay=False, path_type=Path),
+    "output": click.Path(dir_okay=False, allow_dash=True, path_type=Path),
+    "port": click.IntRange(1, 65535),
+}
 
 
 class Invalid(click.ClickException):
@@ -80,18 +85,15 @@ def load() -> kg.KnowledgeGraph:
         return kg.load(progress)
 
 
-def format_option(forms: Collection[str], what: str) -> Callable[[_Command], _Command]:
-    """Return the option --format of a command that writes text unless told otherwise."""
-    choice = click.Choice(list(forms))
-    return click.option(
-        "--format", "form", type=choice, default="text", show_default=True, help=what
-    )
-
-
-def output_option(what: str, **settings: Any) -> Callable[[_Command], _Command]:
-    """Return the option --output of a command that writes a file."""
-    path = click.Path(dir_okay=False, allow_dash=True, path_type=Path)
-    return click.option("--output", "-o", type=path, help=what, **settings)
+def command(function: Callable[..., None]) -> click.Command:
+    """Make a command of a function, with the arguments and options that options.toml has for it."""
+    for names, said in reversed(_DECLARED[function.__name__].items()):
+        settings = {name: value for name, value in said.items() if name != "kind"}
+        if kind := said.get("kind"):
+            settings["type"] = click.Choice(kind) if isinstance(kind, list) else _KINDS[kind]
+        declare = click.option if names.startswith("-") else click.argument
+        function = declare(*names.split(), **settings)(function)
+    return click.command()(function)
 
 
 def save(content: bytes, output: Path) -> None:

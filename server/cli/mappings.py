@@ -6,14 +6,11 @@ import click
 
 from kg.builder.read.mappings import TABLE, read_table
 from kg.releases.bundled import ONTOLOGY_FOLDER
-from server.cli.conventions import failures_told, format_option
+from server.cli.conventions import command, failures_told
 from server.cli.tables import told
 
 
-@click.command()
-@format_option(
-    ["text", "tsv"], "How they are written; tsv gives the published SSSOM table, byte by byte."
-)
+@command
 def mappings(form: str) -> None:
     """List what our terms correspond to in public ontologies."""
     with failures_told():

@@ -11,13 +11,11 @@ import click
 
 from kg.catalogue.canned_queries import CannedQuery, Parameter
 from kg.rdf.namespaces import curie
-from server.cli.conventions import failures_told, format_option, load
+from server.cli.conventions import command, failures_told, load
 from server.cli.tables import told
 
 
-@click.command()
-@click.argument("name", required=False)
-@format_option(["text", "json"], "How they are written.")
+@command
 def queries(name: str | None, form: str) -> None:
     """List the canned queries, or show the one called NAME."""
     with failures_told():

@@ -8,37 +8,17 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import click
 
 import kg
 from kg.engine import CSV, FORMATS, JSON, Query, ResultKind, formats_for
 from kg.results import Rows, python_result
-from server.cli.conventions import failures_told, load
+from server.cli.conventions import command, failures_told, load
 from server.cli.tables import check_columns, print_rows
 
-_BY_NAME: Final = {each.name: each for each in FORMATS}
 
-
-@click.command()
-@click.argument("query")
-@click.argument("parameters", nargs=-1, metavar="[NAME=VALUE]...")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(["table", *_BY_NAME]),
-    help="How the answer is written. Default: a table on a terminal, or blocks where it is too wide; "
-    "otherwise CSV for rows and Turtle for graphs.",
-)
-@click.option(
-    "--columns",
-    "names",
-    metavar="NAME,...",
-    help="The columns of a table or CSV, in this order. Default: in CSV all; in a table those that "
-    "have values, names in place of IRIs, what matters most first, and asides as far as they fit.",
-)
-@click.option("--all", "everything", is_flag=True, help="Show all columns and rows in a table.")
+@command
 def query(
     *, query: str, parameters: Sequence[str], form: str | None, names: str | None, everything: bool
 ) -> None:
@@ -55,7 +35,7 @@ def query(
         graph = load()
         asked = _question(graph, query, _pairs(parameters))
         as_table = form == "table" or (form is None and sys.stdout.isatty())
-        wanted = None if form in (None, "table") else _BY_NAME[form]
+        wanted = next((each for each in FORMATS if each.name == form), None)
         chosen = {kind: wanted or formats_for(kind)[0] for kind in ResultKind}
         chosen[ResultKind.SOLUTIONS] = wanted or (JSON if as_table else CSV)
         answer = graph.run(Query(asked.text, asked.bindings, formats=chosen))

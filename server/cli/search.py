@@ -7,14 +7,11 @@ from collections.abc import Sequence
 import click
 
 from kg.rdf.namespaces import curie
-from server.cli.conventions import failures_told, load
+from server.cli.conventions import command, failures_told, load
 from server.cli.tables import told
 
 
-@click.command()
-@click.argument("words", nargs=-1, required=True)
-@click.option("--kind", help="Only what is of this kind, such as procedure.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True)
+@command
 def search(words: Sequence[str], kind: str | None, limit: int) -> None:
     """Find what WORDS may mean: names, lay words, codes, identifiers, titles, authors.
 

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Sequence
 
 import click
 
 from kg.curation import citations
-from server.cli.conventions import failures_told, format_option, load
-
-_SOURCES_AS: Final[dict[str, Callable[[Sequence[citations.Citation]], str]]] = {
-    "text": lambda records: "".join(f"{each.key}  {each.title}\n" for each in records),
-    "csl-json": citations.as_csl_json,
-    "bibtex": citations.as_bibtex,
-}
-"""How sources are written, by the value of --format."""
+from server.cli.conventions import command, failures_told, load
 
 
-@click.command()
-@click.argument("keys", nargs=-1)
-@format_option(list(_SOURCES_AS), "How they are written.")
+@command
 def sources(keys: Sequence[str], form: str) -> None:
     """List the sources, or those called KEYS, as text or as records for reference managers."""
     with failures_told():
@@ -29,4 +19,8 @@ def sources(keys: Sequence[str], form: str) -> None:
         chosen = citations.chosen(records, keys)
     except citations.UnknownSourceError as error:
         raise click.UsageError(str(error)) from error
-    click.echo(_SOURCES_AS[form](chosen), nl=False)
+    if form == "text":
+        written = "".join(f"{each.key}  {each.title}\n" for each in chosen)
+    else:
+        written = citations.as_bibtex(chosen) if form == "bibtex" else citations.as_csl_json(chosen)
+    click.echo(written, nl=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -12,32 +11,24 @@ import click
 from kg import validate as shapes
 from kg.builder.build import build
 from kg.releases.bundled import ONTOLOGY_FOLDER
-from server.cli.conventions import DATA_FILE, Invalid, failures_told, format_option, progress_shown
+from server.cli.conventions import Invalid, command, failures_told, progress_shown
 
 
-@click.command()
-@click.argument("files", nargs=-1, type=DATA_FILE)
-@format_option(["text", "json", "turtle"], "How the report is written.")
-@click.option(
-    "--reference",
-    is_flag=True,
-    help="Let pySHACL, the reference, judge. It is slower; the verdict is the same.",
-)
-@click.option(
-    "--public-url",
-    envvar="DERMOGRAPH_PUBLIC_URL",
-    help="URL of the service that wrote JSON-LD among FILES; not needed for one on this machine.",
-)
-def validate(files: Sequence[Path], form: str, *, reference: bool, public_url: str | None) -> None:
+@command
+def validate(
+    *, files: list[Path], added: list[Path], form: str, reference: bool, public_url: str | None
+) -> None:
     """Validate RDF FILES against the shapes, or the shipped knowledge when none are given.
 
     FILES are read together, and with the terms, sources and claims that ship, so they may name
-    them; what a file describes takes the place of what ships. The exit code is 1 if there is a
+    them; what a file describes takes the place of what ships. With --add they are validated as
+    build and serve take them, with all that is computed from them. The exit code is 1 if there is a
     violation or nothing to check; warnings do not count.
     """
     with failures_told(), progress_shown() as progress:
         try:
-            built = None if files else build(ONTOLOGY_FOLDER, progress)
+            is_whole = added or not files
+            built = build(ONTOLOGY_FOLDER, progress, [*added, *files]) if is_whole else None
             progress("validating")
             report = shapes.validate(
                 built.nquads if built else list(files),
@@ -47,11 +38,10 @@ def validate(files: Sequence[Path], form: str, *, reference: bool, public_url: s
             )
         except shapes.ValidationInputError as error:
             raise Invalid(str(error)) from error
-    writers: dict[str, Callable[[], str]] = {
-        "text": report.as_text,
-        "json": lambda: json.dumps(report.as_dict(), indent=2, ensure_ascii=False),
-        "turtle": lambda: report.as_rdf().serialize(format="turtle"),
-    }
-    click.echo(writers[form]().rstrip("\n"))
+    if form == "json":
+        written = json.dumps(report.as_dict(), indent=2, ensure_ascii=False)
+    else:
+        written = report.as_text() if form == "text" else report.as_rdf().serialize(format=form)
+    click.echo(written.rstrip("\n"))
     if not report.conforms or not report.checked:
         sys.exit(Invalid.exit_code)

@@ -13,7 +13,7 @@ import pytest
 
 from kg.builder.build import Build, build
 from kg.builder.errors import BuildError, FileProblem
-from kg.builder.read.tables import term_of
+from kg.builder.read.terms import term_of
 from kg.rdf.namespaces import PREFIXES
 from kg.releases.bundled import ONTOLOGY_FOLDER
 

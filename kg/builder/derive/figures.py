@@ -11,7 +11,8 @@ from typing import Final
 from rdflib import XSD, Literal, URIRef
 
 from kg.builder.errors import BuildError, FileProblem
-from kg.builder.read.tables import SourceTable, TableRow, Triple, canonical_decimal
+from kg.builder.read.tables import SourceTable, TableRow
+from kg.builder.read.terms import Triple, canonical_decimal
 from kg.rdf.namespaces import DG, DGD
 
 _Z: Final = 1.959963984540054

@@ -167,11 +167,6 @@ def listed(parts: list[str], joint: str = "and") -> str:
     return f"{', '.join(first)} {joint} {last}" if first else last
 
 
-def plural(word: str) -> str:
-    """Return the plural of the name of something counted."""
-    return f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
-
-
 def filled(pattern: str, slots: Mapping[str, str]) -> str:
     """Fill the slots of a pattern; parts in square brackets go where their slot is empty."""
 

@@ -12,7 +12,8 @@ from rdflib import RDFS, Literal, URIRef
 from kg.builder.derive.figures import counts_of, counts_patients, wilson_interval
 from kg.builder.label import phrases
 from kg.builder.label.phrases import WORDS
-from kg.builder.read.tables import SourceTable, TableRow, Triple, term_of
+from kg.builder.read.tables import SourceTable, TableRow
+from kg.builder.read.terms import Triple, term_of
 from kg.rdf.namespaces import DGD, PREFIXES
 
 _CREATOR: Final = URIRef(PREFIXES["dcterms"] + "creator")
@@ -263,7 +264,9 @@ def _counted(cells: Mapping[str, str], labels: Labels, column: str = "sample_siz
     """Return a number with its unit of analysis: `63 patients`; without a number, `patients`."""
     size, counted = cells.get(column, ""), cells.get("unit_of_analysis", "")
     unit = "" if counted in WORDS["uncounted"] else _called(counted, labels)
-    return f"{size} {unit if size == '1' or not unit else phrases.plural(unit)}".strip()
+    if unit and size != "1":
+        unit = f"{unit[:-1]}ies" if unit.endswith("y") else f"{unit}s"
+    return f"{size} {unit}".strip()
 
 
 def _size(cells: Mapping[str, str], labels: Labels) -> str:

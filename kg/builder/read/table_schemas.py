@@ -39,11 +39,13 @@ class TableSchema:
         table: the file of the table, relative to the folder.
         file: the file of the schema.
         content: what it says.
+        adds_to: of an added file, the table that its rows are added to.
     """
 
     table: str
     file: str
     content: Mapping[str, Any]
+    adds_to: str | None = None
 
     @property
     def columns(self) -> list[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -24,9 +24,8 @@ from rdflib import XSD, Literal, URIRef
 from kg.builder.errors import FileProblem
 from kg.builder.read.table_schemas import TableSchema, read_schemas
 from kg.builder.read.terms import Triple, canonical_decimal, fault_of_term, term_of
+from kg.rdf.namespaces import curie
 from kg.text_files import CONFLICT, UNREADABLE, UNSEEN, read_text_file
-
-__all__ = ["SourceTable", "TableRow", "Triple", "canonical_decimal", "read_tables", "term_of"]
 
 _FORMS: Final = json.loads(Path(__file__).with_name("datatypes.json").read_bytes())
 """For each datatype the form of its values, and what to do about one that has it not."""
@@ -71,27 +70,32 @@ class SourceTable:
 
     @property
     def file(self) -> str:
-        """The file, relative to the folder."""
-        return self.schema.table
+        """The file, relative to the folder; of one that is added, that which it adds to."""
+        return self.schema.adds_to or self.schema.table
 
 
-def read_tables(folder: Path, problems: list[FileProblem]) -> list[SourceTable]:
+def read_tables(
+    folder: Path,
+    problems: list[FileProblem],
+    added: Callable[[list[TableSchema]], list[SourceTable]] = lambda _: [],
+) -> list[SourceTable]:
     """Read all tables that the mapping of a folder names.
 
     Args:
         folder: holds `tables.json`, whose table URLs are relative to it.
         problems: takes all that is malformed in the mapping or a table. Where the mapping is, no
             table can be read.
+        added: reads further rows of the tables.
     """
     malformed: list[FileProblem] = []
     schemas = read_schemas(folder, malformed)
     problems += malformed
     if malformed:
         return []
-    tables = [_read_table(folder, schema, problems) for schema in schemas]
+    tables = [_read_table(folder, schema, problems) for schema in schemas] + added(schemas)
     for table in tables:
         problems += _broken_references(table, tables)
-    problems += _repeated_keys(tables)
+    problems += (*_repeated_keys(tables), *_said_of_ours(tables))
     return tables
 
 
@@ -109,7 +113,7 @@ def _read_table(folder: Path, schema: TableSchema, problems: list[FileProblem]) 
         problems.append(FileProblem(schema.table, 1, "", fault, remedy))
         return SourceTable(schema, (), is_lost=True)
     rows = (
-        _read_row(schema, number, line.split("\t"), problems)
+        read_row(schema, number, line.split("\t"), problems)
         for number, line in enumerate(lines[1:], start=2)
         if not CONFLICT.fullmatch(line)
     )
@@ -140,9 +144,11 @@ def _subject_of_row(schema: TableSchema, number: int, cells: Sequence[str]) -> T
     return TableRow(schema.table, number, subject, given, (), ())
 
 
-def _read_row(
+def read_row(
     schema: TableSchema, number: int, cells: Sequence[str], problems: list[FileProblem]
 ) -> TableRow:
+    """Read a row, whose cells are in the order of the schema; what is wrong goes to problems."""
+
     def wrong(column: str, detail: str, remedy: str) -> None:
         problems.append(FileProblem(schema.table, number, column, detail, remedy))
 
@@ -156,6 +162,8 @@ def _read_row(
     for column, cell in zip(schema.columns, cells, strict=True):
         if cell != cell.strip():
             wrong(column, "The cell begins or ends with white space.", "Remove it.")
+        if re.search(r"[\t\n\r]", cell):  # which are possible in CSV
+            wrong(column, "The cell holds a tab or the end of a line.", "Take it out.")
     row = _subject_of_row(schema, number, [cell.strip() for cell in cells])
     if any(UNREADABLE in cell or UNSEEN.search(cell) for cell in cells):
         return row  # the file is refused for it
@@ -260,10 +268,12 @@ def _filled(template: str, cells: Mapping[str, str]) -> str:
 def _broken_references(table: SourceTable, tables: Sequence[SourceTable]) -> Iterator[FileProblem]:
     for key in table.schema.content.get("foreignKeys", ()):
         column, reference = key["columnReference"], key["reference"]
-        other = next(each for each in tables if each.file == reference["resource"])
-        known = {row.cells.get(reference["columnReference"]) for row in other.rows}
+        others = [each for each in tables if each.file == reference["resource"]]
+        known = {
+            row.cells.get(reference["columnReference"]) for each in others for row in each.rows
+        }
         for row in table.rows:
-            if not other.is_lost and column in row.cells and row.cells[column] not in known:
+            if not others[0].is_lost and column in row.cells and row.cells[column] not in known:
                 detail = f"{row.cells[column]!r} is not in {reference['resource']}."
                 yield FileProblem(
                     row.file, row.line, column, detail, "Correct it, or add it there."
@@ -282,3 +292,14 @@ def _repeated_keys(tables: Iterable[SourceTable]) -> Iterator[FileProblem]:
                 detail = f"{row.cells[column]!r} stands in {other.file} already."
                 remedy = f"See line {other.line} there; identifiers are used once."
                 yield FileProblem(row.file, row.line, column, detail, remedy)
+
+
+def _said_of_ours(tables: Iterable[SourceTable]) -> Iterator[FileProblem]:
+    """Find rows of added files that say something of what is described elsewhere."""
+    own = {row.subject: row for table in tables if not table.schema.adds_to for row in table.rows}
+    for row in (row for table in tables if table.schema.adds_to for row in table.rows):
+        for (subject, *_), column in zip(row.triples, row.columns, strict=True):
+            if subject in own and subject != row.subject:
+                place = f"{own[subject].file}, line {own[subject].line}"
+                detail = f"{curie(subject)} is described in {place}, which stays as it is."
+                yield FileProblem(row.file, row.line, column, detail, "Name a record of yours.")

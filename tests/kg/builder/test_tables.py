@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rdflib import XSD, Literal, URIRef
 
-from kg.builder.read.tables import canonical_decimal, read_tables, term_of
+from kg.builder.read.tables import read_tables
+from kg.builder.read.terms import canonical_decimal, term_of
 
 if TYPE_CHECKING:
     from tests.kg.conftest import SmallOntology

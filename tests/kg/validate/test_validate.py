@@ -369,7 +369,7 @@ def test_a_file_that_does_not_parse_is_named_with_the_line(
     with pytest.raises(ValidationInputError) as caught:
         validate(path)
 
-    assert (caught.value.file, caught.value.line) == (path, line)
+    assert (caught.value.problem.file, caught.value.problem.line) == (str(path), line)
     assert str(caught.value).startswith(f"{path}, line {line}: It cannot be parsed: ")
     assert str(caught.value).endswith("Mend the syntax there.")
 
@@ -396,7 +396,7 @@ def _latin(folder: Path) -> Path:
         (_missing, "It cannot be read: No such file or directory. Check the path."),
         (_folder, "It cannot be read: Is a directory. Check the path."),
         (_latin, "line 2: It cannot be parsed: Invalid UTF-8"),
-        (lambda folder: _written(folder, "claims.tsv", "id\n"), "Tables are checked when the"),
+        (lambda folder: _written(folder, "claims.tsv", "id\n"), "Tables are checked with --add"),
         (
             lambda folder: _written(folder, "claims", ""),
             "The format cannot be told, as the name has no ending.",
@@ -422,7 +422,7 @@ def test_a_file_that_cannot_be_read_is_named(
     with pytest.raises(ValidationInputError) as caught:
         validate([path])
 
-    assert caught.value.file == path
+    assert caught.value.problem.file == str(path)
     assert detail in str(caught.value)
 
 
@@ -483,8 +483,8 @@ def test_bytes_that_are_no_nquads_are_an_error() -> None:
     with pytest.raises(ValidationInputError) as caught:
         validate(b"<http://e/a> <http://e/b> <http://e/c> .\nnonsense\n")
 
-    assert caught.value.file is None
-    assert caught.value.line == 2
+    assert caught.value.problem.file == "data"
+    assert caught.value.problem.line == 2
 
 
 # How it is told
@@ -707,7 +707,7 @@ def test_what_is_no_turtle_never_conforms(
         validate(path, accelerated=True)
 
     assert detail in str(caught.value)
-    assert caught.value.line == (0 if "RDF 1.1" in detail else 2)
+    assert caught.value.problem.line == (0 if "RDF 1.1" in detail else 2)
 
 
 @pytest.mark.parametrize("text", ['{"@id": "b", "dg": 1}', '{"@id": "a b", "urn:p": 1}', "{"])
@@ -718,7 +718,7 @@ def test_json_ld_that_cannot_be_read_is_named(text: str, tmp_path: Path) -> None
     with pytest.raises(ValidationInputError) as caught:
         validate(path, accelerated=True)
 
-    assert caught.value.file == path
+    assert caught.value.problem.file == str(path)
 
 
 @pytest.mark.parametrize("encoding", ["utf-16", "iso-8859-1", "utf-8-sig"])
