@@ -244,8 +244,11 @@ def test_a_file_that_does_not_parse_is_told(folder: Path) -> None:
         (["--data", "."], "File '.' is a directory"),
         (["--data", "pipe.ttl"], "pipe.ttl is no regular file"),
         (["--data", __file__], ".ttl, .trig, .nt, .nq, .rdf, .owl, .xml, .jsonld; .gz may follow"),
-        (["people.ttl"], "Put --data before the files: --data people.ttl"),
-        (["--empty", "--data", "people.ttl"], "--empty and --data exclude each other"),
+        (["people.ttl"], "Put --data or --add before the files: --add people.ttl"),
+        (
+            ["--empty", "--data", "people.ttl"],
+            "--data, --add, --empty and --engine exclude each other",
+        ),
         (["--default-graph", "none"], "'none' is not one of 'union', 'strict'"),
     ],
 )
