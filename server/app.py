@@ -20,7 +20,7 @@ from server.protocol import problems, responses
 from server.protocol.endpoints import ENDPOINTS
 from server.queries import canned_queries
 from server.resources import documents, mappings, sources
-from server.sparql import endpoint, running_queries, service_description
+from server.sparql import endpoint, service_description
 from server.web import home
 
 _VIEWS: Final[Mapping[str, Callable[..., Any]]] = {
@@ -34,7 +34,7 @@ _VIEWS: Final[Mapping[str, Callable[..., Any]]] = {
     "search.suggest": search.suggest,
     "api.document": openapi.document,
     "api.page": openapi.page,
-    "running.stop": running_queries.stop,
+    "running.stop": endpoint.stop,
     "sources.sources": sources.sources,
     "mappings.table": mappings.table,
     "mappings.mapping_set": mappings.mapping_set,

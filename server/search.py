@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from flask import Response, render_template
 from markupsafe import Markup, escape
 
 from kg.rdf.namespaces import curie
-from kg.search.index import NAMING, NameMatch, kinds
+from kg.search.index import NAMING, NameMatch
 from server import answers
 from server.context import current_snapshot, public_url
 from server.protocol import responses
@@ -30,7 +31,7 @@ def search() -> Response:
     parameters, chosen = answers.asked(ENDPOINTS["search.search"])
     text, found = _found(parameters)
     kind = parameters.at_most_once("kind") or ""
-    by_kind = kinds(found)
+    by_kind = dict(Counter(each.thing.kind for each in found).most_common())
     known = current_snapshot().graph.names.kinds
     if kind and kind not in known:
         raise ParameterRefused(

@@ -10,32 +10,31 @@ import difflib
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import date
+from decimal import Decimal
 from functools import cached_property
+from operator import ge, gt, le
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rdflib import XSD, Literal, URIRef
 
 from kg.catalogue.columns import TABLE, Column, Declaration, read_table, selected, spread
-from kg.catalogue.front_matter import Header, HeaderError, read_header
+from kg.catalogue.front_matter import CatalogueError, Header, read_header
 from kg.engine import Engine, QueryError, QuerySyntaxError, Term
-from kg.rdf.namespaces import ABSOLUTE_IRI, DG, curie, expand
+from kg.physics.units import EXACT, UnitError, read_quantity, units
+from kg.rdf.namespaces import curie, expand, iri_of
 from kg.results import ask
-from kg.search.index import NameIndex
+from kg.search.index import NameIndex, Thing
 from kg.search.making import index_of
 from kg.sparql.bind import bind
 from kg.sparql.lexer import Token, TokenKind, tokens
 
 if TYPE_CHECKING:
     from kg.engine.oxigraph.engine import InProcessEngine
-
-
-class CatalogueError(Exception):
-    """A canned query that cannot be offered; says the file, the line and what to do."""
 
 
 class UnknownQueryError(KeyError):
@@ -64,7 +63,10 @@ class ParameterError(ValueError):
         parameter: its name.
         detail: what is wrong.
         hint: what to do, or None.
+        candidates: the terms that may be meant, the likeliest first.
     """
+
+    candidates: Sequence[Thing] = ()
 
     def __init__(self, parameter: str, detail: str, hint: str | None = None) -> None:
         super().__init__(f"{parameter}: {detail}{' ' + hint if hint else ''}")
@@ -85,7 +87,9 @@ class Parameter:
         default: the value when none is given, as text; None: there is none.
         required: whether a value must be given.
         description: what it is for.
-        above: for a number, what it must be greater than; None: nothing.
+        above, minimum, maximum: for a number, what it must be greater than, and the least and the
+            greatest that it may be; None: nothing.
+        unit: the UCUM code of the unit that a number is in; None: it has none.
     """
 
     name: str
@@ -96,31 +100,47 @@ class Parameter:
     required: bool
     description: str
     above: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    unit: str | None = None
 
     def described(self) -> dict[str, object]:
         """Return what there is to say of it, as JSON holds it."""
         return asdict(self)
 
+    @property
+    def bounds(self) -> str:
+        """What a number has to be, in words; empty: it may be any."""
+        named = (("above", self.above), ("at least", self.minimum), ("at most", self.maximum))
+        return " and ".join(f"{word} {bound}" for word, bound in named if bound is not None)
+
     def term(self, text: str) -> Term:
         """Turn a value, as text, into an RDF term.
 
         An IRI may be given whole, as a short form (`dg:Erythema`), or by the name of a term of
-        our ontology (`Erythema`).
+        our ontology (`Erythema`); a number with any unit that measures the same as its own.
 
         Raises:
             ParameterError: the text is no value of the type, or none of the accepted values.
         """
+        text = {each.casefold(): each for each in self.values}.get(text.strip().casefold(), text)
         if self.values and text not in self.values:
             raise ParameterError(
                 self.name, f"{text!r} is not accepted.", f"Give one of {', '.join(self.values)}."
             )
         kind = _TYPES[self.type]
         try:
-            term = kind.term(text)
-        except (ValueError, KeyError) as error:
+            if self.type not in ("integer", "decimal"):
+                return kind.term(text)
+            number = read_quantity(text, self.unit)
+            term = kind.term(f"{number.normalize(EXACT):f}")
+        except UnitError as error:
+            raise ParameterError(self.name, str(error)) from error
+        except (ValueError, ArithmeticError, KeyError) as error:
             raise ParameterError(self.name, f"{text!r} is not {kind.words}.", kind.hint) from error
-        if self.above is not None and float(text) <= self.above:
-            raise ParameterError(self.name, f"{text} is not above {self.above}.")
+        limits = ((self.above, gt), (self.minimum, ge), (self.maximum, le))
+        if not all(holds(number, limit) for limit, holds in limits if limit is not None):
+            raise ParameterError(self.name, f"{text} is not {self.bounds}.")
         return term
 
 
@@ -227,39 +247,31 @@ class Catalogue(Mapping[str, CannedQuery]):
     def _meant(self, parameter: Parameter, text: str) -> str:
         """Return the term that a value stands for, as the parameter accepts it."""
         listed = {str(_iri(each)): each for each in parameter.values}
-        iri = None
-        with suppress(ValueError, KeyError):
-            iri = str(_iri(text))
-            if iri in listed or (not listed and self._accepts(parameter, iri)):
-                return listed.get(iri, iri)
-        called = self.names.meant(text, parameter.classes)
-        called = [each for each in called if not listed or each.thing.iri in listed]
-        meant = [each.thing for each in called if each.score == called[0].score]
+        iri = iri_of(text)
+        if iri in listed:  # which may be terms of others, of which the index knows nothing
+            return listed[iri]
+        meant, near = self.names.resolved(text, parameter.classes, listed)
         if len(meant) == 1:
             return listed.get(meant[0].iri, meant[0].iri)
+        is_any = not parameter.classes and not listed
+        if iri and is_any and ask(self._engine, _OCCURS, {"term": URIRef(iri)}):
+            return iri
         shown = curie(iri) if iri else repr(text)
-        if listed:
-            hint = f"Give one of {', '.join(parameter.values)}."
-            raise ParameterError(parameter.name, f"{text!r} is not accepted.", hint)
-        found = meant or [each.thing for each in self.names.search(text, parameter.classes)[:3]]
-        if iri is not None and not meant:
-            found = self.names.near(iri, 50)
-        near = [each for each in found if self.names.is_member(each.iri, parameter.classes)][:3]
-        choice = ", ".join(f"{curie(each.iri)} ({each.label})" for each in near)
+        choice = ", ".join(f"{curie(each.iri)} ({each.label})" for each in meant or near)
         hint = f"Did you mean {choice}?" if choice else parameter.description
-        if meant:
-            raise ParameterError(parameter.name, f"{shown} means several.", hint)
-        if not parameter.classes:
-            raise ParameterError(parameter.name, f"The graph does not know {shown}.", hint)
         labels = [each.label for each in map(self.names.thing, parameter.classes) if each]
         kind = " or ".join(each.removeprefix("used as ") for each in labels) or "concept"
         detail = f"{shown} is no {kind} that the graph speaks of."
-        raise ParameterError(parameter.name, detail, hint)
-
-    def _accepts(self, parameter: Parameter, iri: str) -> bool:
-        if parameter.classes:
-            return self.names.is_member(iri, parameter.classes)
-        return ask(self._engine, _OCCURS, {"term": URIRef(iri)})
+        if meant:
+            detail = f"{shown} means several."
+        elif listed:
+            detail = f"{text!r} is not accepted."
+            hint = f"{hint if near else ''} Give one of {', '.join(parameter.values)}.".strip()
+        elif is_any:
+            detail = f"The graph does not know {shown}."
+        error = ParameterError(parameter.name, detail, hint)
+        error.candidates = meant or near
+        raise error
 
     def __getitem__(self, name: str) -> CannedQuery:
         """Return a query by its name.
@@ -315,10 +327,7 @@ def _read(
 ) -> CannedQuery:
     if not re.fullmatch(r"[a-z][a-z0-9-]*", path.stem):
         raise CatalogueError(f"{path}: name the file in lower-case words joined by hyphens.")
-    try:
-        header = read_header(path, None if engine is None else "query")
-    except HeaderError as error:
-        raise CatalogueError(str(error)) from error
+    header = read_header(path, None if engine is None else "query")
     parameters = tuple(
         _parameter(header, index) for index in range(len(header.values.get("params", ())))
     )
@@ -338,24 +347,36 @@ def _read(
         columns=_columns(header, shared),
     )
     if engine is not None:
-        _check_examples(header, query)
+        for index, example in enumerate(query.examples):
+            try:
+                query.bindings(example)
+            except ParameterError as error:
+                raise _error(header, header.line_of("examples", index), str(error)) from error
     return query
 
 
 def _parameter(header: Header, index: int) -> Parameter:
     given = header.values["params"][index]
     default = given.get("default")
+    try:
+        classes = tuple(expand(each) for each in given.get("classes", ()))
+    except KeyError as error:
+        line = header.line_of("params", index, "classes")
+        prefixed = ", ".join(given["classes"])
+        raise _error(header, line, f"A prefix of {prefixed} is unknown.") from error
     parameter = Parameter(
         name=given["name"],
         type=given["type"],
-        classes=_classes(header, index),
+        classes=classes,
         values=tuple(as_text(value) for value in given.get("values", ())),
-        above=given.get("above"),
+        **{key: given.get(key) for key in ("above", "minimum", "maximum", "unit")},
         default=None if default is None else as_text(default),
         required=given.get("required", False),
         description=given["description"].strip(),
     )
     line = header.line_of("params", index)
+    if parameter.unit not in (None, *units()):
+        raise _error(header, line, f"The unit {parameter.unit!r} is not in ontology/units.tsv.")
     if parameter.required and parameter.default is not None:
         raise _error(header, line, f"{parameter.name} is required, so it can have no default.")
     try:
@@ -364,18 +385,6 @@ def _parameter(header: Header, index: int) -> Parameter:
     except ParameterError as error:
         raise _error(header, line, str(error)) from error
     return parameter
-
-
-def _classes(header: Header, index: int) -> tuple[str, ...]:
-    given = header.values["params"][index]
-    classes = given.get("classes", ())
-    line = header.line_of("params", index, "classes")
-    if classes and given["type"] != "iri":
-        raise _error(header, line, "classes go with type: iri only.")
-    try:
-        return tuple(expand(each) for each in classes)
-    except KeyError as error:
-        raise _error(header, line, f"A prefix of {', '.join(classes)} is unknown.") from error
 
 
 def _columns(header: Header, shared: Mapping[str, Declaration]) -> tuple[Column, ...]:
@@ -435,14 +444,6 @@ def _check_text(header: Header, parameters: tuple[Parameter, ...], engine: InPro
         raise _error(header, 1, str(error)) from error
 
 
-def _check_examples(header: Header, query: CannedQuery) -> None:
-    for index, example in enumerate(query.examples):
-        try:
-            query.bindings(example)
-        except ParameterError as error:
-            raise _error(header, header.line_of("examples", index), str(error)) from error
-
-
 def _error(header: Header, line: int, detail: str) -> CatalogueError:
     return CatalogueError(f"{header.path}, line {line}: {detail}")
 
@@ -453,11 +454,10 @@ def as_text(value: object) -> str:
 
 
 def _iri(text: str) -> URIRef:
-    if "://" in text and ABSOLUTE_IRI.fullmatch(text):
-        return URIRef(text)
-    if not re.fullmatch(r"(?:[a-z]+:)?[A-Za-z0-9_./-]+", text):
+    iri = iri_of(text)
+    if iri is None:
         raise ValueError(text)
-    return URIRef(expand(text) if ":" in text else DG + text)
+    return URIRef(iri)
 
 
 class _Type(NamedTuple):
@@ -471,6 +471,7 @@ class _Type(NamedTuple):
     sample: str
     datatype: str | None = None
     hint: str | None = None
+    greatest: str | None = None
 
     def term(self, text: str) -> Term:
         """Return the term that a text is; raises ValueError or KeyError if it is none."""
@@ -478,6 +479,11 @@ class _Type(NamedTuple):
             return _iri(text)
         if not re.fullmatch(self.pattern, text, re.ASCII | re.DOTALL):
             raise ValueError(text)
+        if self.greatest is not None:
+            # Oxigraph has no value for what is beyond, or has more places: it would find nothing.
+            number, most = Decimal(text), Decimal(self.greatest)
+            if abs(number) > most or EXACT.quantize(number, most) != number:
+                raise ValueError(text)
         if self.datatype == "date":
             date.fromisoformat(text)
         return Literal(text, datatype=XSD[self.datatype] if self.datatype != "string" else None)

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 _MARK = "#+"
 
 
-class HeaderError(Exception):
+class CatalogueError(Exception):
+    """A query that cannot be offered; says the file, the line and what to do."""
+
+
+class HeaderError(CatalogueError):
     """A header that is not as it must be.
 
     Attributes:
@@ -76,16 +80,12 @@ def read_header(path: Path, schema: str | None) -> Header:
     with _reading_yaml(path):
         values: Mapping[str, Any] = yaml.SafeLoader("").construct_document(node)
     if schema is not None:
-        _check(path, node, values, schema)
+        from jsonschema import Draft202012Validator  # noqa: PLC0415 - checked headers need none
+
+        content = json.loads(Path(__file__).with_name(f"{schema}.schema.json").read_bytes())
+        for violation in Draft202012Validator(content).iter_errors(values):
+            raise _error(path, node, violation)
     return Header(path, values, text, node)
-
-
-def _check(path: Path, node: yaml.MappingNode, values: Mapping[str, Any], schema: str) -> None:
-    from jsonschema import Draft202012Validator  # noqa: PLC0415 - checked headers do not need it
-
-    content = json.loads(Path(__file__).with_name(f"{schema}.schema.json").read_bytes())
-    for violation in Draft202012Validator(content).iter_errors(values):
-        raise _error(path, node, violation)
 
 
 def _error(path: Path, node: yaml.MappingNode, violation: ValidationError) -> HeaderError:
@@ -99,16 +99,10 @@ def _error(path: Path, node: yaml.MappingNode, violation: ValidationError) -> He
         near = difflib.get_close_matches(name, known, n=1)
         detail = f"{name} is unknown"
         detail += f"; did you mean {near[0]}?" if near else f"; what is known is {', '.join(known)}"
-        return HeaderError(path, _line_of_key(node, keys, name), f"{detail}.".replace("?.", "?"))
+        lines = {key.value: key.start_mark.line + 1 for key, _ in _node_at(node, keys).value}
+        return HeaderError(path, lines[name], f"{detail}.".replace("?.", "?"))
     where = f"{'.'.join(str(key) for key in keys)}: " if keys else ""
     return HeaderError(path, _node_at(node, keys).start_mark.line + 1, f"{where}{detail}.")
-
-
-def _line_of_key(root: yaml.MappingNode, keys: Sequence[str | int], name: str) -> int:
-    node = _node_at(root, keys)
-    assert isinstance(node, yaml.MappingNode)
-    key = next(key for key, _ in node.value if key.value == name)
-    return int(key.start_mark.line) + 1
 
 
 @contextmanager
@@ -147,11 +141,6 @@ def _parse(path: Path, header: str) -> yaml.MappingNode:
         node = yaml.compose(header, Loader=yaml.SafeLoader)
     if not isinstance(node, yaml.MappingNode):
         raise HeaderError(path, 1, "The header is not a list of `key: value` lines.")
-    _refuse_repeated_keys(path, node)
-    return node
-
-
-def _refuse_repeated_keys(path: Path, node: yaml.MappingNode) -> None:
     seen = set()
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
@@ -159,6 +148,7 @@ def _refuse_repeated_keys(path: Path, node: yaml.MappingNode) -> None:
         if key.value in seen:
             raise HeaderError(path, key.start_mark.line + 1, f"{key.value} is given twice.")
         seen.add(key.value)
+    return node
 
 
 def _node_at(node: yaml.Node, keys: Sequence[str | int]) -> yaml.Node:

@@ -104,17 +104,14 @@ class Spool:
     def _keep(self, piece: bytes) -> None:
         self._pieces.append(bytes(piece))
         if self._file is None and self._size > _IN_MEMORY:
-            self._file = SpooledFile(_unnamed_file())
+            # In memory where the kernel has such files, so that no folder has to be writable.
+            if hasattr(os, "memfd_create"):
+                self._file = SpooledFile(os.memfd_create("answer", os.MFD_CLOEXEC))
+            else:
+                with tempfile.TemporaryFile(buffering=0) as file:
+                    self._file = SpooledFile(os.dup(file.fileno()))
         if self._file is not None:
             view = memoryview(b"".join(self._pieces))
             self._pieces.clear()
             while view:
                 view = view[os.write(self._file.descriptor, view) :]
-
-
-def _unnamed_file() -> int:
-    """Open a file in memory where the kernel has those, so that no folder has to be writable."""
-    if hasattr(os, "memfd_create"):
-        return os.memfd_create("answer", os.MFD_CLOEXEC)
-    with tempfile.TemporaryFile(buffering=0) as file:
-        return os.dup(file.fileno())

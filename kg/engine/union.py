@@ -7,7 +7,7 @@ from weakref import WeakValueDictionary
 
 from kg.engine.dataset import Contents, DefaultGraph
 from kg.engine.interface import Answer, Engine, Query, Wrapper
-from kg.sparql.lexer import has_dataset_clause
+from kg.sparql.lexer import first_word
 
 
 def whole(engine: Engine) -> Engine:
@@ -24,7 +24,7 @@ def whole(engine: Engine) -> Engine:
 def over_graphs(query: Query, contents: Contents) -> Query:
     """Return a query that names all graphs as its dataset, if there are any and it names none."""
     is_named = query.default_graphs is not None or query.named_graphs is not None
-    if is_named or not contents.graphs or has_dataset_clause(query.text):
+    if is_named or not contents.graphs or first_word(query.text, "FROM"):
         return query
     union = tuple(graph for graph in contents.graphs if graph not in contents.apart)
     return replace(query, default_graphs=union, named_graphs=tuple(contents.graphs))

@@ -16,37 +16,24 @@ from enum import Enum
 from fractions import Fraction
 from typing import Final
 
-
-class UnitError(ValueError):
-    """A unit that is unknown, or does not measure what is wanted; the message names it."""
+from kg.physics.units import UnitError, units
 
 
 class Dimension(Enum):
-    """What a unit measures, with its SI unit."""
+    """What a unit measures, with its SI unit as ontology/units.tsv writes it."""
 
     LENGTH = "m"
     RECIPROCAL_LENGTH = "m-1"
     TIME = "s"
-    DIFFUSIVITY = "m2/s"
-
-    @property
-    def words(self) -> str:
-        """What people call it."""
-        return self.name.lower().replace("_", " ")
+    DIFFUSIVITY = "m2.s-1"
 
 
-_POWERS: Final = {
-    Dimension.LENGTH: {"nm": -9, "um": -6, "mm": -3, "cm": -2, "m": 0},
-    Dimension.RECIPROCAL_LENGTH: {"m-1": 0, "cm-1": 2, "mm-1": 3},
-    Dimension.TIME: {"ps": -12, "ns": -9, "us": -6, "ms": -3, "s": 0},
-    Dimension.DIFFUSIVITY: {"m2/s": 0, "cm2/s": -4, "mm2/s": -6},
-}
 UNITS: Final = {
-    unit: (dimension, power)
-    for dimension, units in _POWERS.items()
-    for unit, power in units.items()
+    unit.code: (Dimension(unit.dimension), Fraction(unit.factor))
+    for unit in units().values()
+    if unit.dimension in [each.value for each in Dimension] and unit.factor
 }
-"""For each unit what it measures, and the power of ten that makes it the SI unit."""
+"""For each unit what it measures, and how many of the SI unit it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +75,17 @@ class Quantity:
         Raises:
             UnitError: the unit of this quantity measures something else.
         """
-        own, power = UNITS[self.unit]
+        own, factor = UNITS[self.unit]
         if own is not dimension:
-            raise UnitError(f"{self.unit} is not a unit of {dimension.words}.")
-        return Fraction(str(self.value)) * Fraction(10) ** power
+            what = dimension.name.lower().replace("_", " ")
+            raise UnitError(f"{self.unit} is not a unit of {what}.")
+        return Fraction(str(self.value)) * factor
 
 
 def _in_unit(number: Fraction, dimension: Dimension, unit: str) -> Quantity:
     """Return a number in the SI unit of a dimension as a quantity in another unit of it."""
-    target = Quantity(0.0, unit)
-    if UNITS[target.unit][0] is not dimension:
-        raise UnitError(f"{unit} is not a unit of {dimension.words}.")
-    return Quantity(_as_float(number / Fraction(10) ** UNITS[unit][1]), unit)
+    Quantity(0.0, unit).in_si(dimension)  # raises where the unit measures something else
+    return Quantity(_as_float(number / UNITS[unit][1]), unit)
 
 
 def _as_float(number: Fraction) -> float:
@@ -175,26 +161,19 @@ def absorption_ratio(one: Quantity, other: Quantity) -> float:
     return _as_float(above / below)
 
 
-WATER_DIFFUSIVITY: Final = Quantity(1e-7, "m2/s")
-"""The thermal diffusivity of water by its order of magnitude, as the derived claims of the graph assume it."""
-
-DIFFUSION_LENGTH: Final = 4.0
-"""The factor of the diffusion length d = sqrt(4 kappa t), as the derived claims of the graph use it."""
-
-
 def thermal_relaxation_time(size: Quantity, factor: float, diffusivity: Quantity) -> Quantity:
     """Return the time in which a heated target loses heat to what surrounds it.
 
     The time is d^2 / (g kappa), from the diffusion of heat. What the factor g is depends on the
     shape of the target and on how much of the heat is meant to be lost, half or 63%, and
     publications differ; so it must be stated. No source of the graph states one for a cylinder, a
-    sphere or a plane, so none is offered by name. With DIFFUSION_LENGTH it is the time in which
-    heat spreads over the size, as in the source AUTHOREA_DIFF.
+    sphere or a plane, so none is offered by name. With 4 it is the time in which heat spreads over
+    the size, by the diffusion length sqrt(4 kappa t), as in the source AUTHOREA_DIFF.
 
     Args:
         size: thickness or diameter of the target, a length above 0.
         factor: the factor g, above 0, without unit.
-        diffusivity: thermal diffusivity of the tissue, above 0; see WATER_DIFFUSIVITY.
+        diffusivity: thermal diffusivity of the tissue, above 0; of water 1e-7 m2/s.
 
     Returns:
         The time in microseconds.

@@ -20,7 +20,8 @@ from rdflib import XSD, Literal, URIRef
 
 from kg.engine import Engine, ExtensionFunction, FunctionMisused, Term
 from kg.physics import formulas
-from kg.physics.formulas import Quantity, UnitError
+from kg.physics.formulas import Quantity
+from kg.physics.units import UnitError
 from kg.rdf.datatypes import INTEGERS
 from kg.rdf.namespaces import DGD, DGF
 from kg.results import select, stored

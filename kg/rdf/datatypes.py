@@ -10,6 +10,7 @@ import calendar
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -17,12 +18,12 @@ from kg.text_files import patterns
 
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 
-_RANGES: Final[Mapping[str, tuple[int | None, int | None]]] = {
-    "integer": (None, None),
-    "nonNegativeInteger": (0, None),
-    "positiveInteger": (1, None),
-    "nonPositiveInteger": (None, 0),
-    "negativeInteger": (None, -1),
+_RANGES: Final[Mapping[str, tuple[float, float]]] = {
+    "integer": (-inf, inf),
+    "nonNegativeInteger": (0, inf),
+    "positiveInteger": (1, inf),
+    "nonPositiveInteger": (-inf, 0),
+    "negativeInteger": (-inf, -1),
     **{name: (-(2**bits) // 2, 2**bits // 2 - 1) for name, bits in
        (("long", 64), ("int", 32), ("short", 16), ("byte", 8))},
     **{name: (0, 2**bits - 1) for name, bits in
@@ -61,16 +62,11 @@ def is_ill_typed(text: str, datatype: str | None) -> bool:
     if match is None:
         return True
     if name in _RANGES:
-        return not _is_within(text, *_RANGES[name])
+        least, greatest = _RANGES[name]
+        return not least <= Decimal(text) <= greatest  # int() refuses thousands of digits
     parts = match.groupdict()
     if "day" not in parts:
         return False
     # The calendar is the same each 400 years, also before the year 1, and so the last digits decide.
     year = int(parts["year"][-4:]) % 400 + 400 if "year" in parts else _LEAP_YEAR
     return int(parts["day"]) > calendar.monthrange(year, int(parts["month"]))[1]
-
-
-def _is_within(text: str, least: int | None, greatest: int | None) -> bool:
-    """Compare a number, which may have any number of digits, with bounds, as far as there are."""
-    number = Decimal(text)  # int() refuses thousands of digits
-    return (least is None or number >= least) and (greatest is None or number <= greatest)

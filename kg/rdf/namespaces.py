@@ -56,3 +56,16 @@ def expand(short: str) -> str:
     """
     prefix, _, local = short.partition(":")
     return PREFIXES[prefix] + local
+
+
+def iri_of(text: str) -> str | None:
+    """Return the IRI that a text is: whole, short, or in our ontology; None: it cannot be one."""
+    text = text.strip().replace("\\", "")
+    if "://" in text:
+        text = text.removeprefix("<").removesuffix(">")
+        return text if ABSOLUTE_IRI.fullmatch(text) else None
+    if not re.fullmatch(r"(?:[A-Za-z]+:)?[A-Za-z0-9_./-]+", text):
+        return None
+    prefix, colon, local = text.rpartition(":")
+    namespace = PREFIXES.get(prefix.lower()) if colon else DG
+    return namespace and namespace + local

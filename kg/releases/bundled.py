@@ -171,7 +171,7 @@ def _made(
     progress("checking the canned queries")
     engine = InProcessEngine(built.nquads, version="checking", functions=functions_over)
     queries = read_queries(QUERIES_FOLDER, engine)
-    refuse_unknown_terms(queries, engine)
+    refuse_unknown_terms(queries, built.nquads)
     return built.nquads, queries, index_of(engine).content
 
 

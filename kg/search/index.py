@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import tomllib
 import weakref
 from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Final, NamedTuple
 
 from rapidfuzz import fuzz, process
 
-from kg.rdf.namespaces import BASE
+from kg.rdf.namespaces import BASE, iri_of
 from kg.search.folding import words
 
 _RANKING: Final = json.loads(Path(__file__).with_name("ranking.json").read_text(encoding="utf-8"))
@@ -28,13 +29,8 @@ _KINDS: Final[dict[str, float]] = _RANKING["kinds"]
 NAMING: Final = tuple(_RANKING["naming"])
 """The fields by which a thing is called, and not only told of."""
 
-_THINGS: Final = "SELECT iri, label, kind, definition FROM things"
-_MATCHING: Final = """
-SELECT words, field, written, iri, label, kind, definition
-FROM names JOIN things ON things.id = names.thing
-WHERE names MATCH ? AND (? IS NULL OR words = ?) ORDER BY names.rowid
-"""
-"""Names come in the order that they were written in: those that say the least besides come first."""
+SQL: Final = tomllib.loads(Path(__file__).with_name("sql.toml").read_text(encoding="utf-8"))
+_THINGS: Final = SQL["things"]
 
 _SCORED: Final = 250
 """How many of them are scored, which takes most of the time of a search: the rest comes behind."""
@@ -155,6 +151,40 @@ class NameIndex:
         called = [each for each in found if each.field in NAMING]
         return [each for each in called if self.is_member(each.thing.iri, classes)]
 
+    def resolved(
+        self, text: str, classes: Collection[str] = (), among: Collection[str] = ()
+    ) -> tuple[list[Thing], list[Thing]]:
+        """Return the things that a text means: one that is understood, or several, or none.
+
+        Args:
+            text: what somebody wrote: an IRI, whole or short, in any case, or any name.
+            classes: as in ``meant``.
+            among: the only IRIs that are accepted; empty: any.
+
+        Returns:
+            What it means; and, if that is nothing, what may be meant, the likeliest first.
+        """
+
+        def fitting(things: Iterable[Thing | None]) -> list[Thing]:
+            there = [each for each in things if each and (not among or each.iri in among)]
+            return [each for each in there if self.is_member(each.iri, classes)]
+
+        iri = iri_of(text)
+        named = fitting([self.thing(iri) or self._in_any_case(iri)] if iri else ())
+        if named:
+            return named, []
+        called = [each for each in self.meant(text, classes) if fitting([each.thing])]
+        best = [each.thing for each in called if each.score == called[0].score]
+        if best:
+            return best, []
+        like = self.near(iri, 50) if iri else [each.thing for each in self.search(text, classes)]
+        return [], fitting(like)[:5]  # as many as a person reads
+
+    def _in_any_case(self, iri: str) -> Thing | None:
+        """Return the only thing whose IRI is another but for upper and lower case, or None."""
+        found = self._database.execute(f"{_THINGS} WHERE iri = ? COLLATE NOCASE", (iri,)).fetchall()
+        return Thing(*found[0]) if len(found) == 1 else None
+
     def search(self, text: str, classes: Collection[str] = ()) -> list[NameMatch]:
         """Return the things that a text may mean, the likeliest first.
 
@@ -227,7 +257,7 @@ class NameIndex:
         terms = ["(" + " OR ".join(f'"{term}"*' for term in each) + ")" for each in spelt if each]
         if not terms or (joint == " AND " and len(terms) < len(spelt)):
             return []
-        rows = self._database.execute(_MATCHING, (joint.join(terms), whole, whole))
+        rows = self._database.execute(SQL["matching"], (joint.join(terms), whole, whole))
         found = []
         for place, (name, field, written, *thing) in enumerate(rows):
             weight = WEIGHTS[field] * _KINDS.get(thing[2], 1)
@@ -281,8 +311,3 @@ def _best(found: Iterable[NameMatch]) -> list[NameMatch]:
     for each in ranked:
         best.setdefault(each.thing.iri, each)
     return list(best.values())
-
-
-def kinds(found: Iterable[NameMatch]) -> dict[str, int]:
-    """Count what was found by kind, the most frequent kind first."""
-    return dict(Counter(each.thing.kind for each in found).most_common())

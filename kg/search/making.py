@@ -13,16 +13,7 @@ from kg.engine import Engine
 from kg.rdf.namespaces import BASE, DG
 from kg.results import select, stored
 from kg.search.folding import words
-from kg.search.index import WEIGHTS, NameIndex
-
-_SCHEMA: Final = """
-CREATE TABLE things (id INTEGER PRIMARY KEY, iri TEXT UNIQUE, label TEXT, kind TEXT, definition TEXT);
-CREATE TABLE members (class TEXT, thing INTEGER, PRIMARY KEY (class, thing)) WITHOUT ROWID;
-CREATE INDEX classes ON members (thing);
-CREATE VIRTUAL TABLE names USING
-    fts5 (words, thing UNINDEXED, field UNINDEXED, written UNINDEXED, prefix='1 2 3');
-CREATE VIRTUAL TABLE vocabulary USING fts5vocab (names, row);
-"""
+from kg.search.index import SQL, WEIGHTS, NameIndex
 
 _CLAIM: Final = BASE + "id/claim/"
 _ROLE: Final = DG + "usedAs"
@@ -45,18 +36,12 @@ def index_of(engine: Engine) -> NameIndex:
         above[str(row["iri"])].add(str(row["class"]))
     labels = {iri: _label(iri, fields) for iri, fields in texts.items()}
     database = sqlite3.connect(":memory:")
-    database.executescript(_SCHEMA)
+    database.executescript(SQL["schema"])
     database.executemany(
         "INSERT INTO things VALUES (?, ?, ?, ?, ?)",
         [
-            (
-                number,
-                iri,
-                labels[iri],
-                _kind(iri, above, labels),
-                *fields.get("definition", [None])[:1],
-            )
-            for number, (iri, fields) in enumerate(texts.items())
+            (key, iri, labels[iri], _kind(iri, above, labels), *told.get("definition", [None])[:1])
+            for key, (iri, told) in enumerate(texts.items())
         ],
     )
     database.executemany(

@@ -48,15 +48,15 @@ def canonical(term: Term) -> str:
     raise BindingError(f"{term!r} is neither an IRI nor a literal.")
 
 
-def canonical_literal(lexical: str, language: str | None, datatype: str | None) -> str:
+def canonical_literal(text: str, language: str | None = None, datatype: str | None = None) -> str:
     """Write a literal in the canonical form of N-Triples; a language comes before a datatype.
 
     Raises:
         BindingError: as ``canonical``.
     """
-    if _NOT_IN_LITERAL.search(lexical):
+    if _NOT_IN_LITERAL.search(text):
         raise BindingError("A literal holds a character that RDF does not allow.")
-    quoted = f'"{lexical.translate(_ESCAPES)}"'
+    quoted = f'"{text.translate(_ESCAPES)}"'
     if language:
         if not _LANGUAGE.match(language):
             raise BindingError(f"{language!r} is not a language tag.")

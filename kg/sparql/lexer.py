@@ -201,11 +201,6 @@ def _constructs_blank_nodes(text: str) -> bool:
     return any(each.kind is TokenKind.BLANK_NODE or each.text in _MAKING_NODES for each in template)
 
 
-def has_dataset_clause(text: str) -> bool:
-    """Tell whether a query names its dataset with FROM or FROM NAMED."""
-    return first_word(text, "FROM") is not None
-
-
 def service_offset(text: str) -> int | None:
     """Return the position of the first SERVICE keyword, or None."""
     service = first_word(text, "SERVICE")

@@ -12,7 +12,8 @@ from typing import Final
 import click
 
 import kg
-from kg.catalogue.canned_queries import CatalogueError, ParameterError, UnknownQueryError
+from kg.catalogue.canned_queries import ParameterError, UnknownQueryError
+from kg.catalogue.front_matter import CatalogueError
 from kg.engine import DataError, EngineUnavailable, FormatNotAvailable, QueryError, QuerySyntaxError
 
 _DECLARED: Final = tomllib.loads(Path(__file__).with_name("options.toml").read_text("utf-8"))

@@ -71,17 +71,6 @@ class Parameters:
             )
         return values[0] if values else None
 
-    def exactly_once(self, name: str) -> str:
-        """Return the value of a required parameter.
-
-        Raises:
-            ParameterRefused: it is missing, or given more than once.
-        """
-        value = self.at_most_once(name)
-        if value is None:
-            raise ParameterRefused(name, f"{name} is missing.", hint="Give it exactly once.")
-        return value
-
     def number(self, name: str, most: int) -> int | None:
         """Return the value of an optional parameter that is a whole number above 0, or None.
 

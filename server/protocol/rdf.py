@@ -28,10 +28,6 @@ def write(template: str, representation: Representation, **content: object) -> b
         representation: one of the RDF formats.
         content: the variables of the template.
     """
-    written = render_template(template, iri=canonical_iri, literal=_literal, **content)
+    written = render_template(template, iri=canonical_iri, literal=canonical_literal, **content)
     turtle = f"{prologue()}{_DECLARED}{written}".encode()
     return written_anew(turtle, representation.format, {**WRITTEN_PREFIXES, **_PREFIXES})
-
-
-def _literal(text: str, language: str | None = None) -> str:
-    return canonical_literal(text, language, None)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import secrets
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -75,18 +73,12 @@ _CONDITIONS: Final = frozenset(
 )
 _LONGEST_REDIRECTION: Final = 2000  # characters that every client takes
 _ID_BYTES: Final = 16  # nobody guesses one
-_IDS_AT_ONCE: Final = 256  # each call of the kernel costs as much as many ids
-_NEW_IDS: Final[deque[str]] = deque()
-"""Ids that nobody has been given yet."""
-
-os.register_at_fork(after_in_child=_NEW_IDS.clear)  # no two processes give the same
-
 _QUERY_ID: Final = re.compile(r"[A-Za-z0-9._~:-]{1,64}")
 
 
 def init_app(app: Flask) -> None:
     """Add the headers that all responses of an app have in common, and bound its URLs."""
-    for step in (_begin, _refuse, _check_host, _bound_url, _answer_options, _redirect):
+    for step in (_begin, _refuse, _bound_url, _answer_options, _redirect):
         app.before_request(step)
     app.after_request(_finish)
     app.teardown_request(_let_go)
@@ -191,16 +183,8 @@ def not_modified(etag: str) -> Response | None:
 
 def query_id(given: str) -> str:
     """Return the id of a query: what the client gave, if that is legal, or else a new one."""
-    if given and _QUERY_ID.fullmatch(given):
-        return given
-    try:
-        return _NEW_IDS.popleft()
-    except IndexError:
-        # The kernel is asked for many at once: for each alone it takes as long as the whole cache.
-        digits = secrets.token_hex(_ID_BYTES * _IDS_AT_ONCE)
-        width = 2 * _ID_BYTES
-        _NEW_IDS.extend([digits[at : at + width] for at in range(0, len(digits), width)])
-        return query_id("")
+    is_legal = given and _QUERY_ID.fullmatch(given)
+    return given if is_legal else secrets.token_hex(_ID_BYTES)
 
 
 def timed(name: str, seconds: float) -> None:
@@ -226,9 +210,14 @@ def _begin() -> None:
 
 
 def _refuse() -> None:
-    """Raise the error that the server found before it handed the request over."""
+    """Raise the error that the server found before it handed the request over.
+
+    An illegal Host header is one too, as the addresses in answers would be made from it.
+    """
     if REFUSAL in request.environ:
         raise request.environ.pop(REFUSAL)  # held by nobody, see _let_go
+    if not is_host(request.environ.get("HTTP_HOST")):
+        raise MalformedHeader("Host", "The Host header does not name a host.")
 
 
 def _let_go(_: BaseException | None) -> None:
@@ -238,12 +227,6 @@ def _let_go(_: BaseException | None) -> None:
     circles is collected seldom here, and each would hold a body and headers of any length till then.
     """
     request.routing_exception = None
-
-
-def _check_host() -> None:
-    """Refuse an illegal Host header, from which the addresses in answers would be made."""
-    if not is_host(request.environ.get("HTTP_HOST")):
-        raise MalformedHeader("Host", "The Host header does not name a host.")
 
 
 def _bound_url() -> None:

@@ -90,12 +90,13 @@ def _bindings(found: CannedQuery, values: Mapping[str, str]) -> dict[str, Term]:
     try:
         return current_snapshot().graph.catalogue.bindings(found.name, values)
     except ParameterError as error:
-        raise ParameterRefused(
-            error.parameter,
-            f"{error.parameter}: {error.detail}",
-            hint=error.hint,
-            members={"parameters": [_parameter(each) for each in found.parameters]},
-        ) from error
+        members = {"parameters": [_parameter(each) for each in found.parameters]}
+        if error.candidates:
+            members["similar"] = [
+                {"id": each.iri, "label": each.label} for each in error.candidates
+            ]
+        detail = f"{error.parameter}: {error.detail}"
+        raise ParameterRefused(error.parameter, detail, hint=error.hint, members=members) from error
 
 
 def _summary(found: CannedQuery) -> dict[str, Any]:

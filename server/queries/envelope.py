@@ -70,7 +70,11 @@ class Envelope:
         fields, shown, after = self._page(rows, columns)
         return {
             "query": {"name": self._found.name, "title": self._found.title, "url": self._address},
-            "parameters": {name: self._value(term) for name, term in self._bindings.items()},
+            "parameters": {
+                each.name: self._value(self._bindings[each.name], each.unit)
+                for each in self._found.parameters
+                if each.name in self._bindings
+            },
             "version": answer.version,
             "release": self._snapshot.graph.release,
             "licence": LICENCE,
@@ -125,11 +129,12 @@ class Envelope:
         thing = self._snapshot.graph.names.thing(iri) if iri.startswith(BASE) else None
         return thing.label if thing else None
 
-    def _value(self, term: Term) -> Any:
+    def _value(self, term: Term, unit: str | None) -> Any:
         if isinstance(term, URIRef):
             return {"id": str(term), "label": self._label(str(term))}
         value = term.toPython()
-        return value if isinstance(value, bool | int | str) else float(str(term))
+        value = value if isinstance(value, bool | int | str) else float(str(term))
+        return {"value": value, "unit": unit} if unit else value
 
     def _link(self, **others: str | None) -> str:
         values = {name: str(term) for name, term in self._bindings.items()}

@@ -20,8 +20,8 @@ from server import answers
 from server.context import Snapshot, current_snapshot, public_url
 from server.protocol import responses
 from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
-from server.protocol.errors import ParameterRefused, QueryTooLong, ReadOnly
-from server.protocol.negotiation import HTML
+from server.protocol.errors import NotRunning, ParameterRefused, QueryTooLong, ReadOnly
+from server.protocol.negotiation import HTML, JSONLD
 from server.protocol.parameters import Parameters, body_of, of_url, with_body
 from server.protocol.problems import ProblemDocument
 from server.sparql import service_description
@@ -79,7 +79,9 @@ def planned(
         RequestError: the parameters or headers are not right.
     """
     parameters.refuse_others(_ALLOWED)
-    text = parameters.exactly_once("query")
+    text = parameters.at_most_once("query")
+    if text is None:
+        raise ParameterRefused("query", "query is missing.", hint="Give it exactly once.")
     limit = snapshot.settings.max_query_bytes
     if len(text.encode()) > limit:
         raise QueryTooLong(f"The query is longer than {limit} bytes.", limit)
@@ -108,6 +110,23 @@ def void() -> AnyResponse:
     """Lead to the description of the dataset, https://www.w3.org/TR/void/#discovery."""
     described_at = "/id/dataset" if current_snapshot().graph.is_own else "/sparql"
     return redirect(f"{public_url()}{described_at}", 303)
+
+
+def stop(query_id: str) -> Response:
+    """Stop the queries that were sent with an X-Query-Id, or were given it.
+
+    Whoever knows the id may stop them: it was told to nobody but who sent the query.
+    """
+    known = responses.query_id(query_id) == query_id
+    if not known or not current_snapshot().graph.engine.stop(query_id):
+        raise NotRunning(
+            "No query of this id is running.",
+            hint="The id is what the query was sent with in the header X-Query-Id.",
+        )
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    response.headers["Cache-Control"] = responses.UNCACHEABLE
+    return response
 
 
 def _refuse_update(parameters: Parameters) -> None:
@@ -177,7 +196,9 @@ def _page(
         downloads=answers.downloads(RESULTS[table.kind]) if table else [],
         rows_shown=ROWS_SHOWN,
         description=(
-            None if table or problem else service_description.for_page(snapshot, public_url())
+            None
+            if table or problem
+            else service_description.write(snapshot, public_url(), JSONLD).decode()
         ),
         graphs=[
             (iri_cell(graph), triples)

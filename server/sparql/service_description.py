@@ -12,7 +12,7 @@ from kg.rdf.namespaces import COMMON_PREFIXES, DGD, GRAPH, PREFIXES
 from kg.results import Rows, select, stored
 from server.context import Snapshot
 from server.protocol import rdf
-from server.protocol.negotiation import JSONLD, REPRESENTATIONS, Representation
+from server.protocol.negotiation import REPRESENTATIONS, Representation
 
 _MOST_GRAPHS: Final = 1000
 """How many named graphs are described."""
@@ -54,8 +54,3 @@ def write(snapshot: Snapshot, url: str, representation: Representation) -> bytes
         functions=snapshot.once(functions),
         prefixes=PREFIXES if is_own else COMMON_PREFIXES,
     )
-
-
-def for_page(snapshot: Snapshot, url: str) -> str:
-    """Write the description as JSON-LD that can stand in a script element of a page."""
-    return write(snapshot, url, JSONLD).decode().replace("<", "\\u003c")

@@ -69,8 +69,8 @@ def test_kg_knows_no_http_and_nothing_above_it(upward: str) -> None:
 
 _ORDER: Final = {
     "kg": (
-        *("text_files", "rdf", "sparql", "engine", "results", "search", "catalogue"),
-        *("physics", "builder"),
+        *("text_files", "rdf", "sparql", "engine", "results", "search", "physics"),
+        *("catalogue", "builder"),
         *("validate", "resources", "graph", "releases", "curation"),
     ),
     "server": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Decimal
 from typing import Final
 
@@ -13,6 +13,7 @@ from rdflib import XSD, Literal, URIRef
 from kg.builder.errors import BuildError, FileProblem
 from kg.builder.read.tables import SourceTable, TableRow
 from kg.builder.read.terms import Triple, canonical_decimal
+from kg.physics.units import Unit, unit_of
 from kg.rdf.namespaces import DG, DGD
 
 _Z: Final = 1.959963984540054
@@ -26,25 +27,6 @@ _PRINTED: Final = "dgd:frequency-origin/printed"
 
 _DIFFERENCES: Final = {"dg:temperatureRise", "dg:TemperatureDifference"}
 """What is a difference, which the offset of a unit such as the degree Celsius leaves alone."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A unit of measurement.
-
-    Attributes:
-        iri: its QUDT IRI, or None.
-        factor: what a number in it is multiplied by to be in SI base units, or None.
-        offset: what is added afterwards, in SI base units.
-    """
-
-    iri: str | None
-    factor: Decimal | None
-    offset: Decimal
-
-    def in_si(self, number: Decimal) -> Decimal | None:
-        """Convert a number in this unit to SI base units; None where no factor is known."""
-        return None if self.factor is None else number * self.factor + self.offset
 
 
 def wilson_interval(events: int, total: int) -> tuple[float, float]:
@@ -75,11 +57,7 @@ def wilson_interval(events: int, total: int) -> tuple[float, float]:
 def units_of(tables: Iterable[SourceTable]) -> dict[str, Unit]:
     """Return the units of the unit table by their UCUM codes."""
     return {
-        row.cells["code"]: Unit(
-            iri=row.cells.get("unit"),
-            factor=Decimal(row.cells["factor_to_si"]) if "factor_to_si" in row.cells else None,
-            offset=Decimal(row.cells.get("offset_to_si", "0")),
-        )
+        row.cells["code"]: unit_of(row.cells)
         for table in tables
         if table.file == "units.tsv"
         for row in table.rows

@@ -270,7 +270,7 @@ class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
             self._closed = True
             self._users += 1
             for call in self._pending:
-                call.interrupt()
+                call.connection.shutdown(socket.SHUT_RDWR)  # as who waits notices
         self._supervisor.close(EngineUnavailable(_CLOSED))
         self._jobs.shutdown(socket.SHUT_RDWR)  # which ends the wait for room in the queue
         self._queue_end.close()  # which ends the connections that wait in the queue

@@ -25,7 +25,9 @@ import termios
 import threading
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Never
 
 from kg.engine.interface import Task, TaskRunner
@@ -167,7 +169,9 @@ class _Workers:
         """Be a worker."""
         try:
             sandbox.die_with_parent(self._fork_server)
-            sandbox.die_first()
+            # Who is to end first when no memory is left; if it may not be said, the kernel chooses.
+            with suppress(OSError):
+                Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
             shared = (self._engine, self._jobs, self._scoreboard, self._job_server)
             _Worker(*shared, self._setup.tasks, slot).answer_jobs(self._setup.memory)
         except BaseException:

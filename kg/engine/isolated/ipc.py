@@ -256,10 +256,6 @@ class PendingCall:
         self.connection.close()
         self._theirs.close()
 
-    def interrupt(self) -> None:
-        """End the connection, as whoever waits for it notices."""
-        self.connection.shutdown(socket.SHUT_RDWR)
-
     def put(self, jobs: socket.socket) -> bool:
         """Put the job into the queue of jobs, unless that is full; tell whether it is there.
 

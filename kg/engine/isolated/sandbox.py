@@ -218,12 +218,6 @@ def _text(path: Path) -> str:
         return ""
 
 
-def die_first() -> None:
-    """Ask the kernel to end this process before others when there is no memory left."""
-    with suppress(OSError):  # where /proc may not be written, the kernel chooses by itself
-        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
-
-
 def _kibibytes(name: str) -> int:
     lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith(f"{name}:")))

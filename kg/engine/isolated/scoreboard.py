@@ -123,7 +123,7 @@ class Scoreboard:
 
     def clear(self) -> None:
         """Forget what processes were about that are no more; a new fork server begins with this."""
-        self._count("starts")
+        self._events[_EVENTS.index("starts")] += 1
         for slot in range(self.slots):
             self.end(slot)
             self.set_token(slot, held=False)
@@ -211,9 +211,8 @@ class Scoreboard:
                     _DEATH.pack_into(self._memory, place, number, ended_by, cause)
                     self._numbers[-1] += 1
             is_killed = killed == number != 0
-            self._count(
-                Cause(cause).name.lower() if is_killed else _BY_SIGNAL.get(ended_by, "other")
-            )
+            event = Cause(cause).name.lower() if is_killed else _BY_SIGNAL.get(ended_by, "other")
+            self._events[_EVENTS.index(event)] += 1
             # Only now, so that whoever finds that a job does not run finds what became of it.
             self.end(slot)
 
@@ -257,9 +256,6 @@ class Scoreboard:
             return Running()
         pid, started, number, *digests = _RUNNING.unpack_from(self._memory, self._place(slot))
         return Running(began, pid, started, number, tuple(digests))
-
-    def _count(self, event: str) -> None:
-        self._events[_EVENTS.index(event)] += 1
 
     def _place(self, slot: int) -> int:
         return self._slots + slot * _SLOT_BYTES

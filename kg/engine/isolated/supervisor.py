@@ -135,7 +135,13 @@ class Supervisor:
                 continue
             deaths += message is None
             if deaths >= _MOST_DEATHS:
-                self._fail(_killed(status))
+                how = signal.Signals(-status).name if status < 0 else f"exit code {status}"
+                failure = (
+                    f"The process that loads the data ended {_MOST_DEATHS} times, at last by {how}."
+                    " Most likely the data need more memory than there is, or something in them is"
+                    " nested thousands of levels deep."
+                )
+                self._fail(EngineUnavailable(failure))
             if time.monotonic() - began < _RESTART_PAUSE:  # do not spin
                 self._pause(_RESTART_PAUSE)
 
@@ -181,15 +187,6 @@ class Supervisor:
         with suppress(BrokenPipeError), fork_server.stdin as pipe:  # it may be dead already
             pickle.dump(setup, pipe)
         return fork_server
-
-
-def _killed(status: int) -> EngineUnavailable:
-    how = signal.Signals(-status).name if status < 0 else f"exit code {status}"
-    return EngineUnavailable(
-        f"The process that loads the data ended {_MOST_DEATHS} times, at last by {how}. "
-        "Most likely the data need more memory than there is, or something in them is nested "
-        "thousands of levels deep."
-    )
 
 
 def _opened(source: Source, files: ExitStack) -> int:

@@ -41,7 +41,7 @@ from kg.sparql.errors import (
     UpdateNotAllowed,
 )
 from kg.sparql.lexer import (
-    has_dataset_clause,
+    first_word,
     is_repeatable,
     is_update,
     service_offset,
@@ -170,7 +170,7 @@ class InProcessEngine:
     def _run(self, query: Query) -> Answer:
         began = time.perf_counter()
         self._refuse_federation(query.text)
-        has_clauses = has_dataset_clause(query.text)
+        has_clauses = first_word(query.text, "FROM") is not None
         if query.bindings or has_clauses:
             # Positions of syntax errors refer to the text that the caller wrote.
             self._parse_once(query.text, query.base_iri)

@@ -416,16 +416,14 @@ class _Rewriting:
             body = f" {{{body} BIND(STRUUID() AS {row}) }}"
         self._tells_apart(modifiers, '""')
         outside = (range(node.begin, group.begin), range(modifiers.begin, modifiers.end))
-        if "?_" in body and any(map(self._is_star, chain(*outside))):
+        if "?_" in body and any(
+            parser.found[place].text == "*" and parser.is_word(place - 1, *_BEFORE_ALL)
+            for place in chain(*outside)
+        ):  # a `*` stands for variables
             body = self._without_own(body, node)
         head = self._filled(node.begin, items, group.begin, beside)
         tail = self._filled(modifiers.begin, modifiers.parts, node.end, beside)
         return f"{head}{body}{tail}"
-
-    def _is_star(self, place: int) -> bool:
-        """Tell whether a `*` stands for variables."""
-        parser = self._parser
-        return parser.found[place].text == "*" and parser.is_word(place - 1, *_BEFORE_ALL)
 
     def _without_own(self, body: str, node: _Node) -> str:
         """Let the group of a query with `*` have no variables but those of the query."""

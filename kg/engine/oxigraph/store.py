@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, Final, NamedTuple
@@ -113,16 +113,13 @@ class DatasetStore:
         if self._without_graphs is self._store:
             return False
         if self._without_graphs is not None:
-            return len(self._without_graphs) < len(self._store) - self._number_apart
+            apart = sum(self._numbers[graph] for graph in self._apart)
+            return len(self._without_graphs) < len(self._store) - apart
         counts = [*self._numbers.values(), len(self._store) - sum(self._numbers.values())]
         if sum(map(bool, counts)) < 2:  # noqa: PLR2004 - it takes two
             return False
         # Of two triples with the same hash the worst is that the union is made without need.
         return len({hash(quad.triple) for quad in self._store}) < len(self._store)
-
-    @cached_property
-    def _number_apart(self) -> int:
-        return sum(self._numbers[graph] for graph in self._apart)
 
     @cached_property
     def _numbers(self) -> dict[Any, int]:
@@ -139,8 +136,9 @@ class DatasetStore:
         """How much there is."""
         everything = len(self._store)
         unnamed = everything - sum(self._numbers.values())
+        apart = sum(self._numbers[graph] for graph in self._apart)
         return Contents(
-            triples=everything - self._number_apart if self._union else unnamed,
+            triples=everything - apart if self._union else unnamed,
             graphs={
                 graph.value: self._numbers[graph]
                 for graph in sorted(self._numbers, key=str)
@@ -167,23 +165,26 @@ class DatasetStore:
         Raises:
             BindingError: a graph is not named by an absolute IRI.
         """
-        chosen = _protocol_dataset(query)
-        if chosen is None and not has_clauses:
+        is_named = query.default_graphs is not None or query.named_graphs is not None
+        if not is_named and not has_clauses:
             if self._without_graphs is not None and not _may_ask_for_graphs(text):
                 return View(self._without_graphs, {})
-            return View(self._store, self._usual(text))
-        default, named = chosen or _clauses(text, query.base_iri)
+            arguments = {**self._union}
+            # Oxigraph goes through its graphs in another order after each start, unless told one.
+            if self._graphs and _may_ask_for_graphs(text):
+                arguments["named_graphs"] = self._graphs
+            return View(self._store, arguments)
+        if is_named:
+            try:
+                default, named = _once(query.default_graphs or ()), _once(query.named_graphs or ())
+            except ValueError as error:
+                raise BindingError(f"A graph is not named by an absolute IRI: {error}") from error
+        else:
+            default, named = _clauses(text, query.base_iri)
         # Whether graphs that are apart repeat triples of others is not known.
         if len(default) > 1 and (self._repeats or not set(default).isdisjoint(self._apart)):
             return self._merged(default, named)
         return View(self._store, {"default_graph": default, "named_graphs": named})
-
-    def _usual(self, text: str) -> dict[str, Any]:
-        arguments = {**self._union}
-        # Oxigraph goes through its graphs in another order after each start, unless it is told one.
-        if self._graphs and _may_ask_for_graphs(text):
-            arguments["named_graphs"] = self._graphs
-        return arguments
 
     @cached_property
     def _graphs(self) -> list[ox.NamedNode | ox.BlankNode]:
@@ -233,7 +234,7 @@ def _parsable(source: Source) -> Iterator[dict[str, Any]]:
             raise _data_error(source, error) from error
 
 
-def ntriples_of(source: Source, numbers: Iterator[int], but: Container[str] = ()) -> str:
+def ntriples_of(source: Source, numbers: Iterator[int], but: Iterable[str] = ()) -> str:
     """Return what a source says as N-Triples, with the texts of literals as they are written.
 
     A store would write them anew, such as `1` for `01`.
@@ -248,14 +249,10 @@ def ntriples_of(source: Source, numbers: Iterator[int], but: Container[str] = ()
     """
     source.check()
     with _parsable(source) as options:
-        quads = (quad for quad in ox.parse(**options) if _name(quad) not in but)
+        left_out = set(map(ox.NamedNode, but))
+        quads = (quad for quad in ox.parse(**options) if quad.graph_name not in left_out)
         named = _named_anew(quads, ox.DefaultGraph(), numbers)
         return "".join(f"{quad.triple} .\n" for quad in named)
-
-
-def _name(quad: ox.Quad) -> str:
-    """Return the IRI of the graph of a quad, or nothing."""
-    return quad.graph_name.value if isinstance(quad.graph_name, ox.NamedNode) else ""
 
 
 def _named_anew(
@@ -299,16 +296,6 @@ def _data_error(source: Source, error: SyntaxError) -> DataError:
 
 
 _Graphs = tuple[list[ox.NamedNode], list[ox.NamedNode]]
-
-
-def _protocol_dataset(query: Query) -> _Graphs | None:
-    """Return the default and the named graphs that the protocol names, if it names any."""
-    if query.default_graphs is None and query.named_graphs is None:
-        return None
-    try:
-        return _once(query.default_graphs or ()), _once(query.named_graphs or ())
-    except ValueError as error:
-        raise BindingError(f"A graph is not named by an absolute IRI: {error}") from error
 
 
 def _once(iris: Iterable[str]) -> list[ox.NamedNode]:

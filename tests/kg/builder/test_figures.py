@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rdflib import XSD, Dataset, Graph, Literal, URIRef
 
-from kg.builder.derive.figures import Unit, counts_of, units_of, wilson_interval
+from kg.builder.derive.figures import counts_of, units_of, wilson_interval
 from kg.builder.read.tables import read_tables
+from kg.physics.units import Unit
 from kg.rdf.namespaces import DG, DGD, GRAPH
 from kg.releases.bundled import ONTOLOGY_FOLDER
 
@@ -167,7 +168,7 @@ def test_units_of_time_length_and_energy_agree_with_each_other(
 @given(st.decimals(min_value=-(10**6), max_value=10**6, places=4))
 def test_conversion_is_exact(number: Decimal) -> None:
     """Decimals are converted without the error of binary fractions."""
-    unit = Unit(iri=None, factor=Decimal("0.001"), offset=Decimal("273.15"))
+    unit = Unit(code="x", iri=None, factor=Decimal("0.001"), offset=Decimal("273.15"))
 
     assert unit.in_si(number) == (number * 1000 + Decimal(273150000)) / 1000000
 

@@ -16,20 +16,20 @@ from hypothesis import strategies as st
 import kg
 from kg.physics import formulas
 from kg.physics.formulas import (
-    DIFFUSION_LENGTH,
     UNITS,
-    WATER_DIFFUSIVITY,
     Dimension,
     Quantity,
-    UnitError,
     absorption_depth,
     absorption_ratio,
     effective_penetration_depth,
     read_spectrum,
     thermal_relaxation_time,
 )
+from kg.physics.units import UnitError
 from kg.rdf.namespaces import DG, DGF
 
+WATER_DIFFUSIVITY = Quantity(1e-7, "m2/s")
+DIFFUSION_LENGTH = 4.0
 figures = st.floats(min_value=1e-6, max_value=1e6)
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kg.sparql.lexer import (
     TokenKind,
-    has_dataset_clause,
+    first_word,
     is_repeatable,
     is_update,
     service_offset,
@@ -182,7 +182,7 @@ def test_the_service_keyword_is_found(text: str, offset: int | None) -> None:
 )
 def test_a_dataset_clause_is_found(text: str, named: bool) -> None:  # noqa: FBT001 - a parameter of the test
     """Only the keyword FROM counts."""
-    assert has_dataset_clause(text) is named
+    assert (first_word(text, "FROM") is not None) is named
 
 
 def test_federated_queries_are_not_repeatable() -> None:

@@ -204,3 +204,33 @@ def test_what_campaigns_add_is_no_parameter(client: FlaskClient) -> None:
 
     assert tracked.data == plain.data
     assert "cache;desc=hit" in tracked.headers["Server-Timing"]
+
+
+def test_a_number_with_a_unit_is_told_as_it_was_understood(client: FlaskClient) -> None:
+    """Whoever writes micrometres sees what they were taken for."""
+    document = get(client, "/queries/safety-limits/answer?wavelength=1.064+%C2%B5m&limit=1")
+
+    assert document["parameters"] == {"wavelength": {"value": 1064, "unit": "nm"}}
+    assert "1064 nm" in client.get(
+        "/queries/safety-limits/answer?wavelength=1.064+um&format=html"
+    ).get_data(as_text=True)
+
+
+def test_a_form_and_its_description_tell_unit_and_bounds(client: FlaskClient) -> None:
+    """What a bare number means is said where it is asked for."""
+    described = client.get("/queries/adverse-event-incidence").get_json()["parameters"]
+    (share,) = (each for each in described if each["name"] == "minimum_percentage")
+    page = client.get("/queries/adverse-event-incidence?format=html").get_data(as_text=True)
+
+    assert (share["unit"], share["minimum"], share["maximum"]) == ("%", 0, 100)
+    assert "In %, or with a unit of its own." in page
+    assert "At least 0 and at most 100." in page
+
+
+def test_what_a_word_may_mean_is_listed_in_the_error(client: FlaskClient) -> None:
+    """A program offers the candidates to choose from."""
+    response = client.get("/queries/laser-modes/answer?mode=hybrd")
+
+    assert response.status_code == 400
+    similar = {"id": "https://w3id.org/dermograph/id/delivery-mode/hybrid", "label": "hybrid"}
+    assert response.get_json()["similar"] == [similar]
