@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Final, NamedTuple
@@ -268,9 +268,14 @@ def respond(engine: Engine, plan: Plan, writers: Writers) -> Response:
     )
 
 
-def downloads(offers: Sequence[Representation]) -> list[tuple[str, str]]:
-    """Return label and address of the page at hand in each other format that is offered."""
-    pairs = [(name, value) for name, value in request.args.items(multi=True)]
+def downloads(
+    offers: Sequence[Representation], asked: Iterable[tuple[str, str]] | None = None
+) -> list[tuple[str, str]]:
+    """Return label and address of the page at hand in each other format that is offered.
+
+    What was asked are the parameters of the URL, unless it is given.
+    """
+    pairs = request.args.items(multi=True) if asked is None else asked
     kept = [pair for pair in pairs if pair[0].strip() not in FORMAT_PARAMETERS]
     path = f"{request.script_root}{request.path}"
     return [

@@ -30,6 +30,7 @@ _VIEWS: Final[Mapping[str, Callable[..., Any]]] = {
     "queries.catalogue": canned_queries.catalogue,
     "queries.query": canned_queries.query,
     "queries.answer": canned_queries.answer,
+    "queries.csv_metadata": canned_queries.csv_metadata,
     "search.search": search.search,
     "search.suggest": search.suggest,
     "api.document": openapi.document,

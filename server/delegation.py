@@ -22,6 +22,7 @@ from kg.engine import Answer, ResultTooLarge, Task, TaskEngine, TaskResult
 from kg.engine.spool import Spool, SpooledFile
 from server.context import current_snapshot
 from server.protocol import responses
+from server.protocol.parameters import body_of
 
 ANSWER: Final = "dermograph.answer"
 """Key in the WSGI environment: the answer that a page is to be made of, as it is known already."""
@@ -90,7 +91,8 @@ def elsewhere(answer: Answer | None = None) -> Response | None:
     engine = current_snapshot().graph.engine
     if not isinstance(engine, TaskEngine):
         return None
-    body = request.get_data() if request.method in ("POST", "QUERY") else b""
+    most = current_snapshot().settings.max_body_bytes
+    body = body_of(request, most) if request.method in ("POST", "QUERY") else b""
     environ = {name: value for name, value in request.environ.items() if isinstance(value, str)}
     environ["HTTP_X_QUERY_ID"] = g.query_id
     whole = replace(answer, content=answer.body) if answer else None

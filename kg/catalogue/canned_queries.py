@@ -18,7 +18,7 @@ from decimal import Decimal
 from functools import cached_property
 from operator import ge, gt, le
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rdflib import XSD, Literal, URIRef
 
@@ -156,6 +156,8 @@ class CannedQuery:
         parameters: in the order of the header.
         examples: values of parameters to try, by parameter name.
         columns: of its answers, in their order.
+        formerly: the names that it had: `name`, and the days `since` when it is out of use and
+            `until` when it works.
     """
 
     name: str
@@ -165,6 +167,7 @@ class CannedQuery:
     parameters: tuple[Parameter, ...]
     examples: tuple[Mapping[str, str], ...]
     columns: tuple[Column, ...]
+    formerly: tuple[Mapping[str, Any], ...]
 
     @property
     def keys(self) -> dict[str, Column]:
@@ -214,6 +217,7 @@ class Catalogue(Mapping[str, CannedQuery]):
         self, queries: Mapping[str, CannedQuery], engine: Engine, kept: Path | None = None
     ) -> None:
         self._queries = dict(sorted(queries.items()))
+        self._formerly = {old["name"]: each for each in queries.values() for old in each.formerly}
         self._engine = engine
         self._kept = kept
 
@@ -274,13 +278,13 @@ class Catalogue(Mapping[str, CannedQuery]):
         raise error
 
     def __getitem__(self, name: str) -> CannedQuery:
-        """Return a query by its name.
+        """Return a query by its name, or by one that it had.
 
         Raises:
             UnknownQueryError: there is none of this name.
         """
         try:
-            return self._queries[name]
+            return self._queries.get(name) or self._formerly[name]
         except KeyError:
             near = difflib.get_close_matches(name, self._queries, n=3)
             raise UnknownQueryError(name, near) from None
@@ -316,6 +320,10 @@ def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[st
             if name not in keys:
                 detail = f"No query has a column {name}. Take the line out."
                 raise CatalogueError(f"{folder / TABLE}, line {line}: {detail}")
+        taken = [*queries, *(old["name"] for query in queries.values() for old in query.formerly)]
+        for name in queries:
+            if taken.count(name) > 1:
+                raise CatalogueError(f"{folder / name}.rq: {name} is a former name of another.")
     return queries
 
 
@@ -345,6 +353,7 @@ def _read(
             for example in header.values.get("examples", ())
         ),
         columns=_columns(header, shared),
+        formerly=tuple(header.values.get("formerly", ())),
     )
     if engine is not None:
         for index, example in enumerate(query.examples):

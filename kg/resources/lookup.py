@@ -123,7 +123,7 @@ def look_up(engine: Engine, iri: str) -> Node:
     """Return a resource as a node that can be read together with its surroundings."""
     text, bindings = stored("surroundings", **_PARTS), {"resource": URIRef(iri)}
     answer = engine.run(Query(text, bindings, formats={ResultKind.SOLUTIONS: JSON}))
-    return Neighbourhood.read(answer).node(iri)
+    return Node(iri, Neighbourhood.read(answer))
 
 
 def mentions(engine: Engine, iri: str) -> Rows:

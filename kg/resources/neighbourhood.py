@@ -42,10 +42,6 @@ class Neighbourhood:
                 backward[str(value)][property_].append(subject)
         return cls(forward, backward)
 
-    def node(self, iri: str) -> Node:
-        """Return the node for an IRI, whether or not anything is known of it."""
-        return Node(iri, self)
-
 
 def _term(value: Mapping[str, Any]) -> URIRef | Literal:
     if value["type"] == "uri":
@@ -73,13 +69,14 @@ class Node:
 
     def __getitem__(self, name: str) -> list[Node | Literal]:
         """Return the values of a property: things by their names, then literals by their text."""
-        return self.values_of(self.around.node(_expand(name)))
+        return self.values_of(Node(_expand(name), self.around))
 
     def values_of(self, property_: Node) -> list[Node | Literal]:
         """Return the values of a property that is known as a node, of whatever vocabulary."""
         values = self.around.forward.get(self.iri, {}).get(property_.iri, [])
         reached = (
-            self.around.node(str(value)) if isinstance(value, URIRef) else value for value in values
+            Node(str(value), self.around) if isinstance(value, URIRef) else value
+            for value in values
         )
         return sorted(reached, key=_order)
 

@@ -17,9 +17,9 @@ from werkzeug.wrappers import Request
 from server.http1.errors import MalformedRequest
 from server.protocol.errors import BodyTooLarge, ParameterRefused, ReadOnly, UnsupportedMediaType
 
-_FORM: Final = "application/x-www-form-urlencoded"
+FORM: Final = "application/x-www-form-urlencoded"
 _QUERY: Final = "application/sparql-query"
-_BODIES: Final = (_QUERY, _FORM)
+_BODIES: Final = (_QUERY, FORM)
 _UPDATE: Final = "application/sparql-update"
 _PERCENT_ENCODED: Final = re.compile(rb"(?:[^%]++|%[0-9A-Fa-f]{2})*+")
 _TRACKERS: Final = re.compile(r"_|utm_\w+|gclid|fbclid")
@@ -121,9 +121,12 @@ def of_form(body: bytes) -> Parameters:
 
 
 def with_body(
-    in_url: Parameters, environ: WSGIEnvironment, body: Callable[[], bytes]
+    in_url: Parameters,
+    environ: WSGIEnvironment,
+    body: Callable[[], bytes],
+    bodies: Collection[str] = _BODIES,
 ) -> Parameters:
-    """Return the parameters of a query operation, of which some are in the body of the request.
+    """Return the parameters of an operation, of which some are in the body of the request.
 
     A body that is the query itself is the parameter `query`. The media type may have `version`,
     unless that is a parameter already.
@@ -132,6 +135,7 @@ def with_body(
         in_url: the parameters in the URL.
         environ: the request, of which only headers are looked at.
         body: reads the body.
+        bodies: the media types that are read.
 
     Raises:
         ReadOnly: the body is an update.
@@ -141,18 +145,18 @@ def with_body(
     """
     media_type, options = parse_options_header(environ.get("CONTENT_TYPE", ""))
     media_type = media_type.lower()  # Werkzeug keeps the case, which means nothing
-    if media_type == _UPDATE:
+    if media_type == _UPDATE and _QUERY in bodies:
         raise ReadOnly
-    if media_type not in _BODIES:
+    if media_type not in bodies:
         what = f"has the media type {media_type[:80]}" if media_type else "has no media type"
-        raise UnsupportedMediaType(f"The body {what}.", supported=_BODIES)
+        raise UnsupportedMediaType(f"The body {what}.", supported=tuple(bodies))
     charset = options.get("charset", "utf-8").lower()
     encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").lower()
     if charset not in ("utf-8", "utf8") or encoding != "identity":
         raise UnsupportedMediaType(
-            f"The body is encoded as {charset[:40]}, {encoding[:40]}.", supported=_BODIES
+            f"The body is encoded as {charset[:40]}, {encoding[:40]}.", supported=tuple(bodies)
         )
-    parameters = in_url + (of_form if media_type == _FORM else _of_query)(body())
+    parameters = in_url + (of_form if media_type == FORM else _of_query)(body())
     if media_type == _QUERY and "query" in in_url:
         raise ParameterRefused(
             "query", "The query is given in the URL and in the body.", hint="Give it once."

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import re
+from calendar import timegm
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from flask import Response, g, render_template, request
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.http import http_date
 
 from kg.catalogue.canned_queries import CannedQuery, Parameter, ParameterError
 from kg.engine import ResultKind, Term
 from kg.rdf.namespaces import DG, curie
+from kg.sparql.bind import bind
 from server import answers
 from server.context import current_snapshot, public_url
 from server.protocol import rdf, responses
 from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
 from server.protocol.errors import ParameterRefused
-from server.protocol.negotiation import HTML, PLAIN_JSON, SPARQL, Representation, named
-from server.protocol.parameters import Parameters, of_url
+from server.protocol.negotiation import CSV, CSVW, HTML, PLAIN_JSON, SPARQL, Representation, named
+from server.protocol.parameters import FORM, Parameters, body_of, of_url, with_body
 from server.protocol.problems import ProblemDocument, generic_page
-from server.queries.envelope import PAGING, Envelope
+from server.queries.envelope import LICENCE, PAGING, Envelope
 from server.web.tables import ROWS_SHOWN, Table, table_of
 
 _QUERY: Final = ENDPOINTS["queries.query"]
@@ -40,11 +45,12 @@ def catalogue() -> Response:
 
 def query(name: str) -> Response:
     """Say what a canned query answers, and offer a form for its parameters."""
-    found = current_snapshot().graph.catalogue[name]
+    found = _found(name)
     parameters, chosen = answers.asked(_QUERY)
+    values = _given(parameters)
     writers: Mapping[Representation, Callable[[], str]] = {
-        HTML: lambda: _query_page(found, _given(parameters)),
-        SPARQL: lambda: found.text,
+        HTML: lambda: _query_page(found, values),
+        SPARQL: lambda: _filled_in(found, values),
         PLAIN_JSON: lambda: responses.as_json(_description(found)),
     }
     if chosen in writers:
@@ -53,13 +59,13 @@ def query(name: str) -> Response:
 
 
 def answer(name: str, suffix: str | None = None) -> Response:
-    """Answer a canned query with the values of its parameters in the URL.
+    """Answer a canned query with the values of its parameters in the URL or in a form.
 
     A suffix of the path fixes the format.
     """
     snapshot = current_snapshot()
-    found = snapshot.graph.catalogue[name]
-    parameters = of_url(request)
+    found = _found(name)
+    parameters = _parameters()
     format_name = answers.result_format(parameters, plain=True)
     if suffix and format_name:
         raise ParameterRefused("format", "The suffix of the URL names the format already.")
@@ -76,7 +82,60 @@ def answer(name: str, suffix: str | None = None) -> Response:
         PLAIN_JSON: lambda answer: responses.as_json(envelope.document(answer)),
         HTML: lambda answer: _answer_page(found, values, bindings, table_of(answer)),
     }
-    return answers.respond(snapshot.graph.whole, plan, writers)
+    response = answers.respond(snapshot.graph.whole, plan, writers)
+    if response.mimetype == CSV.media_type:
+        told = _address(found, "answer.csv-metadata.json", values)
+        response.headers["Link"] = f'<{told}>; rel="describedby"; type="{CSVW.media_type}"'
+    return response
+
+
+def csv_metadata(name: str) -> Response:
+    """Describe the answer in CSV, see https://www.w3.org/TR/tabular-metadata/."""
+    found, values = _found(name), _given(_parameters())
+    _bindings(found, values)
+    written = render_template(
+        "csv-metadata.json",
+        query=found,
+        address=_address(found, "answer.csv", values),
+        licence=LICENCE,
+        version=current_snapshot().version,
+    )
+    return responses.reply(written, CSVW, negotiated=False)
+
+
+def _parameters() -> Parameters:
+    """Return the parameters in the URL and, of a POST, in its form."""
+    if request.method != "POST":
+        return of_url(request)
+    most = current_snapshot().settings.max_body_bytes
+    return with_body(of_url(request), request.environ, lambda: body_of(request, most), (FORM,))
+
+
+def _found(name: str) -> CannedQuery:
+    """Return the query of a name; under a former name, the response is one that leads to it."""
+    found = current_snapshot().graph.catalogue[name]
+    for former in (each for each in found.formerly if each["name"] == name):
+        rest = request.path.removeprefix(f"/queries/{name}")
+        asked = f"?{request.query_string.decode()}" if request.query_string else ""
+        moved = Response(status=308, headers={"Cache-Control": responses.CACHEABLE})
+        moved.location = f"{public_url()}/queries/{found.name}{rest}{asked}"
+        moved.headers["Deprecation"] = f"@{timegm(former['since'].timetuple())}"
+        moved.headers["Sunset"] = http_date(former["until"])
+        raise HTTPException(response=moved)
+    return found
+
+
+def _address(found: CannedQuery, below: str, values: Mapping[str, str]) -> str:
+    return f"{public_url()}/queries/{found.name}/{below}" + (
+        f"?{urlencode(values)}" if values else ""
+    )
+
+
+def _filled_in(found: CannedQuery, values: Mapping[str, str]) -> str:
+    """Return the text that gives the same rows at /sparql; as it is where a value is missing."""
+    if not values and any(each.required for each in found.parameters):
+        return found.text
+    return bind(found.text, _bindings(found, values))
 
 
 def _given(parameters: Parameters) -> dict[str, str]:
@@ -112,13 +171,12 @@ def _summary(found: CannedQuery) -> dict[str, Any]:
 
 
 def _description(found: CannedQuery) -> dict[str, Any]:
-    examples = [dict(example) for example in found.examples]
-    columns = [
-        {"name": each.name, "key": each.key, "type": each.type, "unit": each.unit}
-        | {"description": each.description}
-        for each in found.columns
-    ]
-    return {**_summary(found), "columns": columns, "examples": examples, "query": found.text}
+    return {
+        **_summary(found),
+        "columns": [asdict(each) for each in found.columns],
+        "examples": [dict(example) for example in found.examples],
+        "query": found.text,
+    }
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
@@ -152,6 +210,7 @@ def _choices(parameter: Parameter, given: str) -> list[tuple[str, str, bool]]:
 def _query_page(
     found: CannedQuery, values: Mapping[str, str], problem: ProblemDocument | None = None
 ) -> str:
+    text = found.text if problem else _filled_in(found, values)
     return render_template(
         "query.html",
         query=found,
@@ -163,26 +222,25 @@ def _query_page(
             for each in found.parameters
         },
         # Without what the page says in its own words.
-        text=re.sub(r"\A(?:#\+.*\n|\s*\n)*", "", found.text),
+        text=re.sub(r"\A(?:#\+.*\n|\s*\n)*", "", text),
         offers=_QUERY.representations,
     )
-
-
-def _label(term: Term) -> str:
-    thing = current_snapshot().graph.names.thing(str(term))
-    return thing.label if thing else str(term)
 
 
 def _answer_page(
     found: CannedQuery, values: Mapping[str, str], bindings: Mapping[str, Term], table: Table
 ) -> str:
+    names = current_snapshot().graph.names
     return render_template(
         "answer.html",
         query=found,
         values=values,
-        labels={name: _label(term) for name, term in bindings.items()},
+        labels={
+            name: getattr(names.thing(str(each)), "label", each) for name, each in bindings.items()
+        },
+        text=bind(found.text, bindings),
         table=table.for_reading(found.keys),
-        downloads=answers.downloads((PLAIN_JSON, *RESULTS[table.kind])),
+        downloads=answers.downloads((PLAIN_JSON, *RESULTS[table.kind]), values.items()),
         rows_shown=ROWS_SHOWN,
     )
 

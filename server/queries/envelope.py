@@ -91,6 +91,7 @@ class Envelope:
                 "csv": self._link(format="csv"),
                 "page": self._link(format="html"),
                 "query": self._address,
+                "sparql": self._link(format="sparql").replace("/answer", "", 1),
             },
         }
 

@@ -184,7 +184,6 @@ def problem_page(problem: ProblemDocument) -> str:
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "href": pages.href,
     "words": pages.words_of,
-    "figure": pages.figure,
-    "percent": pages.percent,
+    "unit": pages.unit,
     "short": curie,
 }

@@ -7,15 +7,12 @@ import re
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 from flask import request
-from rdflib import Literal
 
 from kg.engine import Engine
 from kg.rdf.namespaces import BASE, DG, curie
@@ -29,31 +26,6 @@ from server.web.figures import plot
 
 Page = tuple[str, dict[str, Any]]
 """The file name of a template, and what it shows."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A derived statement about the thing that a page is about.
-
-    Attributes:
-        value: what it is related to.
-        derivations: why: the records that name the rule and the claims.
-    """
-
-    value: Value
-    derivations: tuple[Node, ...]
-
-    @property
-    def claims(self) -> list[Node]:
-        """The claims that it rests on."""
-        claims = [each.nodes("prov:wasDerivedFrom") for each in self.derivations]
-        return list(dict.fromkeys(claim for each in claims for claim in each))
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether all claims that it rests on are of low extraction confidence."""
-        levels = {claim.text("dg:extractionConfidence") for claim in self.claims}
-        return levels == {"low"}
 
 
 class Named(NamedTuple):
@@ -117,6 +89,7 @@ def page_of(snapshot: Snapshot, found: Found) -> Page:
 def _concept(engine: Engine, node: Node) -> Page:
     near = lookup.asked(engine, "hierarchy", node.iri)
     about, naming, edges = node.back("dg:subject"), node.back("dg:object"), _edges(node)
+    known = {curie(each.iri): words_of(each) for each in node.properties()}
     content = {
         "parents": [each for each in near if each["is_parent"]],
         "children": [each for each in near if not each["is_parent"]],
@@ -125,7 +98,7 @@ def _concept(engine: Engine, node: Node) -> Page:
         "naming": _by_predicate(claim for claim in naming if claim not in about),
         "meant_by": node.back("dg:standardTerm"),
         "gaps": node.back("dg:gapAbout"),
-        "mappings": _mappings(node),
+        "mappings": [(known[name], node[name]) for name in _SHOWN["mappings"] if name in known],
         "facts": _stated(_facts(node, _SHOWN["shown_of_concept"]), edges),
         "spectra": node.back("dg:medium"),
         "wider": _wider(engine, node) if node.is_a("schema:MedicalTherapy") else {},
@@ -156,12 +129,15 @@ def _source(engine: Engine, node: Node) -> Page:
 
 
 def _spectrum(engine: Engine, node: Node) -> Page:
-    points = [each for each in node.back("dg:spectrum") if _has_number(each, _WAVELENGTH)]
+    points = [each for each in node.back("dg:spectrum") if _number(each, _WAVELENGTH) is not None]
     points.sort(key=_wavelength)
     lines = lookup.asked(engine, "laser-lines")
     known = _SHOWN["coefficients"].items()
     coefficients = [each for each in known if any(point[each[0]] for point in points)]
-    curves = [(label, _curve(points, name)) for name, label in coefficients]
+    curves = [
+        (label, [(_wavelength(at), y) for at in points if (y := _number(at, name)) is not None])
+        for name, label in coefficients
+    ]
     content = {
         "facts": _facts(node, _SHOWN["shown_of_spectrum"]),
         "points": points,
@@ -170,11 +146,6 @@ def _spectrum(engine: Engine, node: Node) -> Page:
         "plot": plot(curves, [_emitted(line) for line in lines]),
     }
     return ("resource_spectrum.html", {"node": node, **content})
-
-
-def _curve(points: Iterable[Node], name: str) -> list[tuple[float, float]]:
-    known = (each for each in points if _has_number(each, name))
-    return [(_wavelength(each), _number(each, name)) for each in known]
 
 
 def _record(engine: Engine, node: Node) -> Page:
@@ -222,14 +193,9 @@ def _facts(node: Node, without: Collection[str], first: Sequence[str] = ()) -> l
     return [(each, node.values_of(each)) for each in shown]
 
 
-def _mappings(node: Node) -> list[tuple[str, list[Value]]]:
-    known = {curie(each.iri): words_of(each) for each in node.properties()}
-    return [(known[name], node[name]) for name in _SHOWN["mappings"] if name in known]
-
-
 def _stated(facts: list[_Fact], edges: Grouped) -> list[_Fact]:
     """Return facts without the values that are derived, as these are shown with their reasons."""
-    derived = {(predicate, edge.value) for predicate, several in edges for edge in several}
+    derived = {(predicate, edge["value"]) for predicate, several in edges for edge in several}
     kept = (
         (property_, [value for value in values if (property_, value) not in derived])
         for property_, values in facts
@@ -247,9 +213,17 @@ def _edges(node: Node) -> Grouped:
             for predicate, value in product(predicates, each["rdf:object"]):
                 reasons[predicate][value].append(each)
     return [
-        (predicate, [Edge(value, tuple(why)) for value, why in reasons[predicate].items()])
+        (predicate, [_edge(value, why) for value, why in reasons[predicate].items()])
         for predicate in sorted(reasons, key=words_of)
     ]
+
+
+def _edge(value: Value, derivations: list[Node]) -> dict[str, Any]:
+    """Return a derived statement, the records that say why, its claims, and whether all are doubtful."""
+    found = [claim for each in derivations for claim in each.nodes("prov:wasDerivedFrom")]
+    claims = list(dict.fromkeys(found))
+    doubtful = {each.text("dg:extractionConfidence") for each in claims} == {"low"}
+    return {"value": value, "derivations": derivations, "claims": claims, "doubtful": doubtful}
 
 
 def _wider(engine: Engine, node: Node) -> dict[Named, dict[str, list[Row]]]:
@@ -280,17 +254,10 @@ def _mentions(engine: Engine, node: Node) -> dict[str, Any]:
     return {"groups": sorted(groups.items()), "more": len(found) > lookup.MOST_MENTIONS}
 
 
-def _number(node: Node, name: str) -> float:
-    return float(str(node.one(name)))
-
-
-def _has_number(node: Node, name: str) -> bool:
-    return _is_number(node.one(name))
-
-
-def _is_number(value: Value | None) -> bool:
-    """Tell whether a value can be computed with; other data may say anything."""
-    return bool(_NUMBER.fullmatch(str(value))) and math.isfinite(float(str(value)))
+def _number(node: Node, name: str) -> float | None:
+    """Return a value that can be computed with, or None; other data may say anything."""
+    text = str(node.one(name))
+    return float(text) if _NUMBER.fullmatch(text) and math.isfinite(float(text)) else None
 
 
 _NUMBER: Final = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -298,7 +265,7 @@ _WAVELENGTH: Final = "dg:wavelengthInNanometre"
 
 
 def _wavelength(point: Node) -> float:
-    return _number(point, _WAVELENGTH)
+    return _number(point, _WAVELENGTH) or 0.0
 
 
 _NEAR: Final = 0.005
@@ -320,30 +287,6 @@ def _emitted(line: Row) -> float:
     return float(str(line["nanometres"]))
 
 
-def figure(claim: Node) -> str:
-    """Return the number of a claim or setting with its unit: `32 to 36 %`; empty if it has none."""
-    low, high = claim.text("dg:minimum"), claim.text("dg:maximum")
-    values = sorted(Decimal(str(each)) for each in claim["dg:value"] if _is_number(each))
-    value = " and ".join(f"{each:f}" for each in values) or None
-    bounds = {
-        (True, True): f"{low} to {high}",
-        (True, False): f"at least {low}",
-        (False, True): f"at most {high}",
-        (False, False): "",
-    }[low is not None, high is not None]
-    kind = claim.text("dg:bounds")
-    if value is not None and bounds:
-        bounds = f"({bounds}{', ' + kind if kind else ''})"
-    code = claim.text("dg:unitCode") or ""
-    parts = (value, bounds, _SHOWN["units"].get(code, code.strip("{}")))
-    return " ".join(part for part in parts if part)
-
-
-def percent(share: Literal | None) -> str:
-    """Return a proportion in per cent, to three significant digits."""
-    if share is None:
-        return ""
-    if not _is_number(share):
-        return str(share)
-    shown = f"{Decimal(str(share)) * 100:.3g}"
-    return f"{Decimal(shown).normalize():f}\u00a0%"
+def unit(code: str) -> str:
+    """Return a unit as people write it."""
+    return str(_SHOWN["units"].get(code, code.strip("{}")))

@@ -255,7 +255,7 @@ def test_an_improvement_is_found_by_what_measures_it(graph: kg.KnowledgeGraph) -
         ("laser-targets", {"laser": "dg:FractionalLaser"}, "A0643", "narrower"),
         ("skin-type-evidence", {"condition": "dg:AcneScar"}, "B0225", "wider"),
         ("response-by-condition", {"treatment": "dg:CO2LaserResurfacing"}, "B0116", "narrower"),
-        ("effect-sizes", {"laser": "dg:FractionalCO2Laser"}, "A0120", "wider"),
+        ("treatment-zone-size", {"laser": "dg:FractionalCO2Laser"}, "A0120", "wider"),
         ("care", {"measure": "dg:EyeProtection", "phase": "dgd:phase/during"}, "B0535", "narrower"),
     ],
 )
@@ -386,13 +386,13 @@ def test_a_course_names_its_treatment_and_no_day_is_rounded_to_nothing(
     graph: kg.KnowledgeGraph,
 ) -> None:
     """Ten seconds are not 0 days, and four hours are a sixth of one."""
-    rows = {row["claim"].removeprefix(_CLAIM): row for row in _ask(graph, "course")}
+    rows = {row["claim"].removeprefix(_CLAIM): row for row in _ask(graph, "downtime")}
 
     assert rows["A0052"]["minimum"] == "10"
     assert not rows["A0052"]["minimum_days"]
     assert rows["B0588"]["minimum_days"] == "0.167"
     assert all(bool(row["treatment_iri"]) == bool(row["treatment_label"]) for row in rows.values())
-    asked = _ask(graph, "course", procedure="dg:FractionalCO2LaserResurfacing")
+    asked = _ask(graph, "downtime", procedure="dg:FractionalCO2LaserResurfacing")
     own = [row for row in asked if row["asked_as"] == "treatment" and row["scope"] == "as asked"]
     as_asked = {row["treatment_iri"] for row in own}
     assert as_asked == {"https://w3id.org/dermograph/ontology/FractionalCO2LaserResurfacing"}
@@ -619,7 +619,7 @@ def test_evidence_is_told_by_its_kind(graph: kg.KnowledgeGraph) -> None:
 
 def test_recovery_is_in_days_of_a_state_after_a_procedure(graph: kg.KnowledgeGraph) -> None:
     """Downtime has its procedure and study, and what is shorter than with another treatment says so."""
-    rows = {row["claim"].removeprefix(_CLAIM): row for row in _ask(graph, "course")}
+    rows = {row["claim"].removeprefix(_CLAIM): row for row in _ask(graph, "downtime")}
 
     assert rows["B0511"]["event_label"] == "downtime"
     assert (rows["B0511"]["value_days"], rows["B0511"]["people"]) == ("4.3", "44")
@@ -627,7 +627,7 @@ def test_recovery_is_in_days_of_a_state_after_a_procedure(graph: kg.KnowledgeGra
     assert rows["B0513"]["compared_with"] == "fractional Er:YAG laser resurfacing"
     assert rows["B0513"]["direction"] == "better"
     assert not rows["B0513"]["value_days"]
-    asked = _ask(graph, "course", event="dg:Recovery")
+    asked = _ask(graph, "downtime", event="dg:Recovery")
     assert {"B0511", "B0513", "B0333", "B0519"} <= _claims(asked)
 
 
@@ -787,7 +787,7 @@ def test_a_value_of_another_kind_is_refused_in_words(
     ("name", "values", "apart"),
     [
         ("outcomes", {"condition": "dg:HypopigmentedScar"}, "G20"),
-        ("course", {"event": "dg:Erythema"}, "G01"),
+        ("downtime", {"event": "dg:Erythema"}, "G01"),
         ("adverse-event-incidence", {"event": "dg:Infection"}, "G04"),
         ("layer-thickness", {"layer": "dg:Epidermis"}, "G25"),
         ("spectrum", {"medium": "dg:Epidermis"}, "G26"),

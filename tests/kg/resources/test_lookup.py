@@ -25,7 +25,7 @@ from kg.rdf.namespaces import BASE, DG, DGD, GRAPH, ONTOLOGY, PREFIXES, expand
 from kg.releases.dataset_spec import DatasetSpec
 from kg.resources import lookup
 from kg.resources.lookup import Found
-from kg.resources.neighbourhood import Neighbourhood
+from kg.resources.neighbourhood import Neighbourhood, Node
 from kg.results import Rows
 
 CONCEPT: Final = DG + "CO2LaserResurfacing"
@@ -277,7 +277,7 @@ def test_a_node_reads_its_surroundings(graph: kg.KnowledgeGraph) -> None:
     assert claim in subject.back("dg:subject")
     assert claim.one("dg:value") is None
     assert claim["dg:value"] == []
-    assert claim.around.node("https://elsewhere.example/x").name == "https://elsewhere.example/x"
+    assert Node("https://elsewhere.example/x", claim.around).name == "https://elsewhere.example/x"
 
 
 def test_the_json_of_an_answer_is_what_a_node_is_read_from() -> None:
@@ -289,5 +289,5 @@ def test_the_json_of_an_answer_is_what_a_node_is_read_from() -> None:
     }
     body = json.dumps({"head": {"vars": list(row)}, "results": {"bindings": [row]}}).encode()
     answer = Answer(ResultKind.SOLUTIONS, formats.JSON, body, "1", repeatable=True, seconds=0.0)
-    (label,) = Neighbourhood.read(answer).node(DG + "x")["rdfs:label"]
+    (label,) = Node(DG + "x", Neighbourhood.read(answer))["rdfs:label"]
     assert label.n3() == '"water"@en'  # type: ignore[union-attr]

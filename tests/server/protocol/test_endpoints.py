@@ -33,6 +33,7 @@ ADDRESSES: Final = {
     "/queries/<name>": "/queries/why",
     "/queries/<name>/answer": "/queries/lasers/answer",
     "/queries/<name>/answer.<suffix>": "/queries/lasers/answer.json",
+    "/queries/<name>/answer.csv-metadata.json": "/queries/lasers/answer.csv-metadata.json",
     "/search": "/search",
     "/suggest": "/suggest",
     "/queries-running/<query_id>": "/queries-running/none",
@@ -110,7 +111,7 @@ def test_the_methods_are_those_of_the_table(client: FlaskClient, name: str, path
     """Each method of an endpoint is answered, each other is 405, and OPTIONS tells which are which."""
     listed = set(ENDPOINTS[name].methods)
     allowed = sorted(listed | {"OPTIONS"} | ({"HEAD"} if "GET" in listed else set()))
-    body = urlencode({"query": "ASK {}"})
+    body = urlencode({"query": "ASK {}"} if path == "/sparql" else {})
     for method in METHODS:
         response = client.open(
             ADDRESSES[path], method=method, data=body, content_type=FORM, buffered=True
@@ -291,6 +292,7 @@ QUERIES: Final = {
 NOT_FOUND: Final = {
     "queries.query": "/queries/none",
     "queries.answer": "/queries/none/answer",
+    "queries.csv_metadata": "/queries/none/answer.csv-metadata.json",
     "running.stop": "/queries-running/none",
     "resources.resource": "/id/none",
     "problems.explanation": "/problems/none",
@@ -350,6 +352,12 @@ def of_queries(client: FlaskClient) -> Iterator[TestResponse]:
     yield client.post("/sparql", data={"update": "CLEAR ALL"})
 
 
+def of_forms(client: FlaskClient, address: str) -> Iterator[TestResponse]:
+    """Yield the answers to bodies that are no form, or too large a one."""
+    yield client.post(address, data="ASK {}", content_type="application/sparql-query")
+    yield client.post(address, data={"kind": "x" * 1000})
+
+
 @pytest.mark.parametrize("name", NAMED)
 def test_the_problems_of_an_endpoint_are_those_of_the_table(
     name: str,
@@ -376,6 +384,11 @@ def test_the_problems_of_an_endpoint_are_those_of_the_table(
             for accept in ("text/html;q=0.9, application/problem+json", "*/*")
         ),
         *(of_queries(small) if name == "sparql.endpoint" else ()),
+        *(
+            of_forms(small, address)
+            if name.startswith("queries.") and "POST" in row.methods
+            else ()
+        ),
     ]
 
     met = {slug_of(response) for response in responses} - {""}
