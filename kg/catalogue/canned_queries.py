@@ -318,8 +318,8 @@ def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[st
         keys = {column.key for query in queries.values() for column in query.columns}
         for line, name in enumerate(shared, start=2):
             if name not in keys:
-                detail = f"No query has a column {name}. Take the line out."
-                raise CatalogueError(f"{folder / TABLE}, line {line}: {detail}")
+                place = f"{folder / TABLE}, line {line}"
+                raise CatalogueError(f"{place}: No query has a column {name}. Take the line out.")
         taken = [*queries, *(old["name"] for query in queries.values() for old in query.formerly)]
         for name in queries:
             if taken.count(name) > 1:

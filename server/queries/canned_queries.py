@@ -116,9 +116,9 @@ def _found(name: str) -> CannedQuery:
     found = current_snapshot().graph.catalogue[name]
     for former in (each for each in found.formerly if each["name"] == name):
         rest = request.path.removeprefix(f"/queries/{name}")
-        asked = f"?{request.query_string.decode()}" if request.query_string else ""
+        asked = request.query_string.decode()
         moved = Response(status=308, headers={"Cache-Control": responses.CACHEABLE})
-        moved.location = f"{public_url()}/queries/{found.name}{rest}{asked}"
+        moved.location = f"{public_url()}/queries/{found.name}{rest}{'?' if asked else ''}{asked}"
         moved.headers["Deprecation"] = f"@{timegm(former['since'].timetuple())}"
         moved.headers["Sunset"] = http_date(former["until"])
         raise HTTPException(response=moved)
@@ -126,9 +126,7 @@ def _found(name: str) -> CannedQuery:
 
 
 def _address(found: CannedQuery, below: str, values: Mapping[str, str]) -> str:
-    return f"{public_url()}/queries/{found.name}/{below}" + (
-        f"?{urlencode(values)}" if values else ""
-    )
+    return f"{public_url()}/queries/{found.name}/{below}{'?' if values else ''}{urlencode(values)}"
 
 
 def _filled_in(found: CannedQuery, values: Mapping[str, str]) -> str:

@@ -34,8 +34,8 @@ def offered() -> Iterator[tuple[str, str, str]]:
         for path in row.paths:
             for method in row.methods:
                 yield "route", f"{method} {path}", name
-            for parameter in row.parameters:
-                yield "parameter", f"{path} {parameter}", ""
+            for name_in_url in row.parameters:
+                yield "parameter", f"{path} {name_in_url}", ""
     for case in CASES:
         with case.file.open(encoding="utf-8", newline="") as file:
             yield "rows", case.file.stem, str(sum(1 for _ in csv.reader(file)) - 1)
