@@ -320,10 +320,6 @@ def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[st
             if name not in keys:
                 place = f"{folder / TABLE}, line {line}"
                 raise CatalogueError(f"{place}: No query has a column {name}. Take the line out.")
-        taken = [*queries, *(old["name"] for query in queries.values() for old in query.formerly)]
-        for name in queries:
-            if taken.count(name) > 1:
-                raise CatalogueError(f"{folder / name}.rq: {name} is a former name of another.")
     return queries
 
 

@@ -71,8 +71,8 @@ def answer(name: str, suffix: str | None = None) -> Response:
         raise ParameterRefused("format", "The suffix of the URL names the format already.")
     if suffix and not named(suffix, (PLAIN_JSON, *RESULTS[ResultKind.SOLUTIONS])):
         raise NotFound
-    accept = request.headers.get("Accept")
-    choice = answers.chosen_for(accept, suffix or format_name, plain=True)
+    accept, fixed = request.headers.get("Accept"), suffix or format_name
+    choice = answers.chosen_for(accept, fixed, plain=True)
     values = _given(parameters)
     paging = {key: values.pop(key) for key in PAGING if choice.is_plain and key in values}
     bindings = _bindings(found, values)
@@ -116,9 +116,9 @@ def _found(name: str) -> CannedQuery:
     found = current_snapshot().graph.catalogue[name]
     for former in (each for each in found.formerly if each["name"] == name):
         rest = request.path.removeprefix(f"/queries/{name}")
-        asked = request.query_string.decode()
         moved = Response(status=308, headers={"Cache-Control": responses.CACHEABLE})
-        moved.location = f"{public_url()}/queries/{found.name}{rest}{'?' if asked else ''}{asked}"
+        asked = f"?{request.query_string.decode()}".removesuffix("?")
+        moved.location = f"{public_url()}/queries/{found.name}{rest}{asked}"
         moved.headers["Deprecation"] = f"@{timegm(former['since'].timetuple())}"
         moved.headers["Sunset"] = http_date(former["until"])
         raise HTTPException(response=moved)
@@ -184,8 +184,9 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _rdf(queries: Iterable[CannedQuery], chosen: Representation) -> Response:
     """Describe queries in RDF."""
-    written = rdf.write("queries.ttl", chosen, url=public_url(), queries=queries)
-    return responses.reply(written, chosen)
+    return responses.reply(
+        rdf.write("queries.ttl", chosen, url=public_url(), queries=queries), chosen
+    )
 
 
 def _choices(parameter: Parameter, given: str) -> list[tuple[str, str, bool]]:

@@ -97,7 +97,9 @@ def _written(
     if known is not None:
         return known
     body = _body(snapshot, found, chosen, form)
-    return responses.reply(body, _with_profile(chosen, form), etag=etag, negotiated=negotiated)
+    if form is not None:
+        chosen = replace(chosen, parameters=(("profile", f'"{_PROFILE}{form}"'),))
+    return responses.reply(body, chosen, etag=etag, negotiated=negotiated)
 
 
 def _body(snapshot: Snapshot, found: Found, chosen: Representation, form: str | None) -> Content:
@@ -132,12 +134,6 @@ def _form_of_jsonld(accept: str) -> str | None:
         for profile in value.split()
     ]
     return next((form for form in wanted if form in jsonld.FORMS), None)
-
-
-def _with_profile(chosen: Representation, form: str | None) -> Representation:
-    if form is None:
-        return chosen
-    return replace(chosen, parameters=(("profile", f'"{_PROFILE}{form}"'),))
 
 
 def _link(response: Response, iri: str, chosen: Representation, *, negotiated: bool) -> None:

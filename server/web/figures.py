@@ -35,7 +35,7 @@ class Plot(NamedTuple):
     Attributes:
         across, up: the axes.
         wavelengths: those that are written below.
-        powers: the decades upwards, each with how it is written.
+        powers: the decades upwards.
         curves: label and points of each.
         lasers: wavelengths of lasers, each with the row, counted upwards from 0, in which its
             number has room; None: it has none.
@@ -44,7 +44,7 @@ class Plot(NamedTuple):
     across: Axis
     up: Axis
     wavelengths: Sequence[float]
-    powers: Sequence[tuple[int, str]]
+    powers: Sequence[int]
     curves: Sequence[tuple[str, Points]]
     lasers: Sequence[tuple[float, int | None]]
 
@@ -68,16 +68,9 @@ def plot(curves: Iterable[tuple[str, Points]], lines: Iterable[float]) -> Plot |
     first = math.floor(math.log10(min(coefficients)))
     last = max(math.ceil(math.log10(max(coefficients))), first + 1)
     up = Axis(10.0**first, 10.0**last, 362, 46)
-    powers = [(power, _written(power)) for power in range(first, last + 1)]
-    return Plot(across, up, _ticks(across), powers, shown, _laser_lines(lines, across))
-
-
-_SUPERSCRIPTS: Final = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-
-
-def _written(power: int) -> str:
-    plain = {-1: "0.1", 0: "1", 1: "10", 2: "100"}
-    return plain.get(power, f"10{str(power).translate(_SUPERSCRIPTS)}")
+    return Plot(
+        across, up, _ticks(across), range(first, last + 1), shown, _laser_lines(lines, across)
+    )
 
 
 _NICE: Final = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)

@@ -143,7 +143,7 @@ def _spectrum(engine: Engine, node: Node) -> Page:
         "points": points,
         "coefficients": coefficients,
         "lasers": _lasers_at(points, lines),
-        "plot": plot(curves, [_emitted(line) for line in lines]),
+        "plot": plot(curves, [float(str(line["nanometres"])) for line in lines]),
     }
     return ("resource_spectrum.html", {"node": node, **content})
 
@@ -276,15 +276,11 @@ def _lasers_at(points: list[Node], lines: Iterable[Row]) -> dict[str, list[Row]]
     """Return for points, by IRI, the lasers that emit there; each at the nearest point."""
     found: defaultdict[str, list[Row]] = defaultdict(list)
     for line in lines:
-        at = _emitted(line)
+        at = float(str(line["nanometres"]))
         nearest = min(points, key=lambda point: abs(_wavelength(point) - at), default=None)
         if nearest and abs(_wavelength(nearest) - at) <= _NEAR * at:
             found[nearest.iri].append(line)
     return dict(found)
-
-
-def _emitted(line: Row) -> float:
-    return float(str(line["nanometres"]))
 
 
 def unit(code: str) -> str:

@@ -164,4 +164,5 @@ def test_a_former_name_leads_on(
     day = datetime.fromtimestamp(since, UTC).date()
     assert f"| `{old}` | `{new}` | {day} | {until.date()} |" in told
     assert old not in {each["name"] for each in client.get("/queries").get_json()["queries"]}
+    assert old not in list(graph.catalogue)
     assert graph.query(old) == graph.query(new)
