@@ -24,7 +24,7 @@ def queries(name: str | None, form: str) -> None:
     if form == "json":
         described = [_described(each) for each in shown]
         content = described[0] if name else described
-        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))  # dates
     elif name:
         _print_query(shown[0])
     else:
@@ -57,6 +57,7 @@ def _accepted(parameter: Parameter) -> str:
     """Say in brackets which values a parameter takes."""
     kinds, values = " or ".join(map(curie, parameter.classes)), ", ".join(parameter.values)
     said = [parameter.type, kinds and f"a kind of {kinds}", values and f"one of {values}"]
+    said += [f"in {parameter.unit}" if parameter.unit else "", parameter.bounds]
     said.append("required" if parameter.required else "")
     said.append("" if parameter.default is None else f"default {parameter.default}")
     return f"[{'; '.join(filter(None, said))}]"

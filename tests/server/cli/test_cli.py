@@ -492,6 +492,9 @@ class TestQueries:
         one = json.loads(in_this_process("queries", "care", "--format", "json").out)
 
         assert one in everything
+        assert {"name": "course", "since": "2026-11-30", "until": "2028-01-31"} in [
+            old for each in everything for old in each["formerly"]
+        ]
         assert one["parameters"][0]["values"] == [
             "dgd:phase/before",
             "dgd:phase/during",
