@@ -22,7 +22,7 @@ def queries(name: str | None, form: str) -> None:
         catalogue = load().catalogue
         shown = [catalogue[name]] if name else list(catalogue.values())
     if form == "json":
-        described = [_described(each) for each in shown]
+        described = [{k: v for k, v in asdict(each).items() if k != "text"} for each in shown]
         content = described[0] if name else described
         click.echo(json.dumps(content, indent=2, ensure_ascii=False, default=str))  # dates
     elif name:
@@ -31,10 +31,6 @@ def queries(name: str | None, form: str) -> None:
         width = max(len(each.name) for each in shown)
         for each in shown:
             told(f"{each.name:{width}}  {each.title}", width + 2)
-
-
-def _described(canned: CannedQuery) -> dict[str, object]:
-    return {name: said for name, said in asdict(canned).items() if name != "text"}
 
 
 def _print_query(canned: CannedQuery) -> None:

@@ -22,7 +22,7 @@ which has its qualifiers and its source; 3 and 4 the figure; 5 the study; then w
 _IF_IT_FITS: Final = 6
 """From this place on, columns of a table go where it is too wide, the last first."""
 _ASIDE: Final = 7
-"""The place of columns that blocks are without: what the sentence of a claim says too, or few want."""
+"""The place of columns that blocks are without where the sentence of a claim says it too."""
 _ENOUGH: Final = 22
 """The width at which a column has room enough (a judgement: longer text is wrapped)."""
 _BETWEEN: Final = 3
@@ -85,13 +85,13 @@ def print_rows(rows: Rows, chosen: Sequence[str], *, everything: bool, canned: b
     def fits(names: Iterable[str]) -> bool:
         return sum(min(widths[name], _ENOUGH) + _BETWEEN for name in names) < console.width
 
-    if is_free and canned and sys.stdout.isatty():
+    said, aside = texts.get("claim_says", ()), set[str]()
+    if is_free and canned and sys.stdout.isatty() and any(said):  # else nothing stands for the rest
         order = list(texts)
         while not fits(order) and _PLACES.get(order[-1], 1) >= _IF_IT_FITS:
             order.pop()
-        if not fits(order):
-            order = [name for name in texts if _PLACES.get(name) != _ASIDE]
-        texts = {name: texts[name] for name in order}
+        texts = {name: texts[name] for name in (order if fits(order) else texts)}
+        aside = {name for name in texts if _PLACES.get(name) == _ASIDE and not fits(texts)}
     if fits(texts):
         table = Table(*(Column(name, overflow="fold") for name in texts))
         for row in zip(*texts.values(), strict=True):
@@ -103,10 +103,10 @@ def print_rows(rows: Rows, chosen: Sequence[str], *, everything: bool, canned: b
             columns = Column(overflow="fold", style="dim"), Column(overflow="fold")
             record = Table.grid(*columns, padding=(0, 2, 0, 0))
             for name, cells in texts.items():
-                if cells[number] or everything:
+                if everything or (cells[number] and not (name in aside and said[number])):
                     record.add_row(name, cells[number])
             console.print(record)
-    click.echo(_summary(rows, len(shown), texts), err=True)
+    click.echo(_summary(rows, len(shown), texts.keys() - aside), err=True)
 
 
 def _tells(name: str, texts: Mapping[str, Sequence[str]]) -> bool:
@@ -125,9 +125,9 @@ def _summary(rows: Rows, number: int, shown: Collection[str]) -> str:
     left = ", ".join(name for name in without if any(row[name] is not None for row in rows))
     empty = sum(all(row[name] is None for row in rows) for name in without)
     parts = [f"{count}, version {rows.version}", f"not shown: {left}" if left else ""]
+    how = "--all shows all, --columns a,b those named, --format csv has all"
     parts += [f"{empty} empty column{'' if empty == 1 else 's'}" if empty else ""]
-    if without or number < len(rows):
-        parts.append("--all shows all, --columns a,b those named, --format csv has all")
+    parts += [how if without or number < len(rows) else ""]
     return "; ".join(filter(None, parts))
 
 

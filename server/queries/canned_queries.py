@@ -74,7 +74,9 @@ def answer(name: str, suffix: str | None = None) -> Response:
     accept, fixed = request.headers.get("Accept"), suffix or format_name
     choice = answers.chosen_for(accept, fixed, plain=True)
     values = _given(parameters)
-    paging = {key: values.pop(key) for key in PAGING if choice.is_plain and key in values}
+    paging = {key: values.pop(key) for key in PAGING if key in values}
+    if paging and not choice.is_plain:
+        raise ParameterRefused(min(paging), f"{', '.join(PAGING)} are for plain JSON only.")
     bindings = _bindings(found, values)
     envelope = Envelope(snapshot, found, bindings, Parameters(paging.items()))
     plan = answers.planned(snapshot, choice, g.query_id, found.text, bindings=bindings)

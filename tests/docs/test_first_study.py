@@ -72,7 +72,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with subprocess.Popen(
         [*_COMMAND, *_arguments("serve"), "--port", str(port)],
         cwd=folder,
-        env=_ENVIRONMENT,
+        env={**_ENVIRONMENT, "DERMOGRAPH_QUERY_SECONDS": "60"},
         stderr=subprocess.PIPE,
         text=True,
     ) as process:

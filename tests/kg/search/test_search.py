@@ -58,6 +58,7 @@ def test_the_thing_that_is_meant_is_found(graph: kg.KnowledgeGraph) -> None:
         ("crow's feet", "crows feet"),
         ("post-inflammatory", "post inflammatory"),
         ("fibres", "fiber"),
+        ("keratoses", "keratosis"),
         ("photo-ageing", "Photo Aging"),
         ("stabilisation", "stabilization"),
     ],
