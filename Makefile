@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest -n 3 --dist worksteal
 # What was left out is told at the end of each run of pytest, with that of the runs before.
 export LEFT_OUT := .venv/left-out
 
-.PHONY: serve test types knowledge test-all tools benchmarks lock clean
+.PHONY: serve test types knowledge test-all requests tools benchmarks lock clean
 
 # Sets up, builds and validates the graph, and serves it at http://localhost:8080.
 serve: .venv/installed
@@ -34,6 +34,11 @@ knowledge: .venv/installed
 test-all: test tools
 	$(PYTEST) --hypothesis-profile deep -m hypothesis
 	$(PYTEST) -m "long or browser or node or interpreters"
+
+# Asks a service thousands of requests that are made up of the description of its API, for a quarter of
+# an hour.
+requests: test tools
+	$(PYTEST) -m requests
 
 # Gets what `make test-all` needs besides, as far as this machine has it: the tests tell what is missing.
 tools: .venv/installed
