@@ -96,7 +96,9 @@ def port(graph: kg.KnowledgeGraph) -> Iterator[int]:
     environment = {
         **os.environ,
         "PYTHONPATH": os.pathsep.join(sys.path),
-        "DERMOGRAPH_QUERY_SECONDS": "60",  # for loaded machines
+        **dict.fromkeys(
+            ("DERMOGRAPH_QUERY_SECONDS", "DERMOGRAPH_MAX_QUERY_SECONDS"), "150"
+        ),  # for loaded machines
     }
     with subprocess.Popen([*command, "--public-url", url], env=environment) as process:
         try:
@@ -109,7 +111,7 @@ def port(graph: kg.KnowledgeGraph) -> Iterator[int]:
 
 def get(port: int, path: str, accept: str = "text/html") -> Got:
     """Get a path of the service."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=200)
     try:
         connection.request("GET", path, headers={"Accept": accept})
         response = connection.getresponse()
