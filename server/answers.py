@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -277,7 +278,7 @@ def downloads(
     """
     pairs = request.args.items(multi=True) if asked is None else asked
     kept = [pair for pair in pairs if pair[0].strip() not in FORMAT_PARAMETERS]
-    path = f"{request.script_root}{request.path}"
+    path = request.script_root + re.sub(r"/answer\.html$", "/answer", request.path)
     return [
         (offer.label, f"{path}?{urlencode([*kept, ('format', name)])}")
         for offer, name in short_names(offers).items()

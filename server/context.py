@@ -119,4 +119,5 @@ def public_url() -> str:
     fixed = current_snapshot().settings.public_url
     if fixed is not None:
         return fixed
-    return request.root_url.rstrip("/") if is_host(request.environ.get("HTTP_HOST")) else ""
+    is_known = request.host and is_host(request.environ.get("HTTP_HOST"))  # Werkzeug knows fewer
+    return request.root_url.rstrip("/") if is_known else ""

@@ -139,7 +139,7 @@ class Parameter:
         except (ValueError, ArithmeticError, KeyError) as error:
             raise ParameterError(self.name, f"{text!r} is not {kind.words}.", kind.hint) from error
         limits = ((self.above, gt), (self.minimum, ge), (self.maximum, le))
-        if not all(holds(number, limit) for limit, holds in limits if limit is not None):
+        if not all(fits(number, Decimal(str(end))) for end, fits in limits if end is not None):
             raise ParameterError(self.name, f"{text} is not {self.bounds}.")
         return term
 

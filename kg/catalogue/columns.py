@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from kg.physics.units import units
 from kg.sparql.lexer import TRIVIA, TokenKind, tokens
 from kg.text_files import FileProblem, read_text_file
 
@@ -83,8 +84,9 @@ def read_table(folder: Path) -> dict[str, Declaration]:
     declared: dict[str, Declaration] = {}
     for line, row in enumerate(rows, start=2):
         known = {**_PARTS, **_TYPES}
-        if row["name"] in declared or row["type"] not in known or not row["description"]:
-            remedy = f"Give each name once, a type of {', '.join(known)}, and a description."
+        is_whole = row["description"] and (not row["unit"] or row["unit"] in units())
+        if row["name"] in declared or row["type"] not in known or not is_whole:
+            remedy = f"Give each name once, a type of {', '.join(known)}, a known unit, and a text."
             raise ValueError(
                 f"{folder / TABLE}, line {line}: {row['name']} is not declared. {remedy}"
             )

@@ -7,7 +7,7 @@ from calendar import timegm
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from flask import Response, g, render_template, request
 from werkzeug.exceptions import HTTPException, NotFound
@@ -15,7 +15,7 @@ from werkzeug.http import http_date
 
 from kg.catalogue.canned_queries import CannedQuery, Parameter, ParameterError
 from kg.engine import ResultKind, Term
-from kg.rdf.namespaces import DG, curie
+from kg.rdf.namespaces import curie
 from kg.sparql.bind import bind
 from server import answers
 from server.context import current_snapshot, public_url
@@ -117,9 +117,9 @@ def _found(name: str) -> CannedQuery:
     """Return the query of a name; under a former name, the response is one that leads to it."""
     found = current_snapshot().graph.catalogue[name]
     for former in (each for each in found.formerly if each["name"] == name):
-        rest = request.path.removeprefix(f"/queries/{name}")
+        rest = quote(request.path.removeprefix(f"/queries/{name}"))
         moved = Response(status=308, headers={"Cache-Control": responses.CACHEABLE})
-        asked = f"?{request.query_string.decode()}".removesuffix("?")
+        asked = f"?{request.query_string.decode('latin-1')}".removesuffix("?")
         moved.location = f"{public_url()}/queries/{found.name}{rest}{asked}"
         moved.headers["Deprecation"] = f"@{timegm(former['since'].timetuple())}"
         moved.headers["Sunset"] = http_date(former["until"])
@@ -186,26 +186,21 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
 
 def _rdf(queries: Iterable[CannedQuery], chosen: Representation) -> Response:
     """Describe queries in RDF."""
-    return responses.reply(
-        rdf.write("queries.ttl", chosen, url=public_url(), queries=queries), chosen
-    )
+    written = rdf.write("queries.ttl", chosen, url=public_url(), queries=queries)
+    return responses.reply(written, chosen)
 
 
 def _choices(parameter: Parameter, given: str) -> list[tuple[str, str, bool]]:
     """Return the values to choose from: as sent, label, whether it is given; empty: any of the type."""
     names = current_snapshot().graph.names
-    called = names.meant(given, parameter.classes)
-    meant = called[0].thing.iri if called else None
+    meant = [each.iri for each in names.resolved(given, parameter.classes)[0]]
     things = [thing for each in parameter.classes for thing in names.members(each)]
     offered = [(curie(each.iri), each.label, each.iri) for each in things]
     for value in parameter.values:
         iri = str(parameter.term(value))
         thing = names.thing(iri)
         offered.append((value, thing.label if thing else value, iri))
-    return [
-        (value, label, given in (value, iri, iri.removeprefix(DG)) or iri == meant)
-        for value, label, iri in offered
-    ]
+    return [(value, label, given == value or meant == [iri]) for value, label, iri in offered]
 
 
 def _query_page(
@@ -252,4 +247,6 @@ def problem_page(problem: ProblemDocument) -> str:
     found = queries.get((request.view_args or {}).get("name", ""))
     if found is None:
         return generic_page(problem)
-    return _query_page(found, request.args.to_dict(), problem)
+    # Samples have the names of parameters in them, so that none of those may be the client's.
+    known = {each.name for each in found.parameters} & request.args.keys()
+    return _query_page(found, {name: request.args[name] for name in known}, problem)

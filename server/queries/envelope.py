@@ -68,6 +68,7 @@ class Envelope:
         gaps = [self._gap(each, columns) for each in solutions if "gap" in each]
         columns.pop("gap", None)
         fields, shown, after = self._page(rows, columns)
+        paging = {**self._paging, "format": "json"}
         return {
             "query": {"name": self._found.name, "title": self._found.title, "url": self._address},
             "parameters": {
@@ -86,12 +87,12 @@ class Envelope:
             "rows": shown,
             "gaps": gaps,
             "links": {
-                "self": self._link(**self._paging),
-                "next": self._link(**{**self._paging, "cursor": after}) if after else None,
+                "self": self._link(**paging),
+                "next": self._link(**{**paging, "cursor": after}) if after else None,
                 "csv": self._link(format="csv"),
                 "page": self._link(format="html"),
                 "query": self._address,
-                "sparql": self._link(format="sparql").replace("/answer", "", 1),
+                "sparql": self._link("", format="sparql"),
             },
         }
 
@@ -137,10 +138,10 @@ class Envelope:
         value = value if isinstance(value, bool | int | str) else float(str(term))
         return {"value": value, "unit": unit} if unit else value
 
-    def _link(self, **others: str | None) -> str:
+    def _link(self, below: str = "/answer", /, **others: str | None) -> str:
         values = {name: str(term) for name, term in self._bindings.items()}
         pairs = {**values, **{name: value for name, value in others.items() if value}}
-        return f"{self._address}/answer" + (f"?{urlencode(pairs)}" if pairs else "")
+        return f"{self._address}{below}" + (f"?{urlencode(pairs)}" if pairs else "")
 
     def _page(
         self, rows: list[dict[str, Any]], columns: Iterable[str]

@@ -173,9 +173,10 @@ def test_a_suffix_fixes_the_format(client: FlaskClient) -> None:
     assert client.get("/queries/lasers/answer.csv?format=json").status_code == 400
 
 
-def test_the_page_of_an_answer_leads_to_each_format(client: FlaskClient) -> None:
+@pytest.mark.parametrize("address", [f"{ADDRESS}&format=html", ADDRESS.replace("?", ".html?")])
+def test_the_page_of_an_answer_leads_to_each_format(client: FlaskClient, address: str) -> None:
     """Plain JSON and SPARQL JSON, which share a suffix of files, have an address each."""
-    page = client.get(f"{ADDRESS}&format=html").text
+    page = client.get(address).text
     links = re.findall(r'href="([^"]+format=[^"]+)"', page)
     types = {client.get(html.unescape(each)).mimetype for each in links}
 
@@ -192,9 +193,34 @@ def test_a_page_without_rows_has_its_fields(client: FlaskClient) -> None:
 
 def test_a_form_shows_the_value_however_it_was_named(client: FlaskClient) -> None:
     """A link to the form of a query may give a lay word."""
-    page = client.get("/queries/indications?condition=wrinkles&format=html").text
+    for name in ("wrinkles", "dg:rhytid", "Rhytid"):
+        page = client.get(f"/queries/indications?condition={name}&format=html").text
 
-    assert re.search(r'value="dg:Rhytid" selected', page)
+        assert re.search(r'value="dg:Rhytid" selected', page)
+
+
+def test_links_lead_to_what_they_say_whoever_follows_them(client: FlaskClient) -> None:
+    """A browser gets the next page too, and the name of a host changes no path."""
+    address = f"{ADDRESS}&limit=2"
+    links = client.get(address, headers={"Host": "answers.example"}).get_json()["links"]
+    following = client.get(links["next"], headers={"Accept": "text/html"})
+
+    assert following.get_json()["rows"]
+    assert links["sparql"].startswith("http://answers.example/queries/indications?")
+    odd = client.get(address, headers={"Host": "my_service:8080"}).get_json()["links"]
+    assert odd["query"] == "/queries/indications"
+
+
+def test_samples_have_no_parameters_but_those_of_the_query(client: FlaskClient) -> None:
+    """What a link brings into the page of an error is not offered to be run."""
+    page = client.get(
+        "/queries/lay-terms/answer?word=pain&x';id;'=2", headers={"Accept": "text/html"}
+    )
+
+    assert page.status_code == 400
+    samples = page.text.partition('id="programs"')[2].partition("<h2")[0]
+    assert "word=pain" in samples
+    assert "id;" not in samples
 
 
 def test_what_campaigns_add_is_no_parameter(client: FlaskClient) -> None:

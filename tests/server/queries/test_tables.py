@@ -160,6 +160,8 @@ def test_a_former_name_leads_on(
         until = parsedate_to_datetime(response.headers["Sunset"])
         assert datetime.fromtimestamp(since, UTC) < until
     assert client.post(f"/queries/{old}/answer").status_code == 308
+    odd = client.get(f"/queries/{old}/answer.a%0d%0aX:b%3Fc")
+    assert (odd.status_code, odd.location[-16:]) == (308, "answer.a%0D%0AX%3Ab%3Fc"[-16:])
     told = Path("docs/api-changes.md").read_text(encoding="utf-8")
     day = datetime.fromtimestamp(since, UTC).date()
     assert f"| `{old}` | `{new}` | {day} | {until.date()} |" in told
