@@ -21,7 +21,7 @@ from server.protocol.endpoints import ENDPOINTS
 from server.queries import canned_queries
 from server.resources import documents, mappings, sources
 from server.sparql import endpoint, service_description
-from server.web import home
+from server.web import home, pages
 
 _VIEWS: Final[Mapping[str, Callable[..., Any]]] = {
     "home.front": home.front,
@@ -69,13 +69,13 @@ def views() -> Flask:
     app = Flask("server")
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     responses.init_app(app)
-    pages = {
+    problem_pages = {
         "sparql": endpoint.problem_page,
         "queries": canned_queries.problem_page,
         "resources": documents.problem_page,
     }
-    problems.init_app(app, pages)
-    app.jinja_env.filters.update(documents.FILTERS, marked=search.marked)
+    problems.init_app(app, problem_pages)
+    app.jinja_env.filters.update(pages.FILTERS, marked=search.marked)
     for name, view in _VIEWS.items():
         served = ENDPOINTS[name]
         answer = delegated(view) if served.delegated else view

@@ -8,10 +8,10 @@ chooses the format, and Content-Location says which it became; a client that sen
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote
 
 from flask import Response, render_template, request
@@ -19,7 +19,7 @@ from flask import Response, render_template, request
 import kg
 from kg.engine.spool import Content
 from kg.rdf import formats, jsonld
-from kg.rdf.namespaces import BASE, curie
+from kg.rdf.namespaces import BASE
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from kg.resources import lookup
 from kg.resources.lookup import Found
@@ -175,11 +175,3 @@ def _page(snapshot: Snapshot, found: Found) -> str:
 def problem_page(problem: ProblemDocument) -> str:
     """Write the page for a problem, with what is spelt like the resource that there is not."""
     return render_template("resource_problem.html", problem=problem)
-
-
-FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
-    "href": pages.href,
-    "words": pages.words_of,
-    "unit": pages.unit,
-    "short": curie,
-}

@@ -6,7 +6,8 @@ import math
 import re
 import tomllib
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -77,120 +78,44 @@ def words_of(term: Node) -> str:
 
 
 def page_of(snapshot: Snapshot, found: Found) -> Page:
-    """Choose the page for a resource, and gather what it shows."""
+    """Choose the page for a resource; its template says what it shows, by ``FILTERS`` and these names."""
     engine = snapshot.graph.whole
-    if found.graph is not None:
-        make_whole = _ontology if found.graph != found.iri else _named_graph
-        return make_whole(engine, found)
     node = lookup.look_up(engine, found.iri)
-    return next(make for applies, make in _KINDS if applies(node))(engine, node)
-
-
-def _concept(engine: Engine, node: Node) -> Page:
-    near = lookup.asked(engine, "hierarchy", node.iri)
-    about, naming, edges = node.back("dg:subject"), node.back("dg:object"), _edges(node)
-    known = {curie(each.iri): words_of(each) for each in node.properties()}
+    if found.graph is None:
+        kind = next(name for name, applies in _KINDS.items() if applies(node))
+    else:
+        kind = "graph" if found.graph == found.iri else "ontology"
     content = {
-        "parents": [each for each in near if each["is_parent"]],
-        "children": [each for each in near if not each["is_parent"]],
-        "edges": edges,
-        "claims": _by_predicate(about),
-        "naming": _by_predicate(claim for claim in naming if claim not in about),
-        "meant_by": node.back("dg:standardTerm"),
-        "gaps": node.back("dg:gapAbout"),
-        "mappings": [(known[name], node[name]) for name in _SHOWN["mappings"] if name in known],
-        "facts": _stated(_facts(node, _SHOWN["shown_of_concept"]), edges),
-        "spectra": node.back("dg:medium"),
-        "wider": _wider(engine, node) if node.is_a("schema:MedicalTherapy") else {},
-        "mentions": _mentions(engine, node),
+        "node": node,
+        "asked": partial(lookup.asked, engine),
+        "mentions": partial(_mentions, engine),
+        "backlinks": _BACKLINK_WORDS,
     }
-    return ("resource_concept.html", {"node": node, **content})
+    return (f"resource_{kind}.html", content)
 
 
-def _claim(_engine: Engine, node: Node) -> Page:
-    derived = [each for each in node.back("prov:wasDerivedFrom") if each["dg:rule"]]
-    content = {
-        "slots": _facts(node, _SHOWN["shown_of_claim"], first=_SHOWN["slots"]),
-        "settings": node.nodes("dg:setting"),
-        "disagreements": [*node.back("dg:disagreeingClaim"), *node.back("dg:opposedClaim")],
-        "derivations": derived,
-    }
-    return ("resource_claim.html", {"node": node, **content})
+_KINDS: Final[Mapping[str, Callable[[Node], bool]]] = {
+    "claim": lambda node: bool(node["dg:predicate"]),
+    "source": lambda node: node.is_a("dg:Source"),
+    "spectrum": lambda node: node.is_a("dg:Spectrum"),
+    "concept": lambda node: node.is_a("owl:Class") and node.iri.startswith(DG),
+    "record": lambda _: True,
+}
+"""How a kind of resource is recognised; the first that applies is taken."""
 
 
-def _source(engine: Engine, node: Node) -> Page:
-    taken = node.back("prov:wasDerivedFrom")
-    content = {
-        "claims": [each for each in taken if each["dg:predicate"]],
-        "spectra": [each for each in taken if each.is_a("dg:Spectrum")],
-        "mentions": _mentions(engine, node),
-    }
-    return ("resource_source.html", {"node": node, **content})
-
-
-def _spectrum(engine: Engine, node: Node) -> Page:
-    points = [each for each in node.back("dg:spectrum") if _number(each, _WAVELENGTH) is not None]
-    points.sort(key=_wavelength)
-    lines = lookup.asked(engine, "laser-lines")
-    known = _SHOWN["coefficients"].items()
-    coefficients = [each for each in known if any(point[each[0]] for point in points)]
-    curves = [
-        (label, [(_wavelength(at), y) for at in points if (y := _number(at, name)) is not None])
-        for name, label in coefficients
-    ]
-    content = {
-        "facts": _facts(node, _SHOWN["shown_of_spectrum"]),
-        "points": points,
-        "coefficients": coefficients,
-        "lasers": _lasers_at(points, lines),
-        "plot": plot(curves, [float(str(line["nanometres"])) for line in lines]),
-    }
-    return ("resource_spectrum.html", {"node": node, **content})
-
-
-def _record(engine: Engine, node: Node) -> Page:
-    content = {
-        "facts": _facts(node, _SHOWN["shown_of_record"], first=_SHOWN["sides"]),
-        "backlinks": [
-            (words, node.back(name)) for name, words in _BACKLINK_WORDS.items() if node.back(name)
-        ],
-        "mentions": _mentions(engine, node),
-    }
-    return ("resource_record.html", {"node": node, **content})
-
-
-def _ontology(engine: Engine, found: Found) -> Page:
-    node = lookup.look_up(engine, found.iri)
-    content = {
-        "facts": _facts(node, [*_SHOWN["shown_of_record"], "rdf:type", "dcterms:description"]),
-        "concepts": lookup.asked(engine, "top-concepts"),
-        "properties": lookup.asked(engine, "properties"),
-    }
-    return ("resource_ontology.html", {"node": node, **content})
-
-
-def _named_graph(engine: Engine, found: Found) -> Page:
-    node = lookup.look_up(engine, found.iri)
-    content = {"contents": lookup.asked(engine, "contents", found.iri)}
-    return ("resource_graph.html", {"node": node, **content})
-
-
-_KINDS: Final[tuple[tuple[Callable[[Node], bool], Callable[[Engine, Node], Page]], ...]] = (
-    (lambda node: bool(node["dg:predicate"]), _claim),
-    (lambda node: node.is_a("dg:Source"), _source),
-    (lambda node: node.is_a("dg:Spectrum"), _spectrum),
-    (lambda node: node.is_a("owl:Class") and node.iri.startswith(DG), _concept),
-    (lambda _: True, _record),
-)
-"""How a kind is recognised, and its page; the first that applies is taken."""
-
-
-def _facts(node: Node, without: Collection[str], first: Sequence[str] = ()) -> list[_Fact]:
-    """Return properties and values, except those that the page shows elsewhere."""
-    places = {name: place for place, name in enumerate(first)}
-    shown = [each for each in node.properties() if curie(each.iri) not in without]
+def _facts(node: Node, kind: str) -> list[_Fact]:
+    """Return properties and values, except those that the page of a kind shows elsewhere."""
+    places = {name: place for place, name in enumerate(_SHOWN["first"].get(kind, ()))}
+    shown = [each for each in node.properties() if curie(each.iri) not in _SHOWN["elsewhere"][kind]]
     shown.sort(key=lambda each: (places.get(curie(each.iri), len(places)), words_of(each)))
     return [(each, node.values_of(each)) for each in shown]
+
+
+def _listed(node: Node, name: str) -> list[_Fact]:
+    """Return those properties of a list that are known, and their values, in the order of the list."""
+    known = {curie(each.iri): each for each in node.properties()}
+    return [(known[each], node[each]) for each in _SHOWN[name] if each in known]
 
 
 def _stated(facts: list[_Fact], edges: Grouped) -> list[_Fact]:
@@ -226,10 +151,10 @@ def _edge(value: Value, derivations: list[Node]) -> dict[str, Any]:
     return {"value": value, "derivations": derivations, "claims": claims, "doubtful": doubtful}
 
 
-def _wider(engine: Engine, node: Node) -> dict[Named, dict[str, list[Row]]]:
-    """Return what is reported for wider procedures, by these, the nearest first, and by relation."""
+def _by_procedure(rows: Iterable[Row]) -> dict[Named, dict[str, list[Row]]]:
+    """Return what is reported for wider procedures, by these, in their order, and by relation."""
     groups: defaultdict[Named, defaultdict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in lookup.asked(engine, "wider", node.iri):
+    for row in rows:
         wider = Named(str(row["wider"]), str(row["widerName"]))
         groups[wider][str(row["relation"])].append(row)
     return {wider: dict(relations) for wider, relations in groups.items()}
@@ -252,6 +177,24 @@ def _mentions(engine: Engine, node: Node) -> dict[str, Any]:
         words = OUTSIDE_WORDS.get(name, row["words"])
         groups[_NAMING_WORDS.get(name, f"What names it by “{words}”")].append(row)
     return {"groups": sorted(groups.items()), "more": len(found) > lookup.MOST_MENTIONS}
+
+
+def _spectrum(node: Node, lines: Sequence[Row]) -> dict[str, Any]:
+    """Return points, coefficients and plot of a spectrum, and the lasers that emit at its points."""
+    points = [each for each in node.back("dg:spectrum") if _number(each, _WAVELENGTH) is not None]
+    points.sort(key=_wavelength)
+    known = _SHOWN["coefficients"].items()
+    coefficients = [each for each in known if any(point[each[0]] for point in points)]
+    curves = [
+        (label, [(_wavelength(at), y) for at in points if (y := _number(at, name)) is not None])
+        for name, label in coefficients
+    ]
+    return {
+        "points": points,
+        "coefficients": coefficients,
+        "lasers": _lasers_at(points, lines),
+        "plot": plot(curves, [float(str(line["nanometres"])) for line in lines]),
+    }
 
 
 def _number(node: Node, name: str) -> float | None:
@@ -286,3 +229,19 @@ def _lasers_at(points: list[Node], lines: Iterable[Row]) -> dict[str, list[Row]]
 def unit(code: str) -> str:
     """Return a unit as people write it."""
     return str(_SHOWN["units"].get(code, code.strip("{}")))
+
+
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "by_predicate": _by_predicate,
+    "by_procedure": _by_procedure,
+    "edges": _edges,
+    "facts": _facts,
+    "href": href,
+    "listed": _listed,
+    "short": curie,
+    "spectrum": _spectrum,
+    "stated": _stated,
+    "unit": unit,
+    "words": words_of,
+}
+"""What templates call on what they show."""
