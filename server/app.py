@@ -20,7 +20,7 @@ from server.protocol import problems, responses
 from server.protocol.endpoints import ENDPOINTS
 from server.queries import canned_queries
 from server.resources import documents, mappings, sources
-from server.sparql import endpoint, service_description
+from server.sparql import endpoint
 from server.web import home, pages
 
 _VIEWS: Final[Mapping[str, Callable[..., Any]]] = {
@@ -91,7 +91,7 @@ def prepare(app: Flask) -> None:
         kg.engine.EngineError: the engine did not answer.
     """
     served = context.snapshot_of(app)
-    at_the_start(partial(served.once, service_description.functions))
+    at_the_start(lambda: served.functions)
     if served.graph.is_own:
         at_the_start(lambda: served.graph.names)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from dataclasses import dataclass
+from functools import cached_property
+from math import inf
+from typing import TYPE_CHECKING, Final
 from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, current_app, request
 
 import kg
 from kg.engine import AsyncEngine
+from kg.results import Rows, select, stored
 from server.http1.hosts import is_host
 
 if TYPE_CHECKING:
@@ -23,10 +25,8 @@ _KEY: Final = "dermograph"
 _PINNED: Final = "dermograph.snapshot"
 """Key in the WSGI environment: what the request sees."""
 
-_T = TypeVar("_T")
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """The service over one version of the graph, as a request sees it from its beginning to its end.
 
@@ -36,36 +36,33 @@ class Snapshot:
         graph: the knowledge that it serves.
         settings: where it is reached and what its limits are.
         observer: takes note of requests.
-        version: that of the graph.
-        asynchronous: the engine for queries without SERVICE, if an event loop can ask it. Found out
-            once, as the check of a protocol takes longer than the whole of a cached answer.
     """
 
     graph: KnowledgeGraph
     settings: Settings
     observer: Observer
-    version: str = field(init=False)
-    asynchronous: AsyncEngine | None = field(init=False)
-    _known: dict[Callable[[Snapshot], Any], Any] = field(default_factory=dict)
 
-    def __post_init__(self) -> None:
-        """Find out what every request needs to know of the graph."""
-        local = self.graph.local
-        object.__setattr__(self, "version", self.graph.version)
-        object.__setattr__(self, "asynchronous", local if isinstance(local, AsyncEngine) else None)
+    @cached_property
+    def version(self) -> str:
+        """The version of the graph."""
+        return self.graph.version
 
-    def once(self, ask: Callable[[Snapshot], _T]) -> _T:
-        """Return what a function finds out about the graph; it is called the first time only.
+    @cached_property
+    def asynchronous(self) -> AsyncEngine | None:
+        """The engine for queries without SERVICE, if an event loop can ask it.
 
-        Forms, descriptions and pages of errors are wanted most when the queue of queries is full,
-        so what they need is found out before there is a queue; see ``server.app.prepare``.
-
-        Raises:
-            EngineError: the engine did not answer.
+        Found out once, as that takes longer than the whole of a cached answer.
         """
-        if ask not in self._known:
-            self._known[ask] = ask(self)
-        return self._known[ask]  # type: ignore[no-any-return]  # it is what ``ask`` returned
+        return self.graph.local if isinstance(self.graph.local, AsyncEngine) else None
+
+    @cached_property
+    def functions(self) -> Rows:
+        """What the data tell of extension functions, to be described with the service.
+
+        The description is wanted most when the queue of queries is full, so this is found out before
+        there is a queue; see ``server.app.prepare``. An EngineError says that it cannot be.
+        """
+        return select(self.graph.whole, stored("extension-functions"), seconds=inf)
 
     @property
     def contents(self) -> Contents:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 from wsgiref.types import WSGIEnvironment
 
-from kg.engine import Engine, EngineError, Overloaded
+from kg.engine import EngineError, Overloaded
 from kg.engine.cancellation import CancelToken
 from server.cache import Cache, Lookup
 from server.cache.entries import LONG_TO_COMPRESS
@@ -44,7 +44,6 @@ class Dispatcher:
 
     Args:
         cache: the application, a cache before another.
-        engine: returns what the application asks for a request.
         fast_path: answers what needs neither the application nor a thread; None: all does.
         observer: takes note of what is answered.
         threads: how many requests are answered in threads at a time; more are refused.
@@ -58,7 +57,6 @@ class Dispatcher:
     def __init__(
         self,
         cache: Cache,
-        engine: Callable[[WSGIEnvironment], Engine],
         fast_path: FastPath | None,
         observer: Observer,
         *,
@@ -72,7 +70,7 @@ class Dispatcher:
         self._cache = cache
         self._observer = observer
         self._operating = Operating(
-            engine, lambda environ: _whole_if_small(partial(cache.pass_on, environ))
+            lambda environ: _whole_if_small(partial(cache.pass_on, environ))
         )
         self._fast_path = fast_path
         self._threads = threads

@@ -24,14 +24,11 @@ import uvloop
 from flask import Flask
 
 from server import config
-from server.app import create_app, prepare
 from server.cache import Cache
-from server.context import pinned, snapshot_of
+from server.context import snapshot_of
 from server.dispatcher import Dispatcher
 from server.http1.protocol import Connection
 from server.sparql import fast_path
-
-__all__ = ["create_app", "prepare", "run"]
 
 _SPARE_THREADS: Final = 64
 """Threads for requests beside those whose queries run or wait, so that a full queue can say so."""
@@ -129,7 +126,6 @@ async def _accept(
     observer.begin(row)
     dispatcher = Dispatcher(
         cache,
-        lambda environ: pinned(environ).graph.engine,
         fast_path.answered,
         observer,
         threads=_SPARE_THREADS + values.query_queue,

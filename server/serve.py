@@ -60,17 +60,17 @@ def serve(
     values = config.read(settings)
     with _listener(host, port) as listener, closing(_engine(spec, values)) as engine:
         # This takes its time, in which the engine loads.
-        from server import prefork  # noqa: PLC0415
+        from server import app, prefork  # noqa: PLC0415
 
         graph = spec.over(engine)
-        app = prefork.create_app(settings, graph)
-        prefork.prepare(app)
+        service = app.create_app(settings, graph)
+        app.prepare(service)
         listener.listen(_BACKLOG)
         address = listener.getsockname()[0]
         shown = f"[{address}]" if ":" in address else address
         say = announce or partial(print, file=sys.stderr)
         say(f"{graph.title} is served at http://{shown}:{port}")
-        prefork.run(app, values, listener)
+        prefork.run(service, values, listener)
 
 
 def _engine(spec: DatasetSpec, values: config.Settings) -> Engine:

@@ -7,18 +7,13 @@ values of labels.
 from __future__ import annotations
 
 import resource
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from itertools import accumulate, product
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from prometheus_client.metrics_core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client import metrics_core
 
 from server.data import rows
 
@@ -65,17 +60,11 @@ COLUMNS: Final = {key: column for column, key in reversed(list(enumerate(_CELLS)
 WIDTH: Final = len(_CELLS)
 ROW_BYTES: Final = 8 * WIDTH
 
-_FAMILIES: Final[Mapping[str, Callable[..., Any]]] = {
-    "counter": CounterMetricFamily,
-    "gauge": GaugeMetricFamily,
-    "histogram": HistogramMetricFamily,
-}
 
-
-def families(totals: list[float]) -> Iterator[Metric]:
+def families(totals: list[float]) -> Iterator[metrics_core.Metric]:
     """Yield what metrics.tsv lists, with the sums of all rows."""
     for listed in _LISTED:
-        make = _FAMILIES[listed.kind]
+        make = getattr(metrics_core, f"{listed.kind.title()}MetricFamily")
         family = make(f"dermograph_{listed.name}", listed.told, labels=listed.labels)
         for key in listed.combinations():
             cells = totals[COLUMNS[key] : COLUMNS[key] + listed.width]

@@ -16,7 +16,7 @@ from prometheus_client.exposition import generate_latest
 
 from kg.engine import AsyncEngine, Engine, EngineError, Query
 from kg.results import stored_text
-from server.context import current_snapshot
+from server.context import current_snapshot, pinned
 from server.http1.wsgi import REFUSAL, RawResponse
 from server.protocol import responses
 from server.protocol.endpoints import ENDPOINTS
@@ -75,16 +75,10 @@ class Operating:
     """Answers what an operator asks, apart from other requests.
 
     Args:
-        engine: returns the engine that a request asks.
         app: answers a request.
     """
 
-    def __init__(
-        self,
-        engine: Callable[[WSGIEnvironment], Engine],
-        app: Callable[[WSGIEnvironment], RawResponse],
-    ) -> None:
-        self._engine = engine
+    def __init__(self, app: Callable[[WSGIEnvironment], RawResponse]) -> None:
         self._app = app
         self._probe: asyncio.Task[NotReady | None] | None = None
         # One, so that however often they are asked for, others are kept waiting by one at a time.
@@ -97,7 +91,7 @@ class Operating:
             return await asyncio.wrap_future(self._pool.submit(self._app, environ))
         if path == _READY and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
             if self._probe is None or self._probe.done():  # one for all who ask at a time
-                self._probe = asyncio.create_task(_failure_of(self._engine(environ)))
+                self._probe = asyncio.create_task(_failure_of(pinned(environ).graph.engine))
             failure = await asyncio.shield(self._probe)
             environ[_PROBED if failure is None else REFUSAL] = failure
         return self._app(environ)

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 from itertools import islice
-from math import inf
 from typing import Final
 from urllib.parse import quote
 
 from kg.engine.dataset import DefaultGraph
 from kg.rdf.namespaces import COMMON_PREFIXES, DGD, GRAPH, PREFIXES
-from kg.results import Rows, select, stored
 from server.context import Snapshot
 from server.protocol import rdf
 from server.protocol.negotiation import REPRESENTATIONS, Representation
 
 _MOST_GRAPHS: Final = 1000
 """How many named graphs are described."""
-
-
-def functions(snapshot: Snapshot) -> Rows:
-    """Return what the data tell of extension functions, to be described with the service.
-
-    Raises:
-        EngineError: the engine did not answer.
-    """
-    return select(snapshot.graph.whole, stored("extension-functions"), seconds=inf)
 
 
 def write(snapshot: Snapshot, url: str, representation: Representation) -> bytes:
@@ -51,6 +40,6 @@ def write(snapshot: Snapshot, url: str, representation: Representation) -> bytes
             for graph, triples in islice(contents.graphs.items(), _MOST_GRAPHS)
         ],
         formats=[each.w3c_name for each in REPRESENTATIONS if each.format is not None],
-        functions=snapshot.once(functions),
+        functions=snapshot.functions,
         prefixes=PREFIXES if is_own else COMMON_PREFIXES,
     )

@@ -22,7 +22,6 @@ import pytest
 
 import kg
 from kg.engine import Answer, Engine, Query, QueryStopped
-from kg.engine.dataset import Data
 from kg.engine.isolated import sandbox
 from kg.engine.isolated.engine import IsolatedEngine, Limits
 from kg.releases.bundled import spec
@@ -76,11 +75,10 @@ class Served:
         self._loop = asyncio.get_running_loop()
         self._loop.set_exception_handler(lambda _, context: self.faults.append(context))
         self._ending = asyncio.Event()
-        nothing = DatasetSpec(Data()).load()
         observer = Observer(config.read({}, {}))
         observer.begin(0)
         self._dispatcher = Dispatcher(
-            *(self._cache, lambda _: nothing.engine, self._fast_path, observer),
+            *(self._cache, self._fast_path, observer),
             threads=8,
             max_body_bytes=1000,
         )
