@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from server.data import rows
@@ -22,36 +22,8 @@ class SettingError(Exception):
     """A setting is unknown or has an illegal value; the message names it."""
 
 
-class Setting(NamedTuple):
-    """One row of the table of settings.
-
-    Attributes:
-        name: as in the mapping; in the environment with DERMOGRAPH_ before it.
-        default: the value if nothing is said.
-        kind: what a value has to be: "bytes" or "count", a whole number above 0; "seconds", a
-            number above 0; "url"; "switch", on or off; "endpoint", the URL of one; "endpoints", URLs
-            with space between them; "secret", which is not shown; or "log", the path of a file that can be written, or "-".
-        help: what it does, in one sentence.
-    """
-
-    name: str
-    default: int | str | tuple[str, ...] | None
-    kind: str
-    help: str
-
-
-def _default(row: Mapping[str, str]) -> int | str | tuple[str, ...] | None:
-    if row["default"].isdigit():
-        return int(row["default"])
-    return row["default"] or (() if row["kind"] == "endpoints" else None)
-
-
-SETTINGS: Final = tuple(
-    Setting(row["name"], _default(row), row["kind"], row["help"]) for row in rows("config")
-)
-"""Every setting of the service."""
-
-_BY_NAME: Final = {setting.name: setting for setting in SETTINGS}
+SETTINGS: Final = {row["name"]: row for row in rows("config")}
+"""The rows of every setting, by its name in a mapping; in the environment DERMOGRAPH_ stands before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +85,21 @@ def read(
         for name, value in variables.items()
         if name.startswith(ENVIRONMENT_PREFIX)
     }
-    values: dict[str, Any] = {}
+    values = {name: _default(row) for name, row in SETTINGS.items()}
     for source, prefix in ((from_environment, ENVIRONMENT_PREFIX), (given or {}, "")):
         for name, value in source.items():
-            values[name] = _checked(name, value, shown=prefix + name)
-    defaults = {setting.name: setting.default for setting in SETTINGS}
-    return Settings(**{name.lower(): value for name, value in {**defaults, **values}.items()})
+            shown = prefix + name
+            if name not in SETTINGS:
+                known = ", ".join(sorted(SETTINGS))
+                raise SettingError(f"There is no setting {shown}. The settings are {known}.")
+            values[name] = _KINDS[SETTINGS[name]["kind"]](value, shown)
+    return Settings(**{name.lower(): value for name, value in values.items()})
 
 
-def _checked(name: str, value: object, *, shown: str) -> object:
-    setting = _BY_NAME.get(name)
-    if setting is None:
-        known = ", ".join(sorted(_BY_NAME))
-        raise SettingError(f"There is no setting {shown}. The settings are {known}.")
-    return _KINDS[setting.kind](value, shown)
+def _default(row: Mapping[str, str]) -> Any:
+    if row["default"].isdigit():
+        return int(row["default"])
+    return row["default"] or (() if row["kind"] == "endpoints" else None)
 
 
 _MOST_BYTES: Final = 10**15  # more than any machine has
@@ -215,3 +188,6 @@ _KINDS: Final[Mapping[str, Callable[[Any, str], object]]] = {
     "secret": _secret,
     "log": _log,
 }
+"""How a value is read, by what it has to be: a whole number above 0 (bytes, count), a number above 0
+(seconds), the URL of an endpoint or several with space between them, on or off (switch), what is not
+shown (secret), or the path of a file that can be written, or - (log)."""
