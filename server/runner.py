@@ -28,10 +28,11 @@ class AppRunner:
         settings: of the service.
     """
 
+    _app: Flask
+
     def __init__(self, spec: DatasetSpec, settings: Settings) -> None:
         self._spec = replace(spec, data=Data())  # which the engine has
         self._settings = settings
-        self._app: Flask | None = None
 
     def prepare(self) -> None:
         """Make the app, and compile its templates; see ``TaskRunner.prepare``."""
@@ -48,8 +49,8 @@ class AppRunner:
 
         graph = self._spec.over(engine)
         observer = Observer(self._settings)
-        context.init_app(self._prepared, context.Snapshot(graph, self._settings, observer))
-        app.prepare(self._prepared)
+        context.init_app(self._app, context.Snapshot(graph, self._settings, observer))
+        app.prepare(self._app)
         if graph.is_own:
             graph.names.search("laser")  # which reads the words of all names
 
@@ -57,9 +58,4 @@ class AppRunner:
         """Answer a request; see ``TaskRunner.run``."""
         from server.delegation import respond  # noqa: PLC0415 - see above
 
-        return respond(self._prepared, subject)
-
-    @property
-    def _prepared(self) -> Flask:
-        assert self._app is not None, "the app is made before it is used"
-        return self._app
+        return respond(self._app, subject)

@@ -7,7 +7,7 @@ https://www.rfc-editor.org/rfc/rfc10008.
 from __future__ import annotations
 
 import re
-from itertools import islice
+from functools import partial
 from pathlib import Path
 from typing import Final
 from wsgiref.types import WSGIEnvironment
@@ -25,7 +25,7 @@ from server.protocol.negotiation import HTML, JSONLD
 from server.protocol.parameters import Parameters, body_of, of_url, with_body
 from server.protocol.problems import ProblemDocument
 from server.sparql import service_description
-from server.web.tables import ROWS_SHOWN, Table, iri_cell, table_of
+from server.web.tables import ROWS_SHOWN, Table, table_of
 
 _ENDPOINT: Final = ENDPOINTS["sparql.endpoint"]
 _ALLOWED: Final = _ENDPOINT.parameters
@@ -45,8 +45,6 @@ EXAMPLES: Final = _read_examples("own")
 
 OTHER_EXAMPLES: Final = _read_examples("other")
 """The same for data that are not our knowledge."""
-
-_GRAPHS_SHOWN: Final = 100  # what a person scrolls through
 
 
 def endpoint() -> Response:
@@ -195,15 +193,7 @@ def _page(
         examples=_examples(snapshot),
         downloads=answers.downloads(RESULTS[table.kind]) if table else [],
         rows_shown=ROWS_SHOWN,
-        description=(
-            None
-            if table or problem
-            else service_description.write(snapshot, public_url(), JSONLD).decode()
-        ),
-        graphs=[
-            (iri_cell(graph), triples)
-            for graph, triples in islice(snapshot.contents.graphs.items(), _GRAPHS_SHOWN)
-        ],
+        description=partial(service_description.write, snapshot, public_url(), JSONLD),
         offers=_ENDPOINT.representations,
     )
 

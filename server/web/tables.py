@@ -8,14 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from flask import request
-
 from kg.catalogue.columns import Column
 from kg.engine import Answer, ResultKind
 from kg.rdf import ntriples
 from kg.rdf.datatypes import INTEGERS, XSD
-from kg.rdf.namespaces import BASE, curie
+from kg.rdf.namespaces import curie
 from kg.rdf.ntriples import unescaped
+from server.web.pages import href
 
 ROWS_SHOWN: Final = 1000
 """How many rows a page shows; the other formats have them all."""
@@ -93,10 +92,7 @@ class Table:
 
 def iri_cell(iri: str) -> Cell:
     """Make the cell of an IRI: short, leading to our page about it, or to where it is."""
-    if iri.startswith(BASE):
-        return Cell(curie(iri), f"{request.script_root}/{iri.removeprefix(BASE)}", iri)
-    followable = iri.startswith(("http://", "https://"))
-    return Cell(curie(iri), iri if followable else None, iri)
+    return Cell(curie(iri), href(iri), iri)
 
 
 def literal_cell(text: str, language: str | None, datatype: str | None) -> Cell:
