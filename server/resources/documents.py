@@ -88,7 +88,7 @@ def _written(
     snapshot: Snapshot, found: Found, chosen: Representation, *, negotiated: bool
 ) -> Response:
     if chosen == HTML:
-        return responses.reply(_page(snapshot, found), HTML, negotiated=negotiated)
+        return responses.reply(pages.page(snapshot, found, _OFFERS), HTML, negotiated=negotiated)
     form = _form_of_jsonld(request.headers.get("Accept", "")) if chosen == JSONLD else None
     etag = responses.digest(
         kg.__version__, snapshot.graph.version, public_url(), found.iri, chosen.name, form or ""
@@ -164,12 +164,6 @@ def alternate(iri: str, offer: Representation) -> str:
 def address(iri: str, offer: Representation) -> str:
     """Return where a resource is served in a format."""
     return f"{public_url()}{pages.local_path(iri)}.{offer.suffix}"
-
-
-def _page(snapshot: Snapshot, found: Found) -> str:
-    template, content = pages.page_of(snapshot, found)
-    around = {"found": found, "here": pages.own_href(found.iri), "url": public_url()}
-    return render_template(template, offers=_OFFERS, **around, **content)
 
 
 def problem_page(problem: ProblemDocument) -> str:

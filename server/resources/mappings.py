@@ -81,16 +81,7 @@ def _table() -> MappingTable:
 
 
 def _page() -> str:
-    mapped = _table()
+    relations = pages.OUTSIDE_WORDS
     return render_template(
-        "mappings.html",
-        matches=mapped.found,
-        path_of=pages.own_href,
-        relation_of=pages.OUTSIDE_WORDS.__getitem__,
-        metadata=mapped.metadata,
-        ontologies=sorted({match.ontology for match in mapped.found}),
-        iri=_IRI,
-        here=pages.own_href(_IRI),
-        table=SSSOM,
-        offers=RDF,
+        "mappings.html", mapped=_table(), iri=_IRI, table=SSSOM, offers=RDF, relations=relations
     )

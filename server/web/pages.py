@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
-from flask import request
+from flask import render_template, request
 
 from kg.engine import Engine
 from kg.rdf.namespaces import BASE, DG, curie
@@ -23,10 +23,8 @@ from kg.resources.neighbourhood import Node, Value
 from kg.results import Row
 from server.context import Snapshot
 from server.data import rows
+from server.protocol.negotiation import Representation
 from server.web.figures import plot
-
-Page = tuple[str, dict[str, Any]]
-"""The file name of a template, and what it shows."""
 
 
 class Named(NamedTuple):
@@ -77,21 +75,29 @@ def words_of(term: Node) -> str:
     return term.name if term.named else OUTSIDE_WORDS.get(curie(term.iri), term.name)
 
 
-def page_of(snapshot: Snapshot, found: Found) -> Page:
-    """Choose the page for a resource; its template says what it shows, by ``FILTERS`` and these names."""
+def page(snapshot: Snapshot, found: Found, offers: Sequence[Representation]) -> str:
+    """Write the page for a resource; the template of its kind says what it shows, by ``FILTERS``.
+
+    Args:
+        snapshot: what the request sees.
+        found: the resource.
+        offers: what there is beside the page.
+    """
     engine = snapshot.graph.whole
     node = lookup.look_up(engine, found.iri)
     if found.graph is None:
         kind = next(name for name, applies in _KINDS.items() if applies(node))
     else:
         kind = "graph" if found.graph == found.iri else "ontology"
-    content = {
-        "node": node,
-        "asked": partial(lookup.asked, engine),
-        "mentions": partial(_mentions, engine),
-        "backlinks": _BACKLINK_WORDS,
-    }
-    return (f"resource_{kind}.html", content)
+    return render_template(
+        f"resource_{kind}.html",
+        found=found,
+        node=node,
+        offers=offers,
+        asked=partial(lookup.asked, engine),
+        mentions=partial(_mentions, engine),
+        backlinks=_BACKLINK_WORDS,
+    )
 
 
 _KINDS: Final[Mapping[str, Callable[[Node], bool]]] = {
