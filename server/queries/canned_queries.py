@@ -213,10 +213,7 @@ def _query_page(
         url=public_url(),
         values=values,
         problem=problem,
-        choices={
-            each.name: _choices(each, values.get(each.name, each.default or ""))
-            for each in found.parameters
-        },
+        choices=_choices,
         # Without what the page says in its own words.
         text=re.sub(r"\A(?:#\+.*\n|\s*\n)*", "", text),
         offers=_QUERY.representations,
@@ -226,14 +223,11 @@ def _query_page(
 def _answer_page(
     found: CannedQuery, values: Mapping[str, str], bindings: Mapping[str, Term], table: Table
 ) -> str:
-    names = current_snapshot().graph.names
     return render_template(
         "answer.html",
         query=found,
         values=values,
-        labels={
-            name: getattr(names.thing(str(each)), "label", each) for name, each in bindings.items()
-        },
+        bindings=bindings,
         text=bind(found.text, bindings),
         table=table.for_reading(found.keys),
         downloads=answers.downloads((PLAIN_JSON, *RESULTS[table.kind]), values.items()),
