@@ -68,38 +68,33 @@ def plot(curves: Iterable[tuple[str, Points]], lines: Iterable[float]) -> Plot |
     first = math.floor(math.log10(min(coefficients)))
     last = max(math.ceil(math.log10(max(coefficients))), first + 1)
     up = Axis(10.0**first, 10.0**last, 362, 46)
-    return Plot(
-        across, up, _ticks(across), range(first, last + 1), shown, _laser_lines(lines, across)
-    )
+    lasers = _placed(lines, across, _LINE_ROOM, _ROWS)
+    return Plot(across, up, _ticks(across), range(first, last + 1), shown, lasers)
 
 
 _NICE: Final = (1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9)
 _ROOM: Final = 46  # pixels that a label takes
+_LINE_ROOM: Final = 34  # pixels that the name of a line takes
+_ROWS: Final = 2  # of names above each other
 
 
 def _ticks(axis: Axis) -> list[float]:
     """Choose round wavelengths that leave room for their numbers."""
     powers = range(math.floor(math.log10(axis.low)), math.ceil(math.log10(axis.high)) + 1)
-    chosen: list[float] = []
-    for value in (each * 10.0**power for power in powers for each in _NICE):
-        inside = axis.low <= value <= axis.high
-        if inside and (not chosen or axis.at(value) - axis.at(chosen[-1]) >= _ROOM):
-            chosen.append(value)
-    return chosen
+    values = (each * 10.0**power for power in powers for each in _NICE)
+    return [value for value, row in _placed(values, axis, _ROOM, 1) if row is not None]
 
 
-_LINE_ROOM: Final = 34  # pixels that the name of a line takes
-_ROWS: Final = 2  # of names above each other
-
-
-def _laser_lines(lines: Iterable[float], axis: Axis) -> list[tuple[float, int | None]]:
-    """Choose for the number of each laser line the lowest row that has room."""
+def _placed(
+    values: Iterable[float], axis: Axis, room: int, rows: int
+) -> list[tuple[float, int | None]]:
+    """Choose for each value on an axis the lowest row in which its label has room; None: in none."""
     placed: list[tuple[float, int | None]] = []
-    ends = [-math.inf] * _ROWS
-    for line in sorted({each for each in lines if axis.low <= each <= axis.high}):
-        at = axis.at(line)
-        row = next((row for row, end in enumerate(ends) if at - end >= _LINE_ROOM), None)
-        placed.append((line, row))
+    ends = [-math.inf] * rows
+    for value in sorted({each for each in values if axis.low <= each <= axis.high}):
+        at = axis.at(value)
+        row = next((row for row, end in enumerate(ends) if at - end >= room), None)
+        placed.append((value, row))
         if row is not None:
             ends[row] = at
     return placed
