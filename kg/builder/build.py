@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from rdflib import OWL, RDFS, URIRef
+from rdflib import DCTERMS, OWL, RDFS, URIRef
 
 from kg.builder import description
 from kg.builder.check.context import problems_of_context
@@ -27,7 +27,7 @@ from kg.builder.read.table_schemas import GROUP
 from kg.builder.read.tables import SourceTable, read_tables
 from kg.builder.read.terms import Triple
 from kg.builder.read.turtle import Document, read_document
-from kg.rdf.namespaces import GRAPH, ONTOLOGY, PREFIXES
+from kg.rdf.namespaces import GRAPH, ONTOLOGY
 from kg.rdf.rdflib_logging import without_remarks_of_rdflib
 from kg.sparql.bind import canonical, canonical_iri
 from kg.text_files import knowledge_files
@@ -42,8 +42,6 @@ the endings of files that nothing reads, where such files belong."""
 
 _PREMISES: Final[tuple[str, ...]] = ("ontology", "claims", "sources", "added", "inferred")
 """The named graphs that rules see."""
-
-_TITLE: Final = URIRef(PREFIXES["dcterms"] + "title")
 
 Progress = Callable[[str], None]
 """Is told the name of each step as it begins."""
@@ -186,7 +184,7 @@ def _labels(graphs: Iterable[set[Triple]]) -> dict[str, str]:
         str(subject): str(value)
         for triples in graphs
         for subject, predicate, value in triples
-        if predicate in (RDFS.label, _TITLE)
+        if predicate in (RDFS.label, DCTERMS.title)
     }
 
 

@@ -16,18 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from rdflib import RDF, RDFS, Literal, URIRef
+from rdflib import PROV, RDF, RDFS, SKOS, Literal, URIRef
 from rdflib.plugins.sparql.results.jsonresults import parseJsonTerm
 
 from kg.builder.errors import BuildError, FileProblem
 from kg.builder.read.query_files import read_query_file, rows_of
 from kg.builder.read.terms import Triple
 from kg.engine.oxigraph.engine import InProcessEngine
-from kg.rdf.namespaces import DG, DGD, PREFIXES, curie
+from kg.rdf.namespaces import DG, DGD, curie
 from kg.sparql.bind import canonical
 
-_DERIVED_FROM: Final = URIRef(PREFIXES["prov"] + "wasDerivedFrom")
-_DEFINITION: Final = URIRef(PREFIXES["skos"] + "definition")
 _DERIVATION: Final = f"{DGD}derivation/"
 _Reasons = set[tuple[URIRef, URIRef]]
 
@@ -56,7 +54,7 @@ class Rule:
         """Describe the rule itself."""
         yield self.iri, RDF.type, URIRef(DG + "InferenceRule")
         yield self.iri, RDFS.label, Literal(self.title, lang="en")
-        yield self.iri, _DEFINITION, Literal(self.description, lang="en")
+        yield self.iri, SKOS.definition, Literal(self.description, lang="en")
         yield self.iri, URIRef(DG + "ruleQuery"), Literal(self.text)
 
 
@@ -95,7 +93,7 @@ stage do, and are run once."""
 _SUMMARIES: Final = "summaries"  # conclude nothing new
 _COLUMNS: Final = ("subject", "predicate", "object")
 _REASONS: Final = {
-    "claim": _DERIVED_FROM,
+    "claim": PROV.wasDerivedFrom,
     "against": URIRef(DG + "claimAgainst"),
     "narrower": URIRef(DG + "derivedFromEdgeOf"),
     "wider": URIRef(DG + "derivedFromEdgeOf"),

@@ -7,16 +7,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
-from rdflib import RDFS, Literal, URIRef
+from rdflib import DCTERMS, RDFS, Literal
 
 from kg.builder.derive.figures import counts_of, counts_patients, wilson_interval
 from kg.builder.label import phrases
 from kg.builder.label.phrases import WORDS
 from kg.builder.read.tables import SourceTable, TableRow
 from kg.builder.read.terms import Triple, term_of
-from kg.rdf.namespaces import DGD, PREFIXES
+from kg.rdf.namespaces import DGD
 
-_CREATOR: Final = URIRef(PREFIXES["dcterms"] + "creator")
 _AND_OTHERS: Final = "et al."
 _PAUSE: Final = "dg:TimeBeforeTreatment"
 
@@ -41,7 +40,7 @@ def composed(tables: Iterable[SourceTable], labels: Labels) -> Iterator[tuple[So
             if text is not None:
                 yield table, (row.subject, RDFS.label, Literal(text, lang="en"))
             for name in creators(row):
-                yield table, (row.subject, _CREATOR, Literal(name))
+                yield table, (row.subject, DCTERMS.creator, Literal(name))
 
 
 def creators(row: TableRow) -> list[str]:
