@@ -1,4 +1,4 @@
-"""Reading text files: those that the knowledge is kept in, what makes one unfit, and expressions."""
+"""Text files: those that the knowledge is kept in, what makes one unfit, expressions, and templates."""
 
 from __future__ import annotations
 
@@ -63,6 +63,24 @@ def patterns(path: Path) -> tuple[dict[str, str], dict[str, str]]:
         parts[name] = Template(pattern).substitute(parts)
     whole = {name: Template(each).substitute(parts) for name, each in table["patterns"].items()}
     return parts, whole
+
+
+def rendered(path: Path, **content: object) -> str:
+    """Return what a Jinja template beside a module writes.
+
+    Args:
+        path: the template; it may use nothing that it is not given.
+        content: what it is given, by name.
+    """
+    import jinja2  # noqa: PLC0415 - seldom needed
+
+    environment = jinja2.Environment(  # noqa: S701 - no template of kg writes a page
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    return environment.from_string(path.read_text(encoding="utf-8")).render(**content)
 
 
 def knowledge_files(folder: Path) -> list[Path]:

@@ -43,8 +43,9 @@ _READY_FOLDER: Final = _ROOT / "kg" / "ready"
 BUILDING: Final[Mapping[str, list[str]]] = json.loads(
     Path(__file__).with_name("building.json").read_bytes()
 )
-"""The modules and libraries that build and validate: `_made`, and all that it imports. The rest of the
-code may change without a new build. A test compares this with the imports."""
+"""The modules and libraries that build and validate: `_made`, and all that it imports; and the files
+beside modules that they read. The rest of the code may change without a new build. A test compares
+this with the imports."""
 
 _NAMES: Final = ".names"
 """How the name of the file with the index of names ends, beside that of its dataset."""
@@ -198,8 +199,7 @@ def _name(key: str, nquads: bytes) -> str:
 def _sources_digest() -> str:
     """Return a digest of all files that a build depends on: knowledge, queries, and what builds."""
     digest = hashlib.sha256()
-    beside = ("queries/*.rq", "**/*.json", "**/*.toml", "**/*.txt")  # what modules read
-    names = (*(f"{name}.py" for name in BUILDING["modules"]), *beside)
+    names = (*(f"{name}.py" for name in BUILDING["modules"]), *BUILDING["beside"])
     code = (path for name in names for path in sorted((_ROOT / "kg").glob(name)))
     for path in (*knowledge_files(ONTOLOGY_FOLDER), *knowledge_files(QUERIES_FOLDER), *code):
         content = path.read_bytes()
