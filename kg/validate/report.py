@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import asdict, dataclass, field, replace
 from itertools import groupby
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, Final
 
 from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
 from rdflib.extras.shacl import parse_shacl_path
-from rdflib.paths import Path
+from rdflib.paths import Path as PropertyPath
 from rdflib.term import Node
 
 from kg.rdf.namespaces import BASE, DGD, ONTOLOGY, curie
+from kg.text_files import rendered
 
 _SEVERITIES: Final = ("Violation", "Warning", "Info")
 """The severities, the gravest first."""
@@ -141,27 +143,23 @@ class ValidationReport:
 
     def as_text(self) -> str:
         """Tell a curator what was found, shape by shape, and what to do."""
-        parts = [
-            "\n".join(_group(list(group)))
-            for _, group in groupby(self.findings, attrgetter("severity", "shape"))
-        ]
-        if self.unchecked:
-            names = ", ".join(curie(iri) for iri in self.unchecked[:_LISTED])
-            more = len(self.unchecked) - _LISTED
-            left = f" ... and {more} more" if more > 0 else ""
-            parts.append(f"Not checked, since no shape is for them: {names}{left}")
-        return "\n\n".join([self._summary(), *parts]) + "\n"
-
-    def _summary(self) -> str:
-        counts = [
-            _counted(sum(each.severity == severity for each in self.findings), severity.lower())
-            for severity in _SEVERITIES
-        ]
-        counted = ", ".join(filter(None, counts))
-        verdict = "The data conform to the shapes" if self.conforms else "The data do not conform"
-        if not self.checked and self.conforms:
-            verdict = f"Nothing was checked: see that names begin with {BASE}"
-        return f"{verdict}: {counted}." if counted else f"{verdict}."
+        return rendered(
+            Path(__file__).with_suffix(".txt"),
+            report=self,
+            severities={
+                each: sum(finding.severity == each for finding in self.findings)
+                for each in _SEVERITIES
+            },
+            groups=[
+                list(group) for _, group in groupby(self.findings, attrgetter("severity", "shape"))
+            ],
+            unchecked=[curie(iri) for iri in self.unchecked[:_LISTED]],
+            curie=curie,
+            shortened=_shortened,
+            base=BASE,
+            listed=_LISTED,
+            shown=_SHOWN,
+        )
 
 
 def _finding(result: Graph, origins: Mapping[str, str]) -> Finding:
@@ -182,7 +180,7 @@ def _finding(result: Graph, origins: Mapping[str, str]) -> Finding:
         path=None if path is None else _path(result, path),
         value=None if value is None else str(value),
         constraint=str(said(SH.sourceConstraintComponent)),
-        message=_IRI.sub(_curie_of, str(said(SH.resultMessage) or "")),
+        message=_shortened(str(said(SH.resultMessage) or "")),
         origin=origins.get(record),
     )
 
@@ -190,38 +188,9 @@ def _finding(result: Graph, origins: Mapping[str, str]) -> Finding:
 def _path(graph: Graph, node: Node) -> str:
     """Write a path as SPARQL does; one that is a single property is its IRI."""
     path = parse_shacl_path(graph, node)
-    return path.n3() if isinstance(path, Path) else str(path)
+    return path.n3() if isinstance(path, PropertyPath) else str(path)
 
 
-def _group(findings: list[Finding]) -> Iterator[str]:
-    """Tell of the findings of one shape: what to do, and for which records."""
-    first = findings[0]
-    yield f"{curie(first.shape)} ({_counted(len(findings), first.severity.lower())})"
-    if is_one := len({finding.message for finding in findings}) == 1:
-        yield f"  {first.message}"
-    for finding in findings[:_LISTED]:
-        yield f"  - {_place(finding)}{_fault(finding) if is_one else f': {finding.message}'}"
-    if len(findings) > _LISTED:
-        yield f"  ... and {len(findings) - _LISTED} more; --format json has all."
-
-
-def _place(finding: Finding) -> str:
-    origin = "" if finding.origin is None else f" ({finding.origin})"
-    return curie(finding.record) + origin
-
-
-def _fault(finding: Finding) -> str:
-    """Name the property and the value at fault, as far as there are."""
-    path = "" if finding.path is None else f" {_IRI.sub(_curie_of, finding.path)}"
-    if finding.value is None or finding.value == finding.record:
-        return path
-    return f"{path}: {_IRI.sub(_curie_of, finding.value[:_SHOWN])}"
-
-
-def _curie_of(match: re.Match[str]) -> str:
-    return curie(match[0])
-
-
-def _counted(number: int, noun: str) -> str:
-    """Say how many there are; nothing of none."""
-    return f"{number} {noun}{'' if number == 1 else 's'}" if number else ""
+def _shortened(text: str) -> str:
+    """Write the IRIs in a text in short."""
+    return _IRI.sub(lambda found: curie(found[0]), text)
