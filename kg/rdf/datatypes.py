@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import calendar
 import re
+import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
-from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -18,29 +18,14 @@ from kg.text_files import patterns
 
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 
-_RANGES: Final[Mapping[str, tuple[float, float]]] = {
-    "integer": (-inf, inf),
-    "nonNegativeInteger": (0, inf),
-    "positiveInteger": (1, inf),
-    "nonPositiveInteger": (-inf, 0),
-    "negativeInteger": (-inf, -1),
-    **{name: (-(2**bits) // 2, 2**bits // 2 - 1) for name, bits in
-       (("long", 64), ("int", 32), ("short", 16), ("byte", 8))},
-    **{name: (0, 2**bits - 1) for name, bits in
-       (("unsignedLong", 64), ("unsignedInt", 32), ("unsignedShort", 16), ("unsignedByte", 8))},
-}  # fmt: skip
-"""The least and the greatest value of each type of integers."""
-
+_TABLE: Final = Path(__file__).with_suffix(".toml")
+_RANGES: Final[Mapping[str, tuple[float, float]]] = tomllib.loads(_TABLE.read_text("utf-8"))[
+    "ranges"
+]
 INTEGERS: Final = tuple(_RANGES)
 """The names of the types of integers."""
 
-_FORMS: Final = {
-    **dict.fromkeys(_RANGES, re.compile(r"[+-]?\d+", re.ASCII)),
-    **{
-        name: re.compile(pattern, re.ASCII)
-        for name, pattern in patterns(Path(__file__).with_suffix(".toml"))[1].items()
-    },
-}
+_FORMS: Final = {name: re.compile(each, re.ASCII) for name, each in patterns(_TABLE)[1].items()}
 _LEAP_YEAR: Final = 2000
 """Stands for the year of days that are in none."""
 
@@ -55,7 +40,7 @@ def is_ill_typed(text: str, datatype: str | None) -> bool:
     if datatype is None or not datatype.startswith(XSD):
         return False
     name = datatype.removeprefix(XSD)
-    form = _FORMS.get(name)
+    form = _FORMS.get("integer" if name in _RANGES else name)
     if form is None:
         return False
     match = form.fullmatch(text)
