@@ -9,7 +9,6 @@ from __future__ import annotations
 import calendar
 import re
 import tomllib
-from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Final
@@ -19,9 +18,7 @@ from kg.text_files import patterns
 XSD: Final = "http://www.w3.org/2001/XMLSchema#"
 
 _TABLE: Final = Path(__file__).with_suffix(".toml")
-_RANGES: Final[Mapping[str, tuple[float, float]]] = tomllib.loads(_TABLE.read_text("utf-8"))[
-    "ranges"
-]
+_RANGES: Final[dict[str, list[float]]] = tomllib.loads(_TABLE.read_text("utf-8"))["ranges"]
 INTEGERS: Final = tuple(_RANGES)
 """The names of the types of integers."""
 
