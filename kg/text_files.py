@@ -119,9 +119,8 @@ def read_text_file(folder: Path, name: str, problems: list[FileProblem]) -> str:
     if not content.strip():
         problems.append(FileProblem(name, 0, "", *fault))
         return ""
-    if name.endswith(
-        ".csv"
-    ):  # spreadsheets write this mark, and its standard has these ends of lines
+    if name.endswith(".csv"):
+        # Spreadsheets write this mark, and the standard of CSV has these ends of lines.
         content = content.removeprefix(codecs.BOM_UTF8).replace(b"\r\n", b"\n")
     encoding, found = _encoding_faults(content)
     text = content.decode(encoding, errors="replace").removeprefix("\ufeff")

@@ -65,19 +65,16 @@ def validate(
     with without_remarks_of_rdflib():
         ntriples, places = read(data, public_url)
         places = {**places, **(origins or {})}
-        if _WHOLE in ntriples:
-            found = verdict(ntriples, shapes)
-            found += ill_typed(ntriples, found) + findings(ntriples, checks)
-            return ValidationReport.of(found, places)
-        own = graph_of_material(ntriples).skolemize(
-            authority=BASE, basepath=SKOLEM.removeprefix(BASE)
-        )
-        described = frozenset(str(subject) for subject in own.subjects())
-        joined = with_background(own, background_graph() if background is None else background)
-        aimed, unchecked = aimed_at(shapes, joined, described)
-        ntriples = joined.serialize(format="nt")
-        found = verdict(ntriples, aimed)
+        described: frozenset[str] | None = None
+        unchecked: tuple[str, ...] = ()
+        if _WHOLE not in ntriples:
+            own = graph_of_material(ntriples).skolemize(
+                authority=BASE, basepath=SKOLEM.removeprefix(BASE)
+            )
+            described = frozenset(str(subject) for subject in own.subjects())
+            joined = with_background(own, background_graph() if background is None else background)
+            shapes, unchecked = aimed_at(shapes, joined, described)
+            ntriples = joined.serialize(format="nt")
+        found = verdict(ntriples, shapes)
         found += ill_typed(ntriples, found) + findings(ntriples, checks)
-    checked = len(unchecked) < len(described)
-    report = ValidationReport.of(found, places, unchecked=unchecked, checked=checked)
-    return report.about(described)
+    return ValidationReport.of(found, places, described, unchecked)

@@ -152,12 +152,12 @@ def _rows(check: Check, engine: InProcessEngine) -> list[Mapping[str, Any]]:
         raise CheckError(error.problems) from error
     if _OFFENDER not in columns:
         detail, remedy = f"The check does not select ?{_OFFENDER}.", "Select what has to be mended."
-        raise CheckError([FileProblem(check.file, 0, "", detail, remedy)])
-    if any(row.get(_OFFENDER, {}).get("type") != "uri" for row in rows):
+    elif any(row.get(_OFFENDER, {}).get("type") != "uri" for row in rows):
         detail = f"The check finds a ?{_OFFENDER} that is no IRI."
         remedy = "Select the record that has to be mended."
-        raise CheckError([FileProblem(check.file, 0, "", detail, remedy)])
-    return rows
+    else:
+        return rows
+    raise CheckError([FileProblem(check.file, 0, "", detail, remedy)])
 
 
 def _result(check: Check, row: Mapping[str, Any]) -> _Result:

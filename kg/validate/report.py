@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -84,17 +84,16 @@ class ValidationReport:
         cls,
         rdf: Graph,
         origins: Mapping[str, str],
-        *,
+        described: AbstractSet[str] | None = None,
         unchecked: tuple[str, ...] = (),
-        checked: bool = True,
     ) -> ValidationReport:
         """Read a report of a SHACL engine.
 
         Args:
             rdf: the report.
             origins: for IRIs of records, where they are described.
-            unchecked: subjects that no shape is for.
-            checked: whether a shape is for any subject.
+            described: the records that findings are wanted about; None: all.
+            unchecked: those of them that no shape is for.
         """
         # Details, which only pySHACL gives, are results of their own about nested shapes; they are
         # left out, so that a result is the same from either engine.
@@ -104,17 +103,14 @@ class ValidationReport:
             told.cbd(each, include_reifications=False) for each in told.objects(None, SH.result)
         )
         found = {_finding(result, origins): result for result in results}
-        return cls(tuple(sorted(found, key=Finding.place)), unchecked, checked, found)
+        kept = (each for each in found if described is None or each.record in described)
+        checked = described is None or len(unchecked) < len(described)
+        return cls(tuple(sorted(kept, key=Finding.place)), unchecked, checked, found)
 
     @property
     def conforms(self) -> bool:
         """Whether there is no violation; warnings and remarks do not count."""
         return not any(finding.severity == "Violation" for finding in self.findings)
-
-    def about(self, records: AbstractSet[str]) -> ValidationReport:
-        """Return the report without what is found about other records."""
-        kept = tuple(finding for finding in self.findings if finding.record in records)
-        return replace(self, findings=kept)
 
     def as_rdf(self) -> Graph:
         """Return the report in the vocabulary of SHACL, as a `sh:ValidationReport`.

@@ -125,7 +125,7 @@ def read_table(folder: Path) -> MappingTable:
     matches: list[Match] = []
     for number, line in enumerate(lines[start + 1 :], start=start + 2):
         try:
-            matches.append(_match(number, _cells(columns, line), metadata["curie_map"]))
+            matches.append(_match(number, line, columns, metadata["curie_map"]))
         except ValueError as error:
             column, detail = error.args
             problems.append(FileProblem(TABLE, number, column, detail, "Correct the row."))
@@ -148,20 +148,6 @@ def _faults_of_columns(columns: list[str]) -> Iterator[tuple[str, str]]:
         yield detail, "Correct its name, or take it out."
 
 
-def _cells(columns: list[str], line: str) -> Mapping[str, str]:
-    """Return the cells of a row by their columns.
-
-    Raises:
-        ValueError: with no column, and what is wrong.
-    """
-    cells = line.split("\t")
-    if line.startswith("#"):
-        raise ValueError("", "A line of the header, with # before it, stands among the rows.")
-    if len(cells) != len(columns):
-        raise ValueError("", f"The row has {len(cells)} cells instead of {len(columns)}.")
-    return dict(zip(columns, cells, strict=True))
-
-
 def _metadata(header: list[str]) -> Mapping[str, Any]:
     try:
         metadata: Any = yaml.safe_load("\n".join(header))
@@ -177,12 +163,18 @@ def _metadata(header: list[str]) -> Mapping[str, Any]:
     return metadata
 
 
-def _match(line: int, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> Match:
+def _match(number: int, line: str, columns: list[str], prefixes: Mapping[str, str]) -> Match:
     """Read a row.
 
     Raises:
-        ValueError: with the column and what is wrong with it.
+        ValueError: with the column, if it is about one, and what is wrong.
     """
+    if line.startswith("#"):
+        raise ValueError("", "A line of the header, with # before it, stands among the rows.")
+    values = line.split("\t")
+    if len(values) != len(columns):
+        raise ValueError("", f"The row has {len(values)} cells instead of {len(columns)}.")
+    cells = dict(zip(columns, values, strict=True))
     predicate = cells.get("predicate_id", "")
     if predicate not in _READ["predicates"]:
         raise ValueError("predicate_id", f"{predicate!r} is no SKOS mapping predicate.")
@@ -193,7 +185,7 @@ def _match(line: int, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> 
             raise ValueError(column, f"A {cells[column]} is no term that has a mapping here.")
     in_vain = cells.get("object_id") == _NOT_FOUND
     target = None if in_vain else _iri("object_id", cells, prefixes)
-    return Match(line, _iri("subject_id", cells, prefixes), predicate, target, cells)
+    return Match(number, _iri("subject_id", cells, prefixes), predicate, target, cells)
 
 
 def _iri(column: str, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> URIRef:
