@@ -22,11 +22,8 @@ ABSOLUTE_IRI: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>\"{}|^`\
 NOWHERE: Final = "https://relative.invalid/"
 """What relative IRIs are read with where there is no base, so that they are found."""
 
-PREFIXES: Final[dict[str, str]] = json.loads(
-    Path(__file__).with_name("prefixes.json").read_text(encoding="utf-8")
-)
+PREFIXES: Final[dict[str, str]] = json.loads(Path(__file__).with_name("prefixes.json").read_bytes())
 """Prefix to namespace, in the order that people look them up."""
-
 
 WRITTEN_PREFIXES: Final = {name: iri for name, iri in PREFIXES.items() if name != "dgd"}
 """Prefixes for writing RDF: without dgd, whose names have slashes, as in `dgd:claim\\/B0375`."""
@@ -37,14 +34,10 @@ COMMON_PREFIXES: Final = {name: iri for name, iri in PREFIXES.items() if not iri
 
 def curie(iri: str) -> str:
     """Return the short form of an IRI, such as `dg:Erythema`, or the IRI where there is none."""
-    fitting = [
-        (len(namespace), prefix, namespace)
-        for prefix, namespace in PREFIXES.items()
-        if iri.startswith(namespace)
-    ]
+    fitting = [each for each in PREFIXES.items() if iri.startswith(each[1])]
     if not fitting:
         return iri
-    _, prefix, namespace = max(fitting)
+    prefix, namespace = max(fitting, key=lambda each: len(each[1]))
     return f"{prefix}:{iri[len(namespace) :]}"
 
 

@@ -12,7 +12,7 @@ from kg.rdf.datatypes import is_ill_typed
 
 TRIPLE: Final = re.compile(
     r"(?:<([^>]*)>|_:(\S+)) <([^>]*)> "
-    r'(?:<([^>]*)>|_:(\S+)|"((?:[^"\\]|\\.)*+)"(?:\^\^<([^>]*)>|@([A-Za-z0-9-]+))?) \.'
+    r'(?:<([^>]*)>|_:(\S+)|"(?P<text>(?:[^"\\]|\\.)*+)"(?:\^\^<(?P<datatype>[^>]*)>|@([A-Za-z0-9-]+))?) \.'
 )
 """A line; its groups are subject (IRI, blank node), predicate, and object (IRI, blank node, text,
 datatype, language), with their escapes."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from string import Template
 from typing import Final
 
 from rdflib import URIRef
@@ -38,19 +39,11 @@ is called (names), those of a record whose values the third ring names (links), 
 ring tells of a record (others), and those by which records speak of a resource (backlinks)."""
 
 
-def _second_ring(variable: str) -> str:
-    """Return the pattern for what ?resource points to and the records that speak of it."""
-    return f"""
-      {{ ?resource ?link {variable} . FILTER (isIRI({variable}) && ?link != rdf:type) }}
-      UNION {{ {variable} ?back ?resource . FILTER (?back IN ({_LISTS["backlinks"]})) }}
-      UNION {{ ?derivation rdf:subject ?resource ; prov:wasDerivedFrom {variable} }}
-      UNION {{ GRAPH <{GRAPH}ontology> {{ {variable} rdfs:subClassOf ?resource }} }}"""
-
-
+_SECOND_RING: Final = Template(stored_text("second-ring.rq"))
 _PARTS: Final = {
     **_LISTS,
-    "second_ring_as_subject": _second_ring("?subject"),
-    "second_ring_as_near": _second_ring("?near"),
+    "second_ring_as_subject": _SECOND_RING.substitute(_LISTS, variable="subject"),
+    "second_ring_as_near": _SECOND_RING.substitute(_LISTS, variable="near"),
 }
 
 GRAPH_CONTENT: Final = "CONSTRUCT { ?s ?p ?o } WHERE { GRAPH ?graph { ?s ?p ?o } }"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -17,7 +16,7 @@ from kg.builder.read.query_files import read_query_file, rows_of
 from kg.engine.oxigraph.engine import InProcessEngine
 from kg.rdf.datatypes import is_ill_typed
 from kg.rdf.namespaces import DGD, curie
-from kg.rdf.ntriples import graph_of, unescaped
+from kg.rdf.ntriples import TRIPLE, graph_of, unescaped
 from kg.text_files import ONTOLOGY_FOLDER
 
 _OFFENDER: Final = "offender"
@@ -117,10 +116,11 @@ def ill_typed(ntriples: str, judged: Graph) -> Graph:
         (judged.value(result, SH.focusNode), judged.value(result, SH.value))
         for result in judged.subjects(SH.sourceConstraintComponent, SH.DatatypeConstraintComponent)
     }
-    faulty = "".join(
-        f"{line}\n"
+    faulty = "\n".join(
+        line
         for line in ntriples.split("\n")
-        if (match := _TYPED.search(line))
+        if '"^^<' in line
+        and (match := TRIPLE.fullmatch(line))
         and is_ill_typed(unescaped(match["text"]), unescaped(match["datatype"]))
     )
     return _report(
@@ -138,11 +138,6 @@ def ill_typed(ntriples: str, judged: Graph) -> Graph:
         for subject, path, value in graph_of(faulty)
         if (subject, value) not in told and isinstance(value, Literal) and value.datatype
     )
-
-
-_TYPED: Final = re.compile(
-    r' "(?P<text>(?:[^"\\]|\\.)*)"\^\^<(?P<datatype>http://www\.w3\.org/2001/XMLSchema#\w+)> \.$'
-)
 
 
 def _rows(check: Check, engine: InProcessEngine) -> list[Mapping[str, Any]]:
