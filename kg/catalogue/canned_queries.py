@@ -12,7 +12,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from rdflib import XSD, Literal, URIRef
 
 from kg.catalogue.columns import TABLE, Column, Declaration, read_table, selected, spread
+from kg.catalogue.fragments import expanded, line_of_file
 from kg.catalogue.front_matter import CatalogueError, Header, read_header
 from kg.engine import Engine, QueryError, QuerySyntaxError, Term
 from kg.physics.units import EXACT, UnitError, read_quantity, units
@@ -332,6 +333,7 @@ def _read(
     if not re.fullmatch(r"[a-z][a-z0-9-]*", path.stem):
         raise CatalogueError(f"{path}: name the file in lower-case words joined by hyphens.")
     header = read_header(path, None if engine is None else "query")
+    header = replace(header, text=expanded(path, header.text, shared))
     parameters = tuple(
         _parameter(header, index) for index in range(len(header.values.get("params", ())))
     )
@@ -450,7 +452,7 @@ def _check_text(header: Header, parameters: tuple[Parameter, ...], engine: InPro
 
 
 def _error(header: Header, line: int, detail: str) -> CatalogueError:
-    return CatalogueError(f"{header.path}, line {line}: {detail}")
+    return CatalogueError(f"{header.path}, line {line_of_file(header.text, line)}: {detail}")
 
 
 def as_text(value: object) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 
 from kg.catalogue.canned_queries import CannedQuery
+from kg.catalogue.fragments import line_of_file
 from kg.catalogue.front_matter import CatalogueError
 from kg.rdf.namespaces import BASE, curie, expand
 from kg.sparql.lexer import TokenKind, namespaces, significant
@@ -23,7 +24,7 @@ def refuse_unknown_terms(queries: Mapping[str, CannedQuery], nquads: bytes) -> N
     """
     known = set(re.findall(r"<([^<>]*)>", nquads.decode()))
     lines = [
-        f"queries/{name}.rq, line {line}: {curie(iri)} is unknown. Correct it."
+        f"queries/{name}.rq, line {line_of_file(query.text, line)}: {curie(iri)} is unknown. Correct it."
         for name, query in queries.items()
         for iri, line in dict(_terms(query.text)).items()
         if iri.startswith(BASE) and iri not in known
