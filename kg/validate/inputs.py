@@ -140,13 +140,9 @@ def _parsed(
         assert isinstance(source.content, bytes), "it has been read"
         triples = jsonld.read(source.content, context, source.base_iri)
         return ntriples_of(Source(triples, NTRIPLES), numbers)
-    except jsonld.JsonLdError as error:
-        raise _unparsable(path, 0, str(error)) from error
-    except DataError as error:  # of JSON-LD, the line would be that of the triples
-        line = 0 if source.format == JSONLD else error.line or 0
-        raise _unparsable(path, line, error.detail) from error
-
-
-def _unparsable(path: Path | None, line: int, reason: str) -> ValidationInputError:
-    detail = f"It cannot be parsed: {' '.join(reason.split()).rstrip('.')}."
-    return ValidationInputError(path, line, detail, "Mend the syntax there.")
+    except (jsonld.JsonLdError, DataError) as error:
+        reason = error.detail if isinstance(error, DataError) else str(error)
+        # Of JSON-LD, the line would be that of the triples.
+        line = error.line if isinstance(error, DataError) and source.format != JSONLD else None
+        detail = f"It cannot be parsed: {' '.join(reason.split()).rstrip('.')}."
+        raise ValidationInputError(path, line or 0, detail, "Mend the syntax there.") from error

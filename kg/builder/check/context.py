@@ -37,10 +37,8 @@ def problems_of_context(folder: Path, described: Container[str]) -> list[FilePro
         return [FileProblem(CONTEXT, 0, "", detail, "Correct the definition of the term.")]
     for iri in _iris(context.terms):
         if is_ours(URIRef(iri)) and not iri.endswith("/") and iri not in described:
-            line = file.line_of(f'"{iri}"')
-            problems.append(
-                FileProblem(CONTEXT, line, "", f"{curie(iri)} is unknown.", "Correct it.")
-            )
+            line, detail = file.line_of(f'"{iri}"'), f"{curie(iri)} is unknown."
+            problems.append(FileProblem(CONTEXT, line, "", detail, "Correct it."))
     return problems
 
 

@@ -35,24 +35,22 @@ def problems_of_shapes(
         documents: the files that hold shapes; without any, nothing is found.
         records: what is said of the records.
     """
-    documents = list(documents)
+    if not (documents := list(documents)):
+        return
     said: defaultdict[URIRef, list[Triple]] = defaultdict(list)
     for triple in (triple for document in documents for triple in document.triples):
         said[triple[0]].append(triple)
-    malformed = _malformed(said) if documents else {}
+    malformed = _malformed(said)
     for document in documents:
         for subject in sorted({triple[0] for triple in document.triples}):
             faults = list(_faults(said[subject], said)) or malformed.get(subject, [])
             for detail, remedy in faults:
                 yield FileProblem(document.file, document.line_of(subject), "", detail, remedy)
-    if documents:
-        targets = {
-            triple[2] for each in said.values() for triple in each if triple[1] == SH.targetClass
-        }
-        for kind in sorted({value for _, predicate, value in records if predicate == RDF.type}):
-            if kind not in targets:
-                detail = f"No shape is for {curie(kind)}, so nothing about such records is checked."
-                yield FileProblem("shapes", 0, "", detail, "Restore the shape, or write one.")
+    targets = {value for own in said.values() for value in _values(own, SH.targetClass)}
+    for kind in sorted({value for _, predicate, value in records if predicate == RDF.type}):
+        if kind not in targets:
+            detail = f"No shape is for {curie(kind)}, so nothing about such records is checked."
+            yield FileProblem("shapes", 0, "", detail, "Restore the shape, or write one.")
 
 
 def _malformed(said: _Statements) -> Mapping[URIRef, list[tuple[str, str]]]:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
-from rdflib import RDF, RDFS, XSD, Literal, URIRef
+from rdflib import DCAT, DCTERMS, RDF, RDFS, VOID, Literal, URIRef
 
 from kg.builder.errors import BuildError, FileProblem, refuse
 from kg.builder.read.terms import Triple, fault_of_term
@@ -32,9 +32,6 @@ _READ: Final = json.loads(Path(__file__).with_name("sssom.json").read_bytes())
 SSSOM maps beside terms; the slots of the header that leave the rows as they are, while others would
 count for each; and the property for each slot that is told, with the kind of literals that its
 values are; null: they are IRIs."""
-
-_KINDS: Final = (URIRef(expand("dcat:Dataset")), URIRef(expand("void:Dataset")))
-_STANDARD: Final = URIRef("https://w3id.org/sssom/")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +89,15 @@ class MappingTable:
         if "mapping_set_id" not in self.metadata:
             return
         mapping_set = URIRef(self.metadata["mapping_set_id"])
-        for kind in _KINDS:
-            yield mapping_set, RDF.type, kind
-        yield mapping_set, URIRef(expand("dcterms:conformsTo")), _STANDARD
+        yield mapping_set, RDF.type, DCAT.Dataset
+        yield mapping_set, RDF.type, VOID.Dataset
+        yield mapping_set, DCTERMS.conformsTo, URIRef("https://w3id.org/sssom/")
         for slot, (name, kind) in _READ["told"].items():
             values = self.metadata.get(slot, [])
             for value in values if isinstance(values, list) else [values]:
                 told = URIRef(value) if kind is None else Literal(value, normalize=False, **kind)
                 yield mapping_set, URIRef(expand(name)), told
-        number = Literal(len(self.found), datatype=XSD.integer)
-        yield mapping_set, URIRef(expand("void:triples")), number
+        yield mapping_set, VOID.triples, Literal(len(self.found))
         yield mapping_set, RDFS.seeAlso, URIRef(GRAPH + "mappings")
         yield URIRef(DGD + "dataset"), RDFS.seeAlso, mapping_set
 

@@ -130,11 +130,10 @@ def _header_fault(header: Sequence[str], expected: Sequence[str]) -> str | None:
         return "The first line is not divided by tabs."
     if len(missing) > len(expected) / 2:
         return "The first line is no header."
-    said = [f"{', '.join(missing)} missing"] if missing else []
-    said += [f"{', '.join(unknown)} unknown"] if unknown else []
     twice = sorted({name for name in header if header.count(name) > 1})
-    said += [f"{', '.join(twice)} repeated"] if twice else []
-    return f"The columns are not as declared: {'; '.join(said) or 'their order differs'}."
+    faults = {"missing": missing, "unknown": unknown, "repeated": twice}
+    said = "; ".join(f"{', '.join(names)} {what}" for what, names in faults.items() if names)
+    return f"The columns are not as declared: {said or 'their order differs'}."
 
 
 def _subject_of_row(schema: TableSchema, number: int, cells: Sequence[str]) -> TableRow:
@@ -275,9 +274,8 @@ def _broken_references(table: SourceTable, tables: Sequence[SourceTable]) -> Ite
         for row in table.rows:
             if not others[0].is_lost and column in row.cells and row.cells[column] not in known:
                 detail = f"{row.cells[column]!r} is not in {reference['resource']}."
-                yield FileProblem(
-                    row.file, row.line, column, detail, "Correct it, or add it there."
-                )
+                remedy = "Correct it, or add it there."
+                yield FileProblem(row.file, row.line, column, detail, remedy)
 
 
 def _repeated_keys(tables: Iterable[SourceTable]) -> Iterator[FileProblem]:
