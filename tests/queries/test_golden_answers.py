@@ -405,3 +405,16 @@ def test_columns_hold_what_they_are_declared_to_hold(case: Case) -> None:
             for part in (cell.split(column.separator) if column.separator else [cell])
         ]
         assert [part for part in parts if not pattern.fullmatch(part)] == [], column
+
+
+_LONGEST: Final = 187
+"""Lines of the longest file, to be lowered as it becomes shorter."""
+
+
+def test_a_query_is_short() -> None:
+    """What many queries need they share, so that half of them are below 75 lines without the header."""
+    texts = [path.read_text(encoding="utf-8") for path in QUERIES_FOLDER.glob("*.rq")]
+    lengths = [len(re.sub(r"(?m)^#\+.*\n", "", text).splitlines()) for text in texts]
+
+    assert max(text.count("\n") for text in texts) <= _LONGEST
+    assert sorted(lengths)[len(lengths) // 2] < 60
