@@ -417,4 +417,4 @@ def test_a_query_is_short() -> None:
     lengths = [len(re.sub(r"(?m)^#\+.*\n", "", text).splitlines()) for text in texts]
 
     assert max(text.count("\n") for text in texts) <= _LONGEST
-    assert sorted(lengths)[len(lengths) // 2] < 60
+    assert sorted(lengths)[len(lengths) // 2] < 75
