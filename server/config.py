@@ -171,7 +171,7 @@ def _log(value: object, shown: str) -> str | None:
     if not isinstance(value, str) or not value:
         raise SettingError(f"{shown} has to be the path of a file, or -, not {value!r}.")
     try:
-        os.close(opened(value))
+        opened(value).close()
     except OSError as error:
         raise SettingError(f"{shown}: {value} cannot be written: {error.strerror}.") from error
     return value

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
 import threading
-import time
 from contextlib import suppress
-from typing import Final
+from functools import partial
+from typing import BinaryIO, Final
 
 STANDARD_ERROR: Final = "-"
 _BATCH_SECONDS: Final = 0.1
@@ -35,62 +34,48 @@ class Log:
         self.dropped = 0
         self._where = where
         self._lines: list[str] = []
-        self._some = threading.Event()
-        self._ends = False
+        self._ends = threading.Event()
         self._writer = threading.Thread(target=self._write_all, name="log", daemon=True)
         self._writer.start()
 
     def add(self, line: str) -> None:
         """Queue a line, with its end, to be written soon."""
-        waiting = len(self._lines)
-        if waiting >= _MOST_LINES:
+        if len(self._lines) < _MOST_LINES:
+            self._lines.append(line)
+        else:
             self.dropped += 1
-            return
-        self._lines.append(line)
-        if not waiting:
-            self._some.set()
 
     def end(self, seconds: float) -> None:
         """Return when all lines have been written, or some time has passed."""
-        self._ends = True
-        self._some.set()
+        self._ends.set()
         self._writer.join(seconds)
 
     def _write_all(self) -> None:
-        while self._lines or not self._ends:
-            self._some.wait()
-            if not self._ends:
-                time.sleep(_BATCH_SECONDS)
-            self._some.clear()
+        ended = False
+        while not ended:
+            ended = self._ends.wait(_BATCH_SECONDS)
             # In few steps, as this thread keeps the event loop waiting with each.
-            number = len(self._lines)
-            lines = self._lines[:number]
-            del self._lines[:number]
-            if self._lines or self._ends:  # added meanwhile, behind others, so that nobody was told
-                self._some.set()
-            with suppress(OSError):  # which is no request's; ``dropped`` tells of it
-                self._write(lines)
-            self.dropped += len(lines)
+            if lines := self._lines.copy():
+                del self._lines[: len(lines)]
+                with suppress(OSError):  # which is no request's; ``dropped`` tells of it
+                    self._write(lines)
+                self.dropped += len(lines)
 
     def _write(self, lines: list[str]) -> None:
         """Write lines, and take away those that are written."""
-        descriptor = opened(self._where)  # each time, as the last file may have been moved away
-        try:
-            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+        with opened(self._where) as file:  # each time, as the last one may have been moved away
+            together = _MOST_LINES if file.seekable() else _TOGETHER
             while lines:
-                piece = slice(len(lines) if is_file else _TOGETHER)
-                os.write(descriptor, "".join(lines[piece]).encode())
-                del lines[piece]
-        finally:
-            os.close(descriptor)
+                file.write("".join(lines[:together]).encode())
+                del lines[:together]
 
 
-def opened(where: str) -> int:
-    """Open a log to add to it; return a descriptor, to be closed.
+def opened(where: str) -> BinaryIO:
+    """Open a log to add to it, without a buffer.
 
     Raises:
         OSError: it cannot be written.
     """
     if where == STANDARD_ERROR:
-        return os.dup(2)
-    return os.open(where, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        return open(2, "ab", buffering=0, closefd=False)
+    return open(where, "ab", buffering=0, opener=partial(os.open, mode=0o640))
