@@ -50,12 +50,4 @@ class HeadTooLarge(TooLarge):
 
 
 class RequestStalled(RequestError):
-    """A part of the request did not come in time.
-
-    Args:
-        part: which one.
-        seconds: the time that there was.
-    """
-
-    def __init__(self, part: str, seconds: float) -> None:
-        super().__init__(f"The {part} of the request was not complete after {seconds:g} seconds.")
+    """A part of the request did not come in time."""

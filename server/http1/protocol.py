@@ -487,7 +487,9 @@ class Connection(asyncio.Protocol):
         elif self._reading_since is not None:
             seconds = self._handler.body_seconds if self._head_read else _LIMITS.head_seconds
             if now - self._reading_since > seconds:
-                self._refuse(RequestStalled("body" if self._head_read else "head", seconds))
+                part = "body" if self._head_read else "head"
+                detail = f"The {part} of the request was not complete after {seconds:g} seconds."
+                self._refuse(RequestStalled(detail))
                 self._answer_next()
         elif not self._answering and now - self._quiet_since > _LIMITS.idle_seconds:
             self._transport.close()

@@ -33,7 +33,6 @@ class ParameterRefused(RequestError):
         members: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(detail, hint=hint, members={"parameter": parameter, **(members or {})})
-        self.parameter = parameter
 
 
 class ReadOnly(RequestError):
@@ -44,11 +43,7 @@ class ReadOnly(RequestError):
 
 
 class NotAcceptable(RequestError):
-    """None of the offered representations is accepted.
-
-    Attributes:
-        offers: what there is, in the order of the service.
-    """
+    """None of the offered representations is accepted."""
 
     def __init__(self, offers: Sequence[Representation]) -> None:
         names = ", ".join(offer.media_type for offer in offers)
@@ -57,7 +52,6 @@ class NotAcceptable(RequestError):
             hint="Ask for one of them with the Accept header.",
             members={"available": [offer.media_type for offer in offers]},
         )
-        self.offers = tuple(offers)
 
 
 class UnsupportedMediaType(RequestError):
