@@ -6,7 +6,7 @@ from kg.sparql.bind import Term
 from kg.sparql.errors import *
 
 __all__ = ["CSV", "DEFAULT_FORMATS", "FORMATS", "JSON", "JSONLD", "NQUADS", "NTRIPLES", "RDFXML"]
-__all__ += ["TRIG", "TSV", "TURTLE", "XML", "ActiveEngine", "Answer", "AsyncEngine", "BindingError"]
+__all__ += ["TRIG", "TSV", "TURTLE", "XML", "Answer", "AsyncEngine", "BindingError"]
 __all__ += ["DataError", "Engine", "EngineError", "EngineLimitation", "EngineUnavailable"]
 __all__ += ["ErrorInText", "ExtensionFunction", "FederationRefused", "Format", "FormatNotAvailable"]
 __all__ += ["FunctionMisused", "MemoryLimitExceeded", "Overloaded", "Query", "QueryError"]

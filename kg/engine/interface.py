@@ -187,15 +187,11 @@ class Engine(Protocol):
 
 
 class AsyncEngine(ABC):
-    """What is further known of an engine that can be asked from an event loop."""
+    """What is further known of an engine that an event loop can ask, and that tells what it does."""
 
     @abstractmethod
     async def answer(self, query: Query) -> Answer:
         """Answer a query like ``Engine.run``, while the event loop sees to other things."""
-
-
-class ActiveEngine(ABC):
-    """What is further known of an engine that tells what it does."""
 
     @abstractmethod
     def activity(self) -> Mapping[str, float]:

@@ -24,7 +24,7 @@ from prometheus_client.registry import Collector
 
 import kg
 from kg import KnowledgeGraph
-from kg.engine import ActiveEngine, ResultKind
+from kg.engine import AsyncEngine, ResultKind
 from kg.sparql.lexer import first_word
 from server.cache import Cache
 from server.config import Settings
@@ -66,7 +66,7 @@ class Observer(Collector):
     """
 
     def __init__(self, settings: Settings) -> None:
-        self._engine: ActiveEngine | None = None
+        self._engine: AsyncEngine | None = None
         self._data_version = ""
         self._settings = settings
         self._tells_all = settings.access_log is not None
@@ -78,7 +78,7 @@ class Observer(Collector):
 
     def watch(self, graph: KnowledgeGraph) -> None:
         """Tell of the engine and the version of a graph from now on."""
-        self._engine = graph.engine if isinstance(graph.engine, ActiveEngine) else None
+        self._engine = graph.engine if isinstance(graph.engine, AsyncEngine) else None
         self._data_version = graph.version
 
     def begin(self, row: int) -> None:

@@ -39,7 +39,6 @@ from weakref import WeakSet
 from kg.engine.cancellation import CallsByName, CancelToken
 from kg.engine.dataset import Contents, Data
 from kg.engine.interface import (
-    ActiveEngine,
     Answer,
     AsyncEngine,
     FunctionsOf,
@@ -123,7 +122,7 @@ class Limits:
     patience: float = 10.0
 
 
-class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
+class IsolatedEngine(AsyncEngine, TaskEngine):
     """Oxigraph in processes of their own, over one version of a dataset.
 
     The engine may be used from many threads, and from processes forked after it was made.
@@ -250,7 +249,7 @@ class IsolatedEngine(AsyncEngine, ActiveEngine, TaskEngine):
         return stopped or any(killed)
 
     def activity(self) -> Mapping[str, float]:
-        """Return what it does and has done; see ``ActiveEngine.activity``."""
+        """Return what it does and has done; see ``AsyncEngine.activity``."""
         return {
             **self._scoreboard.activity(),
             "waiting": len(self._pending),
