@@ -7,16 +7,21 @@ within it, so the groups above this process's own count as well, as far as they 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Final, TypeAlias
-
-Read: TypeAlias = Callable[[Path], str]
-"""Returns what a file has; "" if there is no such file."""
+from typing import Final
 
 CONTROLLERS: Final = ("memory", "cpu", "pids")
 _UNLIMITED: Final = 1 << 60
 """From here on, a limit of version 1 is none."""
+
+
+def text_of(path: Path) -> str:
+    """Return what a file of the kernel has; "" if there is no such file."""
+    try:
+        return path.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return ""
 
 
 def folders(cgroup: str, mountinfo: str) -> Mapping[str, list[Path]]:
@@ -54,39 +59,39 @@ def _mounts(mountinfo: str) -> Iterator[tuple[str, Path, set[str]]]:
             yield root, Path(point.replace("\\040", " ")), names
 
 
-def memory_limit(folder: Path, read: Read) -> int | None:
+def memory_limit(folder: Path) -> int | None:
     """Return the bytes of memory that a group may have; None: no limit."""
     names = ("memory.max", "memory.high", "memory.limit_in_bytes")
-    limits = [_number(read(folder / name)) for name in names]
+    limits = [_number(text_of(folder / name)) for name in names]
     return min((each for each in limits if each is not None), default=None)
 
 
-def memory_left(folder: Path, read: Read) -> int | None:
+def memory_left(folder: Path) -> int | None:
     """Return the bytes of memory that a group may still take; None: no limit.
 
     What the kernel has read from files and nobody uses now counts as free.
     """
-    limit = memory_limit(folder, read)
+    limit = memory_limit(folder)
     if limit is None:
         return None
-    used = _number(read(folder / "memory.current") or read(folder / "memory.usage_in_bytes"))
-    stat = dict(line.split() for line in read(folder / "memory.stat").splitlines())
+    used = _number(text_of(folder / "memory.current") or text_of(folder / "memory.usage_in_bytes"))
+    stat = dict(line.split() for line in text_of(folder / "memory.stat").splitlines())
     cached = int(stat.get("total_inactive_file") or stat.get("inactive_file") or 0)
     return limit - max(0, (used or 0) - cached)
 
 
-def cores(folder: Path, read: Read) -> int | None:
+def cores(folder: Path) -> int | None:
     """Return how many processor cores a group may use, rounded up; None: no limit."""
-    quota, _, period = read(folder / "cpu.max").partition(" ")
-    share = _number(quota or read(folder / "cpu.cfs_quota_us"))
-    each = _number(period or read(folder / "cpu.cfs_period_us"))
+    quota, _, period = text_of(folder / "cpu.max").partition(" ")
+    share = _number(quota or text_of(folder / "cpu.cfs_quota_us"))
+    each = _number(period or text_of(folder / "cpu.cfs_period_us"))
     return None if share is None or not each else max(1, math.ceil(share / each))
 
 
-def processes_left(folder: Path, read: Read) -> int | None:
+def processes_left(folder: Path) -> int | None:
     """Return how many processes and threads a group may still start; None: no limit."""
-    limit = _number(read(folder / "pids.max"))
-    return None if limit is None else limit - (_number(read(folder / "pids.current")) or 0)
+    limit = _number(text_of(folder / "pids.max"))
+    return None if limit is None else limit - (_number(text_of(folder / "pids.current")) or 0)
 
 
 def _number(text: str) -> int | None:

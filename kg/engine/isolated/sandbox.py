@@ -196,9 +196,9 @@ def processes_left() -> int | None:
     return min(left, default=None)
 
 
-def _allowed(controller: str, allowance: Callable[[Path, cgroups.Read], int | None]) -> list[int]:
+def _allowed(controller: str, allowance: Callable[[Path], int | None]) -> list[int]:
     """Return what each control group of this process allows, of those that had a limit at first."""
-    found = (allowance(folder, _text) for folder in _limited_groups(controller))
+    found = map(allowance, _limited_groups(controller))
     return [each for each in found if each is not None]
 
 
@@ -206,16 +206,10 @@ def _allowed(controller: str, allowance: Callable[[Path, cgroups.Read], int | No
 def _limited_groups(controller: str) -> tuple[Path, ...]:
     """Return the folders of the groups that limit something, to look at no others time and again."""
     limits = {"memory": cgroups.memory_limit, "cpu": cgroups.cores, "pids": cgroups.processes_left}
-    found = cgroups.folders(_text(Path("/proc/self/cgroup")), _text(Path("/proc/self/mountinfo")))
+    told = (cgroups.text_of(Path(f"/proc/self/{name}")) for name in ("cgroup", "mountinfo"))
+    found = cgroups.folders(*told)
     groups = found.get(controller, ())
-    return tuple(each for each in groups if limits[controller](each, _text) is not None)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="surrogateescape")
-    except OSError:
-        return ""
+    return tuple(each for each in groups if limits[controller](each) is not None)
 
 
 def _kibibytes(name: str) -> int:

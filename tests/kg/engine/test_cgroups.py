@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -38,10 +39,16 @@ def for_all(*folders: Path) -> dict[str, list[Path]]:
     return {controller: list(folders) for controller in cgroups.CONTROLLERS}
 
 
-def reading(**files: str) -> cgroups.Read:
-    """Return what reads some files; two underlines stand for a dot."""
-    contents = {name.replace("__", "."): text for name, text in files.items()}
-    return lambda path: contents.get(path.name, "")
+def files(**contents: str) -> dict[str, str]:
+    """Return files of a group, by their names; two underlines stand for a dot."""
+    return {name.replace("__", "."): text for name, text in contents.items()}
+
+
+def group(folder: Path, contents: dict[str, str]) -> Path:
+    """Write the files of a group, and return its folder."""
+    for name, text in contents.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return folder
 
 
 @pytest.mark.parametrize(
@@ -99,14 +106,14 @@ def test_the_groups_of_a_process_are_found(
 
 
 @pytest.mark.parametrize(
-    ("read", "limit", "left"),
+    ("contents", "limit", "left"),
     [
-        (reading(), None, None),
-        (reading(memory__max="max\n", memory__high="max\n", memory__current="5\n"), None, None),
-        (reading(memory__max="100\n", memory__high="max\n", memory__current="30\n"), 100, 70),
-        (reading(memory__max="100\n", memory__high="80\n", memory__current="30\n"), 80, 50),
+        (files(), None, None),
+        (files(memory__max="max\n", memory__high="max\n", memory__current="5\n"), None, None),
+        (files(memory__max="100\n", memory__high="max\n", memory__current="30\n"), 100, 70),
+        (files(memory__max="100\n", memory__high="80\n", memory__current="30\n"), 80, 50),
         (
-            reading(
+            files(
                 memory__max="100\n",
                 memory__current="90\n",
                 memory__stat="anon 40\ninactive_file 30\nactive_file 20\n",
@@ -115,12 +122,12 @@ def test_the_groups_of_a_process_are_found(
             40,
         ),
         (
-            reading(memory__limit_in_bytes="9223372036854771712\n", memory__usage_in_bytes="7\n"),
+            files(memory__limit_in_bytes="9223372036854771712\n", memory__usage_in_bytes="7\n"),
             None,
             None,
         ),
         (
-            reading(
+            files(
                 memory__limit_in_bytes="100\n",
                 memory__usage_in_bytes="90\n",
                 memory__stat="inactive_file 1\ntotal_inactive_file 30\n",
@@ -128,52 +135,58 @@ def test_the_groups_of_a_process_are_found(
             100,
             40,
         ),
-        (reading(memory__max="100\n", memory__current="120\n"), 100, -20),
+        (files(memory__max="100\n", memory__current="120\n"), 100, -20),
     ],
     ids=range(8),
 )
-def test_memory(read: cgroups.Read, limit: int | None, left: int | None) -> None:
+def test_memory(
+    tmp_path: Path, contents: dict[str, str], limit: int | None, left: int | None
+) -> None:
     """The lower of the two limits counts, and what is cached of files is free."""
-    assert cgroups.memory_limit(TOP, read) == limit
-    assert cgroups.memory_left(TOP, read) == left
+    folder = group(tmp_path, contents)
+
+    assert cgroups.memory_limit(folder) == limit
+    assert cgroups.memory_left(folder) == left
 
 
 @pytest.mark.parametrize(
-    ("read", "cores"),
+    ("contents", "cores"),
     [
-        (reading(), None),
-        (reading(cpu__max="max 100000\n"), None),
-        (reading(cpu__max="50000 100000\n"), 1),
-        (reading(cpu__max="150000 100000\n"), 2),
-        (reading(cpu__max="400000 100000\n"), 4),
-        (reading(cpu__cfs_quota_us="-1\n", cpu__cfs_period_us="100000\n"), None),
-        (reading(cpu__cfs_quota_us="250000\n", cpu__cfs_period_us="100000\n"), 3),
+        (files(), None),
+        (files(cpu__max="max 100000\n"), None),
+        (files(cpu__max="50000 100000\n"), 1),
+        (files(cpu__max="150000 100000\n"), 2),
+        (files(cpu__max="400000 100000\n"), 4),
+        (files(cpu__cfs_quota_us="-1\n", cpu__cfs_period_us="100000\n"), None),
+        (files(cpu__cfs_quota_us="250000\n", cpu__cfs_period_us="100000\n"), 3),
     ],
     ids=range(7),
 )
-def test_cores(read: cgroups.Read, cores: int | None) -> None:
+def test_cores(tmp_path: Path, contents: dict[str, str], cores: int | None) -> None:
     """A part of a core counts as one."""
-    assert cgroups.cores(TOP, read) == cores
+    assert cgroups.cores(group(tmp_path, contents)) == cores
 
 
 @pytest.mark.parametrize(
-    ("read", "left"),
+    ("contents", "left"),
     [
-        (reading(), None),
-        (reading(pids__max="max\n", pids__current="5\n"), None),
-        (reading(pids__max="100\n", pids__current="5\n"), 95),
-        (reading(pids__max="5\n", pids__current="7\n"), -2),
+        (files(), None),
+        (files(pids__max="max\n", pids__current="5\n"), None),
+        (files(pids__max="100\n", pids__current="5\n"), 95),
+        (files(pids__max="5\n", pids__current="7\n"), -2),
     ],
     ids=range(4),
 )
-def test_processes(read: cgroups.Read, left: int | None) -> None:
+def test_processes(tmp_path: Path, contents: dict[str, str], left: int | None) -> None:
     """A limit may be below what there is."""
-    assert cgroups.processes_left(TOP, read) == left
+    assert cgroups.processes_left(group(tmp_path, contents)) == left
 
 
 @given(st.dictionaries(st.sampled_from(["cpu.max", "pids.max", "memory.max"]), st.text()))
-def test_what_is_not_understood_is_no_limit(files: dict[str, str]) -> None:
+def test_what_is_not_understood_is_no_limit(contents: dict[str, str]) -> None:
     """Whatever other kernels write there, it does no harm."""
-    for allowance in (cgroups.cores, cgroups.processes_left, cgroups.memory_limit):
-        result = allowance(TOP, lambda path: files.get(path.name, ""))
-        assert result is None or result >= 0
+    with TemporaryDirectory() as folder:
+        group(Path(folder), contents)
+        for allowance in (cgroups.cores, cgroups.processes_left, cgroups.memory_limit):
+            result = allowance(Path(folder))
+            assert result is None or result >= 0
