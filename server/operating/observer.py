@@ -14,6 +14,7 @@ import sys
 import time
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 from importlib.metadata import version
 from typing import Final
@@ -28,7 +29,7 @@ from kg.engine import AsyncEngine, ResultKind
 from kg.sparql.lexer import first_word
 from server.cache import Cache
 from server.config import Settings
-from server.http1.wsgi import Headers, RawResponse
+from server.http1.wsgi import RawResponse
 from server.log import STANDARD_ERROR, Log
 from server.operating import metrics
 from server.operating.metrics import BOUNDS, COLUMNS, LABELS, OTHER, SUM
@@ -71,7 +72,8 @@ class Observer(Collector):
         self._settings = settings
         self._tells_all = settings.access_log is not None
         shared = mmap.mmap(-1, settings.http_processes * metrics.ROW_BYTES)
-        self._numbers = memoryview(shared).cast("d")
+        numbers, width = memoryview(shared).cast("d"), metrics.WIDTH
+        self._rows = [numbers[at : at + width] for at in range(0, len(numbers), width)]
         self._main = os.getpid()
         self._log: Log | None = None
         self._seen: dict[str, float] = {}
@@ -83,7 +85,7 @@ class Observer(Collector):
 
     def begin(self, row: int) -> None:
         """Begin in a process that speaks HTTP, where another with the same row may have ended."""
-        self._row = self._rows()[row]
+        self._row = self._rows[row]
         if self._settings.access_log or self._settings.slow_query_seconds:
             self._log = Log(self._settings.access_log or STANDARD_ERROR)
 
@@ -131,9 +133,10 @@ class Observer(Collector):
             query = environ["QUERY_STRING"]
             rest += _shown("target", f"{path}?{query}" if query else path)
             rest += _shown("query", notes.text if notes else None)
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = (
-            f'{{"time":"{_stamp(int(time.time() * 1000))}","event":"request",'
-            f'"id":"{_query_id(response.headers)}",{told},'
+            f'{{"time":"{now.replace("+00:00", "Z")}","event":"request",'
+            f'"id":"{dict(response.headers).get("X-Query-Id", "")}",{told},'
             f'"bytes":{length},"seconds":{seconds:.6f}{rest}}}\n'
         )
         if self._tells_all:
@@ -169,7 +172,7 @@ class Observer(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what all processes have counted; see ``Collector.collect``."""
-        totals = [sum(cells) for cells in zip(*self._rows(), strict=True)]
+        totals = [sum(cells) for cells in zip(*self._rows, strict=True)]
         if self._engine is not None:
             activity = self._engine.activity()
             waiting = COLUMNS["queries_waiting",]  # where each process has put what waits or runs
@@ -190,10 +193,6 @@ class Observer(Collector):
             "engine_version": version("pyoxigraph"),
         }
         yield InfoMetricFamily("dermograph_build", "Always 1; what runs.", versions)
-
-    def _rows(self) -> list[memoryview[float]]:
-        starts = range(0, len(self._numbers), metrics.WIDTH)
-        return [self._numbers[start : start + metrics.WIDTH] for start in starts]
 
     def _observe(self, start: int, seconds: float) -> None:
         row = self._row
@@ -242,22 +241,6 @@ def _kind_of(path: str, method: str, status: str, cache: str) -> tuple[int, int,
     status = status if status in LABELS["status"] else OTHER
     counted = COLUMNS["http_requests", route, method, status]
     return counted, COLUMNS["http_request_duration_seconds", route, cache], told
-
-
-# Both are faster than what the standard library has, and are called for answers of the cache.
-
-
-@lru_cache(maxsize=1)
-def _stamp(milliseconds: int) -> str:
-    seconds = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(milliseconds // 1000))
-    return f"{seconds}.{milliseconds % 1000:03d}Z"
-
-
-def _query_id(headers: Headers) -> str:
-    for name, value in reversed(headers):
-        if name == "X-Query-Id":
-            return value
-    return ""
 
 
 def _shown(name: str, text: str | None) -> str:
