@@ -31,7 +31,7 @@ import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias, TypeVar
 from weakref import WeakSet
@@ -446,23 +446,19 @@ async def _wait_in_loop(connection: socket.socket | None, event: int, seconds: f
         return False
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[bool] = loop.create_future()
-    late = loop.call_later(seconds, _settle, ready, False)
-    try:
-        if event == select.POLLIN:
-            loop.add_reader(connection, _settle, ready, True)
-            try:
-                return await ready
-            finally:
-                loop.remove_reader(connection)
+    own: AbstractContextManager[socket.socket] = nullcontext(connection)
+    add, remove = loop.add_reader, loop.remove_reader
+    if event == select.POLLOUT:
         # The loop has one waiter for each descriptor, and several calls may wait for the queue.
-        with connection.dup() as own:
-            loop.add_writer(own, _settle, ready, True)
-            try:
-                return await ready
-            finally:
-                loop.remove_writer(own)
-    finally:
-        late.cancel()
+        own, add, remove = connection.dup(), loop.add_writer, loop.remove_writer
+    with own as waited_for:
+        late = loop.call_later(seconds, _settle, ready, False)
+        add(waited_for, _settle, ready, True)
+        try:
+            return await ready
+        finally:
+            remove(waited_for)
+            late.cancel()
 
 
 def _settle(ready: asyncio.Future[bool], is_ready: bool) -> None:  # noqa: FBT001 - a callback
