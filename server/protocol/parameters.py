@@ -38,9 +38,6 @@ class Parameters:
     def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
         named = [(name.strip(), value) for name, value in pairs]
         self._pairs = [pair for pair in named if not _TRACKERS.fullmatch(pair[0])]
-        self._values: dict[str, tuple[str, ...]] = {}
-        for name, value in self._pairs:
-            self._values[name] = (*self._values.get(name, ()), value)
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         """Go through names and values in the order of the request."""
@@ -52,11 +49,11 @@ class Parameters:
 
     def __contains__(self, name: str) -> bool:
         """Tell whether a parameter is given at all."""
-        return name in self._values
+        return any(each == name for each, _ in self._pairs)
 
     def all(self, name: str) -> tuple[str, ...]:
         """Return all values of a parameter that may be repeated."""
-        return self._values.get(name, ())
+        return tuple(value for each, value in self._pairs if each == name)
 
     def at_most_once(self, name: str) -> str | None:
         """Return the value of an optional parameter, or None.
@@ -92,7 +89,7 @@ class Parameters:
         Raises:
             ParameterRefused: there is one; names it and those that are allowed.
         """
-        for name in self._values:
+        for name, _ in self._pairs:
             if name not in allowed:
                 raise ParameterRefused(
                     name,
