@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from itertools import chain
 from typing import Final
 from wsgiref.types import WSGIEnvironment
@@ -40,7 +40,7 @@ class Store:
         self._lock = threading.Lock()
         self._kept: OrderedDict[_Key, Entry] = OrderedDict()
         # Of each question by which keys of the environment its entries vary, and how many do.
-        self._varying: dict[CacheKey, dict[tuple[str, ...], int]] = {}
+        self._varying = defaultdict[CacheKey, Counter[tuple[str, ...]]](Counter)
         self._lines: dict[Line, tuple[Entry, Reply]] = {}
         self.size = 0
         self.evictions = 0
@@ -81,8 +81,7 @@ class Store:
         with self._lock:
             self._drop(entry.key)
             self._kept[entry.key] = entry
-            counts = self._varying.setdefault(question, {})
-            counts[names] = counts.get(names, 0) + 1
+            self._varying[question][names] += 1
             self._charge(entry)
 
     def note(self, environ: WSGIEnvironment, entry: Entry, reply: Reply) -> None:
@@ -118,11 +117,8 @@ class Store:
         for line in entry.lines:
             del self._lines[line]
         question, names, _ = key
-        counts = self._varying[question]
-        counts[names] -= 1
-        if counts[names] == 0:
-            del counts[names]
-        if not counts:
+        self._varying[question] -= Counter([names])  # which keeps no name with a count of 0
+        if not self._varying[question]:
             del self._varying[question]
 
 
