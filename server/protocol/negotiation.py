@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from kg.engine import Format
 from kg.rdf import formats
@@ -74,20 +74,14 @@ _XHTML = "application/xhtml+xml"
 
 
 def _represented(row: Mapping[str, str]) -> Representation:
-    written = formats.named(row["name"]) if row["w3c_name"] else None
+    members: dict[str, Any] = {**row, "format": None}
+    members |= {name: tuple(row[name].split()) for name in ("aliases", "stand_ins", "names")}
     parameters = (each.partition("=") for each in row["parameters"].split())
-    return Representation(
-        name=row["name"],
-        label=written.label if written else row["label"],
-        media_type=written.media_type if written else row["media_type"],
-        suffix=written.suffix if written else row["suffix"],
-        parameters=tuple((name, value) for name, _, value in parameters),
-        aliases=tuple(row["aliases"].split()),
-        stand_ins=tuple(row["stand_ins"].split()),
-        names=tuple(row["names"].split()),
-        format=written,
-        w3c_name=row["w3c_name"],
-    )
+    members["parameters"] = tuple((name, value) for name, _, value in parameters)
+    if row["w3c_name"]:
+        written = members["format"] = formats.named(row["name"])
+        members |= {name: getattr(written, name) for name in ("label", "media_type", "suffix")}
+    return Representation(**members)
 
 
 REPRESENTATIONS: Final = tuple(map(_represented, rows("negotiation")))
@@ -158,22 +152,18 @@ _Match = tuple[float, int]
 """Quality and specificity of a match."""
 
 
-def _fits(wanted: MediaRange, offer: Representation) -> bool:
-    """Tell whether the parameters of a range admit a representation."""
-    given = {"charset": "utf-8", **dict(offer.parameters)}
-    return all(
-        value.lower().replace("utf8", "utf-8") == given[key]
-        for key, value in wanted.parameters
-        if key in given
-    )
-
-
 def _specificity(wanted: MediaRange, offer: Representation) -> int | None:
-    """Tell how specifically a range matches the media type of a representation."""
-    if not _fits(wanted, offer):
+    """Tell how specifically a range matches a representation; None: it does not."""
+    given = {"charset": "utf-8", **dict(offer.parameters)}
+    named = [(key, value) for key, value in wanted.parameters if key in given]
+    if any(value.lower().replace("utf8", "utf-8") != given[key] for key, value in named):
         return None
     if wanted.name == offer.media_type:
         return _BY_NAME + sum(each in offer.parameters for each in wanted.parameters)
+    if wanted.name in offer.aliases:
+        return _BY_ALIAS
+    if wanted.name in offer.stand_ins:
+        return _BY_STAND_IN
     kind = offer.media_type.partition("/")[0]
     return {f"{kind}/*": _BY_TYPE, "*/*": _BY_ANYTHING}.get(wanted.name)
 
@@ -184,12 +174,10 @@ def _match(ranges: Iterable[MediaRange], offer: Representation) -> _Match | None
     others: list[_Match] = []
     for wanted in ranges:
         specificity = _specificity(wanted, offer)
-        if specificity is not None:
+        if specificity in (_BY_ALIAS, _BY_STAND_IN):
+            others.append((wanted.quality, specificity))
+        elif specificity is not None:
             found.append((specificity, wanted.quality))
-        elif wanted.name in offer.aliases and _fits(wanted, offer):
-            others.append((wanted.quality, _BY_ALIAS))
-        elif wanted.name in offer.stand_ins and _fits(wanted, offer):
-            others.append((wanted.quality, _BY_STAND_IN))
     if found:
         specificity, quality = max(found)
         if specificity >= _BY_NAME:
