@@ -68,8 +68,7 @@ EVERY_RESPONSE, _OF_OPTIONS = (
     for each in ("every", "options")
 )
 _CONDITIONS: Final = frozenset(
-    f"HTTP_{name}"
-    for name in ("IF_NONE_MATCH", "IF_MODIFIED_SINCE", "IF_UNMODIFIED_SINCE", "RANGE")
+    {"HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE", "HTTP_RANGE"}
 )
 _LONGEST_REDIRECTION: Final = 2000  # characters that every client takes
 _ID_BYTES: Final = 16  # nobody guesses one
