@@ -190,12 +190,19 @@ class InProcessEngine:
             text = self._rewritten(text, query, view)
             # What has no parenthesis calls nothing, and Oxigraph registers each function anew.
             functions = self._callable(failures) if "(" in text else {}
-            results = self._evaluate_bound(text, query, view, functions)
+            results = self._evaluate(view.store, text, view.arguments, query.base_iri, functions)
             kind = _kind(results)
             chosen = query.formats[kind]
             if chosen is None or kind not in chosen.kinds:
                 raise FormatNotAvailable(kind, formats_for(kind))
             content = self._serialise(results, chosen, query.max_bytes)
+        except QuerySyntaxError as error:
+            if not query.bindings:
+                raise
+            raise BindingError(
+                "A value cannot stand where the query has its variable: predicates, graphs and "
+                "what DESCRIBE names must be IRIs, and IRIs and language tags well-formed."
+            ) from error
         except (RuntimeError, OSError, ValueError) as error:
             raise _engine_error(error) from error
         if failures:
@@ -266,19 +273,6 @@ class InProcessEngine:
             ox.NamedNode(iri): _noting_failure(function, failures)
             for iri, function in self._functions.items()
         }
-
-    def _evaluate_bound(
-        self, text: str, query: Query, view: View, functions: _Functions
-    ) -> _Results:
-        try:
-            return self._evaluate(view.store, text, view.arguments, query.base_iri, functions)
-        except QuerySyntaxError as error:
-            if not query.bindings:
-                raise
-            raise BindingError(
-                "A value cannot stand where the query has its variable: predicates, graphs and "
-                "what DESCRIBE names must be IRIs, and IRIs and language tags well-formed."
-            ) from error
 
     def _evaluate(
         self,
