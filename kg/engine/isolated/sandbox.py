@@ -47,11 +47,8 @@ def lacking() -> str | None:
     try:
         if ctypes.CDLL(None, use_errno=True).prctl(_PR_GET_SECCOMP, 0, 0, 0, 0) < 0:
             return "filters of system calls (seccomp)"
-        probe = os.memfd_create("probe")
-        try:
-            os.ftruncate(probe, _LARGE_FILE)
-        finally:
-            os.close(probe)
+        with os.fdopen(os.memfd_create("probe"), "wb") as probe:
+            probe.truncate(_LARGE_FILE)
         os.close(os.pidfd_open(os.getpid()))
     except OSError as error:
         return f"pidfd_open, or files in memory of {_LARGE_FILE >> 20} MiB ({error.strerror})"
