@@ -124,9 +124,6 @@ class KeyReader:
         return parameters if method in READS or "query" in parameters else None
 
 
-DEFAULT_READER: Final = KeyReader()
-
-
 def _taken(environ: WSGIEnvironment, limit: int) -> bytes:
     """Read a body of known length that is not too large, and put it back.
 

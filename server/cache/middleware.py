@@ -29,7 +29,7 @@ from server.cache.entries import (
     values_of,
     with_encoding,
 )
-from server.cache.key import DEFAULT_READER, READS, VERSION, CacheKey, KeyReader, line_of
+from server.cache.key import READS, VERSION, CacheKey, KeyReader, line_of
 from server.cache.store import Store
 from server.http1.wsgi import LARGE, OK, REFUSAL, Headers, RawResponse, close, lines_of, run, whole
 from server.protocol.responses import CONTENT, query_id
@@ -189,14 +189,14 @@ class Cache:
         pin: Callable[[WSGIEnvironment], str] = lambda _: "",
         budget: int = DEFAULT_BUDGET,
         prefix: str = "",
-        reader: KeyReader = DEFAULT_READER,
+        reader: KeyReader | None = None,
         passed_paths: Iterable[str] = (),
     ) -> None:
         self._app = app
         self._pin = pin
         self._prefix = prefix
         self._passed = frozenset(passed_paths)
-        self._reader = reader
+        self._reader = reader or KeyReader()
         self.store = Store(budget)
         self._flights: dict[tuple[CacheKey, tuple[str | None, ...]], _Flight] = {}
         self._lock = threading.Lock()
