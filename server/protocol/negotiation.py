@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from kg.engine import Format
@@ -29,7 +30,7 @@ from server.protocol.errors import MalformedHeader, NotAcceptable
 from server.protocol.quality import WORD, MalformedElement, elements, shortened, weighted
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Representation:
     """A way to represent something in a response.
 
@@ -44,7 +45,6 @@ class Representation:
         names: other short names that clients use for it.
         format: the engine's format that it is written in, or None for pages and problems.
         w3c_name: what https://www.w3.org/ns/formats/ calls that format.
-        content_type: the value of the Content-Type header.
     """
 
     name: str
@@ -57,12 +57,11 @@ class Representation:
     names: tuple[str, ...] = ()
     format: Format | None = None
     w3c_name: str = ""
-    content_type: str = field(init=False)
 
-    def __post_init__(self) -> None:
-        """Compose the value of the Content-Type header, which every answer has."""
-        pairs = [f"{key}={value}" for key, value in self.parameters]
-        object.__setattr__(self, "content_type", "; ".join([self.media_type, *pairs]))
+    @cached_property
+    def content_type(self) -> str:
+        """The value of the Content-Type header, which every answer has."""
+        return "; ".join([self.media_type, *(f"{key}={value}" for key, value in self.parameters)])
 
     @property
     def all_names(self) -> tuple[str, ...]:
