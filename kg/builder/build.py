@@ -21,8 +21,8 @@ from kg.builder.check.shapes import problems_of_shapes
 from kg.builder.derive import figures, rules
 from kg.builder.errors import BuildError, FileProblem, refuse
 from kg.builder.label.sentences import composed
+from kg.builder.read import mappings
 from kg.builder.read.added import read_added
-from kg.builder.read.mappings import MappingTable, read_table
 from kg.builder.read.table_schemas import GROUP
 from kg.builder.read.tables import SourceTable, read_tables
 from kg.builder.read.terms import Triple
@@ -81,7 +81,7 @@ def build(folder: Path, progress: Progress = lambda _: None, added: Sequence[Pat
         BuildError: a file is malformed, or names a term, unit or source that is not there.
     """
     with without_remarks_of_rdflib():
-        documents, tables, inference, mappings, references = _read(folder, progress, added)
+        documents, tables, inference, references = _read(folder, progress, added)
     graphs: dict[str, set[Triple]] = defaultdict(set)
     origins: dict[str, str] = {}
     for document in documents:
@@ -90,9 +90,10 @@ def build(folder: Path, progress: Progress = lambda _: None, added: Sequence[Pat
     for table in tables:
         for row in table.rows:
             graphs[_graph_of(table)] |= set(row.triples)
-            origins[str(row.subject)] = f"{row.file}, line {row.line}"
-    for match in mappings.matches:
-        graphs["mappings"] |= set(match.triples())
+            if table.schema.key is not None:
+                origins[str(row.subject)] = f"{row.file}, line {row.line}"
+            if table.metadata and not row.triples:
+                graphs[_graph_of(table)].add(mappings.search_in_vain(row.subject, row.cells))
     labels = _labels(graphs.values())
     for table, triple in composed(tables, labels):
         graphs[_graph_of(table)].add(triple)
@@ -113,7 +114,10 @@ def build(folder: Path, progress: Progress = lambda _: None, added: Sequence[Pat
         graphs[name] |= derived[name]
     release = _release(graphs["ontology"])
     described = description.describe(graphs, release, added)
-    graphs["dataset"] = {*described, *mappings.description()}
+    graphs["dataset"] = set(described)
+    for table in tables:
+        number = sum(bool(row.triples) for row in table.rows)
+        graphs["dataset"] |= set(mappings.description(table.metadata, number))
     progress("writing")
     counts = {name: len(graphs[name]) for name in sorted(graphs)}
     return Build(_nquads(graphs), release, counts, origins)
@@ -121,7 +125,7 @@ def build(folder: Path, progress: Progress = lambda _: None, added: Sequence[Pat
 
 def _read(
     folder: Path, progress: Progress, added: Sequence[Path]
-) -> tuple[list[Document], list[SourceTable], list[rules.Rule], MappingTable, References]:
+) -> tuple[list[Document], list[SourceTable], list[rules.Rule], References]:
     """Read all files, and stop with all that is wrong in them.
 
     Raises:
@@ -136,25 +140,21 @@ def _read(
     progress("reading tables")
     tables = read_tables(folder, problems, partial(read_added, added, problems))
     inference = rules.read_rules(folder, problems)
-    try:
-        mappings = read_table(folder)
-    except BuildError as error:
-        problems += error.problems
-        mappings = MappingTable({}, ())
     if not tables or not documents[0].text:
         raise BuildError(problems)  # without either, all would be unknown
     references = References(documents, tables, inference)
     told = {(each.file, each.line, each.column) for each in problems}
-    unknown = references.problems(mappings)
+    unknown = references.problems()
     problems += (each for each in unknown if (each.file, each.line, each.column) not in told)
     problems += problems_of_context(folder, references.described)
     shapes = [document for document in documents if document.graph == "shapes"]
     # The records are what has graphs of its own.
-    rows = (row for each in tables if _graph_of(each) != "ontology" for row in each.rows)
+    records = (each for each in tables if _graph_of(each) not in ("ontology", "mappings"))
+    rows = (row for each in records for row in each.rows)
     problems += problems_of_shapes(shapes, (triple for row in rows for triple in row.triples))
     problems += _unread(folder, tables)
     refuse(problems)
-    return documents, tables, inference, mappings, references
+    return documents, tables, inference, references
 
 
 def _unread(folder: Path, tables: Iterable[SourceTable]) -> Iterator[FileProblem]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from kg.builder.read.mappings import TABLE, read_table
+from kg.builder.read.mappings import TABLE
+from kg.builder.read.tables import read_table
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from server.cli.conventions import command, failures_told
 from server.cli.tables import told
@@ -14,11 +15,10 @@ from server.cli.tables import told
 def mappings(form: str) -> None:
     """List what our terms correspond to in public ontologies."""
     with failures_told():
-        table = read_table(ONTOLOGY_FOLDER)
+        table = read_table(ONTOLOGY_FOLDER, TABLE)
         if form == "tsv":
             click.echo((ONTOLOGY_FOLDER / TABLE).read_bytes(), nl=False)
         else:
-            for match in table.found:
-                cells = match.cells
-                mapped = (cells["subject_label"], match.predicate, cells["object_id"])
-                told("  ".join([*mapped, cells["object_label"]]).rstrip())
+            for cells in (row.cells for row in table.rows if row.triples):
+                mapped = ("subject_label", "predicate_id", "object_id", "object_label")
+                told("  ".join(cells[name] for name in mapped if name in cells))

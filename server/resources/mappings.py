@@ -13,7 +13,8 @@ from typing import Final
 
 from flask import Response, render_template
 
-from kg.builder.read.mappings import TABLE, MappingTable, read_table
+from kg.builder.read.mappings import TABLE
+from kg.builder.read.tables import SourceTable, read_table
 from kg.rdf.namespaces import DGD
 from kg.releases.bundled import ONTOLOGY_FOLDER
 from server import answers
@@ -76,8 +77,8 @@ def _document(chosen: Representation, *, negotiated: bool) -> Response:
 
 
 @lru_cache(maxsize=1)
-def _table() -> MappingTable:
-    return read_table(ONTOLOGY_FOLDER)
+def _table() -> SourceTable:
+    return read_table(ONTOLOGY_FOLDER, TABLE)
 
 
 def _page() -> str:

@@ -14,7 +14,7 @@ import pytest
 from kg.builder.build import Build, build
 from kg.builder.errors import BuildError, FileProblem
 from kg.builder.read.terms import term_of
-from kg.rdf.namespaces import PREFIXES
+from kg.rdf.namespaces import DG, PREFIXES
 from kg.releases.bundled import ONTOLOGY_FOLDER
 
 _CONCEPTS = """
@@ -97,6 +97,7 @@ _TABLES: Mapping[str, list[dict[str, str]]] = {
     "claims/gaps.tsv": [],
     "claims/computations.tsv": [],
     "levels.tsv": [],
+    "mappings/dermograph.sssom.tsv": [],
     "studies/studies.tsv": [],
     "studies/syntheses.tsv": [],
     "studies/arms.tsv": [],
@@ -126,6 +127,8 @@ class SmallOntology:
         self.write("dermograph.ttl", _prologue() + _declarations(folder) + _slashed(_CONCEPTS))
         for name, rows in _TABLES.items():
             lines = ["\t".join(self.columns(name)), *(self._row(name, row) for row in rows)]
+            if name.endswith(".sssom.tsv"):
+                lines.insert(0, f'#curie_map: {{DG: "{DG}"}}')
             self.write(name, "".join(f"{line}\n" for line in lines))
 
     def columns(self, name: str) -> list[str]:

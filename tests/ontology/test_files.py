@@ -206,9 +206,7 @@ def test_every_table_is_declared_and_every_declaration_used() -> None:
     declared = {Path("ontology", entry["url"]) for entry in group["tables"]}
     schemas = {Path("ontology", entry["tableSchema"]) for entry in group["tables"]}
 
-    mappings = {path for path in _TABLES if path.parent.name == "mappings"}
-    assert declared == {path for path in _TABLES if path.parts[0] == "ontology"} - mappings
-    assert {path.name for path in mappings} == {"dermograph.sssom.tsv"}
+    assert declared == {path for path in _TABLES if path.parts[0] == "ontology"}
     assert schemas == {path for path in _JSON if path.parent.name == "tables"}
 
 

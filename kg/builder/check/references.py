@@ -11,10 +11,9 @@ from rdflib import OWL, RDF, URIRef
 
 from kg.builder.derive.rules import Rule
 from kg.builder.errors import FileProblem
-from kg.builder.read.mappings import TABLE, MappingTable
 from kg.builder.read.table_schemas import fixed_terms
 from kg.builder.read.tables import SourceTable, TableRow
-from kg.builder.read.terms import Triple, fault_of_term, is_ours, term_of
+from kg.builder.read.terms import Triple, is_ours, term_of
 from kg.builder.read.turtle import Document
 from kg.rdf.namespaces import DG, curie
 from kg.text_files import UNREADABLE
@@ -52,16 +51,13 @@ class References:
             if table.schema.key is not None:
                 self.described |= {str(row.subject) for row in table.rows}
         # Nobody is helped by hearing that all is unknown that a lost table describes.
-        lost = [str(table.schema.content["aboutUrl"]) for table in tables if table.is_lost]
-        self._lost = tuple(iri.partition("{")[0] for iri in lost)  # what their IRIs begin with
+        lost = [each.schema for each in tables if each.is_lost and each.schema.key is not None]
+        # What their IRIs begin with.
+        self._lost = tuple(each.content["aboutUrl"].partition("{")[0] for each in lost)
         self._near: dict[str, str] = {}
 
-    def problems(self, mappings: MappingTable) -> Iterator[FileProblem]:
-        """Find all problems in the files.
-
-        Args:
-            mappings: the mapping table.
-        """
+    def problems(self) -> Iterator[FileProblem]:
+        """Find all problems in the files."""
         for document in self._documents:
             yield from self._unknown_in_document(document)
         yield from self._described_twice()
@@ -73,7 +69,6 @@ class References:
             fixed = {term_of(text) for _, text in fixed_terms(table.schema)}
             for row in table.rows:
                 yield from self._unknown_in_row(row, fixed)
-        yield from self._problems_of_mappings(mappings)
 
     def unknown_conclusions(
         self, derived: Collection[Triple], rules: Iterable[Rule]
@@ -136,18 +131,3 @@ class References:
                     detail = f"{curie(subject)} is described in {place} already."
                     line = document.line_of(subject)
                     yield FileProblem(document.file, line, "", detail, "Describe it in one place.")
-
-    def _problems_of_mappings(self, mappings: MappingTable) -> Iterator[FileProblem]:
-        first: dict[Triple, int] = {}
-        for match in mappings.matches:
-            triple = next(match.triples())
-            if str(match.subject) not in self.described:
-                yield FileProblem(TABLE, match.line, "subject_id", *self._said(match.subject))
-            other = first.setdefault(triple, match.line)
-            if other != match.line:
-                detail = f"The mapping stands in line {other} already."
-                yield FileProblem(TABLE, match.line, "", detail, "Keep one.")
-            fault = fault_of_term(triple[2])
-            if fault is not None:
-                remedy = "Correct it, or the namespace in curie_map."
-                yield FileProblem(TABLE, match.line, "object_id", fault, remedy)

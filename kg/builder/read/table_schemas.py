@@ -6,7 +6,7 @@ import difflib
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from kg.builder.errors import FileProblem
 from kg.builder.read.json_files import JsonFile, read_json
 from kg.builder.read.terms import term_of
+from kg.rdf.namespaces import PREFIXES
 
 GROUP: Final = "tables.json"
 """The file that lists the tables, in the folder."""
@@ -40,12 +41,14 @@ class TableSchema:
         file: the file of the schema.
         content: what it says.
         adds_to: of an added file, the table that its rows are added to.
+        prefixes: the namespaces of the names in its cells.
     """
 
     table: str
     file: str
     content: Mapping[str, Any]
     adds_to: str | None = None
+    prefixes: Mapping[str, str] = field(default_factory=lambda: PREFIXES)
 
     @property
     def columns(self) -> list[str]:
@@ -56,7 +59,13 @@ class TableSchema:
     def key(self) -> str | None:
         """The column that names what a row describes; None if rows add to what others describe."""
         key = self.content.get("primaryKey")
-        return None if key is None else str(key)
+        return key if isinstance(key, str) else None
+
+    @property
+    def identity(self) -> list[str]:
+        """The columns that together say what a row is about, so that no two rows may share them."""
+        key = self.content.get("primaryKey", self.columns[:1])
+        return [key] if isinstance(key, str) else list(key)
 
 
 def read_schemas(folder: Path, problems: list[FileProblem]) -> list[TableSchema]:
@@ -140,8 +149,9 @@ def _inconsistencies(
     for name in dict.fromkeys(columns):
         if columns.count(name) > 1:
             yield name, "The column is described twice.", "Keep one."
-    if schema.key is not None and schema.key not in columns:
-        yield "", f"The primary key {schema.key} is no column.", "Name a column."
+    for name in schema.identity:
+        if name not in columns:
+            yield "", f"The primary key {name} is no column.", "Name a column."
     for column, template in _templates(schema):
         for name in re.findall(_NAME, template):
             if name not in columns:

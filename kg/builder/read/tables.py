@@ -3,10 +3,10 @@
 `ontology/tables.json` is a table group (https://www.w3.org/TR/tabular-metadata/) and is read as far
 as it is used: `url` and `tableSchema` of a table; `aboutUrl`, `primaryKey`, `foreignKeys` and
 `columns` of a schema; `name`, `required`, `datatype` (with `format`), `separator`, `lang`, `default`,
-`aboutUrl`, `propertyUrl`, `valueUrl`, `virtual` and `suppressOutput` of a column. Three things go beyond the
-standard: prefixed names in cells are expanded when a `valueUrl` yields them, a `valueUrl` is
-applied to each value of a cell that has a separator, and identifiers are unique over all tables.
-The rows of a table without primary key add to what other tables describe.
+`null`, `aboutUrl`, `propertyUrl`, `valueUrl`, `virtual` and `suppressOutput` of a column. Three things
+go beyond the standard: prefixed names are expanded, a `valueUrl` is applied to each value of a cell
+that has a separator, and identifiers are unique over all tables. The rows of a table whose primary
+key is not one column add to what is described elsewhere.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
 from rdflib import XSD, Literal, URIRef
 
-from kg.builder.errors import FileProblem
+from kg.builder.errors import FileProblem, refuse
+from kg.builder.read.mappings import read_metadata
 from kg.builder.read.table_schemas import TableSchema, read_schemas
 from kg.builder.read.terms import Triple, canonical_decimal, fault_of_term, term_of
 from kg.rdf.namespaces import curie
@@ -62,11 +64,13 @@ class SourceTable:
         schema: what its columns are.
         rows: its rows. Of rows that are malformed, what could be read.
         is_lost: whether its rows could not be read.
+        metadata: what stands above the header of an SSSOM table.
     """
 
     schema: TableSchema = field(repr=False)
     rows: tuple[TableRow, ...] = field(repr=False)
     is_lost: bool = False
+    metadata: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def file(self) -> str:
@@ -99,6 +103,19 @@ def read_tables(
     return tables
 
 
+def read_table(folder: Path, name: str) -> SourceTable:
+    """Read one of the tables that the mapping of a folder names.
+
+    Raises:
+        BuildError: it is malformed, or the mapping is.
+    """
+    problems: list[FileProblem] = []
+    schemas = [each for each in read_schemas(folder, problems) if each.table == name]
+    tables = [_read_table(folder, schema, problems) for schema in schemas]
+    refuse(problems)
+    return tables[0]
+
+
 def _read_table(folder: Path, schema: TableSchema, problems: list[FileProblem]) -> SourceTable:
     text = read_text_file(folder, schema.table, problems)
     if not text:
@@ -107,17 +124,26 @@ def _read_table(folder: Path, schema: TableSchema, problems: list[FileProblem]) 
     if not text.endswith("\n"):
         detail, remedy = "The last line has no end.", "End it with a line feed."
         problems.append(FileProblem(schema.table, len(lines), "", detail, remedy))
-    fault = _header_fault(lines[0].split("\t"), schema.columns)
+    above: list[str] = []
+    metadata: Mapping[str, Any] = {}
+    if schema.table.endswith(".sssom.tsv"):
+        above = list(takewhile(lambda line: line.startswith("#"), lines))
+        metadata = read_metadata(schema.table, above, problems)
+        if not metadata:
+            return SourceTable(schema, (), is_lost=True)
+        schema = replace(schema, prefixes=metadata["curie_map"])
+    header, *body = lines[len(above) :] or [""]
+    fault = _header_fault(header.split("\t"), schema.columns)
     if fault is not None:
         remedy = f"The columns must be: {' '.join(schema.columns)}."
-        problems.append(FileProblem(schema.table, 1, "", fault, remedy))
+        problems.append(FileProblem(schema.table, len(above) + 1, "", fault, remedy))
         return SourceTable(schema, (), is_lost=True)
     rows = (
         read_row(schema, number, line.split("\t"), problems)
-        for number, line in enumerate(lines[1:], start=2)
+        for number, line in enumerate(body, start=len(above) + 2)
         if not CONFLICT.fullmatch(line)
     )
-    return SourceTable(schema, tuple(rows))
+    return SourceTable(schema, tuple(rows), metadata=metadata)
 
 
 def _header_fault(header: Sequence[str], expected: Sequence[str]) -> str | None:
@@ -138,8 +164,10 @@ def _header_fault(header: Sequence[str], expected: Sequence[str]) -> str | None:
 
 def _subject_of_row(schema: TableSchema, number: int, cells: Sequence[str]) -> TableRow:
     """Take from a row only what it describes, so that nobody is told that it is unknown."""
-    given = {name: cell for name, cell in zip(schema.columns, cells, strict=False) if cell}
-    subject = URIRef(_filled(schema.content["aboutUrl"], given))
+    nulls = {each["name"]: each.get("null", "") for each in schema.content["columns"]}
+    named = zip(schema.columns, cells, strict=False)
+    given = {name: cell for name, cell in named if cell != nulls[name]}
+    subject = _named(schema.content["aboutUrl"], given, schema.prefixes)
     return TableRow(schema.table, number, subject, given, (), ())
 
 
@@ -170,7 +198,7 @@ def read_row(
     columns: list[str] = []
     for column in schema.content["columns"]:
         try:
-            said = _column_triples(row.subject, column, row.cells)
+            said = _column_triples(row.subject, column, row.cells, schema.prefixes)
         except ValueError as error:
             wrong(column["name"], *error.args)
         else:
@@ -180,7 +208,10 @@ def read_row(
 
 
 def _column_triples(
-    subject: URIRef, column: Mapping[str, Any], cells: Mapping[str, str]
+    subject: URIRef,
+    column: Mapping[str, Any],
+    cells: Mapping[str, str],
+    prefixes: Mapping[str, str],
 ) -> list[Triple]:
     """Return what a column says in a row.
 
@@ -197,20 +228,32 @@ def _column_triples(
         values = values[0].split(column["separator"])
         if len(set(values)) != len(values):
             raise ValueError("A value is repeated in the cell.", "Give each value once.")
-    objects = [_value(column, {**cells, name: value}) for value in values]
+    objects = [_value(column, {**cells, name: value}, prefixes) for value in values]
     for value in objects:
         fault = fault_of_term(value)
         if fault is not None:
             raise ValueError(fault, "Correct the cell.")
     if column.get("suppressOutput") or "propertyUrl" not in column:
         return []
-    predicate = term_of(column["propertyUrl"])
-    if "aboutUrl" in column:
-        subject = URIRef(_filled(column["aboutUrl"], cells))
+    predicate = _named(column["propertyUrl"], cells, prefixes)
+    subject = _named(column["aboutUrl"], cells, prefixes) if "aboutUrl" in column else subject
+    if not subject:
+        raise ValueError("Nothing is named that this is said of.", "Name it, or take this out.")
     return [(subject, predicate, value) for value in objects]
 
 
-def _value(column: Mapping[str, Any], cells: Mapping[str, str]) -> URIRef | Literal:
+def _named(template: str, cells: Mapping[str, str], prefixes: Mapping[str, str]) -> URIRef:
+    """Fill the template of an IRI; where a cell makes it none, this is told of that cell."""
+    text = _filled(template, cells)
+    try:
+        return term_of(text, prefixes)
+    except ValueError:
+        return URIRef(text)
+
+
+def _value(
+    column: Mapping[str, Any], cells: Mapping[str, str], prefixes: Mapping[str, str]
+) -> URIRef | Literal:
     datatype = column.get("datatype", "string")
     base = datatype if isinstance(datatype, str) else datatype["base"]
     text = cells[column["name"]]
@@ -218,7 +261,7 @@ def _value(column: Mapping[str, Any], cells: Mapping[str, str]) -> URIRef | Lite
         _check_value(text, column, base, None if isinstance(datatype, str) else datatype["format"])
     if "valueUrl" in column:
         try:
-            return term_of(_filled(column["valueUrl"], cells))
+            return term_of(_filled(column["valueUrl"], cells), prefixes)
         except ValueError as error:
             raise ValueError(str(error), _FORMS["anyURI"][1]) from error
     if "lang" in column:
@@ -235,7 +278,7 @@ def _check_value(text: str, column: Mapping[str, Any], base: str, pattern: str |
     Raises:
         ValueError: with what is wrong and, as second argument, the remedy.
     """
-    if not text:
+    if not text and "separator" in column:
         raise ValueError("A value is empty.", f"Take out one {column['separator']}.")
     is_name = "valueUrl" in column and "://" not in text
     if is_name and (found := re.search(r"[\s,;|]+", text)):
@@ -280,12 +323,12 @@ def _broken_references(table: SourceTable, tables: Sequence[SourceTable]) -> Ite
 
 def _repeated_keys(tables: Iterable[SourceTable]) -> Iterator[FileProblem]:
     """Find rows that describe, or add to, what another such row describes or adds to already."""
-    first: dict[tuple[URIRef, bool], TableRow] = {}
+    first: dict[tuple[URIRef, bool, tuple[str | None, ...]], TableRow] = {}
     for table in tables:
-        key = table.schema.key
-        column = table.schema.columns[0] if key is None else key
+        column, *others = table.schema.identity
         for row in table.rows:
-            other = first.setdefault((row.subject, key is None), row)
+            further = tuple(row.cells.get(name) for name in others)
+            other = first.setdefault((row.subject, table.schema.key is None, further), row)
             if other is not row and column in row.cells:
                 detail = f"{row.cells[column]!r} stands in {other.file} already."
                 remedy = f"See line {other.line} there; identifiers are used once."
@@ -294,7 +337,8 @@ def _repeated_keys(tables: Iterable[SourceTable]) -> Iterator[FileProblem]:
 
 def _said_of_ours(tables: Iterable[SourceTable]) -> Iterator[FileProblem]:
     """Find rows of added files that say something of what is described elsewhere."""
-    own = {row.subject: row for table in tables if not table.schema.adds_to for row in table.rows}
+    described = (each for each in tables if each.schema.key and not each.schema.adds_to)
+    own = {row.subject: row for table in described for row in table.rows}
     for row in (row for table in tables if table.schema.adds_to for row in table.rows):
         for (subject, *_), column in zip(row.triples, row.columns, strict=True):
             if subject in own and subject != row.subject:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 
 from rdflib import Literal, URIRef
@@ -16,7 +17,7 @@ from kg.text_files import UNSEEN
 Triple = tuple[URIRef, URIRef, URIRef | Literal]
 
 
-def term_of(text: str) -> URIRef:
+def term_of(text: str, prefixes: Mapping[str, str] = PREFIXES) -> URIRef:
     """Turn a cell that names a term, as an IRI or a prefixed name, into the IRI.
 
     Raises:
@@ -24,9 +25,9 @@ def term_of(text: str) -> URIRef:
     """
     prefix, colon, local = text.partition(":")
     if colon and not local.startswith("//"):
-        if prefix not in PREFIXES:
+        if prefix not in prefixes:
             raise ValueError(f"The prefix {prefix}: is unknown.")
-        text = PREFIXES[prefix] + local
+        text = prefixes[prefix] + local
     if not colon or re.search(r"[\s<>\"{}|^`\\]", text):
         raise ValueError(f"{text!r} is not an IRI.")
     return URIRef(text)
