@@ -15,6 +15,7 @@ from kg.engine import Answer, Engine, Query, Term
 from kg.engine.union import whole
 from kg.rdf.namespaces import PREFIXES
 from kg.results import Rows, python_result
+from kg.search.unmatched import UnmatchedName, unmatched_names
 from kg.sparql.errors import ErrorInText
 from kg.sparql.lexer import undeclared
 
@@ -130,7 +131,15 @@ class KnowledgeGraph:
             return python_result(self.whole.run(Query(self.catalogue[text].text, bound)))
         if parameters or re.fullmatch(r"[a-z][a-z0-9-]*", text):
             self.catalogue[text]  # raises: only canned queries are asked in this way
-        return python_result(self.run(Query(text, bindings or {})))
+        answer = self.run(query := Query(text, bindings or {}))
+        result = python_result(answer)
+        if isinstance(result, Rows):
+            result.notes = tuple(str(each) for each in self.unmatched(query, answer))
+        return result
+
+    def unmatched(self, query: Query, answer: Answer) -> list[UnmatchedName]:
+        """Return names of ours in a query that no triple can match, if its answer is empty."""
+        return unmatched_names(query.text, self.names) if answer.is_empty else []
 
     def run(self, query: Query) -> Answer:
         """Answer a query in which the prefixes of ``kg.rdf.namespaces`` need not be declared.

@@ -49,7 +49,10 @@ class Rows(list[Row]):
     Attributes:
         columns: names of the columns, in the order of the query.
         version: the version of the data that the rows were computed from.
+        notes: if there are none, what was asked for that is not there.
     """
+
+    notes: Sequence[str] = ()
 
     def __init__(self, columns: Sequence[str], rows: Sequence[Row], version: str) -> None:
         super().__init__(rows)
@@ -60,7 +63,8 @@ class Rows(list[Row]):
         """Show the shape and the first rows."""
         shown = "\n".join(f"  {row}" for row in self[:5])
         more = f"\n  ... and {len(self) - 5} more" if len(self) > 5 else ""  # noqa: PLR2004 - as above
-        return f"<{len(self)} rows of {', '.join(self.columns)}>\n{shown}{more}"
+        parts = (f"<{len(self)} rows of {', '.join(self.columns)}>", f"{shown}{more}", *self.notes)
+        return "\n".join(parts)
 
     def by(self, column: str) -> defaultdict[str, list[Row]]:
         """Return the rows by the text of their values of a column, none for what no row has."""
@@ -75,7 +79,9 @@ class Rows(list[Row]):
         head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
         body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
         shown = f"{len(cells)} of {len(self)} rows" if len(self) > _SHOWN else f"{len(self)} rows"
-        return f"<table><tr>{head}</tr>{body}</table><p>{shown}, version {escape(self.version)}</p>"
+        notes = escape(" ".join(self.notes))
+        told = f"<p>{shown}, version {escape(self.version)}</p><p>{notes}</p>"
+        return f"<table><tr>{head}</tr>{body}</table>{told}"
 
     def to_pandas(self, *, exact: bool = False) -> pd.DataFrame:
         """Return the rows as a data frame; needs pandas (`pip install dermograph[pandas]`).

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -13,17 +14,18 @@ from flask import Response, request
 
 import kg
 from kg.engine import Answer, Engine, Format, Query, ResultKind, Term
+from kg.engine.spool import Content
 from kg.rdf import formats
-from kg.rdf.namespaces import BASE
+from kg.rdf.namespaces import BASE, curie
 from kg.sparql.bind import canonical
 from server import delegation
-from server.context import Snapshot
+from server.context import Snapshot, current_snapshot, public_url
 from server.http1.wsgi import Headers
 from server.protocol import responses
-from server.protocol.endpoints import FORMAT_PARAMETERS, RESULTS, HttpEndpoint
+from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS, HttpEndpoint
 from server.protocol.errors import ParameterRefused
 from server.protocol.negotiation import HTML, PLAIN_JSON, Representation, best, choose, named
-from server.protocol.parameters import Parameters, of_url
+from server.protocol.parameters import VALUES, Parameters, body_of, of_url, with_body
 
 _CARRIERS: Final[Mapping[ResultKind, Format]] = {
     ResultKind.SOLUTIONS: formats.JSON,
@@ -36,6 +38,8 @@ _MADE: Final = frozenset({HTML, PLAIN_JSON})
 
 _MADE_BYTES: Final = 8_000_000
 """The largest answer that is made into a page or plain JSON, which takes ten times as much memory."""
+
+_NAMES_IN_LINK: Final = 10  # whoever misspells more sees it from these
 
 _REMEMBERED_LENGTH: Final = 500
 """Characters of an Accept header and a name up to which the choice is remembered.
@@ -143,6 +147,18 @@ def format_named(parameters: Parameters, offers: Collection[Representation]) -> 
     return names[0] if names else None
 
 
+def sent() -> Parameters:
+    """Return the parameters in the URL of the request at hand and, of a POST, in its body.
+
+    Raises:
+        RequestError: they cannot be read.
+    """
+    if request.method != "POST":
+        return of_url(request)
+    most = current_snapshot().settings.max_body_bytes
+    return with_body(of_url(request), request.environ, lambda: body_of(request, most), VALUES)
+
+
 def asked(
     endpoint: HttpEndpoint, fixed: Representation | None = None
 ) -> tuple[Parameters, Representation]:
@@ -157,7 +173,7 @@ def asked(
             beside a suffix.
         NotAcceptable, MalformedHeader: as ``choose``.
     """
-    parameters, offers = of_url(request), endpoint.representations
+    parameters, offers = sent(), endpoint.representations
     if endpoint.others == "refused":
         parameters.refuse_others(endpoint.parameters)
     name = format_named(parameters, offers)
@@ -257,16 +273,36 @@ def respond(engine: Engine, plan: Plan, writers: Writers) -> Response:
         responses.timed("queue", answer.waited)
         responses.timed("run", answer.seconds)
     chosen = plan.choice.of(answer.kind)
-    if chosen not in writers:
-        return responses.conditional(answer.content, plan.headers(answer))
-    made = delegation.elsewhere(answer)
-    if made is not None:
-        return made
-    with responses.serialising():
-        written = writers[chosen](answer)
-    return responses.reply(
-        written, chosen, cache=responses.CACHEABLE if answer.repeatable else responses.UNCACHEABLE
-    )
+    help_at = _help_at(plan.query, answer)
+    if chosen in writers:
+        response = delegation.elsewhere(answer)
+    else:
+        response = responses.conditional(_linked(answer, help_at), plan.headers(answer))
+    if response is None:
+        with responses.serialising():
+            written = writers[chosen](answer)
+        cache = responses.CACHEABLE if answer.repeatable else responses.UNCACHEABLE
+        response = responses.reply(written, chosen, cache=cache)
+    if help_at:
+        response.headers["Link"] = f'<{help_at}>; rel="help"'
+    return response
+
+
+def _help_at(query: Query, answer: Answer) -> str | None:
+    """Return the address that tells why an answer is empty, if that is known."""
+    unmatched = current_snapshot().graph.unmatched(query, answer)
+    names = urlencode([("name", curie(each.iri)) for each in unmatched[:_NAMES_IN_LINK]])
+    path = ENDPOINTS["search.resolve"].paths[0]
+    return f"{public_url()}{path}?{names}" if unmatched else None
+
+
+def _linked(answer: Answer, help_at: str | None) -> Content:
+    """Return what an answer holds, with the address of help if its format has a place for it."""
+    if help_at is None or answer.format != formats.JSON:
+        return answer.content
+    document = json.loads(answer.body)
+    document["head"]["link"] = [help_at]
+    return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def downloads(

@@ -33,6 +33,7 @@ _VIEWS: Final[Mapping[str, Callable[..., Any]]] = {
     "queries.csv_metadata": canned_queries.csv_metadata,
     "search.search": search.search,
     "search.suggest": search.suggest,
+    "search.resolve": search.resolve,
     "api.document": openapi.document,
     "api.page": openapi.page,
     "running.stop": endpoint.stop,

@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import io
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
 
 from flask import Response, render_template
 from markupsafe import Markup, escape
 
-from kg.rdf.namespaces import curie
-from kg.search.index import NAMING, NameMatch
+from kg.rdf.namespaces import BASE, curie, iri_of
+from kg.search.index import NAMING, NameIndex, NameMatch, Thing
+from kg.search.unmatched import unmatched_name
 from server import answers
 from server.context import current_snapshot, public_url
 from server.protocol import responses
@@ -24,6 +25,9 @@ from server.web import pages
 
 _FOUND, _SUGGESTED = 20, 8
 """How many things are returned unless told otherwise; judgements."""
+
+_RESOLVED: Final = 100
+"""How many names are resolved at once; each takes up to a few milliseconds."""
 
 
 def search() -> Response:
@@ -51,7 +55,7 @@ def search() -> Response:
                 "results": shown,
             }
         ),
-        CSV: lambda: _table(shown),
+        CSV: lambda: _table(shown, ["id", "label", "kind", "definition", "name", "field", "score"]),
         HTML: lambda: render_template(
             "search.html", text=text, kind=kind, kinds=by_kind, count=len(of_kind), results=shown
         ),
@@ -72,6 +76,59 @@ def suggest() -> Response:
     return responses.reply(responses.as_json({"query": text, "suggestions": suggestions}), chosen)
 
 
+def resolve() -> Response:
+    """Return for each name what it means, or what may be meant, and why it may find nothing."""
+    parameters, chosen = answers.asked(ENDPOINTS["search.resolve"])
+    texts, classes = parameters.all("name"), parameters.all("class")
+    if len(texts) > _RESOLVED:
+        detail = f"name is given {len(texts)} times."
+        raise ParameterRefused("name", detail, hint=f"Give it at most {_RESOLVED} times.")
+    names = current_snapshot().graph.names
+    iris = [thing.iri for each in classes for thing in _class(each, names)]
+    results = [_resolved(text, iris, names) for text in texts]
+    writers: Mapping[Representation, Callable[[], str]] = {
+        PLAIN_JSON: lambda: responses.as_json({"class": classes, "results": results}),
+        CSV: lambda: _table(
+            [
+                {**result, **thing}
+                for result in results
+                for thing in result["things"] or result["candidates"] or [{}]
+            ],
+            ["name", "means", "id", "label", "kind", "definition", "message"],
+        ),
+        HTML: lambda: render_template("resolve.html", results=results),
+    }
+    return responses.reply(writers[chosen](), chosen)
+
+
+def _class(text: str, names: NameIndex) -> list[Thing]:
+    """Return the class that a text names; classes are told apart by their IRIs alone."""
+    meant, near = names.resolved(text)
+    if len(meant) == 1 and names.members(meant[0].iri):
+        return meant
+    hint = f"Near are {', '.join(curie(each.iri) for each in near)}." if near else None
+    raise ParameterRefused("class", f"class: {text[:80]!r} is no class.", hint=hint)
+
+
+def _resolved(text: str, classes: Sequence[str], names: NameIndex) -> dict[str, Any]:
+    things, candidates = names.resolved(text, classes)
+    elsewhere = [] if things else names.resolved(text)[0]
+    iri = iri_of(text) if ":" in text else None
+    told = unmatched_name(iri, names) if iri and iri.startswith(BASE) else None
+    message = told and told.message
+    if elsewhere:
+        are = " or ".join(f"{curie(each.iri)} ({each.kind})" for each in elsewhere)
+        message = f"This means {are}, which is of no class that was asked for."
+    return {
+        "name": text,
+        "means": ("nothing", "one", "several")[min(len(things), 2)],
+        "things": [_thing(each) for each in things],
+        "candidates": [_thing(each) for each in candidates],
+        "message": message,
+        "query": told and told.query,
+    }
+
+
 def marked(name: str, spans: Iterable[tuple[int, int]]) -> Markup:
     """Return a name with parts of it marked, for pages."""
     parts, end = [], 0
@@ -87,23 +144,27 @@ def _found(parameters: Parameters) -> tuple[str, list[NameMatch]]:
 
 
 def _result(found: NameMatch, text: str) -> dict[str, Any]:
-    thing = found.thing
+    return {
+        **_thing(found.thing),
+        "name": found.name,
+        "field": found.field,
+        "highlights": found.highlights(text),
+        "score": found.score,
+    }
+
+
+def _thing(thing: Thing) -> dict[str, Any]:
     return {
         "id": thing.iri,
         "short": curie(thing.iri),
         "label": thing.label,
         "kind": thing.kind,
         "definition": thing.definition,
-        "name": found.name,
-        "field": found.field,
-        "highlights": found.highlights(text),
-        "score": found.score,
         "url": public_url() + pages.local_path(thing.iri),
     }
 
 
-def _table(results: list[dict[str, Any]]) -> str:
-    columns = ["id", "label", "kind", "definition", "name", "field", "score"]
+def _table(results: list[dict[str, Any]], columns: Sequence[str]) -> str:
     written = io.StringIO(newline="")
     table = csv.DictWriter(written, columns, extrasaction="ignore")
     table.writeheader()

@@ -274,6 +274,9 @@ class Catalogue(Mapping[str, CannedQuery]):
             hint = f"{hint if near else ''} Give one of {', '.join(parameter.values)}.".strip()
         elif is_any:
             detail = f"The graph does not know {shown}."
+        elif elsewhere := self.names.resolved(text)[0]:
+            known = " or ".join(f"{each.label} ({each.kind})" for each in elsewhere)
+            detail = f"{shown} means {known}, which is no {kind}."
         error = ParameterError(parameter.name, detail, hint)
         error.candidates = meant or near
         raise error

@@ -9,7 +9,7 @@ from kg.catalogue.canned_queries import CannedQuery
 from kg.catalogue.fragments import line_of_file
 from kg.catalogue.front_matter import CatalogueError
 from kg.rdf.namespaces import BASE, curie, expand
-from kg.sparql.lexer import TokenKind, namespaces, significant
+from kg.sparql.lexer import named_iris
 
 
 def refuse_unknown_terms(queries: Mapping[str, CannedQuery], nquads: bytes) -> None:
@@ -35,14 +35,8 @@ def refuse_unknown_terms(queries: Mapping[str, CannedQuery], nquads: bytes) -> N
 
 def _terms(text: str) -> Iterator[tuple[str, int]]:
     """Yield the IRIs that a query and its header name, each with its line."""
-    declared = namespaces(text)
-    for token in significant(text):
-        line = text.count("\n", 0, token.offset) + 1
-        prefix, _, local = token.text.partition(":")
-        if token.kind is TokenKind.IRI and token.text[1:-1] not in declared.values():
-            yield token.text[1:-1], line
-        elif token.kind is TokenKind.PREFIXED_NAME and local:
-            yield declared.get(prefix, "") + local.replace("\\", ""), line
+    for iri, offset in named_iris(text):
+        yield iri, text.count("\n", 0, offset) + 1
     header = "".join(re.findall(r"\A(?:#\+.*\n)*", text))
     for found in re.finditer(r"\bdgd?:[\w./-]*\w", header):
         yield expand(found[0]), text.count("\n", 0, found.end()) + 1

@@ -6,7 +6,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias
 
 from kg.engine.cancellation import CallsByName
 from kg.engine.dataset import Contents
@@ -23,6 +23,10 @@ such as ``FunctionMisused``, fails the whole query.
 
 FunctionsOf: TypeAlias = "Callable[[Engine], Mapping[str, ExtensionFunction]]"
 """Returns the functions that queries of an engine can call, by their IRIs."""
+
+
+_LARGE: Final = 10_000
+"""Bytes from which an answer is not empty: the names of its columns take fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +90,12 @@ class Answer:
         if isinstance(self.content, SpooledFile):
             return b"".join(self.content.pieces())
         return self.content
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it has no row, no triple, or is false; False too if it is large."""
+        in_memory = isinstance(self.content, bytes) and len(self.content) < _LARGE
+        return in_memory and self.format.is_empty(self.body)
 
     def solutions(self) -> tuple[list[str], list[Mapping[str, Any]]]:
         """Return columns and rows, if they are written in SPARQL JSON, with terms as that has them."""

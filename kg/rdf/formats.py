@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 
 class ResultKind(Enum):
@@ -35,6 +38,7 @@ class Format:
         media_type: IANA media type without parameters.
         suffix: file name ending without the dot.
         kinds: the kinds of result that it can carry.
+        empty: a regular expression for a result without rows or triples, or that is false.
     """
 
     name: str
@@ -42,6 +46,11 @@ class Format:
     media_type: str
     suffix: str
     kinds: frozenset[ResultKind]
+    empty: str
+
+    def is_empty(self, body: bytes) -> bool:
+        """Tell whether a result has no row or triple, or is false."""
+        return re.search(self.empty.encode(), body) is not None
 
     def __reduce__(self) -> tuple[Callable[[str], Format], tuple[str]]:
         """Travel between processes by name, to be the same one there."""
@@ -57,23 +66,13 @@ def named(name: str) -> Format:
     return _BY_NAME[name]
 
 
-_TABLE = frozenset({ResultKind.SOLUTIONS})
-_TABLE_OR_BOOLEAN = frozenset({ResultKind.SOLUTIONS, ResultKind.BOOLEAN})
-_GRAPH = frozenset({ResultKind.GRAPH})
-
-JSON = Format("json", "SPARQL JSON", "application/sparql-results+json", "srj", _TABLE_OR_BOOLEAN)
-XML = Format("xml", "SPARQL XML", "application/sparql-results+xml", "srx", _TABLE_OR_BOOLEAN)
-CSV = Format("csv", "CSV", "text/csv", "csv", _TABLE)
-TSV = Format("tsv", "TSV", "text/tab-separated-values", "tsv", _TABLE)
-TURTLE = Format("turtle", "Turtle", "text/turtle", "ttl", _GRAPH)
-NTRIPLES = Format("ntriples", "N-Triples", "application/n-triples", "nt", _GRAPH)
-NQUADS = Format("nquads", "N-Quads", "application/n-quads", "nq", _GRAPH)
-TRIG = Format("trig", "TriG", "application/trig", "trig", _GRAPH)
-RDFXML = Format("rdfxml", "RDF/XML", "application/rdf+xml", "rdf", _GRAPH)
-JSONLD = Format("jsonld", "JSON-LD", "application/ld+json", "jsonld", _GRAPH)
-
-FORMATS = (JSON, XML, CSV, TSV, TURTLE, NTRIPLES, NQUADS, TRIG, RDFXML, JSONLD)
+FORMATS = tuple(
+    Format(name=name, **{**row, "kinds": frozenset(map(ResultKind, row["kinds"]))})
+    for name, row in tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8")).items()
+)
 """All formats; the first that suits a kind is its default."""
+
+JSON, XML, CSV, TSV, TURTLE, NTRIPLES, NQUADS, TRIG, RDFXML, JSONLD = FORMATS
 
 _BY_NAME = {each.name: each for each in FORMATS}
 

@@ -29,6 +29,9 @@ _KINDS: Final[dict[str, float]] = _RANKING["kinds"]
 NAMING: Final = tuple(_RANKING["naming"])
 """The fields by which a thing is called, and not only told of."""
 
+PLACES: Final = ("other", "claims", "predicate")
+"""Where an IRI may stand: in triples, as the predicate of claims, as that of triples; the last counts."""
+
 SQL: Final = tomllib.loads(Path(__file__).with_name("sql.toml").read_text(encoding="utf-8"))
 _THINGS: Final = SQL["things"]
 
@@ -122,6 +125,12 @@ class NameIndex:
         found = self._database.execute(f"{_THINGS} WHERE iri = ?", (iri,)).fetchone()
         return found and Thing(*found)
 
+    def place_of(self, iri: str) -> str | None:
+        """Return which of ``PLACES`` an IRI of ours has; None: it is in no triple."""
+        query = "SELECT place FROM places WHERE iri = ?"
+        found = self._database.execute(query, (iri,)).fetchone()
+        return str(found[0]) if found else None
+
     def members(self, class_iri: str) -> list[Thing]:
         """Return what belongs to a class, a role or a scheme: the class itself, the rest by label."""
         found = self._database.execute(
@@ -171,12 +180,13 @@ class NameIndex:
 
         iri = iri_of(text)
         named = fitting([self.thing(iri) or self._in_any_case(iri)] if iri else ())
-        if named:
+        # A word alone is rather a name than the last part of an IRI: "laser" is no property.
+        if named and ":" in text:
             return named, []
         called = [each for each in self.meant(text, classes) if fitting([each.thing])]
         best = [each.thing for each in called if each.score == called[0].score]
-        if best:
-            return best, []
+        if best or named:
+            return [each for each in best if each in named] or best or named, []
         like = self.near(iri, 50) if iri else [each.thing for each in self.search(text, classes)]
         return [], fitting(like)[:5]  # as many as a person reads
 

@@ -13,7 +13,7 @@ from kg.engine import Engine
 from kg.rdf.namespaces import BASE, DG
 from kg.results import select, stored
 from kg.search.folding import words
-from kg.search.index import SQL, WEIGHTS, NameIndex
+from kg.search.index import PLACES, SQL, WEIGHTS, NameIndex
 
 _CLAIM: Final = BASE + "id/claim/"
 _ROLE: Final = DG + "usedAs"
@@ -34,6 +34,7 @@ def index_of(engine: Engine) -> NameIndex:
     above: Mapping[str, set[str]] = defaultdict(set)
     for row in select(engine, stored("memberships"), seconds=inf):
         above[str(row["iri"])].add(str(row["class"]))
+    places = select(engine, stored("own-iris"), seconds=inf)
     labels = {iri: _label(iri, fields) for iri, fields in texts.items()}
     database = sqlite3.connect(":memory:")
     database.executescript(SQL["schema"])
@@ -43,6 +44,11 @@ def index_of(engine: Engine) -> NameIndex:
             (key, iri, labels[iri], _kind(iri, above, labels), *told.get("definition", [None])[:1])
             for key, (iri, told) in enumerate(texts.items())
         ],
+    )
+    database.executemany(
+        "INSERT OR REPLACE INTO places VALUES (?, ?)",
+        # An IRI that stands in several places has the last of them.
+        [(str(row["iri"]), place) for place in PLACES for row in places.by("place")[place]],
     )
     database.executemany(
         "INSERT INTO members VALUES (?, ?)",

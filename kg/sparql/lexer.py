@@ -16,6 +16,7 @@ from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from kg.rdf.namespaces import PREFIXES
 from kg.text_files import patterns
 
 
@@ -303,6 +304,17 @@ def namespaces(text: str) -> dict[str, str]:
         for keyword, name, iri in zip(found, found[1:], found[2:], strict=False)
         if keyword.is_word("PREFIX") and iri.kind is TokenKind.IRI
     }
+
+
+def named_iris(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the IRIs that a query names, whole or by a declared or known prefix, with offsets."""
+    declared = {**PREFIXES, **namespaces(text)}
+    for token in significant(text):
+        prefix, _, local = token.text.partition(":")
+        if token.kind is TokenKind.IRI and token.text[1:-1] not in declared.values():
+            yield token.text[1:-1], token.offset
+        elif token.kind is TokenKind.PREFIXED_NAME and local:
+            yield declared.get(prefix, "") + local.replace("\\", ""), token.offset
 
 
 def undeclared(text: str) -> set[str]:

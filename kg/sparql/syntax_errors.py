@@ -10,12 +10,12 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Final
 
 from kg.sparql.errors import EngineLimitation, FederationRefused, QuerySyntaxError
-from kg.sparql.lexer import Token, TokenKind, significant
+from kg.sparql.lexer import Token, TokenKind, significant, tokens
 
 _KEYWORDS: Final = frozenset(
     Path(__file__).with_name("keywords.txt").read_text(encoding="ascii").split()
@@ -23,6 +23,7 @@ _KEYWORDS: Final = frozenset(
 """What is a word of SPARQL: keywords, and names of functions."""
 
 _PAIRS = {")": "(", "]": "[", "}": "{"}
+_REST_OF_NAME = re.compile(r"(?:/[\w.-]*\w)+(?![\w:])")
 _POSITION = re.compile(r"error at (\d+):(\d+): expected (?:one of )?(.*)", re.DOTALL)
 
 Finding = tuple[str, int, str | None]
@@ -37,7 +38,8 @@ def diagnose(text: str, message: str, known_prefixes: Mapping[str, str]) -> Quer
         message: what the engine's parser said, `error at LINE:COLUMN: expected ...`.
         known_prefixes: prefix names and namespaces to suggest for undeclared prefixes.
     """
-    finding = next(_findings(significant(text), known_prefixes), None)
+    findings = chain(_slashes(text), _findings(significant(text), known_prefixes))
+    finding = next(findings, None)
     if finding is not None:
         return at_offset(text, *finding)
     position = _POSITION.search(message)
@@ -133,6 +135,16 @@ def _findings(found: list[Token], known: Mapping[str, str]) -> Iterator[Finding]
         if token.is_word("TRUE", "FALSE") and token.text != token.text.lower():
             yield "Booleans are in lower case.", token.offset, f"Write {token.text.lower()}."
     yield from _unbalanced(found)
+
+
+def _slashes(text: str) -> Iterator[Finding]:
+    """Yield names that are written with a slash, unless they are a path of several."""
+    for token in (each for each in tokens(text) if each.kind is TokenKind.PREFIXED_NAME):
+        rest = _REST_OF_NAME.match(text, token.offset + len(token.text))
+        if rest and rest[0] != "/a":  # the word of SPARQL
+            legal = token.text + rest[0].replace("/", "\\/")
+            hint = f"Write {legal}, or the whole IRI in < >."
+            yield f"A slash ends the name {token.text}.", rest.start(), hint
 
 
 def _unbalanced(found: Iterable[Token]) -> Iterator[Finding]:

@@ -145,4 +145,6 @@ def _parsed(
         # Of JSON-LD, the line would be that of the triples.
         line = error.line if isinstance(error, DataError) and source.format != JSONLD else None
         detail = f"It cannot be parsed: {' '.join(reason.split()).rstrip('.')}."
-        raise ValidationInputError(path, line or 0, detail, "Mend the syntax there.") from error
+        slash = " In a short name, write a slash as \\/." if "'/'" in reason else ""
+        remedy = f"Mend the syntax there.{slash}"
+        raise ValidationInputError(path, line or 0, detail, remedy) from error

@@ -39,6 +39,8 @@ def query(
         chosen = {kind: wanted or formats_for(kind)[0] for kind in ResultKind}
         chosen[ResultKind.SOLUTIONS] = wanted or (JSON if as_table else CSV)
         answer = graph.run(Query(asked.text, asked.bindings, formats=chosen))
+    for each in graph.unmatched(asked, answer):
+        click.echo(str(each), err=True)
     if as_table and answer.kind is ResultKind.SOLUTIONS:
         rows = python_result(answer)
         assert isinstance(rows, Rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from binascii import a2b_qp
 from collections.abc import Callable, Collection, Iterable, Iterator
@@ -17,9 +18,12 @@ from werkzeug.wrappers import Request
 from server.http1.errors import MalformedRequest
 from server.protocol.errors import BodyTooLarge, ParameterRefused, ReadOnly, UnsupportedMediaType
 
-FORM: Final = "application/x-www-form-urlencoded"
+_FORM: Final = "application/x-www-form-urlencoded"
 _QUERY: Final = "application/sparql-query"
-_BODIES: Final = (_QUERY, FORM)
+_BODIES: Final = (_QUERY, _FORM)
+VALUES: Final = (_FORM, "application/json")
+"""The media types of bodies that hold the values of parameters and no query."""
+
 _UPDATE: Final = "application/sparql-update"
 _PERCENT_ENCODED: Final = re.compile(rb"(?:[^%]++|%[0-9A-Fa-f]{2})*+")
 _TRACKERS: Final = re.compile(r"_|utm_\w+|gclid|fbclid")
@@ -137,7 +141,7 @@ def with_body(
     Raises:
         ReadOnly: the body is an update.
         UnsupportedMediaType: it is not of a kind, or not encoded in a way, that is read here.
-        MalformedRequest: it is not UTF-8, or has too many parameters.
+        MalformedRequest: it is not UTF-8, has too many parameters, or is JSON that names none.
         ParameterRefused: the query is in the URL too.
     """
     media_type, options = parse_options_header(environ.get("CONTENT_TYPE", ""))
@@ -153,7 +157,8 @@ def with_body(
         raise UnsupportedMediaType(
             f"The body is encoded as {charset[:40]}, {encoding[:40]}.", supported=tuple(bodies)
         )
-    parameters = in_url + (of_form if media_type == FORM else _of_query)(body())
+    read = {_FORM: of_form, _QUERY: _of_query}.get(media_type, _of_json)
+    parameters = in_url + read(body())
     if media_type == _QUERY and "query" in in_url:
         raise ParameterRefused(
             "query", "The query is given in the URL and in the body.", hint="Give it once."
@@ -168,6 +173,24 @@ def _of_query(body: bytes) -> Parameters:
         return Parameters([("query", body.decode())])
     except UnicodeDecodeError as error:
         raise _not_utf8("body") from error
+
+
+def _of_json(body: bytes) -> Parameters:
+    """Read the parameters in a JSON object, whose members are values or arrays of them."""
+    try:
+        members = json.loads(body, parse_float=str, parse_int=str)
+    except ValueError as error:  # also what is not UTF-8
+        raise MalformedRequest(f"The body is not JSON: {error}.") from error
+    lists = members.items() if isinstance(members, dict) else ()
+    pairs = [(name, each) for name, of in lists for each in (of if isinstance(of, list) else [of])]
+    if not isinstance(members, dict) or not all(isinstance(each, str) for _, each in pairs):
+        raise MalformedRequest(
+            "The body is not the values of parameters.",
+            hint='Send an object of texts, numbers and arrays of them, as {"name": ["PIH", "CO2"]}.',
+        )
+    if len(pairs) > _MAX_PARAMETERS:
+        raise MalformedRequest(f"The body has more than {_MAX_PARAMETERS} parameters.")
+    return Parameters(pairs)
 
 
 def _decoded(encoded: bytes, where: str) -> list[tuple[str, str]]:

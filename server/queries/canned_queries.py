@@ -23,7 +23,7 @@ from server.protocol import rdf, responses
 from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
 from server.protocol.errors import ParameterRefused
 from server.protocol.negotiation import CSV, CSVW, HTML, PLAIN_JSON, SPARQL, Representation, named
-from server.protocol.parameters import FORM, Parameters, body_of, of_url, with_body
+from server.protocol.parameters import Parameters
 from server.protocol.problems import ProblemDocument, generic_page
 from server.queries.envelope import LICENCE, PAGING, Envelope
 from server.web.tables import ROWS_SHOWN, Table, table_of
@@ -65,7 +65,7 @@ def answer(name: str, suffix: str | None = None) -> Response:
     """
     snapshot = current_snapshot()
     found = _found(name)
-    parameters = _parameters()
+    parameters = answers.sent()
     format_name = answers.result_format(parameters, plain=True)
     if suffix and format_name:
         raise ParameterRefused("format", "The suffix of the URL names the format already.")
@@ -93,7 +93,7 @@ def answer(name: str, suffix: str | None = None) -> Response:
 
 def csv_metadata(name: str) -> Response:
     """Describe the answer in CSV, see https://www.w3.org/TR/tabular-metadata/."""
-    found, values = _found(name), _given(_parameters())
+    found, values = _found(name), _given(answers.sent())
     _bindings(found, values)
     written = render_template(
         "csv-metadata.json",
@@ -103,14 +103,6 @@ def csv_metadata(name: str) -> Response:
         version=current_snapshot().version,
     )
     return responses.reply(written, CSVW, negotiated=False)
-
-
-def _parameters() -> Parameters:
-    """Return the parameters in the URL and, of a POST, in its form."""
-    if request.method != "POST":
-        return of_url(request)
-    most = current_snapshot().settings.max_body_bytes
-    return with_body(of_url(request), request.environ, lambda: body_of(request, most), (FORM,))
 
 
 def _found(name: str) -> CannedQuery:

@@ -152,6 +152,7 @@ class Envelope:
         for key in reversed(_named("sort", self._paging["sort"], either_way)):
             name = key.removeprefix("-")
             rows = sorted(rows, key=lambda row: _rank(row[name]), reverse=key != name)
+            rows.sort(key=lambda row: row[name] in (None, []))  # what is missing comes last
         fields = _named("fields", self._paging["fields"], known) or known
         end = self._begin + (self._size or len(rows))
         shown = [{name: row[name] for name in fields} for row in rows[self._begin : end]]
@@ -182,11 +183,11 @@ def _named(parameter: str, given: str | None, known: Sequence[str]) -> list[str]
     return names
 
 
-def _rank(value: Any) -> tuple[bool, bool, Any]:
-    """Return what a cell is sorted by: numbers, then texts, then nothing."""
+def _rank(value: Any) -> tuple[bool, Any]:
+    """Return what a cell is sorted by: numbers, then texts."""
     if isinstance(value, dict):
         value = value["label"] or value["id"]
     if isinstance(value, list):
         value = "; ".join(each if isinstance(each, str) else each["label"] for each in value)
     is_text = isinstance(value, str)
-    return value is None, is_text, value.casefold() if is_text else value or 0
+    return is_text, value.casefold() if is_text else value or 0

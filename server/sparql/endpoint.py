@@ -7,6 +7,7 @@ https://www.rfc-editor.org/rfc/rfc10008.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -16,6 +17,7 @@ from flask import Response, g, redirect, render_template, request
 from werkzeug.wrappers import Response as AnyResponse
 
 from kg.rdf.namespaces import ABSOLUTE_IRI
+from kg.search.unmatched import UnmatchedName
 from server import answers
 from server.context import Snapshot, current_snapshot, public_url
 from server.protocol import responses
@@ -58,8 +60,16 @@ def endpoint() -> Response:
         return _description(snapshot)
     _refuse_update(parameters)
     plan = planned(snapshot, parameters, request.environ, g.query_id)
-    writers = {HTML: lambda answer: _page(snapshot, plan.query.text, table_of(answer))}
-    return answers.respond(snapshot.graph.engine, plan, writers)
+    graph = snapshot.graph
+    writers = {
+        HTML: lambda answer: _page(
+            snapshot,
+            plan.query.text,
+            table_of(answer),
+            unmatched=graph.unmatched(plan.query, answer),
+        )
+    }
+    return answers.respond(graph.engine, plan, writers)
 
 
 def planned(
@@ -183,12 +193,14 @@ def _page(
     text: str,
     table: Table | None = None,
     problem: ProblemDocument | None = None,
+    unmatched: Sequence[UnmatchedName] = (),
 ) -> str:
     return render_template(
         "results.html" if table else "sparql.html",
         text=text,
         table=table,
         problem=problem,
+        unmatched=unmatched,
         endpoint=f"{public_url()}/sparql",
         examples=_examples(snapshot),
         downloads=answers.downloads(RESULTS[table.kind]) if table else [],

@@ -11,6 +11,7 @@ import time
 from wsgiref.types import WSGIEnvironment
 
 from kg.sparql.lexer import service_offset
+from server import delegation
 from server.cache.key import QUERY_PATH, CacheKey
 from server.context import pinned
 from server.http1.errors import RequestError
@@ -48,6 +49,9 @@ async def answered(environ: WSGIEnvironment, asked: CacheKey) -> RawResponse | N
     notes.text = plan.query.text
     answer = await snapshot.asynchronous.answer(plan.query)
     notes.kind = answer.kind
+    if snapshot.graph.unmatched(plan.query, answer):  # the app tells of them
+        environ[delegation.ANSWER] = answer
+        return None
     timings = {"queue": answer.waited, "run": answer.seconds}
     content = answer.content
     headers = [

@@ -191,3 +191,22 @@ def test_files_without_the_option_are_wrong_use(command: str, tmp_path: Path) ->
 
     assert done.returncode == 2
     assert "--add claims.csv" in done.stderr
+
+
+@pytest.mark.long
+def test_turtle_says_the_same_as_the_rows(tmp_path: Path) -> None:
+    """The whole graph is the same, but for the names and digests of the files."""
+    _written(tmp_path)
+    (text,) = re.findall(r"^```turtle\n(.*?)^```$", _GUIDE, re.MULTILINE | re.DOTALL)
+    (tmp_path / "claims.ttl").write_text(text, encoding="utf-8")
+    arguments = [each for each in _arguments("build") if each not in ("--output", "mine.nq")]
+    assert "claims.csv" in arguments
+    built = []
+    for name in ("claims.csv", "claims.ttl"):
+        named = [each.replace("claims.csv", name) for each in arguments]
+        ran = _run(tmp_path, *named, "--output", f"{name}.nq")
+        assert ran.returncode == 0, ran.stderr
+        lines = (tmp_path / f"{name}.nq").read_text(encoding="utf-8").splitlines()
+        built.append({line for line in lines if not line.endswith("/graph/dataset> .")})
+
+    assert built[0] == built[1]

@@ -30,6 +30,7 @@ ROWS: Final = "SELECT * { ?s ?p ?o } LIMIT 20000"
 MADE_ELSEWHERE: Final = {
     "a search": "/search?q=brown+spots",
     "suggestions": "/suggest?q=hyperpig",
+    "what names mean": "/resolve?name=brown+spots&name=dg:hasRiskk",
     "the description of the API": "/openapi.json",
     "the same as a page": "/api",
     "a concept as a page": "/ontology/CO2Laser.html",

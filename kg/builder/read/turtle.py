@@ -1,4 +1,4 @@
-"""Turtle files to triples without blank nodes."""
+"""Files of Turtle or JSON-LD to triples without blank nodes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from kg.builder.errors import FileProblem
 from kg.builder.read.terms import Triple, fault_of_term
 from kg.engine.dataset import Source
 from kg.engine.oxigraph.engine import ntriples_of
-from kg.rdf.formats import TURTLE
+from kg.rdf import jsonld
+from kg.rdf.formats import NTRIPLES, TURTLE
+from kg.rdf.jsonld import JsonLdError
 from kg.rdf.namespaces import BASE, NOWHERE, PREFIXES, curie
 from kg.rdf.ntriples import graph_of
 from kg.sparql.errors import DataError
@@ -28,6 +30,7 @@ from kg.text_files import CONFLICT, read_text_file
 SKOLEM: Final = BASE + ".well-known/genid/"
 """How the IRIs begin that blank nodes get."""
 
+_ID: Final = re.compile(r'"@?id"\s*:\s*"([^"]*)"')
 _PREFIX: Final = re.compile(r"\s*@?prefix\s+([\w.-]*):\s*<([^>]*)>", re.IGNORECASE)
 _VOCABULARIES: Final[list[type[DefinedNamespace]]] = [DCTERMS, OWL, PROV, RDF, RDFS, SH, SKOS]
 """Vocabularies whose terms are known by name."""
@@ -35,12 +38,12 @@ _VOCABULARIES: Final[list[type[DefinedNamespace]]] = [DCTERMS, OWL, PROV, RDF, R
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A Turtle file that has been read.
+    """A file of Turtle or JSON-LD that has been read.
 
     Attributes:
         file: its name, relative to the folder.
         graph: the named graph that it belongs to.
-        triples: what it says; nothing if it is no Turtle.
+        triples: what it says; nothing if it cannot be read.
         lines: the line, counted from 1, on which each of its subjects begins, by IRI.
         text: the whole file.
     """
@@ -74,7 +77,7 @@ class Document:
 
 
 def read_document(folder: Path, path: Path, graph: str, problems: list[FileProblem]) -> Document:
-    """Read a Turtle file.
+    """Read a file of Turtle or JSON-LD.
 
     A blank node, such as a member of a list, becomes an IRI made from the name of the file and from
     what is said of it, so that it is the same in every build and can be looked up.
@@ -83,7 +86,7 @@ def read_document(folder: Path, path: Path, graph: str, problems: list[FileProbl
         folder: what the name of the file is given relative to.
         path: the file.
         graph: the named graph that it belongs to.
-        problems: takes what is wrong: no Turtle, or terms that are none.
+        problems: takes what is wrong: no Turtle or JSON-LD, or terms that are none.
     """
     name = path.relative_to(folder).as_posix()
     found: list[FileProblem] = []
@@ -94,6 +97,8 @@ def read_document(folder: Path, path: Path, graph: str, problems: list[FileProbl
     if not any(CONFLICT.fullmatch(line) for line in text.split("\n")):
         try:
             triples = frozenset(_triples(name, text))
+        except JsonLdError as error:
+            found.append(FileProblem(name, 0, "", f"This is not JSON-LD: {error}", "Mend it."))
         except (DataError, ValueError) as error:
             found.append(_syntax_problem(name, text, error, max(lines.values(), default=0)))
     document = Document(name, graph, triples, lines, text)
@@ -127,9 +132,12 @@ def _triples(name: str, text: str) -> Iterator[Triple]:
 
     Raises:
         DataError: it is no Turtle.
+        JsonLdError: its name ends in .jsonld, and it is no JSON-LD.
         ValueError: it has what RDF 1.1 has not.
     """
     source = Source(text.encode(), TURTLE, name, base_iri=NOWHERE)
+    if name.endswith(".jsonld"):
+        source = Source(jsonld.read(text.encode(), jsonld.Context.published()), NTRIPLES, name)
     graph = graph_of(ntriples_of(source, itertools.count()))
     if any(isinstance(term, BNode) for triple in graph for term in triple):
         graph = to_canonical_graph(graph)
@@ -148,12 +156,15 @@ def _triples(name: str, text: str) -> Iterator[Triple]:
 
 
 def lines_of_subjects(text: str) -> dict[str, int]:
-    """Return the line on which each subject begins, which are written at the beginning of lines."""
+    """Return the line on which each subject begins: at its beginning or, in JSON-LD, by its id."""
     namespaces = dict(PREFIXES)
     lines: dict[str, int] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         if declared := _PREFIX.match(line):
             namespaces[declared[1]] = declared[2]
+        elif identified := _ID.search(line):
+            prefix, colon, local = identified[1].partition(":")
+            lines.setdefault(namespaces.get(prefix, prefix + colon) + local, number)
         elif line and not line[0].isspace() and line[0] not in "#.]":
             written = line.split(maxsplit=1)[0]
             prefix, colon, local = written.partition(":")

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from rdflib import RDFS, Graph, URIRef
 
 from kg.builder.build import Build, build
 from kg.builder.errors import BuildError
+from kg.rdf.namespaces import DG
 
 if TYPE_CHECKING:
     from tests.kg.conftest import SmallOntology
@@ -138,3 +140,63 @@ def test_a_fault_is_told_at_its_place(
 
     found = _problems(ontology, files)
     assert any(said in each and str(tmp_path / "mine") in each for each in found), found
+
+
+@pytest.fixture
+def said(ontology: SmallOntology, tmp_path: Path) -> Graph:
+    """Return what the rows of the default files say, without what is computed."""
+    built = build(ontology.folder, added=_files(tmp_path / "rows"))
+    lines = [line.replace(f" {_ADDED} .", " .") for line in _lines(built, _ADDED)]
+    graph = Graph().parse(data="\n".join(lines), format="nt")
+    graph.remove((URIRef("https://w3id.org/dermograph/id/claim/X0001"), RDFS.label, None))
+    return graph
+
+
+@pytest.mark.parametrize(("ending", "form"), [("ttl", "turtle"), ("jsonld", "json-ld")])
+def test_records_say_the_same_as_rows(
+    ontology: SmallOntology, tmp_path: Path, said: Graph, ending: str, form: str
+) -> None:
+    """In Turtle and in JSON-LD, with all that is computed: label, proportion, edge."""
+    rows = build(ontology.folder, added=_files(tmp_path / "mine"))
+    file = tmp_path / f"mine.{ending}"
+    file.write_text(said.serialize(format=form), encoding="utf-8")
+
+    records = build(ontology.folder, added=[file])
+
+    for graph in ("added", "inferred", "claims"):
+        named = f"<https://w3id.org/dermograph/graph/{graph}>"
+        assert _lines(records, named) == _lines(rows, named) != set()
+
+
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("proportion 0.25", "dg:proportion 0.25 is what no row of a table says. Leave out what is computed"),
+        ('eventCount "three"', "column event_count: 'three' is not of the type integer."),
+        ("object dg:Eryhtema", "dg:Eryhtema is unknown. Is dg:Erythema meant?"),
+    ],
+)  # fmt: skip
+def test_what_no_row_would_say_is_refused(
+    ontology: SmallOntology, tmp_path: Path, said: Graph, statement: str, told: str
+) -> None:
+    """With the line of the record; nothing is passed over."""
+    claim = URIRef("https://w3id.org/dermograph/id/claim/X0001")
+    said.remove((claim, URIRef(DG + statement.partition(" ")[0]), None))
+    said.bind("dg", DG)
+    text = said.serialize(format="turtle")
+    line = text[: text.index("claim/X0001> a ")].count("\n") + 1
+    file = tmp_path / "mine.ttl"
+    file.write_text(f"{text}\n<{claim}> dg:{statement} .\n", encoding="utf-8")
+
+    found = _problems(ontology, [file])
+
+    assert any(told in each and each.startswith(f"{file}, line {line}") for each in found), found
+
+
+def test_a_file_that_is_no_json_ld_is_refused(ontology: SmallOntology, tmp_path: Path) -> None:
+    """As one that names another context is."""
+    file = tmp_path / "mine.jsonld"
+    for text in ('{"@id": ', '{"@context": "https://example.org/other", "@id": "urn:x"}'):
+        file.write_text(text, encoding="utf-8")
+
+        assert any("This is not JSON-LD: " in each for each in _problems(ontology, [file]))

@@ -375,6 +375,23 @@ def test_unknown_and_missing_parameters_are_named(
     assert refusal.value.parameter == parameter
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("CO2 laser", "'CO2 laser' means CO2 laser (energy source), which is no adverse event."),
+        ("dg:CO2Laser", "dg:CO2Laser means CO2 laser (energy source), which is no adverse event."),
+    ],
+)
+def test_a_name_of_another_class_is_told_what_it_is(
+    graph: kg.KnowledgeGraph, given: str, told: str
+) -> None:
+    """Whoever knows that it is there learns why it is refused."""
+    with pytest.raises(ParameterError) as caught:
+        graph.query("adverse-event-incidence", event=given)
+
+    assert caught.value.detail == told
+
+
 def test_a_name_that_is_nearly_right_is_suggested(graph: kg.KnowledgeGraph) -> None:
     """Whoever misspells a canned query is told what there is."""
     with pytest.raises(UnknownQueryError, match="Did you mean founding-text") as refusal:

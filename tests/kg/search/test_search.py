@@ -199,3 +199,24 @@ def test_a_damaged_index_is_noticed(graph: kg.KnowledgeGraph) -> None:
     for damaged in (content[:half], content[:half] + bytes(9000) + content[half + 9000 :]):
         with pytest.raises(sqlite3.DatabaseError):
             NameIndex(damaged)
+
+
+@pytest.mark.parametrize(
+    ("text", "local"),
+    [
+        ("10600 nm", "CO2Laser"),
+        ("10.6 µm", "CO2Laser"),
+        ("10.6 microns", "CO2Laser"),
+        ("2.94 um", "ErYAGLaser"),
+        ("pregnant", "Pregnancy"),
+        ("valtrex", "ValaciclovirProphylaxis"),
+        ("scabbing", "Crusting"),
+        ("red face", "Erythema"),
+        ("eye damage", "EyeInjury"),
+    ],
+)
+def test_lasers_are_found_by_their_wavelength_and_concepts_by_other_words(
+    graph: kg.KnowledgeGraph, text: str, local: str
+) -> None:
+    """What is no name of a thing finds it none the less."""
+    assert graph.names.search(text)[0].thing.iri == DG + local

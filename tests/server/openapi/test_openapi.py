@@ -157,6 +157,7 @@ def validator(document: Any, schema: Any) -> Draft202012Validator:
         "/queries/why",
         "/search?q=wrinkles",
         "/suggest?q=hyperp",
+        "/resolve?name=PIH&name=dg:improvement&name=erythma",
         "/sources",
         "/problems/not-found",
         "/health",

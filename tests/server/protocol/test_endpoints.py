@@ -36,6 +36,7 @@ ADDRESSES: Final = {
     "/queries/<name>/answer.csv-metadata.json": "/queries/lasers/answer.csv-metadata.json",
     "/search": "/search",
     "/suggest": "/suggest",
+    "/resolve": "/resolve",
     "/queries-running/<query_id>": "/queries-running/none",
     "/sources": "/sources",
     "/mappings": "/mappings",
@@ -165,6 +166,7 @@ def test_a_parameter_may_be_given_as_often_as_the_table_says(
         "q": "acne",
         "limit": "5",
         "kind": "procedure",
+        "class": "dg:Procedure",
     }
     for parameter, meant in ENDPOINTS[name].parameters.items():
         value = values.get(parameter, "html")
@@ -384,11 +386,7 @@ def test_the_problems_of_an_endpoint_are_those_of_the_table(
             for accept in ("text/html;q=0.9, application/problem+json", "*/*")
         ),
         *(of_queries(small) if name == "sparql.endpoint" else ()),
-        *(
-            of_forms(small, address)
-            if name.startswith("queries.") and "POST" in row.methods
-            else ()
-        ),
+        *(of_forms(small, address) if name != "sparql.endpoint" and "POST" in row.methods else ()),
     ]
 
     met = {slug_of(response) for response in responses} - {""}

@@ -129,6 +129,8 @@ def test_pages_follow_one_another(client: FlaskClient) -> None:
     assert list(rows[0]) == ["treatment", "source_year"]
     years = [row["source_year"] for row in rows if row["source_year"]]
     assert years == sorted(years, reverse=True)
+    assert [row["source_year"] for row in rows] == [*years, *[None] * (len(rows) - len(years))]
+    assert len(years) < len(rows)
 
 
 def test_a_cursor_is_of_its_version(client: FlaskClient) -> None:
