@@ -193,7 +193,7 @@ def _meant(
             parameter,
             f"There is no format named {value[:80]!r}.",
             hint=f"The formats are {known}.",
-            members={"available": [offer.name for offer in offers]},
+            available=[offer.name for offer in offers],
         )
     return meant
 

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from server.http1.errors import RequestError, TooLarge
@@ -25,14 +25,9 @@ class ParameterRefused(RequestError):
     """A parameter is missing, repeated, unknown or has an illegal value."""
 
     def __init__(
-        self,
-        parameter: str,
-        detail: str,
-        *,
-        hint: str | None = None,
-        members: Mapping[str, object] | None = None,
+        self, parameter: str, detail: str, *, hint: str | None = None, **members: object
     ) -> None:
-        super().__init__(detail, hint=hint, members={"parameter": parameter, **(members or {})})
+        super().__init__(detail, hint=hint, members={"parameter": parameter, **members})
 
 
 class ReadOnly(RequestError):

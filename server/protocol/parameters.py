@@ -99,7 +99,7 @@ class Parameters:
                     name,
                     f"There is no parameter {name[:80]!r} here.",
                     hint=f"The parameters are {', '.join(sorted(allowed))}.",
-                    members={"allowed": sorted(allowed)},
+                    allowed=sorted(allowed),
                 )
 
 

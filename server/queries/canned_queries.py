@@ -142,12 +142,10 @@ def _bindings(found: CannedQuery, values: Mapping[str, str]) -> dict[str, Term]:
         return current_snapshot().graph.catalogue.bindings(found.name, values)
     except ParameterError as error:
         members = {"parameters": [_parameter(each) for each in found.parameters]}
-        if error.candidates:
-            members["similar"] = [
-                {"id": each.iri, "label": each.label} for each in error.candidates
-            ]
+        similar = [{"id": each.iri, "label": each.label} for each in error.candidates]
+        members |= {"similar": similar} if similar else {}
         detail = f"{error.parameter}: {error.detail}"
-        raise ParameterRefused(error.parameter, detail, hint=error.hint, members=members) from error
+        raise ParameterRefused(error.parameter, detail, hint=error.hint, **members) from error
 
 
 def _summary(found: CannedQuery) -> dict[str, Any]:

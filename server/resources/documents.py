@@ -75,13 +75,11 @@ def _unknown(snapshot: Snapshot, iri: str) -> UnknownResource:
     # Other data may have very many names, and none of them resembles one of ours.
     near = snapshot.graph.names.near(iri) if snapshot.graph.is_own else []
     names = ", ".join(f"{each.label} <{each.iri}>" for each in near)
-    return UnknownResource(
-        f"Nothing is known of <{iri[:200]}>.",
-        hint=f"Near are: {names}."
-        if names
-        else f"Look for it with a query at {request.script_root}/sparql.",
-        members={"similar": [{"id": each.iri, "label": each.label} for each in near]},
-    )
+    elsewhere = f"Look for it with a query at {request.script_root}/sparql."
+    hint = f"Near are: {names}." if names else elsewhere
+    similar = [{"id": each.iri, "label": each.label} for each in near]
+    detail = f"Nothing is known of <{iri[:200]}>."
+    return UnknownResource(detail, hint=hint, members={"similar": similar})
 
 
 def _written(

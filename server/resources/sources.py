@@ -28,12 +28,8 @@ def sources() -> Response:
     try:
         shown = citations.chosen(records, [key for key in parameters.all("key") if key])
     except UnknownSourceError as error:
-        raise ParameterRefused(
-            "key",
-            str(error),
-            hint=f"The keys are at {request.script_root}/sources.",
-            members={"near": list(error.near)},
-        ) from error
+        hint = f"The keys are at {request.script_root}/sources."
+        raise ParameterRefused("key", str(error), hint=hint, near=list(error.near)) from error
     return responses.reply(_WRITERS[chosen](shown), chosen)
 
 
