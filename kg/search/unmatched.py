@@ -40,7 +40,9 @@ class UnmatchedName:
         """What is known of it, in a sentence or two."""
         short = curie(self.iri)
         if self.place == "claims":
-            return f"{short} is the predicate of claims, and of no triple: ask for the claims."
+            return (
+                f"No triple has the predicate {short}; claims have it: ?claim dg:predicate {short}."
+            )
         if self.place:
             return f"{short} is a property that nothing here has."
         return f"{short} is in no triple."
@@ -54,7 +56,7 @@ class UnmatchedName:
     def query(self) -> str | None:
         """A query that finds the claims whose predicate it is, if it is one."""
         text = Template(stored_text("claims-with.rq"))
-        return text.substitute(predicate=self.iri) if self.place == "claims" else None
+        return text.substitute(predicate=curie(self.iri)) if self.place == "claims" else None
 
 
 def unmatched_names(text: str, names: NameIndex) -> list[UnmatchedName]:

@@ -7,10 +7,12 @@ column `why` of its line by hand; see docs/api-changes.md.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+import kg
+from server import create_app
 from server.protocol.endpoints import ENDPOINTS
 from tests.queries.test_golden_answers import CASES
 
@@ -41,9 +43,26 @@ def offered() -> Iterator[tuple[str, str, str]]:
             yield "rows", case.file.stem, str(sum(1 for _ in csv.reader(file)) - 1)
 
 
+def members(document: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Yield the members of JSON documents that all queries share, as the description of the API has them."""
+    for name, schema in document["components"]["schemas"].items():
+        if name == "Answer" or not name.endswith(("Answer", "Row")):
+            yield from _members(name, schema)
+
+
+def _members(path: str, schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    for part in (*schema.get("allOf", ()), *filter(None, [schema.get("items")])):
+        yield from _members(path, part)
+    for name, member in schema.get("properties", {}).items():
+        kind = member.get("type", member.get("$ref", "").rpartition("/")[2])
+        yield "member", f"{path}.{name}", " or ".join([kind] if isinstance(kind, str) else kind)
+        yield from _members(f"{path}.{name}", member)
+
+
 def main() -> None:
     """Write the table."""
-    lines = ["\t".join((*each, "")) for each in sorted(set(offered()))]
+    document = create_app({}, kg.load()).test_client().get("/openapi.json").get_json()
+    lines = ["\t".join((*each, "")) for each in sorted({*offered(), *members(document)})]
     TABLE.write_text("\n".join(["kind\tname\tdetail\twhy", *lines]) + "\n", encoding="utf-8")
 
 
