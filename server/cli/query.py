@@ -57,6 +57,8 @@ def query(
 def _question(graph: kg.KnowledgeGraph, text: str, values: dict[str, str]) -> Query:
     """Take the argument for a canned query, a file or SPARQL, in this order."""
     if text in graph.catalogue:
+        if (name := graph.catalogue[text].name) != text:
+            click.echo(f"{text} is called {name} now: use that.", err=True)
         return Query(graph.catalogue[text].text, graph.catalogue.bindings(text, values))
     is_file = text == "-" or Path(text).is_file()
     if not is_file and re.fullmatch(r"[\w-]+", text):

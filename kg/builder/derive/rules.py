@@ -172,11 +172,7 @@ def _conclusions(rule: Rule, engine: InProcessEngine) -> dict[Triple, _Reasons]:
             detail = f"The rule concludes {shown}."
             remedy = "Subject and predicate must be IRIs, the object an IRI or a literal."
             raise BuildError([FileProblem(rule.file, 0, "", detail, remedy)])
-        statement = (
-            URIRef(row["subject"]["value"]),
-            URIRef(row["predicate"]["value"]),
-            cast("URIRef | Literal", parseJsonTerm(row["object"])),
-        )
+        statement = cast("Triple", tuple(parseJsonTerm(row[name]) for name in _COLUMNS))
         given = {(_REASONS[name], URIRef(row[name]["value"])) for name in _REASONS if name in row}
         reasons[statement] |= given
     return reasons

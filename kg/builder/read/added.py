@@ -78,7 +78,8 @@ def _of_rows(schema: TableSchema, problems: list[FileProblem]) -> SourceTable:
         unknown = sorted({repr(name) for name in header if name not in schema.columns})
         if unknown or len({*header}) < len(header):
             detail = f"Columns are unknown or given twice: {', '.join(unknown or header)}."
-            wrong(detail, f"They can be: {' '.join(schema.columns)}.")
+            known = f"They can be: {' '.join(schema.columns)}."
+            wrong(detail, _ADDED["remedies"]["cells"] if ";" in "".join(header) else known)
         for given in () if unknown else reader:
             if None in given or None in given.values():
                 wrong(f"The row has not {len(header)} cells.", _ADDED["remedies"]["cells"])

@@ -124,6 +124,7 @@ def test_csv_of_spreadsheets_is_read(ontology: SmallOntology, tmp_path: Path) ->
         ("claims", _CLAIMS.replace("MINE2026", "MINE2025"), "claims.csv, line 2, column source: dgd:source/MINE2025 is unknown."),
         ("claims", _CLAIMS.replace("X0001", "B0001"), "claims.csv, line 2, column id: 'B0001' stands in claims/clinical.tsv already. See line 2 there"),
         ("claims", _CLAIMS.replace("finding,hedge", "findnig,hedge"), "claims.csv, line 1: Columns are unknown or given twice: 'findnig'. They can be: id kind subject"),
+        ("claims", _CLAIMS.replace(",", ";"), "claims.csv, line 1: Columns are unknown or given twice: 'id;kind;subject;predicate;object;finding;hedge;event_count;sample_size;unit_of_analysis;source;curator'. Separate cells by commas"),
         ("claims", _CLAIMS.replace("J. Doe", "J. Doe,and more"), "claims.csv, line 2: The row has not 12 cells. Separate cells by commas"),
         ("claims", _CLAIMS.replace("J. Doe", '"J. Doe'), "claims.csv, line 2: This is not CSV: "),
         ("claims", _CLAIMS.replace("J. Doe", '"J.\nDoe"'), "claims.csv, line 3, column curator: The cell holds a tab or the end of a line."),

@@ -806,3 +806,13 @@ def _labels(body: bytes, form: Format) -> list[str]:
         result = Result.parse(io.BytesIO(body), format=form.name)
         labels = [str(row[rdflib.Variable("label")]) for row in result.bindings]
     return [label.partition(":")[0] for label in labels]
+
+
+def test_a_former_name_of_a_query_is_told() -> None:
+    """Beside the answer, which is that of the query."""
+    former = CliRunner().invoke(main, ["query", "course", "event=dg:Erythema"])
+    today = CliRunner().invoke(main, ["query", "downtime", "event=dg:Erythema"])
+
+    assert (former.exit_code, former.stderr) == (0, "course is called downtime now: use that.\n")
+    assert former.stdout == today.stdout != ""
+    assert today.stderr == ""
