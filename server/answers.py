@@ -16,7 +16,7 @@ import kg
 from kg.engine import Answer, Engine, Format, Query, ResultKind, Term
 from kg.engine.spool import Content
 from kg.rdf import formats
-from kg.rdf.namespaces import BASE, curie
+from kg.rdf.namespaces import BASE, curie, iri_of
 from kg.sparql.bind import canonical
 from server import delegation
 from server.context import Snapshot, current_snapshot, public_url
@@ -291,7 +291,9 @@ def respond(engine: Engine, plan: Plan, writers: Writers) -> Response:
 def _help_at(query: Query, answer: Answer) -> str | None:
     """Return the address that tells why an answer is empty, if that is known."""
     unmatched = current_snapshot().graph.unmatched(query, answer)
-    names = urlencode([("name", curie(each.iri)) for each in unmatched[:_NAMES_IN_LINK]])
+    iris = [each.iri for each in unmatched[:_NAMES_IN_LINK]]
+    shorts = [short if iri_of(short := curie(iri)) == iri else iri for iri in iris]
+    names = urlencode([("name", each) for each in shorts])
     path = ENDPOINTS["search.resolve"].paths[0]
     return f"{public_url()}{path}?{names}" if unmatched else None
 

@@ -261,7 +261,7 @@ class Catalogue(Mapping[str, CannedQuery]):
         is_any = not parameter.classes and not listed
         if iri and is_any and ask(self._engine, _OCCURS, {"term": URIRef(iri)}):
             return iri
-        shown = curie(iri) if iri else repr(text)
+        shown = curie(iri) if iri and ":" in text else repr(text)
         choice = ", ".join(f"{curie(each.iri)} ({each.label})" for each in meant or near)
         hint = f"Did you mean {choice}?" if choice else parameter.description
         labels = [each.label for each in map(self.names.thing, parameter.classes) if each]
@@ -275,7 +275,7 @@ class Catalogue(Mapping[str, CannedQuery]):
         elif is_any:
             detail = f"The graph does not know {shown}."
         elif elsewhere := self.names.resolved(text)[0]:
-            known = " or ".join(f"{each.label} ({each.kind})" for each in elsewhere)
+            known = " or ".join(f"{each.label} ({each.kind})" for each in elsewhere[:3])
             detail = f"{shown} means {known}, which is no {kind}."
         error = ParameterError(parameter.name, detail, hint)
         error.candidates = meant or near

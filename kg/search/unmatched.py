@@ -65,7 +65,9 @@ def unmatched_names(text: str, names: NameIndex) -> list[UnmatchedName]:
 
 
 def _unmatched(text: str, names: NameIndex) -> Iterator[UnmatchedName]:
-    iris = dict.fromkeys(iri for iri, _ in named_iris(text) if iri.startswith(BASE))
+    iris = dict.fromkeys(
+        iri for iri, _ in named_iris(text) if iri.startswith(BASE) and "\\u" not in text.lower()
+    )
     for iri in iris:
         found = unmatched_name(iri, names)
         # Who names the predicate of claims beside dg:predicate knows how to ask.

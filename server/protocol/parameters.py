@@ -179,7 +179,8 @@ def _of_json(body: bytes) -> Parameters:
     """Read the parameters in a JSON object, whose members are values or arrays of them."""
     try:
         members = json.loads(body, parse_float=str, parse_int=str)
-    except ValueError as error:  # also what is not UTF-8
+        json.dumps(members, ensure_ascii=False).encode()  # half a character can be escaped
+    except (ValueError, RecursionError) as error:  # also what is not UTF-8
         raise MalformedRequest(f"The body is not JSON: {error}.") from error
     lists = members.items() if isinstance(members, dict) else ()
     pairs = [(name, each) for name, of in lists for each in (of if isinstance(of, list) else [of])]

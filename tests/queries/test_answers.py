@@ -767,10 +767,10 @@ def test_a_concept_is_told_in_a_few_rows(graph: kg.KnowledgeGraph) -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("study", {"study": "dgd:claim/B0375"}, "is no study or synthesis that the graph"),
-        ("study", {"study": "dg:CO2Laser"}, "is no study or synthesis that the graph"),
-        ("indications", {"condition": "dg:CO2Laser"}, "is no indication that the graph"),
-        ("what-is", {"concept": "dgd:claim/B0375"}, "is no concept that the graph"),
+        ("study", {"study": "dgd:claim/B0375"}, "which is no study or synthesis."),
+        ("study", {"study": "dg:CO2Laser"}, "which is no study or synthesis."),
+        ("indications", {"condition": "dg:CO2Laser"}, "which is no indication."),
+        ("what-is", {"concept": "dgd:claim/B0375"}, "which is no concept."),
     ],
 )
 def test_a_value_of_another_kind_is_refused_in_words(

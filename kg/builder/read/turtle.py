@@ -200,4 +200,6 @@ def _syntax_problem(name: str, text: str, error: DataError | ValueError, last: i
         detail = "This is not Turtle: the file ends within the statement that begins here."
         return FileProblem(name, last, "", detail, "Finish it.")
     detail = f"This is not Turtle: {error.detail}"
-    return FileProblem(name, error.line or 0, "", detail, "Mend the syntax there, or just above.")
+    slash = " In a short name, write a slash as \\/." if "'/'" in error.detail else ""
+    remedy = f"Mend the syntax there, or just above.{slash}"
+    return FileProblem(name, error.line or 0, "", detail, remedy)

@@ -254,7 +254,7 @@ def test_names_are_asked_for_once(tmp_path: Path, default_graph: DefaultGraph) -
     gc.collect()
 
     assert gone() is None
-    assert asked == 3  # the release, the names, and what they are names of
+    assert asked == 4  # the release, the names, what they are names of, and where IRIs stand
 
 
 @settings(max_examples=settings().max_examples // 4)

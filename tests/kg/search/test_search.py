@@ -208,6 +208,7 @@ def test_a_damaged_index_is_noticed(graph: kg.KnowledgeGraph) -> None:
         ("10.6 µm", "CO2Laser"),
         ("10.6 microns", "CO2Laser"),
         ("2.94 um", "ErYAGLaser"),
+        ("CO2", "CO2Laser"),
         ("pregnant", "Pregnancy"),
         ("valtrex", "ValaciclovirProphylaxis"),
         ("scabbing", "Crusting"),
