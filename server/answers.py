@@ -292,10 +292,9 @@ def _help_at(query: Query, answer: Answer) -> str | None:
     """Return the address that tells why an answer is empty, if that is known."""
     unmatched = current_snapshot().graph.unmatched(query, answer)
     iris = [each.iri for each in unmatched[:_NAMES_IN_LINK]]
-    shorts = [short if iri_of(short := curie(iri)) == iri else iri for iri in iris]
-    names = urlencode([("name", each) for each in shorts])
+    names = [("name", short if iri_of(short := curie(iri)) == iri else iri) for iri in iris]
     path = ENDPOINTS["search.resolve"].paths[0]
-    return f"{public_url()}{path}?{names}" if unmatched else None
+    return f"{public_url()}{path}?{urlencode(names)}" if unmatched else None
 
 
 def _linked(answer: Answer, help_at: str | None) -> Content:

@@ -26,8 +26,7 @@ from server.web import pages
 _FOUND, _SUGGESTED = 20, 8
 """How many things are returned unless told otherwise; judgements."""
 
-_RESOLVED: Final = 100
-"""How many names are resolved at once; each takes up to a few milliseconds."""
+_RESOLVED: Final = 100  # names at once, each of which takes up to some milliseconds
 
 
 def search() -> Response:
@@ -38,27 +37,16 @@ def search() -> Response:
     by_kind = dict(Counter(each.thing.kind for each in found).most_common())
     known = current_snapshot().graph.names.kinds
     if kind and kind not in known:
-        raise ParameterRefused(
-            "kind",
-            f"kind: there is no kind {kind!r}.",
-            hint=f"Give one of {', '.join(sorted(known))}.",
-        )
+        hint = f"Give one of {', '.join(sorted(known))}."
+        raise ParameterRefused("kind", f"kind: there is no kind {kind!r}.", hint=hint)
     of_kind = [each for each in found if kind in ("", each.thing.kind)]
     shown = [_result(each, text) for each in of_kind[: parameters.number("limit", 500) or _FOUND]]
+    document: dict[str, Any] = {"query": text, "kind": kind or None, "count": len(of_kind)}
+    document |= {"kinds": by_kind, "results": shown}
     writers: Mapping[Representation, Callable[[], str]] = {
-        PLAIN_JSON: lambda: responses.as_json(
-            {
-                "query": text,
-                "kind": kind or None,
-                "count": len(of_kind),
-                "kinds": by_kind,
-                "results": shown,
-            }
-        ),
+        PLAIN_JSON: lambda: responses.as_json(document),
         CSV: lambda: _table(shown, ["id", "label", "kind", "definition", "name", "field", "score"]),
-        HTML: lambda: render_template(
-            "search.html", text=text, kind=kind, kinds=by_kind, count=len(of_kind), results=shown
-        ),
+        HTML: lambda: render_template("search.html", text=text, **document),
     }
     return responses.reply(writers[chosen](), chosen)
 
@@ -67,11 +55,10 @@ def suggest() -> Response:
     """Return the things that a text, as far as it is typed, may name."""
     parameters, chosen = answers.asked(ENDPOINTS["search.suggest"])
     text, found = _found(parameters)
-    named = [each for each in found if each.field in NAMING][
-        : parameters.number("limit", 50) or _SUGGESTED
-    ]
+    named = [each for each in found if each.field in NAMING]
+    most = parameters.number("limit", 50) or _SUGGESTED
     members = ("id", "label", "kind", "name", "field", "highlights")
-    made = [_result(each, text) for each in named]
+    made = [_result(each, text) for each in named[:most]]
     suggestions = [{name: each[name] for name in members} for each in made]
     return responses.reply(responses.as_json({"query": text, "suggestions": suggestions}), chosen)
 
@@ -86,16 +73,15 @@ def resolve() -> Response:
     names = current_snapshot().graph.names
     iris = [thing.iri for each in classes for thing in _class(each, names)]
     results = [_resolved(text, iris, names) for text in texts]
+    rows = [  # a candidate is not to be taken for what is meant
+        {**each, **thing, "means": each["means"] if each["things"] or not thing else "candidate"}
+        for each in results
+        for thing in each["things"] or each["candidates"] or [{}]
+    ]
+    columns = ["name", "means", "id", "short", "label", "kind", "definition", "message", "query"]
     writers: Mapping[Representation, Callable[[], str]] = {
         PLAIN_JSON: lambda: responses.as_json({"class": classes, "results": results}),
-        CSV: lambda: _table(
-            [
-                {**result, **thing}
-                for result in results
-                for thing in result["things"] or result["candidates"] or [{}]
-            ],
-            ["name", "means", "id", "label", "kind", "definition", "message"],
-        ),
+        CSV: lambda: _table(rows, columns),
         HTML: lambda: render_template("resolve.html", results=results),
     }
     return responses.reply(writers[chosen](), chosen)
@@ -112,7 +98,7 @@ def _class(text: str, names: NameIndex) -> list[Thing]:
 
 def _resolved(text: str, classes: Sequence[str], names: NameIndex) -> dict[str, Any]:
     things, candidates = names.resolved(text, classes)
-    elsewhere = [] if things else names.resolved(text)[0]
+    elsewhere = names.resolved(text)[0] if classes and not things else []
     iri = iri_of(text) if ":" in text else None
     told = unmatched_name(iri, names) if iri and iri.startswith(BASE) else None
     message = told and told.message

@@ -25,8 +25,7 @@ FunctionsOf: TypeAlias = "Callable[[Engine], Mapping[str, ExtensionFunction]]"
 """Returns the functions that queries of an engine can call, by their IRIs."""
 
 
-_LARGE: Final = 10_000
-"""Bytes from which an answer is not empty: the names of its columns take fewer."""
+_LARGE: Final = 10_000  # bytes of an answer that is not empty: names of columns take fewer
 
 
 @dataclass(frozen=True, slots=True)

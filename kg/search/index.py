@@ -9,7 +9,7 @@ import tomllib
 import weakref
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -187,7 +187,11 @@ class NameIndex:
         best = [each.thing for each in called if each.score == called[0].score]
         if best or named:
             return [each for each in best if each in named] or best or named, []
-        like = self.near(iri, 50) if iri else [each.thing for each in self.search(text, classes)]
+        like = (
+            self.near(iri, 50)
+            if iri
+            else [each.thing for each in self.search(text, classes, _SCORED)]
+        )
         return [], fitting(like)[:5]  # as many as a person reads
 
     def _in_any_case(self, iri: str) -> Thing | None:
@@ -195,7 +199,7 @@ class NameIndex:
         found = self._database.execute(f"{_THINGS} WHERE iri = ? COLLATE NOCASE", (iri,)).fetchall()
         return Thing(*found[0]) if len(found) == 1 else None
 
-    def search(self, text: str, classes: Collection[str] = ()) -> list[NameMatch]:
+    def search(self, text: str, classes: Collection[str] = (), most: int = -1) -> list[NameMatch]:
         """Return the things that a text may mean, the likeliest first.
 
         Its words are looked for in any order, as they are, as beginnings of words and, where no name
@@ -204,13 +208,15 @@ class NameIndex:
         Args:
             text: what somebody wrote.
             classes: as in ``meant``.
+            most: how many names that have the words are looked at; -1: all, of which there may be
+                very many.
         """
         wanted = words(text)[:_MOST_WORDS]
         spelt = [self._spelt(each) for each in wanted]
-        found = self._matches(spelt)
+        found = self._matches(spelt, most=most)
         if len(wanted) > 1 and max((each.score for each in found), default=0) < _GOOD:
             found += self._matches([self._spelt("".join(wanted))])
-            found += _over_names(self._matches(spelt, joint=" OR "))
+            found += _over_names(self._matches(spelt, joint=" OR ", most=most))
         return [each for each in _best(found) if self.is_member(each.thing.iri, classes)]
 
     def near(self, iri: str, limit: int = 5) -> list[Thing]:
@@ -220,10 +226,7 @@ class NameIndex:
         number is no word: another one elsewhere is not meant.
         """
         place, _, local = iri[: len(BASE) + _LONGEST_NAME].rstrip("/").rpartition("/")
-        rows = self._database.execute(
-            "SELECT iri FROM things WHERE substr(iri, 1, ?) = ?", (len(place) + 1, place + "/")
-        )
-        there = {each: _plain(each.rpartition("/")[2]) for (each,) in rows}
+        there = self._local_names.get(place, {})
         like = process.extract(
             _plain(local), there, scorer=fuzz.ratio, limit=limit, score_cutoff=_LIKENESS
         )
@@ -232,6 +235,15 @@ class NameIndex:
             spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", local)
             found += [each.thing.iri for each in self.search(spaced)[:limit]]
         return [each for each in map(self.thing, dict.fromkeys(found)) if each][:limit]
+
+    @cached_property
+    def _local_names(self) -> Mapping[str, Mapping[str, str]]:
+        """The last parts of IRIs, folded, by the IRI, by the place that they are in."""
+        names: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for (iri,) in self._database.execute("SELECT iri FROM things"):
+            place, _, local = iri.rpartition("/")
+            names[place][iri] = _plain(local)
+        return names
 
     @cached_property
     def _vocabulary(self) -> list[str]:
@@ -255,7 +267,11 @@ class NameIndex:
         return {term: 0.9 * ratio / 100 for term, ratio, _ in like if term.isalpha()}
 
     def _matches(
-        self, spelt: Sequence[dict[str, float]], joint: str = " AND ", whole: str | None = None
+        self,
+        spelt: Sequence[dict[str, float]],
+        joint: str = " AND ",
+        whole: str | None = None,
+        most: int = -1,
     ) -> list[NameMatch]:
         """Return the names that have words, with how well they fit.
 
@@ -263,11 +279,12 @@ class NameIndex:
             spelt: for each word what it stands for, see ``_spelt``.
             joint: whether a name has all of them, or some.
             whole: what the name is, folded; None: anything.
+            most: how many names are looked at; -1: all.
         """
         terms = ["(" + " OR ".join(f'"{term}"*' for term in each) + ")" for each in spelt if each]
         if not terms or (joint == " AND " and len(terms) < len(spelt)):
             return []
-        rows = self._database.execute(SQL["matching"], (joint.join(terms), whole, whole))
+        rows = self._database.execute(SQL["matching"], (joint.join(terms), whole, whole, most))
         found = []
         for place, (name, field, written, *thing) in enumerate(rows):
             weight = WEIGHTS[field] * _KINDS.get(thing[2], 1)

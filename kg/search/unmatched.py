@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from string import Template
@@ -61,18 +60,12 @@ class UnmatchedName:
 
 def unmatched_names(text: str, names: NameIndex) -> list[UnmatchedName]:
     """Return the names of ours in a query that no triple can match, in their order, each once."""
-    return list(_unmatched(text, names))
-
-
-def _unmatched(text: str, names: NameIndex) -> Iterator[UnmatchedName]:
-    iris = dict.fromkeys(
-        iri for iri, _ in named_iris(text) if iri.startswith(BASE) and "\\u" not in text.lower()
-    )
-    for iri in iris:
-        found = unmatched_name(iri, names)
-        # Who names the predicate of claims beside dg:predicate knows how to ask.
-        if found and not (found.place and f"{DG}predicate" in iris):
-            yield found
+    if "\\u" in text.lower():  # names may be written with escapes, which are not read here
+        return []
+    iris = dict.fromkeys(iri for iri, _ in named_iris(text) if iri.startswith(BASE))
+    found = filter(None, (unmatched_name(iri, names) for iri in iris))
+    # Who names the predicate of claims beside dg:predicate knows how to ask.
+    return [each for each in found if not each.place or f"{DG}predicate" not in iris]
 
 
 def unmatched_name(iri: str, names: NameIndex) -> UnmatchedName | None:

@@ -68,6 +68,8 @@ def test_it_is_a_table_and_a_page_too(client: FlaskClient) -> None:
     assert list(dict.fromkeys(row["name"] for row in rows)) == _NAMES
     assert len([row for row in rows if row["name"] == "IV"]) > 1
     assert [row["id"] for row in rows if row["name"] == "zzzz"] == [""]
+    assert {row["means"] for row in rows if row["name"] == "erythma"} == {"candidate"}
+    assert {row["means"] for row in rows if row["name"] == "IV"} == {"several"}
     assert "post-inflammatory hyperpigmentation" in page
     assert "<h2>&lt;b&gt;</h2>" in page
 
@@ -113,3 +115,33 @@ def test_a_canned_query_takes_json_too(client: FlaskClient) -> None:
     )
 
     assert by_body.get_json()["rows"] == by_url["rows"] != []
+
+
+def test_a_hundred_names_that_mean_nothing_are_looked_for(client: FlaskClient) -> None:
+    """Words and phrases, with what may be meant; none takes the time of a query that is too long."""
+    phrases = [f"the effect of laser on skin in patients {number}" for number in range(50)]
+    words = [f"dg:Nope{number}" for number in range(50)]
+    results = _asked(client, "json", [*phrases, *words])
+
+    assert len(results) == 100
+    assert {each["means"] for each in results} == {"nothing"}
+
+
+@pytest.mark.parametrize("name", ["https://w3id.org/dermograph/ontology/é", "dg:a,b"])
+def test_odd_names_in_a_query_are_told_at_the_link(client: FlaskClient, name: str) -> None:
+    """What the link leads to speaks of the name."""
+    written = f"<{name}>" if "://" in name else name.replace(",", "\\,")
+    query = f"PREFIX dg: <{DG}> SELECT * {{ ?s {written} ?o }}"
+    link = client.get("/sparql", query_string={"query": query}).headers["Link"]
+    (told,) = client.get(link[1:].partition(">")[0]).get_json()["results"]
+
+    assert told["message"].endswith("is in no triple.")
+
+
+def test_names_with_escapes_are_not_told_unknown(client: FlaskClient) -> None:
+    """As they may be known."""
+    query = "SELECT * { <https://w3id.org/dermograph/ontology/Melasma> <https://w3id.org/dermograph/ontology/has\\u0052isk> ?o }"
+    response = client.get("/sparql", query_string={"query": query})
+
+    assert response.status_code == 200
+    assert "Link" not in response.headers
