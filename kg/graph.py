@@ -138,8 +138,9 @@ class KnowledgeGraph:
         return result
 
     def unmatched(self, query: Query, answer: Answer) -> list[UnmatchedName]:
-        """Return names of ours in a query that no triple can match, if its answer is empty."""
-        return unmatched_names(query.text, self.names) if answer.is_empty else []
+        """Return names of ours in a query that no triple can match, if its answer is empty; of other data none."""
+        # Of other data an index of names may take very long to make.
+        return unmatched_names(query.text, self.names) if self.is_own and answer.is_empty else []
 
     def run(self, query: Query) -> Answer:
         """Answer a query in which the prefixes of ``kg.rdf.namespaces`` need not be declared.

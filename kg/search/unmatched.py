@@ -39,9 +39,7 @@ class UnmatchedName:
         """What is known of it, in a sentence or two."""
         short = curie(self.iri)
         if self.place == "claims":
-            return (
-                f"No triple has the predicate {short}; claims have it: ?claim dg:predicate {short}."
-            )
+            return f"No triple has the predicate {short}; claims do: ?claim dg:predicate {short}."
         if self.place:
             return f"{short} is a property that nothing here has."
         return f"{short} is in no triple."

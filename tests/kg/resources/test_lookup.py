@@ -257,6 +257,22 @@ def test_names_are_asked_for_once(tmp_path: Path, default_graph: DefaultGraph) -
     assert asked == 4  # the release, the names, what they are names of, and where IRIs stand
 
 
+def test_an_empty_answer_of_other_data_asks_nothing_more(tmp_path: Path) -> None:
+    """Whatever it names: to make an index of all names there may take very long."""
+    path = tmp_path / "names.ttl"
+    path.write_text(f'<{DG}Erythema> <{RDFS.label}> "erythema" .')
+    spec = DatasetSpec.of_files([path], DefaultGraph.UNION)
+    engine = Counting(spec.data)
+    served = spec.over(engine)
+    before = engine.asked
+
+    rows = served.query(f"SELECT * {{ ?s <{DG}hasRiskk> ?o }}")
+
+    assert isinstance(rows, kg.Rows)
+    assert (list(rows), rows.notes) == ([], ())
+    assert engine.asked == before + 1
+
+
 @settings(max_examples=settings().max_examples // 4)
 @given(st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=80))
 def test_any_name_can_be_looked_for(text: str) -> None:

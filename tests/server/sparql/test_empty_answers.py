@@ -69,9 +69,7 @@ def test_the_link_says_what_is_meant(client: FlaskClient, ask: Ask) -> None:
     assert unknown["name"] == "dg:hasRiskk"
     assert unknown["message"] == "dg:hasRiskk is in no triple."
     assert unknown["candidates"][0]["id"] == f"{DG}hasRisk"
-    assert of_claims["message"].startswith(
-        "No triple has the predicate dg:improvement; claims have it"
-    )
+    assert of_claims["message"].startswith("No triple has the predicate dg:improvement; claims do")
     assert len(ask(of_claims["query"]).get_json(force=True)["results"]["bindings"]) > 10
     page = client.get(f"{address}&format=html").text
     assert "dg:hasRiskk is in no triple." in page
@@ -87,7 +85,7 @@ def test_the_page_of_an_answer_says_it(ask: Ask) -> None:
 
     assert "dg:hasRiskk is in no triple." in page
     assert '<a href="/ontology/hasRisk">has risk</a>' in page
-    assert "No triple has the predicate dg:improvement; claims have it" in page
+    assert "No triple has the predicate dg:improvement; claims do" in page
 
 
 @pytest.mark.parametrize(
