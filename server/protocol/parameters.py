@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 from wsgiref.types import WSGIEnvironment
 
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.wrappers import Request
@@ -178,13 +179,13 @@ def _of_query(body: bytes) -> Parameters:
 def _of_json(body: bytes) -> Parameters:
     """Read the parameters in a JSON object, whose members are values or arrays of them."""
     try:
-        members = json.loads(body, parse_float=str, parse_int=str)
+        members = json.loads(body, parse_float=str, parse_int=str, object_pairs_hook=MultiDict)
         json.dumps(members, ensure_ascii=False).encode()  # half a character can be escaped
     except (ValueError, RecursionError) as error:  # also what is not UTF-8
         raise MalformedRequest(f"The body is not JSON: {error}.") from error
-    lists = members.items() if isinstance(members, dict) else ()
+    lists = members.items(multi=True) if isinstance(members, MultiDict) else ()
     pairs = [(name, each) for name, of in lists for each in (of if isinstance(of, list) else [of])]
-    if not isinstance(members, dict) or not all(isinstance(each, str) for _, each in pairs):
+    if not isinstance(members, MultiDict) or not all(isinstance(each, str) for _, each in pairs):
         raise MalformedRequest(
             "The body is not the values of parameters.",
             hint='Send an object of texts, numbers and arrays of them, as {"name": ["PIH", "CO2"]}.',

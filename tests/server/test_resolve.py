@@ -145,3 +145,18 @@ def test_names_with_escapes_are_not_told_unknown(client: FlaskClient) -> None:
 
     assert response.status_code == 200
     assert "Link" not in response.headers
+
+
+def test_a_member_that_is_given_twice_is_two_values(client: FlaskClient) -> None:
+    """As in a URL: none is dropped, and what may be given once is refused."""
+    twice = client.post(
+        "/resolve", data='{"name": "PIH", "name": ["laser", 5]}', content_type="application/json"
+    )
+    canned = client.post(
+        "/queries/downtime/answer",
+        data='{"event": "PIH", "event": "redness"}',
+        content_type="application/json",
+    )
+
+    assert [each["name"] for each in twice.get_json()["results"]] == ["PIH", "laser", "5"]
+    assert (canned.status_code, canned.get_json()["parameter"]) == (400, "event")
