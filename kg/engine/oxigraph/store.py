@@ -15,7 +15,7 @@ from kg.engine.dataset import Contents, Data, DefaultGraph, Source
 from kg.engine.interface import Query
 from kg.rdf.formats import ResultKind, formats_for
 from kg.sparql.errors import BindingError, DataError
-from kg.sparql.lexer import FORMS, Token, significant, without_hidden_service
+from kg.sparql.lexer import FORMS, Token, first_word, significant, without_hidden_service
 
 RDF_FORMATS: Final = {
     each: ox.RdfFormat.from_media_type(each.media_type) for each in formats_for(ResultKind.GRAPH)
@@ -23,7 +23,6 @@ RDF_FORMATS: Final = {
 """What Oxigraph calls the formats of graphs."""
 
 _PLACE: Final = re.compile(r"^Parser error (?:at|between) [^:]*: ")
-_GRAPH: Final = re.compile(r"GRAPH(?![/>])")
 _NO_CONTEXTS: Final = "LoadDocumentCallback"
 
 _MOST_IN_ORDER: Final = 100
@@ -207,11 +206,8 @@ def _without_graph(quads: Iterable[ox.Quad]) -> Iterator[ox.Quad]:
 
 
 def _may_ask_for_graphs(text: str) -> bool:
-    """Tell whether a query may have the keyword GRAPH, written with escapes or not.
-
-    What follows it begins in no such way as what follows these letters in our own IRIs.
-    """
-    return "\\" in text or _GRAPH.search(text.upper()) is not None
+    """Tell whether a query may have the keyword GRAPH, written with escapes or not."""
+    return "\\" in text or first_word(text, "GRAPH") is not None
 
 
 def _load(store: ox.Store, source: Source, numbers: Iterator[int] | None) -> None:

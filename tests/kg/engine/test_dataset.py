@@ -20,6 +20,7 @@ from kg.engine.dataset import Contents, Data, DefaultGraph, Source
 from kg.engine.isolated import sandbox
 from kg.engine.isolated.engine import IsolatedEngine, Limits
 from kg.engine.oxigraph.engine import InProcessEngine
+from kg.engine.oxigraph.store import DatasetStore
 from kg.rdf.formats import NQUADS
 
 EX: Final = "http://example.org/"
@@ -232,6 +233,24 @@ class TestDefaultGraph:
         ]
         assert rows(engine, "SELECT ?g { GRAPH ?g {} }") == ["a:g1", "a:g2"]
         assert engine.contents.graphs == {"a:g1": 2, "a:g2": 2}
+
+    @pytest.mark.parametrize(
+        ("text", "alone"),
+        [
+            ('SELECT ("Nothing in this graph answers this" AS ?x) { ?s ?p ?o }', True),
+            ("# of what graph it is\nSELECT * { ?s ?p ?o }", True),
+            ("SELECT ?graph { ?s <a:graph> ?graph }", True),
+            ("SELECT * { graph ?g { ?s ?p ?o } }", False),
+            (r"SELECT * { \u0047RAPH ?g { ?s ?p ?o } }", False),
+        ],
+    )
+    def test_only_the_keyword_asks_for_graphs(self, text: str, *, alone: bool) -> None:
+        """A text or comment about graphs does not send a query to the quads, which join slower."""
+        view = DatasetStore(Data.of(OVERLAPPING.encode())).view(
+            text, Query(text), has_clauses=False
+        )
+
+        assert (list(view.store.named_graphs()) == []) is alone
 
     def test_graphs_are_gone_through_in_order(self) -> None:
         """What enumerates graphs gives the same rows in the same order after every start."""
