@@ -88,11 +88,15 @@ def resolve() -> Response:
 
 
 def _class(text: str, names: NameIndex) -> list[Thing]:
-    """Return the class that a text names; classes are told apart by their IRIs alone."""
-    meant, near = names.resolved(text)
-    if len(meant) == 1 and names.members(meant[0].iri):
-        return meant
-    hint = f"Near are {', '.join(curie(each.iri) for each in near)}." if near else None
+    """Return the class, role or scheme that a text names; a role also as errors of queries do."""
+    role = [each.thing for each in names.meant(f"used as {text}")]
+    meant, near = (
+        [each for each in few if names.members(each.iri)] for few in names.resolved(text)
+    )
+    if len(role or meant) == 1:
+        return role or meant
+    may_be = ", ".join(f"{curie(each.iri)} ({each.label})" for each in meant or near)
+    hint = f"Near are {may_be}." if may_be else None
     raise ParameterRefused("class", f"class: {text[:80]!r} is no class.", hint=hint)
 
 

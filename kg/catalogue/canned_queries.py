@@ -6,7 +6,6 @@ variable as `?procedure`: so a reader, and the check for undeclared parameters, 
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import sqlite3
@@ -29,6 +28,7 @@ from kg.engine import Engine, QueryError, QuerySyntaxError, Term
 from kg.physics.units import EXACT, UnitError, read_quantity, units
 from kg.rdf.namespaces import curie, expand, iri_of
 from kg.results import ask
+from kg.search.folding import like
 from kg.search.index import NameIndex, Thing
 from kg.search.making import index_of
 from kg.sparql.bind import bind
@@ -290,8 +290,7 @@ class Catalogue(Mapping[str, CannedQuery]):
         try:
             return self._queries.get(name) or self._formerly[name]
         except KeyError:
-            near = difflib.get_close_matches(name, self._queries, n=3)
-            raise UnknownQueryError(name, near) from None
+            raise UnknownQueryError(name, like(name, self._queries)) from None
 
     def __iter__(self) -> Iterator[str]:
         """Go through the names in order."""

@@ -10,7 +10,6 @@ the line stays, and `#= end` follows what it stands for.
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Final
 from kg.catalogue.columns import Declaration
 from kg.catalogue.front_matter import HeaderError
 from kg.rdf.namespaces import PREFIXES
+from kg.search.folding import like
 from kg.sparql.lexer import TokenKind, tokens
 from kg.text_files import FileProblem, read_text_file
 
@@ -92,7 +92,7 @@ def _fragment(path: Path, line: int, name: str, arguments: list[str]) -> list[st
     folder = path.parent / "fragments"
     known = ["claim", "columns", "prefixes", *sorted(each.stem for each in folder.glob("*.rq"))]
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1) or known
+        near = like(name, known, 1) or known
         raise HeaderError(path, line, f"There is no fragment {name!r}. Is it {', '.join(near)}?")
     faults: list[FileProblem] = []
     body = re.sub(r"\A(?:#.*\n)*", "", read_text_file(folder, f"{name}.rq", faults))

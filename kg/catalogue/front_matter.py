@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
+from kg.search.folding import like
 from kg.text_files import FileProblem, read_text_file
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _error(path: Path, node: yaml.MappingNode, violation: ValidationError) -> He
         schema, given = cast("Any", violation.schema), cast("Any", violation.instance)
         known = list(schema["properties"])
         name = next(name for name in given if name not in known)
-        near = difflib.get_close_matches(name, known, n=1)
+        near = like(name, known, 1)
         detail = f"{name} is unknown"
         detail += f"; did you mean {near[0]}?" if near else f"; what is known is {', '.join(known)}"
         lines = {key.value: key.start_mark.line + 1 for key, _ in _node_at(node, keys).value}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any, Final
 
 from kg.engine import Engine
 from kg.results import select, stored
+from kg.search.folding import like
 from kg.text_files import patterns
 
 _PRINTED, _PEOPLE = patterns(Path(__file__).with_suffix(".toml"))
@@ -92,8 +92,7 @@ def chosen(records: Sequence[Citation], keys: Sequence[str]) -> list[Citation]:
     by_key = {record.key: record for record in records}
     for key in keys:
         if key not in by_key:
-            near = difflib.get_close_matches(key[:80].upper(), by_key, n=3)
-            raise UnknownSourceError(key, near)
+            raise UnknownSourceError(key, like(key, by_key))
     return [by_key[key] for key in dict.fromkeys(keys)] if keys else list(records)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
+
+from rapidfuzz import fuzz, process
 
 _SPELLINGS: Final = [
     (re.compile(pattern), common)
@@ -19,6 +22,14 @@ _SPELLINGS: Final = [
 
 _PLAIN: Final = 3
 """Words of this length are not respelt: "is" and "gas" are no plurals."""
+
+_LIKE: Final = 65  # of 100, the least for a short word; a judgement
+
+
+def like(word: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Return the words that one may be a misspelling of, in any case, the likeliest first."""
+    how = {"scorer": fuzz.ratio, "processor": str.casefold, "score_cutoff": _LIKE}
+    return [each for each, *_ in process.extract(word[:80], list(known), limit=most, **how)]
 
 
 def words(text: str) -> list[str]:

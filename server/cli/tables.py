@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import shutil
 import sys
 import textwrap
@@ -14,6 +13,7 @@ import click
 from kg.catalogue.canned_queries import as_text
 from kg.rdf.namespaces import curie
 from kg.results import Rows, Value
+from kg.search.folding import like
 from server import data
 
 _PLACES: Final = {row["column"]: int(row["place"]) for row in data.rows("columns")}
@@ -48,7 +48,7 @@ def check_columns(chosen: Sequence[str], columns: Sequence[str]) -> None:
     """
     for name in chosen:
         if name not in columns:
-            near = difflib.get_close_matches(name, columns, n=1)
+            near = like(name, columns, 1)
             meant = f"Did you mean {near[0]}? " if near else ""
             there = f"{meant}The columns are: {', '.join(columns)}."
             raise click.UsageError(f"There is no column {name!r}. {there}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from kg.engine import ResultKind
+from kg.search.folding import like
 from server.protocol.negotiation import REPRESENTATIONS, Representation
 
 
@@ -81,3 +83,16 @@ FORMAT_PARAMETERS: Final = _TABLE["groups"]["formats"]
 
 RESULTS: Final = {kind: _offers(_TABLE["results"][kind.value]) for kind in ResultKind}
 """What the results of a query are offered as, the default first."""
+
+
+def near_paths(path: str) -> list[str]:
+    """Return addresses that a path may be a misspelling of, the likeliest first."""
+    given = path.strip("/").split("/")
+    near = []
+    for address in (each for endpoint in ENDPOINTS.values() for each in endpoint.paths):
+        parts = address.strip("/").split("/")
+        if len(parts) == len(given) and not re.search(r"<path:|\.<", address):
+            pairs = list(zip(parts, given, strict=True))
+            if all(own.startswith("<") or like(part, [own]) for own, part in pairs):
+                near.append("/" + "/".join(part if own[:1] == "<" else own for own, part in pairs))
+    return like(path, near)

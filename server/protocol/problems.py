@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote
 from wsgiref.types import WSGIEnvironment
 
 from flask import Flask, Response, render_template, request
@@ -20,12 +21,13 @@ from werkzeug.exceptions import HTTPException
 from kg.catalogue.canned_queries import ParameterError, UnknownQueryError
 from kg.engine import EngineError, FormatNotAvailable, QueryStopped
 from kg.rdf.jsonld import NotInJsonLd
+from kg.search.folding import like
 from server.context import public_url
 from server.data import rows
 from server.http1.errors import RequestError
 from server.http1.wsgi import RawResponse
 from server.protocol import responses
-from server.protocol.endpoints import ENDPOINTS, RESULTS
+from server.protocol.endpoints import ENDPOINTS, RESULTS, near_paths
 from server.protocol.errors import MalformedHeader, UnknownResource
 from server.protocol.negotiation import (
     HTML,
@@ -148,15 +150,20 @@ def _http_problem(error: HTTPException, slug: str | None) -> ProblemDocument:
     if slug is None:
         title = HTTPStatus(status).phrase
         return ProblemDocument(None, status, title, error.description or title, {}, headers)
-    row = PROBLEM_TYPES[slug]
+    row, members = PROBLEM_TYPES[slug], dict[str, Any]()
     detail = error.description or row.explanation
     if slug == "method-not-allowed":
         detail = f"{request.method} is not possible here, only {headers.get('Allow', '')}."
     elif slug == "not-found":
+        near = near_paths(request.path)
+        word = quote(request.path.rstrip("/").rpartition("/")[2][:80])
+        hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        hint += f"Begin at {request.script_root}/, or look for a name at {request.script_root}/search?q={word}."
+        members = {"near": near, "hint": hint}
         detail = "Nothing has this address."
     elif slug == "internal-error":  # what failed inside is for the log
         detail = row.explanation
-    return ProblemDocument(slug, status, row.title, detail, {}, headers)
+    return ProblemDocument(slug, status, row.title, detail, members, headers)
 
 
 def _members(error: Exception) -> dict[str, Any]:
@@ -256,8 +263,13 @@ def explanation(slug: str) -> Response:
     """Explain a type of problem, at the address of the type."""
     row = PROBLEM_TYPES.get(slug)
     if row is None:
-        known = ", ".join(PROBLEM_TYPES)
-        raise UnknownResource(f"There is no type of problem named {slug!r}: {known}.")
+        detail, near = (
+            f"There is no type of problem named {slug[:80]!r}.",
+            like(slug, PROBLEM_TYPES),
+        )
+        hint = f"There are {', '.join(near or PROBLEM_TYPES)}."
+        near = [f"/problems/{each}" for each in near]
+        raise UnknownResource(detail, hint=hint, members={"near": near})
     offers = ENDPOINTS["problems.explanation"].representations
     chosen = choose(request.headers.get("Accept"), offers)
     about = {"type": type_iri(slug), **row._asdict()}

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import quote, urlencode
 
 from flask import Response, g, render_template, request
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import HTTPException
 from werkzeug.http import http_date
 
 from kg.catalogue.canned_queries import CannedQuery, Parameter, ParameterError
@@ -21,7 +21,7 @@ from server import answers
 from server.context import current_snapshot, public_url
 from server.protocol import rdf, responses
 from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
-from server.protocol.errors import ParameterRefused
+from server.protocol.errors import ParameterRefused, UnknownResource
 from server.protocol.negotiation import CSV, CSVW, HTML, PLAIN_JSON, SPARQL, Representation, named
 from server.protocol.parameters import Parameters
 from server.protocol.problems import ProblemDocument, generic_page
@@ -69,8 +69,11 @@ def answer(name: str, suffix: str | None = None) -> Response:
     format_name = answers.result_format(parameters, plain=True)
     if suffix and format_name:
         raise ParameterRefused("format", "The suffix of the URL names the format already.")
-    if suffix and not named(suffix, (PLAIN_JSON, *RESULTS[ResultKind.SOLUTIONS])):
-        raise NotFound
+    offers = (PLAIN_JSON, *RESULTS[ResultKind.SOLUTIONS])
+    if suffix and not named(suffix, offers):
+        near = [f"/queries/{name}/answer.{each.suffix}" for each in offers]
+        detail = f"An answer has no format {suffix[:80]!r}."
+        raise UnknownResource(detail, hint=f"There are {', '.join(near)}.", members={"near": near})
     accept, fixed = request.headers.get("Accept"), suffix or format_name
     choice = answers.chosen_for(accept, fixed, plain=True)
     values = _given(parameters)

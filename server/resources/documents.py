@@ -77,6 +77,8 @@ def _unknown(snapshot: Snapshot, iri: str) -> UnknownResource:
     names = ", ".join(f"{each.label} <{each.iri}>" for each in near)
     elsewhere = f"Look for it with a query at {request.script_root}/sparql."
     hint = f"Near are: {names}." if names else elsewhere
+    if "." in iri.rpartition("/")[2]:
+        hint += f" The suffixes of formats are {', '.join(_BY_SUFFIX)}."
     similar = [{"id": each.iri, "label": each.label} for each in near]
     detail = f"Nothing is known of <{iri[:200]}>."
     return UnknownResource(detail, hint=hint, members={"similar": similar})

@@ -58,6 +58,18 @@ def test_a_class_decides_between_several(client: FlaskClient) -> None:
     assert "dg:CO2Laser" in laser["message"]
 
 
+def test_a_class_is_told_by_the_word_of_errors(client: FlaskClient) -> None:
+    """What a parameter is said to take, such as "adverse event", is what class takes."""
+    wrong = client.get("/queries/adverse-event-incidence/answer?event=CO2+laser").get_json()
+    word = wrong["detail"].rpartition(" is no ")[2].removesuffix(".")
+    found = client.get("/resolve", query_string={"name": "PIH", "class": word}).get_json()
+    near = client.get("/resolve?name=PIH&class=adverse+evnt").get_json()
+
+    assert word == "adverse event"
+    assert [each["means"] for each in found["results"]] == ["one"]
+    assert "adverse event" in near["hint"]
+
+
 def test_it_is_a_table_and_a_page_too(client: FlaskClient) -> None:
     """A row for each thing that is or may be meant, and one for a name that means nothing."""
     sent = {"name": _NAMES}

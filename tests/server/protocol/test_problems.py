@@ -19,6 +19,7 @@ from server.app import prepare
 from server.protocol import errors
 from server.protocol.problems import PROBLEM_TYPES, problem_of
 
+SUFFIXES = ["json", "srj", "srx", "csv", "tsv", "html"]
 STATUSES = [
     (engine.QueryTimeout(1.5), 503, "query-timeout"),
     (engine.MemoryLimitExceeded(1 << 30), 503, "memory-limit"),
@@ -257,6 +258,46 @@ def test_an_unknown_query_is_404_with_near_names(client: FlaskClient) -> None:
 
     assert response.status_code == 404
     assert "lasers" in response.get_json()["near"]
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [
+        ("/serach", ["/search"]),
+        ("/SEARCH", ["/search"]),
+        ("/query", ["/queries"]),
+        ("/query/care", ["/queries/care"]),
+        ("/queries/care/", ["/queries/care"]),
+        ("/queries/care/answr", ["/queries/care/answer"]),
+        ("/queries/CARE", ["care"]),
+        ("/queries/care/answer.xlsx", [f"/queries/care/answer.{each}" for each in SUFFIXES]),
+        ("/problems/bad-paramter", ["/problems/bad-parameter"]),
+        ("/procedures", []),
+        ("/static/none.js", []),
+    ],
+)
+def test_an_unknown_address_is_404_with_near_ones(
+    client: FlaskClient, path: str, near: list[str]
+) -> None:
+    """As members and, on the page, as links; what is like none is looked for by its name."""
+    problem = client.get(path).get_json()
+    page = client.get(path, headers={"Accept": "text/html"}).text
+
+    assert problem["status"] == 404
+    assert problem["near"] == near
+    assert "hint" in problem or near
+    for each in near:
+        assert f'href="{each if each[0] == "/" else f"/queries/{each}"}"' in page
+    if path == "/procedures":
+        assert "/search?q=procedures" in problem["hint"]
+
+
+def test_the_formats_of_a_document_are_told_with_a_suffix_that_is_none(client: FlaskClient) -> None:
+    """Beside what there is at the address without it."""
+    problem = client.get("/ontology.xyz").get_json()
+
+    assert problem["similar"][0]["id"].endswith("dermograph/ontology")
+    assert "ttl" in problem["hint"]
 
 
 FAILING = DictLoader({})
