@@ -12,6 +12,7 @@ from flask import Response, render_template
 from markupsafe import Markup, escape
 
 from kg.rdf.namespaces import BASE, curie, iri_of
+from kg.search.folding import like
 from kg.search.index import NAMING, NameIndex, NameMatch, Thing
 from kg.search.unmatched import unmatched_name
 from server import answers
@@ -37,7 +38,7 @@ def search() -> Response:
     by_kind = dict(Counter(each.thing.kind for each in found).most_common())
     known = current_snapshot().graph.names.kinds
     if kind and kind not in known:
-        hint = f"Give one of {', '.join(sorted(known))}."
+        hint = f"Give one of {', '.join(like(kind, known) or sorted(known))}."
         raise ParameterRefused("kind", f"kind: there is no kind {kind!r}.", hint=hint)
     of_kind = [each for each in found if kind in ("", each.thing.kind)]
     shown = [_result(each, text) for each in of_kind[: parameters.number("limit", 500) or _FOUND]]

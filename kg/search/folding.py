@@ -28,8 +28,10 @@ _LIKE: Final = 65  # of 100, the least for a short word; a judgement
 
 def like(word: str, known: Iterable[str], most: int = 3) -> list[str]:
     """Return the words that one may be a misspelling of, in any case, the likeliest first."""
-    how = {"scorer": fuzz.ratio, "processor": str.casefold, "score_cutoff": _LIKE}
-    return [each for each, *_ in process.extract(word[:80], list(known), limit=most, **how)]
+    folded = {each: each.casefold() for each in known}
+    asked = word[:80].casefold()
+    found = process.extract(asked, folded, scorer=fuzz.ratio, limit=most, score_cutoff=_LIKE)
+    return [each for _, _, each in found]
 
 
 def words(text: str) -> list[str]:

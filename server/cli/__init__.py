@@ -20,8 +20,15 @@ class _Commands(click.Group):
     def list_commands(self, _: click.Context) -> list[str]:
         return _NAMES
 
-    def get_command(self, _: click.Context, name: str) -> click.Command | None:
-        return vars(import_module(f"server.cli.{name}"))[name] if name in _NAMES else None
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name in _NAMES:
+            found: click.Command = vars(import_module(f"server.cli.{name}"))[name]
+            return found
+        from kg.search.folding import like  # noqa: PLC0415 - seldom needed
+
+        if near := like(name, _NAMES):
+            context.fail(f"There is no command {name!r}. Did you mean {' or '.join(near)}?")
+        return None
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -106,7 +106,8 @@ def print_rows(rows: Rows, chosen: Sequence[str], *, everything: bool, canned: b
                 if everything or (cells[number] and not (name in aside and said[number])):
                     record.add_row(name, cells[number])
             console.print(record)
-    click.echo(_summary(rows, len(shown), texts.keys() - aside), err=True)
+    gaps = sum(row.get("gap") is not None for row in rows) if canned else 0
+    click.echo(_summary(rows, len(shown), texts.keys() - aside, gaps), err=True)
 
 
 def _tells(name: str, texts: Mapping[str, Sequence[str]]) -> bool:
@@ -117,18 +118,22 @@ def _tells(name: str, texts: Mapping[str, Sequence[str]]) -> bool:
     return any(texts[name]) and not is_named
 
 
-def _summary(rows: Rows, number: int, shown: Collection[str]) -> str:
-    """Say in a line how many rows there are, what is left out of them, and how to get it."""
-    count = f"{len(rows)} row{'' if len(rows) == 1 else 's'}"
-    count = count if number == len(rows) else f"{number} of {count}"
+def _summary(rows: Rows, number: int, shown: Collection[str], gaps: int) -> str:
+    """Say in a line how many rows there are, gaps apart, what is left out, and how to get it."""
+    count = _number(len(rows) - gaps, "row") + (f" and {_number(gaps, 'gap')}" if gaps else "")
+    count = count if number == len(rows) else f"the first {number} of {count}"
     without = [name for name in rows.columns if name not in shown]
     left = ", ".join(name for name in without if any(row[name] is not None for row in rows))
     empty = sum(all(row[name] is None for row in rows) for name in without)
     parts = [f"{count}, version {rows.version}", f"not shown: {left}" if left else ""]
     how = "--all shows all, --columns a,b those named, --format csv has all"
-    parts += [f"{empty} empty column{'' if empty == 1 else 's'}" if empty else ""]
+    parts += [_number(empty, "empty column") if empty else ""]
     parts += [how if without or number < len(rows) else ""]
     return "; ".join(filter(None, parts))
+
+
+def _number(number: int, things: str) -> str:
+    return f"{number} {things}{'' if number == 1 else 's'}"
 
 
 def _cell(value: Value) -> str:

@@ -299,6 +299,10 @@ class TestQuery:
         assert places == sorted(places)
         assert places[0] >= 0
         letters = "".join(re.findall(r"\w", shown))
+        if columns == 80:
+            assert shown.count("reported_percentage") == sum(
+                bool(row["reported_percentage"]) for row in rows
+            )
         for row in rows if columns < 200 else []:
             for name in ("event_label", "claim_says", "reported"):
                 assert "".join(re.findall(r"\w", row[name])) in letters
@@ -317,10 +321,13 @@ class TestQuery:
         _, every, nothing = on_a_terminal("query", "comparisons", "--all", columns=80)
 
         assert len(re.findall(r"^\d+ of \d+ ─", some, re.MULTILINE)) == 50
-        assert said.startswith(f"50 of {len(rows)} rows, version ")
+        gaps = sum(bool(row["gap"]) for row in rows)
+        facts = len(rows) - gaps
+        assert gaps
+        assert said.startswith(f"the first 50 of {facts} rows and {gaps} gaps, version ")
         assert len(re.findall(r"^\d+ of \d+ ─", every, re.MULTILINE)) == len(rows)
         assert set(rows[0]) <= set(every.split())
-        assert re.fullmatch(rf"{len(rows)} rows, version \w+\n", nothing)
+        assert re.fullmatch(rf"{facts} rows and {gaps} gaps, version \w+\n", nothing)
 
     def test_columns_are_chosen(self) -> None:
         """--columns gives those named, in their order, in a table and in CSV, be they empty."""
@@ -414,6 +421,30 @@ class TestQuery:
         said = _MESSAGE.match(ended.err)
         assert said is not None
         assert message in said[1]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["quary", "lasers"], "There is no command 'quary'. Did you mean query?"),
+            (["SERVE"], "There is no command 'SERVE'. Did you mean serve?"),
+            (["zzzz"], "No such command 'zzzz'."),
+            (
+                ["search", "--kind", "procedur", "laser"],
+                "no kind 'procedur'. Give one of procedure",
+            ),
+            (["search", "--kind", "foo", "laser"], "no kind 'foo'. Give one of CIOMS frequency"),
+            (["queries", "CARE"], "There is no canned query named 'CARE'. Did you mean care?"),
+        ],
+        ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    )
+    def test_unknown_commands_and_kinds_are_told_with_near_ones(
+        self, arguments: list[str], message: str
+    ) -> None:
+        """As names of queries are; nothing is found in silence."""
+        ended = in_this_process(*arguments)
+
+        assert (ended.code, ended.out) == (2, b"")
+        assert message in " ".join(ended.err.split())
 
     def test_a_file_that_is_not_utf_8_is_wrong_use(self, tmp_path: Path) -> None:
         """A query file in another encoding is named, with the place."""
