@@ -1,7 +1,5 @@
 """The build: files to one dataset in named graphs, the same bytes every time."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections import defaultdict

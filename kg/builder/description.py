@@ -1,7 +1,5 @@
 """The description of the dataset itself, in DCAT and VoID, with its counts."""
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """What stops a build: problems in the files, each with its place and its remedy."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Final
 

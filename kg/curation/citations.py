@@ -1,7 +1,5 @@
 """The sources as citable records: CSL-JSON and BibTeX."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Candidates for disagreement: claims that say incompatible things under the same conditions."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from kg.engine import Engine

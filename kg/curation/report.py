@@ -1,7 +1,5 @@
 """The quality report: what the graph holds, how well it is supported, and what remains to be done."""
 
-from __future__ import annotations
-
 from collections import Counter
 from pathlib import Path
 from typing import Final

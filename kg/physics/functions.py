@@ -10,8 +10,6 @@ What each function takes and gives is described in ontology/functions.ttl. They 
   absorbed, has no value, as an error of SPARQL's own functions: the variable stays unbound.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias

@@ -1,7 +1,5 @@
 """The units of measurement of ontology/units.tsv, and quantities as people write them."""
 
-from __future__ import annotations
-
 import csv
 import json
 import re

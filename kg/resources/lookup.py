@@ -15,8 +15,6 @@ So every statement about a concept comes with its source, and the size depends o
 known of one thing, never on the size of the graph.
 """
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass
 from string import Template

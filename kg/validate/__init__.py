@@ -1,7 +1,5 @@
 """Validation: does a dataset, a file or a graph keep to the shapes, and if not, what to mend."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Final
 

@@ -1,7 +1,5 @@
 """Checks across a whole dataset: SPARQL files whose rows are what has to be mended."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache

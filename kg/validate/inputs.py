@@ -1,7 +1,5 @@
 """Reading what is to be validated: graphs, N-Quads and files, all into triples of one graph."""
 
-from __future__ import annotations
-
 import itertools
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence

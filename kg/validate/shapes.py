@@ -1,7 +1,5 @@
 """The shapes of the ontology, what a part is read with, and shapes that are aimed at a part."""
 
-from __future__ import annotations
-
 import csv
 import itertools
 import json

@@ -1,7 +1,5 @@
 """The two engines that apply shapes: pySHACL, the reference, and shacl, the fast one."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager

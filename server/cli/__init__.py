@@ -1,7 +1,5 @@
 """The command line, `dermograph`: one module a command, and what they have in common."""
 
-from __future__ import annotations
-
 import os
 import sys
 from importlib import import_module

@@ -1,7 +1,5 @@
 """The command `dermograph build`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

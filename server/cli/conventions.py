@@ -1,7 +1,5 @@
 """What the commands have in common: exit codes, options, progress, writing files."""
 
-from __future__ import annotations
-
 import sys
 import tomllib
 from collections.abc import Callable, Iterator

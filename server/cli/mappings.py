@@ -1,7 +1,5 @@
 """The command `dermograph mappings`."""
 
-from __future__ import annotations
-
 import click
 
 from kg.builder.read.mappings import TABLE

@@ -1,7 +1,5 @@
 """The command `dermograph queries`."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import shutil

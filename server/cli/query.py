@@ -1,7 +1,5 @@
 """The command `dermograph query`."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

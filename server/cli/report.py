@@ -1,7 +1,5 @@
 """The command `dermograph report`."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from kg.curation import report as quality

@@ -1,7 +1,5 @@
 """The command `dermograph search`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import click

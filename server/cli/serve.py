@@ -1,7 +1,5 @@
 """The command `dermograph serve`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Sequence
 from contextlib import ExitStack

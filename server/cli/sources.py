@@ -1,7 +1,5 @@
 """The command `dermograph sources`."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import click

@@ -1,7 +1,5 @@
 """Rows on a terminal: a table as wide as it is or, where that does not do, one record a block."""
 
-from __future__ import annotations
-
 import shutil
 import sys
 import textwrap

@@ -1,7 +1,5 @@
 """Whether the JSON-LD context of the folder is one, and describes none but terms that there are."""
 
-from __future__ import annotations
-
 from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final

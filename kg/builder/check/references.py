@@ -1,7 +1,5 @@
 """Terms that are named: each must be described somewhere, and in one place."""
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator, Sequence

@@ -1,7 +1,5 @@
 """Whether the shapes can be applied, so that a malformed one is found where it stands."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import resources

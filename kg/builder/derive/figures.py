@@ -1,7 +1,5 @@
 """The numbers that the build computes from what claims state: SI values, proportions, bands."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace

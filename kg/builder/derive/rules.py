@@ -5,8 +5,6 @@ A rule is a SELECT query whose rows say what follows, `?subject`, `?predicate`, 
 that names the rule and the reasons, are made from that.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

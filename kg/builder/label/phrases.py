@@ -1,7 +1,5 @@
 """How predicates and figures are worded in the labels of records."""
 
-from __future__ import annotations
-
 import re
 import tomllib
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """What the build composes from the cells of a record: its label, and the names of its creators."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping

@@ -1,7 +1,5 @@
 """Files that are added to a folder: rows for its tables as CSV, and records as Turtle or JSON-LD."""
 
-from __future__ import annotations
-
 import csv
 import io
 import json

@@ -1,7 +1,5 @@
 """JSON files, read with the places of what is wrong in them."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import dataclass, field
 from pathlib import Path

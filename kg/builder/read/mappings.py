@@ -5,8 +5,6 @@ gets the mapping predicates, the labels of what is mapped to, where a term was l
 (`sssom:NoTermFound`), and a description of the table by the YAML above its header.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Queries in files of the ontology, as rules and checks are: read, parsed, and asked for their rows."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any

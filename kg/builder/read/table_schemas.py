@@ -1,7 +1,5 @@
 """The declaration of the tables: `tables.json` and the schemas that it names, read and checked."""
 
-from __future__ import annotations
-
 import difflib
 import json
 import re

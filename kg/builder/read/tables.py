@@ -9,8 +9,6 @@ that has a separator, and identifiers are unique over all tables. The rows of a 
 key is not one column add to what is described elsewhere.
 """
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

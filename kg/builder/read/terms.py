@@ -1,7 +1,5 @@
 """Terms and numbers as curators write them, and as the graph has them."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from decimal import Decimal

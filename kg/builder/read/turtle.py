@@ -1,7 +1,5 @@
 """Files of Turtle or JSON-LD to triples without blank nodes."""
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import itertools
