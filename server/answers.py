@@ -25,7 +25,7 @@ from server.protocol import responses
 from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS, HttpEndpoint
 from server.protocol.errors import ParameterRefused
 from server.protocol.negotiation import HTML, PLAIN_JSON, Representation, best, choose, named
-from server.protocol.parameters import VALUES, Parameters, body_of, of_url, with_body
+from server.protocol.parameters import VALUES, Parameters, body_of, of_form, with_body
 
 _CARRIERS: Final[Mapping[ResultKind, Format]] = {
     ResultKind.SOLUTIONS: formats.JSON,
@@ -57,7 +57,6 @@ class FormatChoice:
     Attributes:
         formats: for each kind what the engine is to write.
         is_made: whether the service makes one of them of what the engine writes.
-        is_plain: whether it gets plain JSON.
         names: of the representations.
     """
 
@@ -65,7 +64,6 @@ class FormatChoice:
         self._by_kind = by_kind
         all_chosen = [by_kind[kind] for kind in ResultKind]
         self.formats: Final = {kind: _carrier(kind, by_kind[kind]) for kind in ResultKind}
-        self.is_plain: Final = PLAIN_JSON in all_chosen
         self.is_made: Final = not _MADE.isdisjoint(all_chosen)
         self.names: Final = repr([offer.name if offer else "" for offer in all_chosen])
 
@@ -153,10 +151,10 @@ def sent() -> Parameters:
     Raises:
         RequestError: they cannot be read.
     """
+    in_url, most = of_form(request.query_string), current_snapshot().settings.max_body_bytes
     if request.method != "POST":
-        return of_url(request)
-    most = current_snapshot().settings.max_body_bytes
-    return with_body(of_url(request), request.environ, lambda: body_of(request, most), VALUES)
+        return in_url
+    return with_body(in_url, request.environ, lambda: body_of(request, most), VALUES)
 
 
 def asked(
@@ -188,34 +186,21 @@ def _meant(
 ) -> frozenset[Representation]:
     meant = frozenset(offer for offer in offers if named(value, [offer]))
     if not meant:
-        known = ", ".join(dict.fromkeys(offer.name for offer in offers))
+        known = list(short_names(list(offers)).values())
         raise ParameterRefused(
             parameter,
             f"There is no format named {value[:80]!r}.",
-            hint=f"The formats are {known}.",
-            available=[offer.name for offer in offers],
+            hint=f"The formats are {', '.join(known)}.",
+            available=known,
         )
     return meant
 
 
-_PLAIN_RESULTS: Final = {
-    **RESULTS,
-    ResultKind.SOLUTIONS: (PLAIN_JSON, *RESULTS[ResultKind.SOLUTIONS]),
-}
-"""What the results of canned queries are offered as, the default first."""
+OF_RESULTS: Final = tuple(dict.fromkeys(chain.from_iterable(RESULTS.values())))
+"""What results are offered as, whatever their kind."""
 
 
-def result_format(parameters: Parameters, *, plain: bool = False) -> str | None:
-    """Return the name of the representation of results that the parameters ask for, or None.
-
-    Raises:
-        ParameterRefused: as ``format_named``.
-    """
-    offers = _PLAIN_RESULTS if plain else RESULTS
-    return format_named(parameters, list(dict.fromkeys(chain.from_iterable(offers.values()))))
-
-
-def chosen_for(accept: str | None, name: str | None, *, plain: bool = False) -> FormatChoice:
+def chosen_for(accept: str | None, name: str | None) -> FormatChoice:
     """Choose the representation for each kind of result.
 
     A name that suits the kind decides; where it does not, as when SPARQLWrapper asks for a
@@ -224,24 +209,18 @@ def chosen_for(accept: str | None, name: str | None, *, plain: bool = False) -> 
     Args:
         accept: the header.
         name: what the parameters ask for by name, if they do.
-        plain: whether rows are offered as plain JSON first, as those of canned queries are.
 
     Raises:
         MalformedHeader: the Accept header does not follow its grammar.
     """
-    if len(accept or "") + len(name or "") > _REMEMBERED_LENGTH:
-        return _chosen_for(accept, name, plain)
-    return _chosen_before(accept, name, plain)
+    long = len(accept or "") + len(name or "") > _REMEMBERED_LENGTH
+    return (_chosen_for if long else _chosen_before)(accept, name)
 
 
-def _chosen_for(accept: str | None, name: str | None, plain: bool) -> FormatChoice:  # noqa: FBT001 - as it is remembered by
-    results = _PLAIN_RESULTS if plain else RESULTS
-    accepted = {kind: best(accept, offers) for kind, offers in results.items()}
-    if not name:
-        return FormatChoice(accepted)
-    return FormatChoice(
-        {kind: named(name, offers) or accepted[kind] for kind, offers in results.items()}
-    )
+def _chosen_for(accept: str | None, name: str | None) -> FormatChoice:
+    accepted = {kind: best(accept, offers) for kind, offers in RESULTS.items()}
+    by_name = {kind: named(name or "", offers) for kind, offers in RESULTS.items()}
+    return FormatChoice({kind: by_name[kind] or accepted[kind] for kind in ResultKind})
 
 
 _chosen_before = lru_cache(maxsize=512)(_chosen_for)

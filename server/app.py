@@ -95,6 +95,7 @@ def prepare(app: Flask) -> None:
     at_the_start(lambda: served.functions)
     if served.graph.is_own:
         at_the_start(lambda: served.graph.names)
+        at_the_start(lambda: served.graph.catalogue.labels)
 
 
 def _federated(knowledge: kg.KnowledgeGraph, settings: config.Settings) -> kg.KnowledgeGraph:

@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
@@ -19,7 +19,8 @@ from operator import ge, gt, le
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from rdflib import XSD, Literal, URIRef
+from rapidfuzz import fuzz, process, utils
+from rdflib import RDFS, XSD, Literal, URIRef
 
 from kg.catalogue.columns import TABLE, Column, Declaration, read_table, selected, spread
 from kg.catalogue.fragments import expanded, line_of_file
@@ -27,7 +28,7 @@ from kg.catalogue.front_matter import CatalogueError, Header, read_header
 from kg.engine import Engine, QueryError, QuerySyntaxError, Term
 from kg.physics.units import EXACT, UnitError, read_quantity, units
 from kg.rdf.namespaces import curie, expand, iri_of
-from kg.results import ask
+from kg.results import ask, select
 from kg.search.folding import like
 from kg.search.index import NameIndex, Thing
 from kg.search.making import index_of
@@ -67,13 +68,14 @@ class ParameterError(ValueError):
         candidates: the terms that may be meant, the likeliest first.
     """
 
-    candidates: Sequence[Thing] = ()
-
-    def __init__(self, parameter: str, detail: str, hint: str | None = None) -> None:
+    def __init__(
+        self, parameter: str, detail: str, hint: str | None = None, candidates: Iterable[Thing] = ()
+    ) -> None:
         super().__init__(f"{parameter}: {detail}{' ' + hint if hint else ''}")
         self.parameter = parameter
         self.detail = detail
         self.hint = hint
+        self.candidates = tuple(candidates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,10 +106,6 @@ class Parameter:
     minimum: float | None = None
     maximum: float | None = None
     unit: str | None = None
-
-    def described(self) -> dict[str, object]:
-        """Return what there is to say of it, as JSON holds it."""
-        return asdict(self)
 
     @property
     def bounds(self) -> str:
@@ -249,37 +247,70 @@ class Catalogue(Mapping[str, CannedQuery]):
         }
         return query.bindings(given)
 
+    @cached_property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of the terms that parameters list, by IRI, as far as they have one."""
+        parameters = (parameter for query in self.values() for parameter in query.parameters)
+        listed = {
+            _iri(value).n3() for each in parameters if each.type == "iri" for value in each.values
+        }
+        values = " ".join(sorted(listed))
+        text = f"SELECT * {{ VALUES ?term {{ {values} }} ?term {RDFS.label.n3()} ?label }}"
+        return {str(row["term"]): str(row["label"]) for row in select(self._engine, text)}
+
+    def _chosen(self, parameter: Parameter, text: str) -> str:
+        """Return the value of those that a parameter lists which a text stands for."""
+        listed = {str(_iri(each)): each for each in parameter.values}
+        things = [Thing(each, self.labels.get(each, each), "", None) for each in listed]
+        meant, near = self.names.resolved(text, parameter.classes, listed)
+        # The index knows nothing of terms of others.
+        meant = [each for each in things if each.iri == iri_of(text)] or meant
+        called = [(each, each.label) for each in things]
+        called += [(each, re.split("[/#_]", each.iri)[-1]) for each in things]
+        written = re.sub(r"\b[1-9]\b", lambda digit: _NUMERALS[int(digit[0])], text)
+        alike = process.extract(
+            written,
+            [name for _, name in called],
+            scorer=fuzz.WRatio if len(written) >= _LONG else fuzz.ratio,
+            processor=utils.default_process,
+            score_cutoff=_ALIKE,
+        )
+        if not meant and written == text and alike and alike[0][1] == _SAME:
+            meant = [called[alike[0][2]][0]]
+        if len(meant) == 1:
+            return listed[meant[0].iri]
+        likely = [*meant, *(called[place][0] for _, _, place in alike), *near]
+        found = list({each.iri: each for each in likely}.values())
+        detail = f"{text!r} {'means several' if meant else 'is not accepted'}."
+        hint = f"Did you mean {_choice(found)}? " if found else ""
+        hint += f"Give one of {_choice(things)}."
+        raise ParameterError(parameter.name, detail, hint, found)
+
     def _meant(self, parameter: Parameter, text: str) -> str:
         """Return the term that a value stands for, as the parameter accepts it."""
-        listed = {str(_iri(each)): each for each in parameter.values}
+        if parameter.values:
+            return self._chosen(parameter, text)
         iri = iri_of(text)
-        if iri in listed:  # which may be terms of others, of which the index knows nothing
-            return listed[iri]
-        meant, near = self.names.resolved(text, parameter.classes, listed)
+        meant, near = self.names.resolved(text, parameter.classes)
         if len(meant) == 1:
-            return listed.get(meant[0].iri, meant[0].iri)
-        is_any = not parameter.classes and not listed
+            return meant[0].iri
+        is_any = not parameter.classes
         if iri and is_any and ask(self._engine, _OCCURS, {"term": URIRef(iri)}):
             return iri
         shown = curie(iri) if iri and ":" in text else repr(text)
-        choice = ", ".join(f"{curie(each.iri)} ({each.label})" for each in meant or near)
-        hint = f"Did you mean {choice}?" if choice else parameter.description
+        found = meant or near
+        hint = f"Did you mean {_choice(found)}?" if found else parameter.description
         labels = [each.label for each in map(self.names.thing, parameter.classes) if each]
         kind = " or ".join(each.removeprefix("used as ") for each in labels) or "concept"
         detail = f"{shown} is no {kind} that the graph speaks of."
         if meant:
             detail = f"{shown} means several."
-        elif listed:
-            detail = f"{text!r} is not accepted."
-            hint = f"{hint if near else ''} Give one of {', '.join(parameter.values)}.".strip()
         elif is_any:
             detail = f"The graph does not know {shown}."
         elif elsewhere := self.names.resolved(text)[0]:
             known = " or ".join(f"{each.label} ({each.kind})" for each in elsewhere[:3])
             detail = f"{shown} means {known}, which is no {kind}."
-        error = ParameterError(parameter.name, detail, hint)
-        error.candidates = meant or near
-        raise error
+        raise ParameterError(parameter.name, detail, hint, found)
 
     def __getitem__(self, name: str) -> CannedQuery:
         """Return a query by its name, or by one that it had.
@@ -311,10 +342,7 @@ def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[st
     Raises:
         CatalogueError: a file is not a canned query; says file, line and what to do.
     """
-    try:
-        shared = read_table(folder)
-    except ValueError as error:
-        raise CatalogueError(str(error)) from error
+    shared = read_table(folder)
     paths = sorted(folder.glob("*.rq"))
     queries = {path.stem: _read(path, engine, shared) for path in paths}
     if engine is not None:
@@ -326,6 +354,10 @@ def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[st
     return queries
 
 
+_ALIKE: Final = 70  # of 100, from which on a value may be meant; a judgement, as is the length
+_SAME: Final = 100
+_LONG: Final = 4  # letters from which on a text may be a part of a name
+_NUMERALS: Final = ("0", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
 _OCCURS: Final = "ASK { { $term ?p ?o } UNION { ?s $term ?o } UNION { ?s ?p $term } }"
 
 
@@ -460,6 +492,10 @@ def _error(header: Header, line: int, detail: str) -> CatalogueError:
 def as_text(value: object) -> str:
     """Return a value of a parameter as text."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _choice(things: Iterable[Thing]) -> str:
+    return ", ".join(f"{curie(each.iri)} ({each.label})" for each in things)
 
 
 def _iri(text: str) -> URIRef:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from kg.catalogue.front_matter import CatalogueError
 from kg.physics.units import units
 from kg.sparql.lexer import TRIVIA, TokenKind, tokens
 from kg.text_files import FileProblem, read_text_file
@@ -71,7 +72,7 @@ def read_table(folder: Path) -> dict[str, Declaration]:
     """Return what the table of a folder of queries declares, by name; nothing if it has none.
 
     Raises:
-        ValueError: the table is no sound text, or a row of it declares nothing; says file, line and
+        CatalogueError: the table is no sound text, or a row of it declares nothing; says file, line and
             what to do.
     """
     if not (folder / TABLE).exists():
@@ -79,7 +80,7 @@ def read_table(folder: Path) -> dict[str, Declaration]:
     faults: list[FileProblem] = []
     text = read_text_file(folder, TABLE, faults)
     for fault in faults:
-        raise ValueError(str(fault))
+        raise CatalogueError(str(fault))
     rows = csv.DictReader(text.splitlines(), dialect="excel-tab", quoting=csv.QUOTE_NONE)
     declared: dict[str, Declaration] = {}
     for line, row in enumerate(rows, start=2):
@@ -87,7 +88,7 @@ def read_table(folder: Path) -> dict[str, Declaration]:
         is_whole = row["description"] and (not row["unit"] or row["unit"] in units())
         if row["name"] in declared or row["type"] not in known or not is_whole:
             remedy = f"Give each name once, a type of {', '.join(known)}, a known unit, and a text."
-            raise ValueError(
+            raise CatalogueError(
                 f"{folder / TABLE}, line {line}: {row['name']} is not declared. {remedy}"
             )
         declared[row["name"]] = {name: cell for name, cell in row.items() if cell}

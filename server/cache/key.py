@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +15,7 @@ from kg.sparql.lexer import is_repeatable
 from server.http1.errors import MalformedRequest, RequestError
 from server.http1.hosts import is_host
 from server.protocol.endpoints import ENDPOINTS
-from server.protocol.parameters import Parameters, of_form, with_body
+from server.protocol.parameters import BODIES, VALUES, Parameters, of_form, with_body
 
 READS: Final = frozenset({"GET", "HEAD"})
 """Methods that put a question in the URL alone."""
@@ -37,7 +38,14 @@ TOLD_BY_LINE: Final = frozenset({"HTTP_ACCEPT", "QUERY_STRING", "REQUEST_METHOD"
 """What may have had a say in an answer that a line leads to."""
 
 _NAME: Final = itemgetter(0)
-_WITH_BODY: Final = frozenset({"POST", "QUERY"})
+_ASKING: Final = {QUERY_PATH: ("POST", "QUERY")}
+_POSTED: Final = re.compile(
+    "|".join("|".join(row.paths) for row in ENDPOINTS.values() if "POST" in row.methods)
+    .replace("<name>", "[^/]+")
+    .replace("<suffix>", "[^/]+")
+)
+"""Where a POST asks what a GET with the same parameters asks."""
+
 _PERSONAL: Final = frozenset({"HTTP_AUTHORIZATION", "HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"})
 
 
@@ -113,15 +121,17 @@ class KeyReader:
             return None
         try:
             parameters = of_form(query_string.encode("latin-1"))
-            if method not in READS:
-                if method not in _WITH_BODY or path != QUERY_PATH:
-                    return None
-                body = partial(_taken, environ, self.max_body_bytes)
-                parameters = with_body(parameters, environ, body)
+            if method in READS:
+                return parameters
+            bodies = BODIES if path == QUERY_PATH else VALUES
+            if method not in _ASKING.get(path, ("POST",) if _POSTED.fullmatch(path) else ()):
+                return None
+            body = partial(_taken, environ, self.max_body_bytes)
+            parameters = with_body(parameters, environ, body, bodies)
         except RequestError:
             return None
-        # Without a query the methods mean different things.
-        return parameters if method in READS or "query" in parameters else None
+        # Without a query the methods of /sparql mean different things.
+        return parameters if "query" in parameters or path != QUERY_PATH else None
 
 
 def _taken(environ: WSGIEnvironment, limit: int) -> bytes:

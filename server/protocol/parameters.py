@@ -21,7 +21,9 @@ from server.protocol.errors import BodyTooLarge, ParameterRefused, ReadOnly, Uns
 
 _FORM: Final = "application/x-www-form-urlencoded"
 _QUERY: Final = "application/sparql-query"
-_BODIES: Final = (_QUERY, _FORM)
+BODIES: Final = (_QUERY, _FORM)
+"""The media types of bodies that hold a query."""
+
 VALUES: Final = (_FORM, "application/json")
 """The media types of bodies that hold the values of parameters and no query."""
 
@@ -104,29 +106,20 @@ class Parameters:
                 )
 
 
-def of_url(request: Request) -> Parameters:
-    """Read the parameters in the URL of a request.
+def of_form(encoded: bytes, where: str = "query string of the URL") -> Parameters:
+    """Read the parameters in a URL, or in a body of type application/x-www-form-urlencoded.
 
     Raises:
-        MalformedRequest: they are not UTF-8, or too many.
+        MalformedRequest: they are not UTF-8, or too many; says where they stand.
     """
-    return Parameters(_decoded(request.query_string, "query string of the URL"))
-
-
-def of_form(body: bytes) -> Parameters:
-    """Read the parameters in a body of type application/x-www-form-urlencoded.
-
-    Raises:
-        MalformedRequest: they are not UTF-8, or too many.
-    """
-    return Parameters(_decoded(body, "body"))
+    return Parameters(_decoded(encoded, where))
 
 
 def with_body(
     in_url: Parameters,
     environ: WSGIEnvironment,
     body: Callable[[], bytes],
-    bodies: Collection[str] = _BODIES,
+    bodies: Collection[str] = BODIES,
 ) -> Parameters:
     """Return the parameters of an operation, of which some are in the body of the request.
 
@@ -158,7 +151,7 @@ def with_body(
         raise UnsupportedMediaType(
             f"The body is encoded as {charset[:40]}, {encoding[:40]}.", supported=tuple(bodies)
         )
-    read = {_FORM: of_form, _QUERY: _of_query}.get(media_type, _of_json)
+    read = {_FORM: _of_body, _QUERY: _of_query}.get(media_type, _of_json)
     parameters = in_url + read(body())
     if media_type == _QUERY and "query" in in_url:
         raise ParameterRefused(
@@ -167,6 +160,10 @@ def with_body(
     if "version" in options and "version" not in parameters:
         parameters += Parameters([("version", options["version"])])
     return parameters
+
+
+def _of_body(body: bytes) -> Parameters:
+    return of_form(body, "body")
 
 
 def _of_query(body: bytes) -> Parameters:

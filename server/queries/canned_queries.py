@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from calendar import timegm
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
@@ -20,7 +21,7 @@ from kg.sparql.bind import bind
 from server import answers
 from server.context import current_snapshot, public_url
 from server.protocol import rdf, responses
-from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
+from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS
 from server.protocol.errors import ParameterRefused, UnknownResource
 from server.protocol.negotiation import CSV, CSVW, HTML, PLAIN_JSON, SPARQL, Representation, named
 from server.protocol.parameters import Parameters
@@ -29,6 +30,7 @@ from server.queries.envelope import LICENCE, PAGING, Envelope
 from server.web.tables import ROWS_SHOWN, Table, table_of
 
 _QUERY: Final = ENDPOINTS["queries.query"]
+_ANSWER: Final = ENDPOINTS["queries.answer"]
 
 
 def catalogue() -> Response:
@@ -40,7 +42,8 @@ def catalogue() -> Response:
     if chosen == PLAIN_JSON:
         listed = {"queries": [_summary(query) for query in queries.values()]}
         return responses.reply(responses.as_json(listed), PLAIN_JSON)
-    return _rdf(queries.values(), chosen)
+    written = rdf.write("queries.ttl", chosen, url=public_url(), queries=queries.values())
+    return responses.reply(written, chosen)
 
 
 def query(name: str) -> Response:
@@ -48,14 +51,13 @@ def query(name: str) -> Response:
     found = _found(name)
     parameters, chosen = answers.asked(_QUERY)
     values = _given(parameters)
-    writers: Mapping[Representation, Callable[[], str]] = {
+    writers: Mapping[Representation, Callable[[], str | bytes]] = {
         HTML: lambda: _query_page(found, values),
         SPARQL: lambda: _filled_in(found, values),
         PLAIN_JSON: lambda: responses.as_json(_description(found)),
     }
-    if chosen in writers:
-        return responses.reply(writers[chosen](), chosen)
-    return _rdf([found], chosen)
+    in_rdf = partial(rdf.write, "queries.ttl", chosen, url=public_url(), queries=[found])
+    return responses.reply(writers.get(chosen, in_rdf)(), chosen)
 
 
 def answer(name: str, suffix: str | None = None) -> Response:
@@ -65,21 +67,17 @@ def answer(name: str, suffix: str | None = None) -> Response:
     """
     snapshot = current_snapshot()
     found = _found(name)
-    parameters = answers.sent()
-    format_name = answers.result_format(parameters, plain=True)
-    if suffix and format_name:
-        raise ParameterRefused("format", "The suffix of the URL names the format already.")
-    offers = (PLAIN_JSON, *RESULTS[ResultKind.SOLUTIONS])
-    if suffix and not named(suffix, offers):
-        near = [f"/queries/{name}/answer.{each.suffix}" for each in offers]
+    fixed = named(suffix, _ANSWER.representations) if suffix else None
+    if suffix and not fixed:
+        near = [f"/queries/{name}/answer.{each.suffix}" for each in _ANSWER.representations]
         detail = f"An answer has no format {suffix[:80]!r}."
         raise UnknownResource(detail, hint=f"There are {', '.join(near)}.", members={"near": near})
-    accept, fixed = request.headers.get("Accept"), suffix or format_name
-    choice = answers.chosen_for(accept, fixed, plain=True)
+    parameters, chosen = answers.asked(_ANSWER, fixed)
     values = _given(parameters)
     paging = {key: values.pop(key) for key in PAGING if key in values}
-    if paging and not choice.is_plain:
+    if paging and chosen != PLAIN_JSON:
         raise ParameterRefused(min(paging), f"{', '.join(PAGING)} are for plain JSON only.")
+    choice = answers.FormatChoice(dict.fromkeys(ResultKind, chosen))
     bindings = _bindings(found, values)
     envelope = Envelope(snapshot, found, bindings, Parameters(paging.items()))
     plan = answers.planned(snapshot, choice, g.query_id, found.text, bindings=bindings)
@@ -173,26 +171,23 @@ def _description(found: CannedQuery) -> dict[str, Any]:
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
-    described = parameter.described()
-    return {key: value for key, value in described.items() if value not in (None, ())}
-
-
-def _rdf(queries: Iterable[CannedQuery], chosen: Representation) -> Response:
-    """Describe queries in RDF."""
-    written = rdf.write("queries.ttl", chosen, url=public_url(), queries=queries)
-    return responses.reply(written, chosen)
+    described = asdict(parameter)
+    labels = current_snapshot().graph.catalogue.labels
+    if parameter.type == "iri":
+        described["labels"] = [
+            labels.get(str(parameter.term(each)), each) for each in parameter.values
+        ]
+    return {key: value for key, value in described.items() if value not in (None, (), [])}
 
 
 def _choices(parameter: Parameter, given: str) -> list[tuple[str, str, bool]]:
     """Return the values to choose from: as sent, label, whether it is given; empty: any of the type."""
-    names = current_snapshot().graph.names
+    names, labels = current_snapshot().graph.names, current_snapshot().graph.catalogue.labels
     meant = [each.iri for each in names.resolved(given, parameter.classes)[0]]
     things = [thing for each in parameter.classes for thing in names.members(each)]
     offered = [(curie(each.iri), each.label, each.iri) for each in things]
-    for value in parameter.values:
-        iri = str(parameter.term(value))
-        thing = names.thing(iri)
-        offered.append((value, thing.label if thing else value, iri))
+    terms = [(value, str(parameter.term(value))) for value in parameter.values]
+    offered += [(value, labels.get(iri, value), iri) for value, iri in terms]
     return [(value, label, given == value or meant == [iri]) for value, label, iri in offered]
 
 
@@ -223,7 +218,7 @@ def _answer_page(
         bindings=bindings,
         text=bind(found.text, bindings),
         table=table.for_reading(found.keys),
-        downloads=answers.downloads((PLAIN_JSON, *RESULTS[table.kind]), values.items()),
+        downloads=answers.downloads(_ANSWER.representations, values.items()),
         rows_shown=ROWS_SHOWN,
     )
 

@@ -24,7 +24,7 @@ from server.protocol import responses
 from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS, RESULTS
 from server.protocol.errors import NotRunning, ParameterRefused, QueryTooLong, ReadOnly
 from server.protocol.negotiation import HTML, JSONLD
-from server.protocol.parameters import Parameters, body_of, of_url, with_body
+from server.protocol.parameters import Parameters, body_of, of_form, with_body
 from server.protocol.problems import ProblemDocument
 from server.sparql import service_description
 from server.web.tables import ROWS_SHOWN, Table, table_of
@@ -52,7 +52,7 @@ OTHER_EXAMPLES: Final = _read_examples("other")
 def endpoint() -> Response:
     """Answer a query, or describe the service if a GET asks nothing."""
     snapshot = current_snapshot()
-    parameters = of_url(request)
+    parameters = of_form(request.query_string)
     if request.method in ("POST", "QUERY"):  # the body of another means nothing
         most = snapshot.settings.max_body_bytes
         parameters = with_body(parameters, request.environ, lambda: body_of(request, most))
@@ -103,9 +103,10 @@ def planned(
     default_graphs = _graphs(parameters, "default-graph-uri", "named-graph-uri")
     named_graphs = _graphs(parameters, "named-graph-uri", "default-graph-uri")
     seconds = _seconds(parameters, environ.get("HTTP_PREFER", ""))
+    name = answers.format_named(parameters, answers.OF_RESULTS)
     return answers.planned(
         snapshot,
-        answers.chosen_for(environ.get("HTTP_ACCEPT"), answers.result_format(parameters)),
+        answers.chosen_for(environ.get("HTTP_ACCEPT"), name),
         query_id,
         text,
         default_graphs=default_graphs,

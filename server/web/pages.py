@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import product
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 from urllib.parse import quote
 
 from flask import render_template, request
@@ -25,14 +25,6 @@ from server.context import Snapshot
 from server.data import rows
 from server.protocol.negotiation import Representation
 from server.web.figures import plot
-
-
-class Named(NamedTuple):
-    """A resource and what it is called."""
-
-    iri: str
-    name: str
-
 
 _Fact = tuple[Node, list[Value]]
 Grouped = list[tuple[Node, list[Any]]]
@@ -157,15 +149,6 @@ def _edge(value: Value, derivations: list[Node]) -> dict[str, Any]:
     return {"value": value, "derivations": derivations, "claims": claims, "doubtful": doubtful}
 
 
-def _by_procedure(rows: Iterable[Row]) -> dict[Named, dict[str, list[Row]]]:
-    """Return what is reported for wider procedures, by these, in their order, and by relation."""
-    groups: defaultdict[Named, defaultdict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        wider = Named(str(row["wider"]), str(row["widerName"]))
-        groups[wider][str(row["relation"])].append(row)
-    return {wider: dict(relations) for wider, relations in groups.items()}
-
-
 def _by_predicate(claims: Iterable[Node]) -> Grouped:
     groups: defaultdict[Node, list[Node]] = defaultdict(list)
     for claim in claims:
@@ -232,14 +215,8 @@ def _lasers_at(points: list[Node], lines: Iterable[Row]) -> dict[str, list[Row]]
     return dict(found)
 
 
-def unit(code: str) -> str:
-    """Return a unit as people write it."""
-    return str(_SHOWN["units"].get(code, code.strip("{}")))
-
-
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "by_predicate": _by_predicate,
-    "by_procedure": _by_procedure,
     "edges": _edges,
     "facts": _facts,
     "href": href,
@@ -247,7 +224,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "short": curie,
     "spectrum": _spectrum,
     "stated": _stated,
-    "unit": unit,
+    "unit": lambda code: _SHOWN["units"].get(code, code.strip("{}")),
     "words": words_of,
 }
 """What templates call on what they show."""

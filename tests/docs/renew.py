@@ -68,11 +68,7 @@ def _methods(row: HttpEndpoint) -> str:
 
 def _formats(row: HttpEndpoint) -> str:
     offered = ", ".join(offer.label for offer in row.representations)
-    if not row.results:
-        return offered
-    if row.others == "of the query":
-        return f"{offered}, or those of the result"
-    return f"those of the result; of the description {offered}"
+    return f"those of the result; of the description {offered}" if row.results else offered
 
 
 def _values(parameter: UrlParameter) -> str:

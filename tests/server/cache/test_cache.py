@@ -257,6 +257,24 @@ def test_one_question_has_one_entry_however_it_is_sent(
         assert response.data == (b"" if way[0] == "HEAD" else expected)
 
 
+def test_what_a_canned_query_is_asked_by_post_is_asked_once(service: Service) -> None:
+    """Its values may be in the URL, in a form or in JSON: the question is the same."""
+    path = "/queries/lay-terms/answer"
+    sent: list[dict[str, Any]] = [
+        {"method": "GET", "query_string": {"word": "bump", "limit": "2"}},
+        {"method": "POST", "data": {"word": "bump", "limit": "2"}},
+        {"method": "POST", "json": {"limit": 2, "word": "bump"}},
+        {"method": "POST", "json": {"limit": 2}, "query_string": {"word": "bump"}},
+    ]
+    answers = [service.client.open(path, **each) for each in sent]
+
+    assert {each.status_code for each in answers} == {200}
+    assert {each.data for each in answers} == {service.bare.open(path, **sent[1]).data}
+    assert service.app.calls == 1
+    other = service.client.post(path, json={"limit": 3, "word": "bump"})
+    assert other.data != answers[0].data
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -324,6 +342,8 @@ def test_other_questions_have_other_entries(service: Service, parameters: dict[s
         ("/sparql?query=ASK{}", {"method": "POST"}, 415),
         ("/sparql", {"method": "POST", "data": {"query": "ASK{}", "update": "CLEAR ALL"}}, 400),
         ("/queries", {"method": "POST", "data": {"query": "ASK{}"}}, 405),
+        ("/resolve?q=PIH", {"method": "POST", "data": {"name": "PIH"}}, 400),
+        (CO2, {"method": "POST", "data": {}}, 405),
         ("/queries", {"method": "DELETE"}, 405),
         ("/queries", {"method": "OPTIONS"}, 204),
         (CO2, {"method": "QUERY", "data": {"query": "ASK{}"}}, 405),

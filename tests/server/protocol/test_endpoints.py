@@ -18,7 +18,6 @@ from kg.releases.dataset_spec import DatasetSpec
 from server import create_app
 from server.operating.metrics import LABELS
 from server.protocol.endpoints import ENDPOINTS, RESULTS
-from server.protocol.negotiation import PLAIN_JSON
 from server.protocol.problems import PROBLEM_TYPES
 from tests.server.protocol.test_problems import STATUSES, Broken, service_over
 
@@ -68,11 +67,9 @@ ASKED: Final = {
     ResultKind.BOOLEAN: "ASK {}",
     ResultKind.GRAPH: "CONSTRUCT { ?s a ?o } { ?s a ?o } LIMIT 1",
 }
-CANNED: Final = {ResultKind.SOLUTIONS: "/queries/lasers/answer?"}
-"""Addresses of answers, to which parameters are added."""
-
 PATHS: Final = [(name, path) for name, row in ENDPOINTS.items() for path in row.paths]
 NAMED: Final = list(ENDPOINTS)
+SPARQL: Final = "sparql.endpoint"
 
 
 def addresses(name: str) -> Iterator[str]:
@@ -211,20 +208,52 @@ def test_each_representation_is_given(client: FlaskClient, name: str) -> None:
 @pytest.mark.parametrize("kind", list(ResultKind))
 def test_each_representation_of_results_is_given(client: FlaskClient, kind: ResultKind) -> None:
     """So is each of the results of queries, by their kind."""
-    queries = [f"/sparql?{urlencode({'query': ASKED[kind]})}&", CANNED.get(kind)]
-    assert [name for name, row in ENDPOINTS.items() if row.results] == [
-        "sparql.endpoint",
-        "queries.answer",
-    ]
-    for address in filter(None, queries):
-        is_canned = address == CANNED.get(kind)
-        default = PLAIN_JSON if is_canned else RESULTS[kind][0]
-        assert client.get(address).content_type == default.content_type
-        for offer in RESULTS[kind]:
-            by_type = client.get(address, headers={"Accept": offer.media_type})
-            name = "srj" if is_canned and offer.name == "json" else offer.name
-            by_name = client.get(f"{address}format={name}")
-            assert by_type.content_type == by_name.content_type == offer.content_type
+    assert [name for name, row in ENDPOINTS.items() if row.results] == ["sparql.endpoint"]
+    address = f"/sparql?{urlencode({'query': ASKED[kind]})}"
+    assert client.get(address).content_type == RESULTS[kind][0].content_type
+    for offer in RESULTS[kind]:
+        by_type = client.get(address, headers={"Accept": offer.media_type})
+        by_name = client.get(f"{address}&format={offer.name}")
+        assert by_type.content_type == by_name.content_type == offer.content_type
+
+
+@pytest.mark.parametrize(("name", "path"), PATHS)
+def test_what_is_said_to_be_available_is_what_there_is(
+    client: FlaskClient, name: str, path: str
+) -> None:
+    """Who accepts nothing that there is, or names an unknown format, is told of all that there is."""
+    if path in NOTHING_THERE or name == "static":
+        return
+    address, offers = ADDRESSES[path], ENDPOINTS[name].representations
+    refused = client.get(address, headers={"Accept": "image/png"}, buffered=True)
+    if refused.status_code == 406:
+        media_types = refused.get_json()["available"]
+        assert media_types == [offer.media_type for offer in offers]
+        for each in media_types:
+            assert client.get(address, headers={"Accept": each}, buffered=True).mimetype == each
+            assert each in refused.get_json()["detail"]
+    else:  # what has a suffix is in one format, some have no other, and probes are always answered
+        assert refused.status_code in (200, 303)
+        assert "Accept" not in refused.vary or "<suffix>" in path or path in ("/health", "/ready")
+    if "format" in ENDPOINTS[name].parameters and "<suffix>" not in path and name != SPARQL:
+        unknown = client.get(f"{address}?format=xlsx").get_json()["available"]
+        assert len(set(unknown)) == len(unknown) == len(offers)
+        for short, offer in zip(unknown, offers, strict=True):
+            assert client.get(f"{address}?format={short}").mimetype == offer.media_type
+
+
+@pytest.mark.parametrize("kind", list(ResultKind))
+def test_what_is_said_to_be_available_is_what_a_query_gives(
+    client: FlaskClient, kind: ResultKind
+) -> None:
+    """So it is for the results of queries, by their kind; names of formats are those of any kind."""
+    address = f"/sparql?{urlencode({'query': ASKED[kind]})}"
+    refused = client.get(address, headers={"Accept": "image/png"}).get_json()["available"]
+    unknown = client.get(f"{address}&format=xlsx").get_json()["available"]
+
+    assert refused == [offer.media_type for offer in RESULTS[kind]]
+    assert len(set(unknown)) == len(unknown)
+    assert {offer.name for offers in RESULTS.values() for offer in offers} == set(unknown)
 
 
 @pytest.mark.parametrize("name", NAMED)

@@ -262,3 +262,74 @@ def test_what_a_word_may_mean_is_listed_in_the_error(client: FlaskClient) -> Non
     assert response.status_code == 400
     similar = {"id": "https://w3id.org/dermograph/id/delivery-mode/hybrid", "label": "hybrid"}
     assert response.get_json()["similar"] == [similar]
+
+
+@pytest.mark.parametrize(
+    ("query", "asked", "meant"),
+    [
+        ("skin-type-evidence", {"skin_type": "4"}, "Fitzpatrick skin type IV"),
+        ("skin-type-evidence", {"skin_type": "type 4"}, "Fitzpatrick skin type IV"),
+        ("care", {"phase": "aftercare"}, "after the procedure"),
+        ("care", {"phase": "befre"}, "before the procedure"),
+        ("laser-modes", {"mode": "fraxional"}, "fractional"),
+        ("downtime", {"relation_stated": "healing"}, "time to healing"),
+        (
+            "claims-by-evidence",
+            {"confidence_stated": "high", "evidence": "curator"},
+            "curator inference used in manual assertion",
+        ),
+    ],
+)
+def test_what_is_near_a_listed_value_is_told_by_its_name(
+    client: FlaskClient, query: str, asked: dict[str, str], meant: str
+) -> None:
+    """By label, name and number, the likeliest first; all values are told with their labels."""
+    problem = client.get(f"/queries/{query}/answer", query_string=asked).get_json()
+    described = next(each for each in problem["parameters"] if each["name"] == problem["parameter"])
+
+    assert problem["status"] == 400
+    assert problem["similar"][0]["label"] == meant
+    assert len(described["labels"]) == len(described["values"])
+    for value, label in zip(described["values"], described["labels"], strict=True):
+        assert f"{value} ({label})" in problem["hint"]
+
+
+@pytest.mark.parametrize(
+    ("query", "asked", "iri"),
+    [
+        ("skin-type-evidence", {"skin_type": "IV"}, "fitzpatrick-skin-type/IV"),
+        ("skin-type-evidence", {"skin_type": "Fitzpatrick IV"}, "fitzpatrick-skin-type/IV"),
+        ("care", {"phase": "AFTER"}, "phase/after"),
+        (
+            "claims-by-evidence",
+            {
+                "confidence_stated": "high",
+                "evidence": "Curator inference used in manual assertion",
+            },
+            "ECO_0000305",
+        ),
+    ],
+)
+def test_a_listed_value_is_taken_by_any_of_its_names(
+    client: FlaskClient, query: str, asked: dict[str, str], iri: str
+) -> None:
+    """Terms of other vocabularies too, of which the index of names knows nothing."""
+    answer = client.get(f"/queries/{query}/answer", query_string=asked).get_json()
+    given = list(asked)[-1]
+
+    assert answer["parameters"][given]["id"].endswith(iri)
+
+
+def test_the_catalogue_tells_labels_of_listed_values(client: FlaskClient) -> None:
+    """In the list of queries, in the order of the values."""
+    listed = client.get("/queries").get_json()["queries"]
+    [evidence] = [
+        each
+        for query in listed
+        for each in query["parameters"]
+        if (query["name"], each["name"]) == ("claims-by-evidence", "evidence")
+    ]
+
+    assert dict(zip(evidence["values"], evidence["labels"], strict=True))["obo:ECO_0000305"] == (
+        "curator inference used in manual assertion"
+    )
