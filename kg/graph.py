@@ -138,9 +138,11 @@ class KnowledgeGraph:
         return result
 
     def unmatched(self, query: Query, answer: Answer) -> list[UnmatchedName]:
-        """Return names of ours in a query that no triple can match, if its answer is empty; of other data none."""
-        # Of other data an index of names may take very long to make.
-        return unmatched_names(query.text, self.names) if self.is_own and answer.is_empty else []
+        """Return names in a query that no triple can match, if its answer is empty; of other data none."""
+        if not (self.is_own and answer.is_empty):  # of others an index may take very long to make
+            return []
+        graphs = (*(query.default_graphs or ()), *(query.named_graphs or ()))
+        return unmatched_names(query.text, self.names, query.base_iri or "", graphs)
 
     def run(self, query: Query) -> Answer:
         """Answer a query in which the prefixes of ``kg.rdf.namespaces`` need not be declared.

@@ -9,6 +9,7 @@ from functools import lru_cache
 from itertools import chain
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
+from xml.sax.saxutils import quoteattr
 
 from flask import Response, request
 
@@ -278,6 +279,9 @@ def _help_at(query: Query, answer: Answer) -> str | None:
 
 def _linked(answer: Answer, help_at: str | None) -> Content:
     """Return what an answer holds, with the address of help if its format has a place for it."""
+    if help_at is not None and answer.format == formats.XML:
+        link = f"<link href={quoteattr(help_at)}/></head>"
+        return answer.body.replace(b"</head>", link.encode(), 1)
     if help_at is None or answer.format != formats.JSON:
         return answer.content
     document = json.loads(answer.body)

@@ -105,7 +105,8 @@ def _resolved(text: str, classes: Sequence[str], names: NameIndex) -> dict[str, 
     things, candidates = names.resolved(text, classes)
     elsewhere = names.resolved(text)[0] if classes and not things else []
     iri = iri_of(text) if ":" in text else None
-    told = unmatched_name(iri, names) if iri and iri.startswith(BASE) else None
+    is_graph = not (things or (iri or "").startswith(BASE))  # which is all that is told of others
+    told = unmatched_name(iri, names, is_graph=is_graph) if iri else None
     message = told and told.message
     if elsewhere:
         are = " or ".join(f"{curie(each.iri)} ({each.kind})" for each in elsewhere)

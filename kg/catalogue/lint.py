@@ -35,7 +35,7 @@ def refuse_unknown_terms(queries: Mapping[str, CannedQuery], nquads: bytes) -> N
 
 def _terms(text: str) -> Iterator[tuple[str, int]]:
     """Yield the IRIs that a query and its header name, each with its line."""
-    for iri, offset in named_iris(text):
+    for iri, offset, _ in named_iris(text):
         yield iri, text.count("\n", 0, offset) + 1
     header = "".join(re.findall(r"\A(?:#\+.*\n)*", text))
     for found in re.finditer(r"\bdgd?:[\w./-]*\w", header):

@@ -4,8 +4,6 @@ A token is found by who has it, such as the connection of the client; or by a na
 the process that calls. What other processes call is found on the scoreboard of the engine alone.
 """
 
-from __future__ import annotations
-
 import socket
 import threading
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """What an engine is to hold: files or bytes of RDF, named here and read only where they are held."""
 
-from __future__ import annotations
-
 import codecs
 import gzip
 import hashlib

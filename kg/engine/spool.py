@@ -4,8 +4,6 @@ The file is in memory too where the kernel has such files, so that it can be han
 the process that wrote it.
 """
 
-from __future__ import annotations
-
 import os
 import tempfile
 import threading

@@ -1,7 +1,5 @@
 """Asking all graphs together, whatever an engine is set to."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from weakref import WeakValueDictionary
 

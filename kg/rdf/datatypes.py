@@ -4,8 +4,6 @@ See https://www.w3.org/TR/xmlschema11-2/. rdflib reads more than these, such as 
 and Oxigraph leaves some types unread.
 """
 
-from __future__ import annotations
-
 import calendar
 import re
 import tomllib

@@ -1,7 +1,5 @@
 """A context of JSON-LD that is at hand, so that none has to be fetched."""
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """The namespaces that the graph uses, with the prefixes that it is written with."""
 
-from __future__ import annotations
-
 import json
 import re
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Reading N-Triples as an engine writes them: one triple a line, terms one space apart."""
 
-from __future__ import annotations
-
 import re
 from functools import cached_property
 from typing import Final

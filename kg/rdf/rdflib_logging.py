@@ -1,7 +1,5 @@
 """Keeping rdflib quiet about what we report ourselves."""
 
-from __future__ import annotations
-
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from rapidfuzz import fuzz, process
 
-from kg.rdf.namespaces import BASE, iri_of
+from kg.rdf.namespaces import BASE, GRAPH, iri_of
 from kg.search.folding import words
 
 _RANKING: Final = json.loads(Path(__file__).with_name("ranking.json").read_text(encoding="utf-8"))
@@ -222,19 +222,30 @@ class NameIndex:
     def near(self, iri: str, limit: int = 5) -> list[Thing]:
         """Return what may be meant by an IRI that is not known, the likeliest first.
 
-        Its last part is compared with those of the IRIs in the same place, then with all names. A
-        number is no word: another one elsewhere is not meant.
+        Its last part is compared with those of the IRIs in the same place, then with names of what is
+        there and begins with a letter of the same case; what is elsewhere is taken where nothing is,
+        and records that the build keeps of itself where nothing else is. A number is no word: another
+        one elsewhere is not meant, nor is anything by an IRI of others.
         """
         place, _, local = iri[: len(BASE) + _LONGEST_NAME].rstrip("/").rpartition("/")
+        if not iri.startswith(BASE):
+            return []
         there = self._local_names.get(place, {})
         like = process.extract(
             _plain(local), there, scorer=fuzz.ratio, limit=limit, score_cutoff=_LIKENESS
         )
         found = [each for _, _, each in like]
-        if not re.fullmatch(r"[A-Za-z]?\d+", local):
+        if f"{place}/" == GRAPH:  # which are few
+            found = found or list(there)
+        elif not re.fullmatch(r"[A-Za-z]?\d+", local):
             spaced = re.sub(r"(?<=[a-z])(?=[A-Z])|_", " ", local)
-            found += [each.thing.iri for each in self.search(spaced)[:limit]]
-        return [each for each in map(self.thing, dict.fromkeys(found)) if each][:limit]
+            called = [each.thing for each in self.search(spaced) if each.field in NAMING]
+            known = [each for each in called if each.kind not in _RANKING["bookkeeping"]] or called
+            first = slice(len(place) + 1, len(place) + 2)
+            alike = [each.iri for each in known if each.iri in there]
+            found += [each for each in alike if each[first].islower() == local[:1].islower()]
+            found = found or [each.iri for each in known]
+        return [each for each in map(self.thing, list(dict.fromkeys(found))[:limit]) if each]
 
     @cached_property
     def _local_names(self) -> Mapping[str, Mapping[str, str]]:

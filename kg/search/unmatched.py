@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from operator import itemgetter
 from string import Template
 from typing import Final
 
-from kg.rdf.namespaces import BASE, DG, curie
+from kg.rdf.namespaces import BASE, DG, GRAPH, curie
 from kg.results import stored_text
 from kg.search.index import NameIndex, Thing
 from kg.sparql.lexer import named_iris
@@ -22,7 +24,8 @@ class UnmatchedName:
     Attributes:
         iri: the IRI.
         place: where it stands in triples: "claims", if it is the predicate of claims and of no
-            triple; "other", if it is a property that nothing has; None: nowhere.
+            triple; "other", if it is a property that nothing has; None: nowhere; or "graph", if it is
+            said to be a graph and is none.
     """
 
     iri: str
@@ -32,12 +35,16 @@ class UnmatchedName:
     @cached_property
     def near(self) -> list[Thing]:
         """What may be meant, the likeliest first, which takes as long as a search."""
+        if self.place == "graph":
+            return self._names.near(GRAPH + self.iri.rpartition("/")[2], _NEAR)
         return self._names.near(self.iri, _NEAR) if self.place is None else []
 
     @property
     def message(self) -> str:
         """What is known of it, in a sentence or two."""
         short = curie(self.iri)
+        if self.place == "graph":
+            return f"No graph here is called {short}."
         if self.place == "claims":
             return f"No triple has the predicate {short}; claims do: ?claim dg:predicate {short}."
         if self.place:
@@ -56,19 +63,37 @@ class UnmatchedName:
         return text.substitute(predicate=curie(self.iri)) if self.place == "claims" else None
 
 
-def unmatched_names(text: str, names: NameIndex) -> list[UnmatchedName]:
-    """Return the names of ours in a query that no triple can match, in their order, each once."""
+def unmatched_names(
+    text: str, names: NameIndex, base: str = "", graphs: Iterable[str] = ()
+) -> list[UnmatchedName]:
+    """Return the names in a query that no triple can match, in their order, each once.
+
+    Args:
+        text: the query.
+        names: the index of names.
+        base: what relative IRIs are resolved against.
+        graphs: those that are named beside the query.
+    """
     if "\\u" in text.lower():  # names may be written with escapes, which are not read here
         return []
-    iris = dict.fromkeys(iri for iri, _ in named_iris(text) if iri.startswith(BASE))
-    found = filter(None, (unmatched_name(iri, names) for iri in iris))
+    named = [(iri, is_graph) for iri, _, is_graph in named_iris(text, base)]
+    iris = dict(sorted([*named, *((each, True) for each in graphs)], key=itemgetter(1)))
+    told = (unmatched_name(iri, names, is_graph=is_graph) for iri, is_graph in iris.items())
+    found = list(filter(None, told))
     # Who names the predicate of claims beside dg:predicate knows how to ask.
     return [each for each in found if not each.place or f"{DG}predicate" not in iris]
 
 
-def unmatched_name(iri: str, names: NameIndex) -> UnmatchedName | None:
-    """Return what there is to say of an IRI of ours that no triple has at its place, or None."""
+def unmatched_name(iri: str, names: NameIndex, *, is_graph: bool) -> UnmatchedName | None:
+    """Return what there is to say of an IRI of ours that no triple has at its place, or None.
+
+    Of others only what is said to be a graph is judged: all graphs here are ours.
+    """
     place = names.place_of(iri)
+    if is_graph and not (place and iri.startswith(GRAPH)):
+        return UnmatchedName(iri, "graph", names)
+    if not iri.startswith(BASE):
+        return None
     if place is None:
         return UnmatchedName(iri, None, names)
     thing = None if place == "predicate" else names.thing(iri)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from itertools import pairwise, takewhile
 from pathlib import Path
 from typing import Final, NamedTuple
+from urllib.parse import urljoin
 
 from kg.rdf.namespaces import PREFIXES
 from kg.text_files import patterns
@@ -306,15 +307,27 @@ def namespaces(text: str) -> dict[str, str]:
     }
 
 
-def named_iris(text: str) -> Iterator[tuple[str, int]]:
-    """Yield the IRIs that a query names, whole or by a declared or known prefix, with offsets."""
-    declared = {**PREFIXES, **namespaces(text)}
+def named_iris(text: str, base: str = "") -> Iterator[tuple[str, int, bool]]:
+    """Yield the IRIs that a query names, with offsets, and whether they are said to be graphs.
+
+    They may be whole, relative to BASE or to what is given, or begin with a declared or known prefix.
+    """
+    declared = dict(PREFIXES)
+    two = one = Token(TokenKind.WORD, "", 0)
     for token in significant(text):
         prefix, _, local = token.text.partition(":")
-        if token.kind is TokenKind.IRI and token.text[1:-1] not in declared.values():
-            yield token.text[1:-1], token.offset
+        is_graph = one.is_word("GRAPH", "FROM") or (one.is_word("NAMED") and two.is_word("FROM"))
+        if token.kind is TokenKind.IRI:
+            iri = token.text[1:-1] if local else urljoin(base, token.text[1:-1])
+            if one.is_word("BASE"):
+                base = iri
+            elif two.is_word("PREFIX"):
+                declared[one.text[:-1]] = iri
+            elif iri not in declared.values():
+                yield iri, token.offset, is_graph
         elif token.kind is TokenKind.PREFIXED_NAME and local:
-            yield declared.get(prefix, "") + local.replace("\\", ""), token.offset
+            yield declared.get(prefix, "") + local.replace("\\", ""), token.offset, is_graph
+        two, one = one, token
 
 
 def undeclared(text: str) -> set[str]:

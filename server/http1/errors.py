@@ -1,7 +1,5 @@
 """What HTTP/1.1 itself can find wrong with a request, and what all errors of requests have."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 

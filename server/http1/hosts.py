@@ -1,7 +1,5 @@
 """Names of hosts, as Host headers and the public URL have them."""
 
-from __future__ import annotations
-
 import re
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final

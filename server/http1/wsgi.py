@@ -1,7 +1,5 @@
 """Running a WSGI application: what it says, and its body whole."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, NoReturn
 from wsgiref.types import WSGIEnvironment

@@ -4,8 +4,6 @@ Labels have few values, none of which a client chooses. metrics.tsv lists what t
 values of labels.
 """
 
-from __future__ import annotations
-
 import resource
 from collections.abc import Iterator
 from contextlib import suppress

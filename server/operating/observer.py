@@ -4,8 +4,6 @@ It is called on the event loop at the end of each request, so it has to be quick
 for how what it counts lies in memory, ``log`` for who writes.
 """
 
-from __future__ import annotations
-
 import json
 import mmap
 import os

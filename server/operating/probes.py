@@ -3,8 +3,6 @@
 They have to be told however busy the service is. So the dispatcher answers them before all others.
 """
 
-from __future__ import annotations
-
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -11,8 +11,6 @@ first, with their places. The engine resolves the IRIs of endpoints, so that wha
 the list is what is connected to.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Iterable, Sequence

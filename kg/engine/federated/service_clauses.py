@@ -1,7 +1,5 @@
 """The SERVICE clauses of a query as text: finding them, what to send instead, what to put in their place."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass

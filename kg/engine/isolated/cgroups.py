@@ -4,8 +4,6 @@ Both versions of control groups are known, see cgroups(7). A limit of a group ho
 within it, so the groups above this process's own count as well, as far as they can be seen.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath

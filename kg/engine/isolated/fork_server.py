@@ -11,8 +11,6 @@ So a worker needs a concurrency token to take a job. A query that has run for 50
 gives its token away; each further one has to run for 50 ms more (see ``policy``).
 """
 
-from __future__ import annotations
-
 import fcntl
 import gc
 import logging

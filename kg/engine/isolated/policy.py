@@ -4,8 +4,6 @@
 Ages are in seconds, by slot; 0 is the age of a slot whose process is idle.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 

@@ -1,7 +1,5 @@
 """What the kernel is asked to enforce upon a process: its end, its time, its memory, its network."""
 
-from __future__ import annotations
-
 import ctypes
 import errno
 import fcntl

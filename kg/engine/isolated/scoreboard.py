@@ -8,8 +8,6 @@ worker writes of itself counts as a whole or not at all, even if it dies meanwhi
 lock to end a job: one that is through while it is killed cannot begin another.
 """
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import mmap

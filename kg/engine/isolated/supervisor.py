@@ -4,8 +4,6 @@ What it loads is held open, so that it can be loaded again though it was replace
 processes that have forked from this one see when the data are expected to be loaded.
 """
 
-from __future__ import annotations
-
 import logging
 import math
 import mmap

@@ -1,7 +1,5 @@
 """What others send, refused where it nests so deeply that Oxigraph's parsers overflow the stack."""
 
-from __future__ import annotations
-
 import re
 from typing import Any, Final
 

@@ -1,7 +1,5 @@
 """Regular expressions of XPath that Oxigraph, whose are those of Rust, reads otherwise or not at all."""
 
-from __future__ import annotations
-
 import re
 from typing import Final
 

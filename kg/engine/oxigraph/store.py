@@ -1,7 +1,5 @@
 """Data in Oxigraph's memory: loading them, and finding the part that a query sees."""
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Iterable, Iterator

@@ -3,8 +3,6 @@
 Oxigraph writes every character as it is, and an element for every predicate and class.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Iterator
 from functools import lru_cache

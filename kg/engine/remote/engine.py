@@ -5,8 +5,6 @@ as it is of any engine, and no SERVICE goes out. What the endpoint answers is pa
 written anew, in the format that is wanted, before anyone sees a byte of it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 import time

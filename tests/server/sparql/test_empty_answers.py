@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from flask.testing import FlaskClient
 
 import kg
-from kg.rdf.namespaces import DG
+from kg.rdf.namespaces import DG, DGD, GRAPH
 from kg.results import Rows
 from kg.search.unmatched import unmatched_names
 from server.cli import main
@@ -60,6 +60,80 @@ def test_rows_and_booleans_in_json_have_the_same_link(ask: Ask) -> None:
     assert boolean.get_json(force=True) == {"head": {"link": [_HELP]}, "boolean": False}
 
 
+@pytest.mark.parametrize("form", ["SELECT ?x ?y", "ASK"])
+def test_results_in_xml_have_the_same_link(ask: Ask, form: str) -> None:
+    """In their head, behind the variables, as the format foresees."""
+    text = _MISSPELT.replace("SELECT ?x ?y", form)
+    written = ask(text, accept="application/sparql-results+xml").text
+
+    assert f'<link href="{_HELP}"/></head>' in written
+
+
+@pytest.mark.parametrize("media", ["sparql-results+json", "sparql-results+xml"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "BASE <https://w3id.org/dermograph/ontology/> SELECT * { ?x <hasRiskk> ?y }",
+        "BASE <ontology/> SELECT * { ?x <hasRiskk> ?y }",
+        "SELECT * { ?x <ontology/hasRiskk> ?y }",
+        "PREFIX o: <ontology/> SELECT * { ?x o:hasRiskk ?y }",
+        f"{_PREFIX} SELECT (COUNT(*) AS ?n) {{ ?x dg:hasRiskk ?y }}",
+        f"{_PREFIX} SELECT (SUM(?y) AS ?s) (MIN(?y) AS ?m) (GROUP_CONCAT(?y) AS ?all) {{ ?x dg:hasRiskk ?y }}",
+    ],
+)
+def test_relative_iris_and_aggregates_lead_to_help(ask: Ask, query: str, media: str) -> None:
+    """A name is what it is resolved to; a count of 0 over a misspelt name says nothing else."""
+    response = ask(query, accept=f"application/{media}")
+
+    assert response.status_code == 200
+    assert _address(response.headers["Link"]) == _HELP
+
+
+@pytest.mark.parametrize("name", ["csv", "tsv"])
+def test_a_count_of_nothing_in_a_table_leads_to_help(client: FlaskClient, name: str) -> None:
+    """In every format of rows."""
+    query = f"{_PREFIX} SELECT (COUNT(*) AS ?n) (MIN(?y) AS ?m) {{ ?x dg:hasRiskk ?y }}"
+    response = client.get("/sparql", query_string={"query": query, "format": name})
+
+    assert _address(response.headers["Link"]) == _HELP
+
+
+@pytest.mark.parametrize("named", ["http://example.org/claims", f"{GRAPH}claim"])
+@pytest.mark.parametrize("how", ["default-graph-uri", "named-graph-uri", "FROM", "GRAPH"])
+def test_a_graph_that_is_not_here_leads_to_help(client: FlaskClient, named: str, how: str) -> None:
+    """Named by the protocol or the query, ours or not; the page has the nearest graph."""
+    query = f"SELECT * {{ {f'GRAPH <{named}>' if how == 'GRAPH' else ''} {{ ?x a ?y }} }}"
+    query = query.replace("*", f"* FROM <{named}>") if how == "FROM" else query
+    sent = {"query": query} | ({how: named} if how.endswith("uri") else {})
+    response = client.get("/sparql", query_string=sent)
+    page = client.get("/sparql", query_string={**sent, "format": "html"}).text
+    told = client.get(_address(response.headers["Link"])).get_json()["results"][0]
+
+    assert told["name"] == named
+    assert "No graph here is called" in page
+    assert "/graph/claims" in page
+    assert ("No graph here is called" in told["message"]) == (not named.startswith(GRAPH))
+    assert [each["id"] for each in told["candidates"]] == (
+        [f"{GRAPH}claims"] if named.startswith(GRAPH) else []
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "near"),
+    [
+        (f"{DG}hasRiskk", [f"{DG}hasRisk", f"{DG}hasRiskFactor"]),
+        (f"{DGD}claim/B03755", [f"{DGD}claim/B0355", f"{DGD}claim/B0375", f"{DGD}claim/B0755"]),
+    ],
+)
+def test_what_is_near_is_of_the_same_kind_of_place(
+    graph: kg.KnowledgeGraph, name: str, near: list[str]
+) -> None:
+    """Terms for a term, claims for a claim; no record of the build that says the same words."""
+    (unmatched,) = unmatched_names(f"SELECT * {{ ?x ?y <{name}> }}", graph.names)
+
+    assert [each.iri for each in unmatched.near] == near
+
+
 def test_the_link_says_what_is_meant(client: FlaskClient, ask: Ask) -> None:
     """As JSON and as a page: the nearest name, or a query for the claims, which has rows."""
     text = f"{_PREFIX} SELECT * {{ ?x dg:hasRiskk ?y ; dg:improvement ?z ; dg:hasRisk ?u }}"
@@ -97,6 +171,9 @@ def test_the_page_of_an_answer_says_it(ask: Ask) -> None:
         'SELECT * { ?x rdfs:label "dg:hasRiskk" } # dg:hasRiskk',
         "SELECT * { ?x dg:hasRisk ?y OPTIONAL { ?x dg:hasRiskk ?z } } LIMIT 1",  # has rows
         "ASK { FILTER NOT EXISTS { ?x dg:hasRiskk ?y } }",  # true
+        "SELECT (COUNT(*) AS ?n) { dg:Melasma dg:hasRisk ?x }",  # right, and zero
+        "SELECT (COUNT(*) AS ?n) { ?x a ?y OPTIONAL { ?x dg:hasRiskk ?z } }",  # not zero
+        "SELECT * FROM <graph/claims> { ?x a <https://example.org/unknown> }",
     ],
 )
 def test_other_answers_say_nothing(ask: Ask, query: str) -> None:
