@@ -32,6 +32,13 @@ NAMING: Final = tuple(_RANKING["naming"])
 PLACES: Final = ("other", "claims", "predicate")
 """Where an IRI may stand: in triples, as the predicate of claims, as that of triples; the last counts."""
 
+_COMMON: Final = frozenset(
+    word
+    for line in Path(__file__).with_name("common_words.txt").read_text("utf-8").splitlines()
+    if not line.startswith("#")
+    for word in words(line)
+)
+
 SQL: Final = tomllib.loads(Path(__file__).with_name("sql.toml").read_text(encoding="utf-8"))
 _THINGS: Final = SQL["things"]
 
@@ -203,7 +210,8 @@ class NameIndex:
         """Return the things that a text may mean, the likeliest first.
 
         Its words are looked for in any order, as they are, as beginnings of words and, where no name
-        has such a word, as misspellings; if no name has them all, a thing may have them in several.
+        has such a word, as misspellings. If no name has them all, those that say nothing, such as
+        "how" and "my", are left out, and a thing may have the others in several names.
 
         Args:
             text: what somebody wrote.
@@ -211,9 +219,13 @@ class NameIndex:
             most: how many names that have the words are looked at; -1: all, of which there may be
                 very many.
         """
-        wanted = words(text)[:_MOST_WORDS]
+        whole = words(text)
+        wanted = whole[:_MOST_WORDS]
         spelt = [self._spelt(each) for each in wanted]
         found = self._matches(spelt, most=most)
+        telling = [each for each in whole if each not in _COMMON]
+        if not found and 0 < len(telling) < len(whole):
+            return self.search(" ".join(telling), classes, most)
         if len(wanted) > 1 and max((each.score for each in found), default=0) < _GOOD:
             found += self._matches([self._spelt("".join(wanted))])
             found += _over_names(self._matches(spelt, joint=" OR ", most=most))

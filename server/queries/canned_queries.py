@@ -20,6 +20,7 @@ from kg.rdf.namespaces import curie
 from kg.sparql.bind import bind
 from server import answers
 from server.context import current_snapshot, public_url
+from server.http1.errors import RequestError
 from server.protocol import rdf, responses
 from server.protocol.endpoints import ENDPOINTS, FORMAT_PARAMETERS
 from server.protocol.errors import ParameterRefused, UnknownResource
@@ -230,5 +231,9 @@ def problem_page(problem: ProblemDocument) -> str:
     if found is None:
         return generic_page(problem)
     # Samples have the names of parameters in them, so that none of those may be the client's.
-    known = {each.name for each in found.parameters} & request.args.keys()
-    return _query_page(found, {name: request.args[name] for name in known}, problem)
+    try:
+        sent = dict(answers.sent())
+    except RequestError:  # which is the problem itself
+        sent = request.args
+    known = {each.name for each in found.parameters} & sent.keys()
+    return _query_page(found, {name: sent[name] for name in known}, problem)

@@ -221,3 +221,25 @@ def test_lasers_are_found_by_their_wavelength_and_concepts_by_other_words(
 ) -> None:
     """What is no name of a thing finds it none the less."""
     assert graph.names.search(text)[0].thing.iri == DG + local
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("how do I treat the brown spots on my hands", "solar lentigo"),
+        ("what helps against wrinkles around the eyes", "periorbital rhytides"),
+        ("what can I do about my acne scars", "acne scar"),
+        ("why is my skin darker after laser", "darker skin type"),
+    ],
+)
+def test_a_sentence_finds_what_its_words_name(
+    graph: kg.KnowledgeGraph, text: str, label: str
+) -> None:
+    """Words that say nothing are left out where no name has them all; the others need not all be."""
+    assert graph.names.search(text)[0].thing.label == label
+
+
+def test_words_that_say_nothing_count_in_a_name(graph: kg.KnowledgeGraph) -> None:
+    """They are left out of no text whose words a name has."""
+    assert graph.names.search("unit of analysis")[0].thing.label == "unit of analysis"
+    assert graph.names.search("the of and zzzz") == []

@@ -360,3 +360,40 @@ def test_a_query_tells_its_columns(client: FlaskClient, graph: kg.KnowledgeGraph
     for column in columns:
         assert f"<code>{column.name}</code>" in page
         assert str(escape(column.description)) in page
+
+
+def _page_of_a_refusal(client: FlaskClient, how: str) -> str:
+    address, accept = "/queries/adverse-event-incidence/answer", {"Accept": "text/html"}
+    sent = {"event": "erythma", "procedure": "CO2 laser resurfacing"}
+    if how == "url":
+        refused = client.get(address, query_string=sent, headers=accept)
+    else:
+        refused = client.post(address, data=sent, headers=accept)
+    assert refused.status_code == 400
+    return refused.text
+
+
+@pytest.mark.parametrize("how", ["url", "form"])
+def test_the_page_of_a_refusal_keeps_values_and_leads_to_candidates(
+    client: FlaskClient, how: str
+) -> None:
+    """The value that failed stands in the form, beside the others, however they were sent."""
+    page = _page_of_a_refusal(client, how)
+    asked = re.search(r'href="(/queries/[^"]*event=dg%3AErythema[^"]*)"', page)
+
+    assert '<option value="erythma" selected>' in page
+    assert asked
+    assert "procedure=CO2" in asked[1]
+    assert client.get(asked[1].replace("&amp;", "&")).status_code == 200
+    assert 'href="/ontology/Erythema"' in page
+
+
+def test_the_page_of_a_query_leads_to_its_text_with_values(client: FlaskClient) -> None:
+    """As the page itself shows it."""
+    page = client.get("/queries/care?phase=before&format=html").text
+    filled, plain = (
+        client.get(f"/queries/care?format=sparql{each}").text for each in ("&phase=before", "")
+    )
+
+    (address,) = re.findall(r'<a href="([^"]*format=sparql[^"]*)"', page)
+    assert client.get(address.replace("&amp;", "&")).text == filled != plain
