@@ -1,7 +1,5 @@
 """What a name is compared by: words without case, accents, hyphens, plurals and national spelling."""
 
-from __future__ import annotations
-
 import json
 import re
 import unicodedata

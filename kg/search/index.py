@@ -1,7 +1,5 @@
 """The index of names: what people write, and the things that they mean by it."""
 
-from __future__ import annotations
-
 import json
 import re
 import sqlite3

@@ -1,7 +1,5 @@
 """How the index of names is made of what an engine holds."""
 
-from __future__ import annotations
-
 import re
 import sqlite3
 from collections import defaultdict

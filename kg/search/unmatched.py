@@ -1,7 +1,5 @@
 """Names of ours in a query that no triple can match, and what was probably meant."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property

@@ -7,8 +7,6 @@ value cannot change the structure of the query; and the result is plain SPARQL, 
 engine understands it. (pyoxigraph's own substitutions reach only variables of the projection.)
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import TypeAlias

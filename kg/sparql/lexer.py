@@ -6,8 +6,6 @@ stream is not fooled by comments, strings, IRIs or prefixed names as a search in
 The terminals follow https://www.w3.org/TR/sparql11-query/#sparqlGrammar.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import Enum

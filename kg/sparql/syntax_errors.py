@@ -5,8 +5,6 @@ of the query. The commonest mistakes can be told from the tokens alone, with the
 what remains is reported as the parser says it.
 """
 
-from __future__ import annotations
-
 import difflib
 import re
 from collections.abc import Iterable, Iterator, Mapping
@@ -135,6 +133,29 @@ def _findings(found: list[Token], known: Mapping[str, str]) -> Iterator[Finding]
         if token.is_word("TRUE", "FALSE") and token.text != token.text.lower():
             yield "Booleans are in lower case.", token.offset, f"Write {token.text.lower()}."
     yield from _unbalanced(found)
+    yield from _without_dot(found)
+
+
+_TERMS: Final = frozenset({"iri", "string", "variable", "blank_node", "prefixed_name", "number"})
+_ROOM: Final = {"{": 3, ".": 3, "}": 3, ";": 2, ",": 1}
+"""How many terms may follow each other after a mark in a group."""
+
+
+def _without_dot(found: list[Token]) -> Iterator[Finding]:
+    """Yield the term with which a triple begins behind another that no dot ends."""
+    room, is_group, is_data = -1, False, False
+    for before, token in pairwise(found):
+        is_data = token.is_word("VALUES") or (is_data and token.text != "}")
+        is_group = is_group or token.text == "{"
+        if token.text in _ROOM and is_group and not is_data:
+            room = _ROOM[token.text]
+        elif (token.kind.value in _TERMS or token.text == "a") and before.text != "^^":
+            if room == 0:
+                hint = f"Write a dot before {token.text}, or a semicolon for the same subject."
+                yield f"A dot is missing before {token.text}.", token.offset, hint
+            room -= 1
+        elif token.kind is not TokenKind.LANGUAGE and token.text != "^^":
+            room = -1
 
 
 def _slashes(text: str) -> Iterator[Finding]:

@@ -1,7 +1,5 @@
 """Plots of spectra: axes with their ticks, by which a template draws them in SVG."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple

@@ -1,7 +1,5 @@
 """The front page."""
 
-from __future__ import annotations
-
 from flask import Response, render_template, request
 
 from server.context import current_snapshot, public_url

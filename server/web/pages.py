@@ -1,7 +1,5 @@
 """What the pages about resources show, by the kind of resource."""
 
-from __future__ import annotations
-
 import math
 import re
 import tomllib

@@ -45,7 +45,7 @@ _MISTAKES = (
     ("ASK { ?s ?p ?o } }", 1, 18, "This } closes nothing.", "Remove it"),
     ("SELECT (COUNT(*) AS ?n { ?s ?p ?o }", 1, 8, "This ( is not closed.", "Close it."),
     ("ASK { ?s ?p }", 1, None, "not legal SPARQL from here on", None),
-    ("ASK { ?s ?p ?o\n  ?s ?p }", 2, None, "not legal SPARQL from here on", None),
+    ("ASK { ?s ?p ?o\n  ?s ?p }", 2, 3, "A dot is missing before ?s.", "Write a dot before ?s, or a semi"),
     ("SELECT * { ?s ?p ?o } LIMIT ten", 1, 29, "'ten' is not a word", None),
     ("SELECT ?x (COUNT(?y) AS ?n) { ?x ?p ?y }", 1, None, "a variable that is unbound", None),
     ("SELECT (1 AS ?x) (2 AS ?x) {}", 1, None, "Duplicated variable name", None),
@@ -184,3 +184,35 @@ def _refusal(text: str) -> QueryError | None:
     except QueryError as error:
         return error
     return None
+
+
+@pytest.mark.parametrize(
+    ("text", "before"),
+    [
+        ("SELECT * { ?s ?p ?o ?x ?y ?z }", "?x"),
+        ('SELECT * { ?s ?p "x"@en <http://e/a> ?y ?z }', "<http://e/a>"),
+        ("ASK { ?s a <http://e/c> ; ?p ?o _:b ?y ?z }", "_:b"),
+        ("ASK { ?s ?p 1, 2 ?x ?y ?z }", "?x"),
+        ("CONSTRUCT { ?s ?p ?o } WHERE { OPTIONAL { ?s ?p ?o } ?s ?p ?o ?o ?p ?s }", "?o"),
+    ],
+)
+def test_a_missing_dot_is_told_before_the_triple_that_follows(text: str, before: str) -> None:
+    """Where it is missing, and not at the end, where the parser gives up."""
+    mistake = _mistake(text)
+
+    assert f"A dot is missing before {before}." in str(mistake)
+    assert text[mistake.column - 1 :].startswith(before)
+    assert mistake.column < len(text) - len(before)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "SELECT ?a ?b ?c ?d { ?s ?p }",
+        "SELECT * { VALUES ?x { 1 2 3 4 5 } ?s ?p }",
+        "SELECT * { ?s ?p ?o } GROUP BY ?a ?b ?c ?d HAVING",
+    ],
+)
+def test_terms_that_follow_each_other_rightly_miss_no_dot(text: str) -> None:
+    """Neither what is selected, nor values, nor what is grouped by."""
+    assert "A dot is missing" not in str(_mistake(text))
