@@ -78,6 +78,9 @@ class ParameterError(ValueError):
         self.candidates = tuple(candidates)
 
 
+_LIMITS = {"above": "above", "minimum": "at least", "maximum": "at most", "not_above": "at most"}
+
+
 @dataclass(frozen=True, slots=True)
 class Parameter:
     """A parameter of a canned query.
@@ -90,8 +93,8 @@ class Parameter:
         default: the value when none is given, as text; None: there is none.
         required: whether a value must be given.
         description: what it is for.
-        above, minimum, maximum: for a number, what it must be greater than, and the least and the
-            greatest that it may be; None: nothing.
+        above, minimum, maximum, not_above: for a number, what it must be greater than, the least and
+            the greatest that it may be, and the parameter that it may not exceed; None: nothing.
         unit: the UCUM code of the unit that a number is in; None: it has none.
     """
 
@@ -105,12 +108,13 @@ class Parameter:
     above: float | None = None
     minimum: float | None = None
     maximum: float | None = None
+    not_above: str | None = None
     unit: str | None = None
 
     @property
     def bounds(self) -> str:
         """What a number has to be, in words; empty: it may be any."""
-        named = (("above", self.above), ("at least", self.minimum), ("at most", self.maximum))
+        named = ((word, getattr(self, name)) for name, word in _LIMITS.items())
         return " and ".join(f"{word} {bound}" for word, bound in named if bound is not None)
 
     def term(self, text: str) -> Term:
@@ -186,12 +190,9 @@ class CannedQuery:
             ParameterError: a name is unknown, a required value missing, or a value unfit.
         """
         known = {parameter.name: parameter for parameter in self.parameters}
-        for name in values:
-            if name not in known:
-                offered = ", ".join(known) or "none"
-                raise ParameterError(
-                    name, f"{self.name} has no such parameter.", f"Its parameters: {offered}."
-                )
+        if unknown := [name for name in values if name not in known]:
+            hint = f"Its parameters: {', '.join(known) or 'none'}."
+            raise ParameterError(unknown[0], f"{self.name} has no such parameter.", hint)
         bound = {}
         for name, parameter in known.items():
             text = values.get(name, parameter.default)
@@ -200,6 +201,10 @@ class CannedQuery:
             elif parameter.required:
                 hint = f"Give one: {parameter.description}"
                 raise ParameterError(name, "A value is required.", hint)
+        for low, high in ((each.name, each.not_above) for each in self.parameters):
+            if high and low in bound and high in bound and bound[low] > bound[high]:
+                detail = f"{bound[low]} is greater than {high}, which is {bound[high]}."
+                raise ParameterError(low, detail, f"Give one that is at most {high}.")
         return bound
 
 
@@ -406,11 +411,9 @@ def _parameter(header: Header, index: int) -> Parameter:
         prefixed = ", ".join(given["classes"])
         raise _error(header, line, f"A prefix of {prefixed} is unknown.") from error
     parameter = Parameter(
-        name=given["name"],
-        type=given["type"],
+        **{key: given.get(key) for key in ("name", "type", "unit", *_LIMITS)},
         classes=classes,
         values=tuple(as_text(value) for value in given.get("values", ())),
-        **{key: given.get(key) for key in ("above", "minimum", "maximum", "unit")},
         default=None if default is None else as_text(default),
         required=given.get("required", False),
         description=given["description"].strip(),
@@ -456,16 +459,17 @@ def _check_variables(header: Header, parameters: tuple[Parameter, ...]) -> None:
     for token in tokens(header.text):
         if token.kind is TokenKind.VARIABLE and token.text.startswith("$"):
             used.setdefault(token.text[1:], token)
-    seen = set()
-    for index, parameter in enumerate(parameters):
+    names = [each.name for each in parameters]
+    for index, name in enumerate(names):
         line = header.line_of("params", index)
-        if parameter.name in seen:
-            raise _error(header, line, f"The parameter {parameter.name} is declared twice.")
-        if parameter.name not in used:
-            raise _error(header, line, f"The query does not use its parameter ${parameter.name}.")
-        seen.add(parameter.name)
+        if name in names[:index]:
+            raise _error(header, line, f"The parameter {name} is declared twice.")
+        if name not in used:
+            raise _error(header, line, f"The query does not use its parameter ${name}.")
+        if (other := parameters[index].not_above) not in (None, *names):
+            raise _error(header, line, f"There is no parameter {other} that {name} is not above.")
     for name, token in used.items():
-        if name not in seen:
+        if name not in names:
             line = header.text.count("\n", 0, token.offset) + 1
             raise _error(header, line, f"Declare ${name} among the params, or write ?{name}.")
 

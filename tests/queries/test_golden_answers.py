@@ -134,6 +134,18 @@ def test_a_row_for_a_gap_states_no_fact(case: Case) -> None:
             assert re.match(_RECORDED_GAP, row["gap"]) or row["gap"].endswith(_NOT_FOUND), row
 
 
+_BY_SCOPE: Final = ("as asked", "narrower", "part", "wider", "")
+
+
+@by_case
+def test_what_was_asked_for_comes_first(case: Case) -> None:
+    """Then what is narrower, a part, wider, and what stands in no such relation; gaps likewise."""
+    rows = _rows(case.file.read_bytes())
+    scopes = [(bool(row["gap"]), _BY_SCOPE.index(row["scope"])) for row in rows if "scope" in row]
+
+    assert scopes == sorted(scopes)
+
+
 def test_there_is_no_golden_answer_to_a_question_that_is_not_asked() -> None:
     """Each file of golden answers belongs to a canned query and one of its examples."""
     assert {case.file for case in CASES} == set(GOLDEN.iterdir())

@@ -135,6 +135,8 @@ _MISTAKES = (
     ("#+     classes: [dg:Procedure]", "#+     classes: [Procedure]", 6, "does not match"),
     ("#+     classes: [dg:Procedure]", "#+     classes: [zz:Procedure]", 6, "A prefix of zz:Procedure is unknown."),
     ("#+     values: [1, 5, 10]", "#+     above: 5", 9, "5 is not above 5."),
+    ("#+     values: [1, 5, 10]", "#+     not_above: least", 9, "There is no parameter least that most is not above."),
+    ("#+     type: iri", "#+     type: iri\n#+     not_above: most", 5, "'iri' is not one of ['integer', 'decimal']"),
     ("#+     values: [1, 5, 10]", "#+     unit: furlong", 9, "The unit 'furlong' is not in ontology/units.tsv."),
     ("#+     classes: [dg:Procedure]", "#+     unit: nm", 5, "'iri' is not one of ['integer', 'decimal']"),
     ("#+     classes: [dg:Procedure]", "#+     maximum: 5", 5, "'iri' is not one of ['integer', 'decimal']"),

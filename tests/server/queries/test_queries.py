@@ -189,6 +189,25 @@ def test_a_parameter_that_is_unfit_is_named(
     assert response.get_json()["hint"]
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ("lowest=700&highest=600", "lowest: 700 is greater than highest, which is 600."),
+        ("lowest=0.7 um&highest=600", "lowest: 700 is greater than highest, which is 600."),
+        ("lowest=600&highest=600", ""),
+    ],
+)
+@pytest.mark.parametrize("name", ["spectrum", "laser-modes"])
+def test_a_range_that_ends_below_its_beginning_is_refused(
+    client: FlaskClient, name: str, values: str, said: str
+) -> None:
+    """It would find nothing, which would look like an answer; both parameters are named."""
+    response = client.get(f"/queries/{name}/answer?{values}")
+
+    assert response.status_code == (400 if said else 200)
+    assert said in response.get_json().get("detail", "")
+
+
 def test_a_missing_parameter_comes_with_the_schema(client: FlaskClient) -> None:
     """A program learns what the parameters are; a person sees the form and the message."""
     problem = client.get("/queries/why/answer").get_json()
