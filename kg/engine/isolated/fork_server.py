@@ -120,7 +120,7 @@ class _Workers:
 
     def start_missing(self) -> None:
         """Start a process in each slot that has none, as far as that is possible now."""
-        for slot in set(range(self._scoreboard.slots)) - set(self._slots.values()):
+        for slot in set(range(len(self._scoreboard.slots))) - set(self._slots.values()):
             try:
                 pid = os.fork()
             except OSError as error:  # tried again at the next look
@@ -145,7 +145,7 @@ class _Workers:
 
     def look(self) -> None:
         """Make queries give way to others."""
-        running = [self._scoreboard.running(slot) for slot in range(self._scoreboard.slots)]
+        running = list(map(self._scoreboard.running, range(len(self._scoreboard.slots))))
         now = time.monotonic()
         ages = [now - each.began if each.began else 0.0 for each in running]
         usual = os.getpriority(os.PRIO_PROCESS, 0)
@@ -194,19 +194,21 @@ class _JobServer:
 
     def take(self, slot: int) -> None:
         """Wait for a token, unless the worker of a slot has one."""
-        if not self._scoreboard.has_token(slot):
+        worker = self._scoreboard.slots[slot]
+        if not worker.has_token:
             os.read(self._taking, 1)
-            self._scoreboard.set_token(slot, held=True)
+            worker.has_token = True
 
     def give_back(self, slot: int) -> None:
         """Pass the token of the worker of a slot on to others, if it has one."""
-        if self._scoreboard.has_token(slot):
-            self._scoreboard.set_token(slot, held=False)
+        worker = self._scoreboard.slots[slot]
+        if worker.has_token:
+            worker.has_token = False
             os.write(self._giving, bytes(1))
 
     def pass_on(self, ages: list[float], *, waited_for: bool) -> None:
         """Carry out what `policy.allot` decides."""
-        holding = [self._scoreboard.has_token(slot) for slot in range(len(ages))]
+        holding = [worker.has_token for worker in self._scoreboard.slots]
         free = _unread(self._taking)
         self._allotment, moves = policy.allot(
             self._allotment, ages, holding, free, waited_for=waited_for
@@ -214,7 +216,7 @@ class _JobServer:
         for slot in moves.released:
             self.give_back(slot)
         for slot in moves.withdrawn:
-            self._scoreboard.set_token(slot, held=False)
+            self._scoreboard.slots[slot].has_token = False
         os.write(self._giving, bytes(moves.added))
 
 
@@ -249,7 +251,7 @@ class _Worker:
         if growth.bytes() > _WORN or os.getpriority(os.PRIO_PROCESS, 0) > niceness:
             return True
         # With a token it is one of the few that may keep a copy of their own.
-        if self.scoreboard.has_token(self.slot) or growth.copied() <= _COPIED:
+        if self.scoreboard.slots[self.slot].has_token or growth.copied() <= _COPIED:
             return False
         return sandbox.memory_left() < sandbox.memory_in_all() // 2
 

@@ -8,37 +8,23 @@ worker writes of itself counts as a whole or not at all, even if it dies meanwhi
 lock to end a job: one that is through while it is killed cannot begin another.
 """
 
+import ctypes
 import fcntl
 import hashlib
 import mmap
 import os
 import signal
-import struct
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final
 
 from kg.engine.isolated import sandbox
 
 _MOST_NAMES: Final = 4  # a query of the service has one (a judgement)
 _DIGEST_BYTES: Final = 16  # nobody finds two names with one
-_NO_DIGESTS: Final = (b"",) * _MOST_NAMES
-_RUNNING: Final = struct.Struct(f"=iQQ{f'{_DIGEST_BYTES}s' * _MOST_NAMES}")
-"""What ``Running`` has beside its first member, with the digests of _MOST_NAMES names."""
-
-_KILLED: Final = struct.Struct("=Qi")
-"""Which job's worker was killed last in a slot, and why."""
-
-_DEATH: Final = struct.Struct("=Qii")
-"""Of a worker that died: its job, the signal that ended it, why it was sent."""
-
-# A slot: what runs, the last kill, the token.
-_LAST_KILL: Final = _RUNNING.size
-_TOKEN: Final = _LAST_KILL + _KILLED.size
-_SLOT_BYTES: Final = _TOKEN + 1
 
 _DEATHS: Final = 512
 """How many deaths are remembered: a judgement, as who waits asks within milliseconds. The cause of
@@ -54,21 +40,34 @@ class Cause(IntEnum):
     SHORTAGE = 3
 
 
-class Running(NamedTuple):
+class Slot(ctypes.Structure):
     """What a worker is about.
 
     Attributes:
         began: when its job began, on the monotonic clock; 0: it is idle.
         pid, started: its identifier, and when it was started, since identifiers are used again.
         number: of the job.
-        digests: of the names of its query.
+        digests: of the names of its query, with a space between them.
+        killed, cause: which job's worker was killed last in this slot, and why.
+        has_token: whether it has a concurrency token.
     """
 
-    began: float = 0.0
-    pid: int = 0
-    started: int = 0
-    number: int = 0
-    digests: tuple[bytes, ...] = ()
+    _fields_ = (
+        ("began", ctypes.c_double),
+        ("pid", ctypes.c_int),
+        ("started", ctypes.c_uint64),
+        ("number", ctypes.c_uint64),
+        ("digests", ctypes.c_char * ((2 * _DIGEST_BYTES + 1) * _MOST_NAMES)),
+        ("killed", ctypes.c_uint64),
+        ("cause", ctypes.c_int),
+        ("has_token", ctypes.c_bool),
+    )
+
+
+class _Death(ctypes.Structure):
+    """Of a worker that died: its job, the signal that ended it, why it was sent."""
+
+    _fields_ = (("number", ctypes.c_uint64), ("ended_by", ctypes.c_int), ("cause", ctypes.c_int))
 
 
 _EVENTS: Final = ("starts", "timeout", "memory", "crowded", "shortage", "asked", "worn", "other")
@@ -81,7 +80,6 @@ _BY_SIGNAL: Final = {
     signal.SIGSEGV: "memory",
     signal.SIGIO: "asked",
 }
-_NUMBER_BYTES: Final = 8
 
 
 class Scoreboard:
@@ -90,21 +88,27 @@ class Scoreboard:
     Args:
         slots: how many.
         descriptor: the shared memory of an existing scoreboard; None makes a new one.
+
+    Attributes:
+        slots: the slots; what others than their workers read of them, but tokens, needs the lock.
     """
 
     def __init__(self, slots: int, descriptor: int | None = None) -> None:
-        # When jobs began, by slot; how often there was what, by event; how many deaths there were.
-        self._slots = (slots + len(_EVENTS) + 1) * _NUMBER_BYTES
-        self._ring = self._slots + slots * _SLOT_BYTES
-        size = self._ring + _DEATHS * _DEATH.size
+        class Board(ctypes.Structure):
+            _fields_ = (
+                ("slots", Slot * slots),
+                ("events", ctypes.c_double * len(_EVENTS)),
+                ("died", ctypes.c_uint64),
+                ("deaths", _Death * _DEATHS),
+            )
+
+        size = ctypes.sizeof(Board)
         if descriptor is None:
             descriptor = os.memfd_create("scoreboard", 0)
             os.ftruncate(descriptor, size)
-        self.slots = slots
         self.descriptor = descriptor
-        self._memory = mmap.mmap(descriptor, size)
-        self._numbers = memoryview(self._memory)[: self._slots].cast("d")
-        self._began, self._events = self._numbers[:slots], self._numbers[slots:-1]
+        self._board: Any = Board.from_buffer(mmap.mmap(descriptor, size))
+        self.slots: ctypes.Array[Slot] = self._board.slots
         self._me = (0, 0)
         self._threads = threading.RLock()
 
@@ -114,17 +118,15 @@ class Scoreboard:
 
     def close(self) -> None:
         """Let go of the shared memory; other processes keep it as long as they need it."""
-        for view in (self._began, self._events, self._numbers):
-            view.release()
-        self._memory.close()
+        del self.slots, self._board  # which have it mapped
         os.close(self.descriptor)
 
     def clear(self) -> None:
         """Forget what processes were about that are no more; a new fork server begins with this."""
-        self._events[_EVENTS.index("starts")] += 1
-        for slot in range(self.slots):
-            self.end(slot)
-            self.set_token(slot, held=False)
+        self._board.events[_EVENTS.index("starts")] += 1
+        for slot in self.slots:
+            slot.began = 0.0
+            slot.has_token = False
 
     def begin(self, slot: int, number: int, names: Sequence[str] = ()) -> float:
         """Note that this process begins a job, whose query goes by some names, after it was idle.
@@ -135,30 +137,24 @@ class Scoreboard:
         pid = os.getpid()
         if self._me[0] != pid:
             self._me = pid, sandbox.start_of(pid)
-        digests = [*map(_digest, names[:_MOST_NAMES]), *_NO_DIGESTS][:_MOST_NAMES]
+        mine = self.slots[slot]
         began = time.monotonic()
         fcntl.lockf(self.descriptor, fcntl.LOCK_EX, 1, slot)  # a worker has no other threads
-        _RUNNING.pack_into(self._memory, self._place(slot), *self._me, number, *digests)
-        self._began[slot] = began
+        mine.pid, mine.started = self._me
+        mine.number = number
+        mine.digests = b" ".join(map(_digest, names[:_MOST_NAMES]))
+        mine.began = began
         fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, slot)
         return began
 
     def end(self, slot: int) -> None:
         """Note that the slot is idle again."""
-        self._began[slot] = 0.0
+        self.slots[slot].began = 0.0
 
-    def has_token(self, slot: int) -> bool:
-        """Tell whether the worker of a slot has a concurrency token."""
-        return bool(self._memory[self._place(slot) + _TOKEN])
-
-    def set_token(self, slot: int, *, held: bool) -> None:
-        """Note whether the worker of a slot has a concurrency token."""
-        self._memory[self._place(slot) + _TOKEN] = held
-
-    def running(self, slot: int) -> Running:
-        """Return what the worker of a slot is about."""
+    def running(self, slot: int) -> Slot:
+        """Return what the worker of a slot is about at the moment."""
         with self._locked(slot):
-            return self._running(slot)
+            return Slot.from_buffer_copy(self.slots[slot])
 
     def kill(self, slot: int, cause: Cause, name: str | None = None, number: int = 0) -> bool:
         """Kill the worker of a slot if it runs a query, and no other than is meant.
@@ -177,20 +173,19 @@ class Scoreboard:
             Whether it did.
         """
         with self._locked(slot):
-            running = self._running(slot)
+            running = self.slots[slot]
             if not running.began or number not in (0, running.number):
                 return False
             if name is not None and _digest(name) not in running.digests:
                 return False
-            last_kill = self._place(slot) + _LAST_KILL
-            if _KILLED.unpack_from(self._memory, last_kill)[0] == running.number:
+            if running.killed == running.number:
                 return False  # it is dying already
             with suppress(ProcessLookupError):
                 process = os.pidfd_open(running.pid)
                 try:
                     # If the fork server died, the process did, and another may have its identifier.
                     if sandbox.start_of(running.pid) == running.started:
-                        _KILLED.pack_into(self._memory, last_kill, running.number, cause)
+                        running.killed, running.cause = running.number, cause
                         signal.pidfd_send_signal(process, signal.SIGKILL)
                         return True
                 finally:
@@ -200,31 +195,30 @@ class Scoreboard:
     def died(self, slot: int, ended_by: int) -> None:
         """Note that the worker of a slot ended by a signal; 0: by none."""
         with self._locked(slot):
-            number = self._running(slot).number
-            killed, cause = _KILLED.unpack_from(self._memory, self._place(slot) + _LAST_KILL)
+            last = self.slots[slot]
+            number = last.number if last.began else 0
+            is_killed = last.killed == number != 0
+            cause = Cause(last.cause) if is_killed else Cause.NONE
             if number:
-                with self._locked(self.slots):
-                    place = self._ring + int(self._numbers[-1]) % _DEATHS * _DEATH.size
-                    cause = cause if killed == number else Cause.NONE
-                    _DEATH.pack_into(self._memory, place, number, ended_by, cause)
-                    self._numbers[-1] += 1
-            is_killed = killed == number != 0
-            event = Cause(cause).name.lower() if is_killed else _BY_SIGNAL.get(ended_by, "other")
-            self._events[_EVENTS.index(event)] += 1
+                with self._locked(len(self.slots)):
+                    place = self._board.died % _DEATHS
+                    self._board.deaths[place] = _Death(number, ended_by, cause)
+                    self._board.died += 1
+            event = cause.name.lower() if is_killed else _BY_SIGNAL.get(ended_by, "other")
+            self._board.events[_EVENTS.index(event)] += 1
             # Only now, so that whoever finds that a job does not run finds what became of it.
             self.end(slot)
 
     def activity(self) -> dict[str, float]:
         """Return how many jobs are running, and how many events of each kind there were."""
-        running = sum(began > 0 for began in self._began)
-        return {"running": running, **dict(zip(_EVENTS, self._events, strict=True))}
+        running = sum(slot.began > 0 for slot in self.slots)
+        return {"running": running, **dict(zip(_EVENTS, self._board.events, strict=True))}
 
     def began(self, number: int) -> float | None:
         """Return when a job began that is running, on the monotonic clock; None: it is not."""
-        for slot in range(self.slots):
-            running = self.running(slot)
+        for running in map(self.running, range(len(self.slots))):
             if running.began and running.number == number:
-                return running.began
+                return float(running.began)
         return None
 
     def death(self, number: int) -> tuple[int, Cause] | None:
@@ -232,11 +226,10 @@ class Scoreboard:
 
         None: as far as is known it did not end; 0 for the signal: by none.
         """
-        with self._locked(self.slots):
-            deaths = self._memory[self._ring :]
-        for dead, ended_by, cause in _DEATH.iter_unpack(deaths):
-            if dead == number:
-                return ended_by, Cause(cause)
+        with self._locked(len(self.slots)):
+            for death in self._board.deaths:
+                if death.number == number:
+                    return death.ended_by, Cause(death.cause)
         return None
 
     @contextmanager
@@ -249,15 +242,6 @@ class Scoreboard:
             finally:
                 fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, slot)
 
-    def _running(self, slot: int) -> Running:
-        if not (began := self._began[slot]):
-            return Running()
-        pid, started, number, *digests = _RUNNING.unpack_from(self._memory, self._place(slot))
-        return Running(began, pid, started, number, tuple(digests))
-
-    def _place(self, slot: int) -> int:
-        return self._slots + slot * _SLOT_BYTES
-
 
 def _digest(name: str) -> bytes:
-    return hashlib.blake2b(name.encode(), digest_size=_DIGEST_BYTES).digest()
+    return hashlib.blake2b(name.encode(), digest_size=_DIGEST_BYTES).hexdigest().encode()
