@@ -44,13 +44,53 @@ class Spectrum:
     interpolated: frozenset[float]
 
 
+_NO_SPECTRUM: Final = Spectrum([], [], frozenset())
+"""What any other IRI stands for."""
+
+
 def functions_over(engine: Engine) -> dict[str, ExtensionFunction]:
     """Return the functions that queries of an engine can call, by their IRIs.
 
     Args:
         engine: holds the spectra that some of the functions read.
     """
-    return extension_functions(read_spectra(engine))
+    spectra = read_spectra(engine)
+
+    def is_interpolated(spectrum: Spectrum, wavelength: Quantity) -> bool:
+        reading = formulas.read_spectrum(spectrum.absorption, wavelength)
+        return reading.interpolated or wavelength.to("nm").value in spectrum.interpolated
+
+    def in_unit(compute: Callable[..., Quantity]) -> Callable[..., float]:
+        return lambda *given: compute(*given[:-1]).to(given[-1]).value
+
+    named: _Parameter = (1, lambda iri: spectra.get(_iri(iri), _NO_SPECTRUM))
+    table: Mapping[str, tuple[tuple[_Parameter, ...], Callable[..., float | bool]]] = {
+        "absorptionDepth": ((_QUANTITY, _UNIT), in_unit(formulas.absorption_depth)),
+        "effectivePenetrationDepth": (
+            (_NUMBER, _NUMBER, _UNIT, _UNIT),
+            in_unit(
+                lambda absorption, scattering, unit: formulas.effective_penetration_depth(
+                    Quantity(absorption, unit), Quantity(scattering, unit)
+                )
+            ),
+        ),
+        "absorptionRatio": ((_QUANTITY, _QUANTITY), formulas.absorption_ratio),
+        "thermalRelaxationTime": (
+            (_QUANTITY, _NUMBER, _QUANTITY, _UNIT),
+            in_unit(formulas.thermal_relaxation_time),
+        ),
+        "absorptionAt": (
+            (named, _QUANTITY),
+            lambda spectrum, at: formulas.read_spectrum(spectrum.absorption, at).value,
+        ),
+        "reducedScatteringAt": (
+            (named, _QUANTITY),
+            lambda spectrum, at: formulas.read_spectrum(spectrum.scattering, at).value,
+        ),
+        "isInterpolated": ((named, _QUANTITY), is_interpolated),
+        "convert": ((_QUANTITY, _UNIT), in_unit(lambda quantity: quantity)),
+    }
+    return {DGF + name: _function(DGF + name, *row) for name, row in table.items()}
 
 
 def read_spectra(engine: Engine) -> dict[str, Spectrum]:
@@ -69,54 +109,6 @@ def _spectrum(rows: list[dict[str, Any]]) -> Spectrum:
 
     interpolated = (float(row["wavelength"]) for row in rows if str(row["origin"]) == _INTERPOLATED)
     return Spectrum(points("absorption"), points("scattering"), frozenset(interpolated))
-
-
-def extension_functions(spectra: Mapping[str, Spectrum]) -> dict[str, ExtensionFunction]:
-    """Return the functions by their IRIs.
-
-    Args:
-        spectra: the spectra that they can read, by IRI.
-    """
-
-    def spectrum(iri: str) -> Spectrum:
-        if iri not in spectra:
-            raise ValueError(f"{iri} is no spectrum.")
-        return spectra[iri]
-
-    def is_interpolated(iri: str, wavelength: Quantity) -> bool:
-        reading = formulas.read_spectrum(spectrum(iri).absorption, wavelength)
-        return reading.interpolated or wavelength.to("nm").value in spectrum(iri).interpolated
-
-    def in_unit(compute: Callable[..., Quantity]) -> Callable[..., float]:
-        return lambda *given: compute(*given[:-1]).to(given[-1]).value
-
-    table: Mapping[str, tuple[tuple[_Parameter, ...], Callable[..., float | bool]]] = {
-        "absorptionDepth": ((_QUANTITY, _UNIT), in_unit(formulas.absorption_depth)),
-        "effectivePenetrationDepth": (
-            (_NUMBER, _NUMBER, _UNIT, _UNIT),
-            in_unit(
-                lambda absorption, scattering, unit: formulas.effective_penetration_depth(
-                    Quantity(absorption, unit), Quantity(scattering, unit)
-                )
-            ),
-        ),
-        "absorptionRatio": ((_QUANTITY, _QUANTITY), formulas.absorption_ratio),
-        "thermalRelaxationTime": (
-            (_QUANTITY, _NUMBER, _QUANTITY, _UNIT),
-            in_unit(formulas.thermal_relaxation_time),
-        ),
-        "absorptionAt": (
-            (_IRI, _QUANTITY),
-            lambda iri, at: formulas.read_spectrum(spectrum(iri).absorption, at).value,
-        ),
-        "reducedScatteringAt": (
-            (_IRI, _QUANTITY),
-            lambda iri, at: formulas.read_spectrum(spectrum(iri).scattering, at).value,
-        ),
-        "isInterpolated": ((_IRI, _QUANTITY), is_interpolated),
-        "convert": ((_QUANTITY, _UNIT), in_unit(lambda quantity: quantity)),
-    }
-    return {DGF + name: _function(DGF + name, *row) for name, row in table.items()}
 
 
 def _number(number: Term) -> float:
@@ -151,7 +143,6 @@ no unit is a UnitError, what else does not fit is a ValueError."""
 
 _NUMBER: Final[_Parameter] = (1, _number)
 _UNIT: Final[_Parameter] = (1, _unit)
-_IRI: Final[_Parameter] = (1, _iri)
 _QUANTITY: Final[_Parameter] = (2, _quantity)
 
 

@@ -24,7 +24,7 @@ import kg
 from kg.catalogue.canned_queries import CannedQuery, read_queries
 from kg.engine import CSV, JSON, Engine, Query, ResultKind, Term
 from kg.engine.oxigraph.engine import InProcessEngine
-from kg.physics.functions import extension_functions, read_spectra
+from kg.physics.functions import functions_over
 from kg.releases.bundled import QUERIES_FOLDER
 from server import config
 
@@ -184,7 +184,7 @@ def test_the_order_of_rows_does_not_depend_on_the_order_of_the_data(
     backwards = InProcessEngine(
         b"".join(reversed(lines)),
         version=graph.version,
-        functions=extension_functions(read_spectra(graph.engine)),
+        functions=functions_over,
     )
 
     asked = {case.query.name: case for case in reversed(CASES)}

@@ -18,7 +18,7 @@ from kg.engine import (
 )
 from kg.engine.oxigraph.engine import InProcessEngine
 from kg.physics.formulas import Quantity, absorption_depth, effective_penetration_depth
-from kg.physics.functions import extension_functions, read_spectra
+from kg.physics.functions import functions_over, read_spectra
 from kg.rdf.namespaces import DG, DGD, DGF
 
 PREFIXES = f"PREFIX dg: <{DG}> PREFIX dgf: <{DGF}> PREFIX xsd: <{XSD}>\n"
@@ -45,7 +45,7 @@ class TestWhatThereIs:
             " <http://www.w3.org/2004/02/skos/core#definition> ?text ;"
             " <http://www.w3.org/2004/02/skos/core#example> ?example }"
         )
-        assert {row["f"] for row in rows} == {URIRef(iri) for iri in extension_functions({})}
+        assert {row["f"] for row in rows} == {URIRef(iri) for iri in functions_over(graph.engine)}
 
     def test_every_example_has_a_value(self, graph: kg.KnowledgeGraph) -> None:
         """The example of each function can be asked as it stands."""
@@ -53,7 +53,7 @@ class TestWhatThereIs:
             f"{PREFIXES}SELECT ?f ?example {{ ?f a dg:ExtensionFunction ;"
             " <http://www.w3.org/2004/02/skos/core#example> ?example }"
         )
-        assert len(rows) == len(extension_functions({}))
+        assert len(rows) == len(functions_over(graph.engine))
         for row in rows:
             assert row["f"].removeprefix(DGF) in row["example"]
             assert value(graph, row["example"]) is not None, row["example"]

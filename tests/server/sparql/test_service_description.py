@@ -10,7 +10,7 @@ from rdflib import RDF, RDFS, SH, VOID, Graph, Literal, Namespace, URIRef
 
 import kg
 from kg.engine import FunctionMisused
-from kg.physics.functions import extension_functions
+from kg.physics.functions import functions_over
 from kg.rdf.namespaces import WIDER
 from server import create_app
 from server.protocol.negotiation import RDF as RDF_OFFERS
@@ -84,7 +84,7 @@ def test_it_names_every_function_that_can_be_called(
     """The extension functions are stated with label and comment, and can be called."""
     stated = set(description.objects(ENDPOINT, SD.extensionFunction))
 
-    assert {str(function) for function in stated} == set(extension_functions({}))
+    assert {str(function) for function in stated} == set(functions_over(graph.engine))
     for function in stated:
         assert (function, RDF.type, SD.Function) in description
         assert description.value(function, RDFS.label)
