@@ -398,9 +398,10 @@ class IsolatedEngine(AsyncEngine, TaskEngine):
             # The fork server cannot send word: any of several processes may be calling.
             await wait(None, 0, _LOOK_SECONDS)
         ended_by, cause = self._scoreboard.death(job.number) or (0, None)
+        if cause is Cause.ASKED:
+            raise QueryStopped
         if cause:
-            reason = _REASONS[cause]
-            raise reason()
+            raise Overloaded(_GAVE_WAY[cause])
         if ended_by == signal.SIGALRM:
             raise _timeout(job)
         if ended_by in (signal.SIGABRT, signal.SIGSEGV, signal.SIGXFSZ):
@@ -499,12 +500,7 @@ def _timeout(job: ipc.Job) -> QueryTimeout:
     return QueryTimeout(job.seconds, hint)
 
 
-_REASONS: Final[Mapping[Cause, Callable[[], EngineUnavailable]]] = {
-    Cause.ASKED: QueryStopped,
-    Cause.CROWDED: lambda: Overloaded(
-        "Too many long queries run at once, so this one was stopped."
-    ),
-    Cause.SHORTAGE: lambda: Overloaded(
-        "Memory ran short, and this query had taken the most of it."
-    ),
+_GAVE_WAY: Final = {
+    Cause.CROWDED: "Too many long queries run at once, so this one was stopped.",
+    Cause.SHORTAGE: "Memory ran short, and this query had taken the most of it.",
 }

@@ -113,7 +113,7 @@ class _Workers:
         self._setup = setup
         self._jobs = jobs
         self._scoreboard = scoreboard
-        self._job_server = _JobServer(setup.active, scoreboard)
+        self._job_server = JobServer(setup.active, scoreboard)
         self._slots: dict[int, int] = {}
         self._fork_server = os.getpid()
         self._failed = False
@@ -179,16 +179,16 @@ class _Workers:
             os._exit(0)
 
 
-class _JobServer:
+class JobServer:
     """The concurrency tokens: bytes in a pipe, of which each worker takes one, as GNU make's do.
 
     Who has one is on the scoreboard. The two are changed one after the other, and a worker may be
-    killed in between; `policy.allot` makes up for a token that is lost so.
+    killed in between; `policy.Allotment` makes up for a token that is lost so.
     """
 
     def __init__(self, number: int, scoreboard: Scoreboard) -> None:
         self._scoreboard = scoreboard
-        self._allotment = policy.allotment(number)
+        self._allotment = policy.Allotment(number)
         self._taking, self._giving = os.pipe()
         os.write(self._giving, bytes(self._allotment.tokens))
 
@@ -207,17 +207,17 @@ class _JobServer:
             os.write(self._giving, bytes(1))
 
     def pass_on(self, ages: list[float], *, waited_for: bool) -> None:
-        """Carry out what `policy.allot` decides."""
-        holding = [worker.has_token for worker in self._scoreboard.slots]
-        free = _unread(self._taking)
-        self._allotment, moves = policy.allot(
-            self._allotment, ages, holding, free, waited_for=waited_for
-        )
-        for slot in moves.released:
-            self.give_back(slot)
-        for slot in moves.withdrawn:
-            self._scoreboard.slots[slot].has_token = False
-        os.write(self._giving, bytes(moves.added))
+        """Let others have tokens if they wait, and see that there are as many as there should be."""
+        workers = self._scoreboard.slots
+        if waited_for:
+            for slot in policy.outlasted(ages, [worker.has_token for worker in workers]):
+                self.give_back(slot)
+        holding = [worker for worker in workers if worker.has_token]
+        missing = self._allotment.missing(ages, len(holding) + _unread(self._taking))
+        # The first goes on, whose worker has copied what it writes to.
+        for worker in holding[::-1][: max(0, -missing)]:
+            worker.has_token = False
+        os.write(self._giving, bytes(max(0, missing)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +227,7 @@ class _Worker:
     engine: InProcessEngine
     jobs: socket.socket
     scoreboard: Scoreboard
-    job_server: _JobServer
+    job_server: JobServer
     tasks: TaskRunner | None
     slot: int
 

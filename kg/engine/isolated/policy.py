@@ -1,11 +1,11 @@
-"""Which query gives way to which: decisions over the ages of queries, without any effect.
+"""Which query gives way to which: decisions over the ages of queries, without any effect on them.
 
 `kg.engine.isolated.fork_server` looks at its workers every 20 ms and carries out what is decided.
 Ages are in seconds, by slot; 0 is the age of a slot whose process is idle.
 """
 
 from collections.abc import Callable, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 BRIEF: Final = 0.001
 """Age from which a query takes longer than handing it over and sending its answer (measured)."""
@@ -60,82 +60,50 @@ def costliest(ages: Sequence[float], taken: Callable[[int], int]) -> int | None:
     return max(lasting, key=taken, default=None)
 
 
-class Allotment(NamedTuple):
-    """How many concurrency tokens there are, of which a process needs one to take up a query.
-
-    Attributes:
-        most: as many as there are processor cores.
-        tokens: how many there should be now: half of that while all queries are brief, when those
-            who ask have as much to do.
-        brief_looks: for how many looks all queries have been brief.
-        missing: how many tokens too few there were at the last look; below 0: too many.
-    """
-
-    most: int
-    tokens: int
-    brief_looks: int = 0
-    missing: int = 0
-
-
-class Moves(NamedTuple):
-    """What becomes of tokens.
-
-    Attributes:
-        released: slots whose tokens others may have.
-        withdrawn: slots whose tokens nobody gets.
-        added: number of new tokens.
-    """
-
-    released: tuple[int, ...]
-    withdrawn: tuple[int, ...]
-    added: int
-
-
-def allotment(cores: int) -> Allotment:
-    """Return the allotment to begin with."""
-    return Allotment(cores, max(1, cores // 2))
-
-
-def allot(
-    before: Allotment,
-    ages: Sequence[float],
-    holding: Sequence[bool],
-    free: int,
-    *,
-    waited_for: bool,
-) -> tuple[Allotment, Moves]:
-    """Decide what becomes of tokens.
+class Allotment:
+    """How many concurrency tokens there should be, of which a process needs one to take up a query.
 
     Args:
-        before: the allotment at the last look.
-        ages: of the queries.
-        holding: whether the process of a slot has a token.
-        free: number of tokens that no process has.
-        waited_for: whether queries wait for a process.
+        most: as many as there are processor cores.
+
+    Attributes:
+        tokens: how many there should be now: half of that while all queries are brief, when those
+            who ask have as much to do.
     """
-    released = _outlasted(ages, holding) if waited_for else ()
-    brief_looks = 0 if max(ages, default=0) >= BRIEF else before.brief_looks + 1
-    few = brief_looks >= _BRIEF_LOOKS
-    tokens = allotment(before.most).tokens if few else before.most
-    # Tokens are lost with workers that are killed while they take one, or put one back. But one may
-    # have been taken and not noted yet, so what two looks in a row find missing is missing.
-    missing = tokens - sum(holding) - free
-    after = Allotment(before.most, tokens, brief_looks, missing)
-    if missing != before.missing:
-        return after, Moves(released, (), 0)
-    kept = [slot for slot, holds in enumerate(holding) if holds and slot not in released]
-    kept.reverse()  # so that the first slot goes on, whose worker has copied what it writes to
-    return after, Moves(released, tuple(kept[: max(0, -missing)]), max(0, missing))
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._fewest = self.tokens = max(1, most // 2)
+        self._brief_looks = 0
+        self._missing = 0
+
+    def missing(self, ages: Sequence[float], found: int) -> int:
+        """Return how many tokens have to be added; below 0: how many there are too many.
+
+        Args:
+            ages: of the queries.
+            found: how many tokens there are, be they free or not.
+        """
+        self._brief_looks = 0 if max(ages, default=0) >= BRIEF else self._brief_looks + 1
+        self.tokens = self._fewest if self._brief_looks >= _BRIEF_LOOKS else self._most
+        # Tokens are lost with workers that are killed while they take one, or put one back. But one
+        # may have been taken and not noted yet, so what two looks in a row find missing is missing.
+        before, self._missing = self._missing, self.tokens - found
+        return self._missing if self._missing == before else 0
 
 
-def _outlasted(ages: Sequence[float], holding: Sequence[bool]) -> tuple[int, ...]:
+def outlasted(ages: Sequence[float], holding: Sequence[bool]) -> list[int]:
     """Return the slots that let others begin beside their queries: the more there are, the later.
 
     Many queries that are nearly short are through sooner if few of them run at a time.
+
+    Args:
+        ages: of the queries, where others wait for a process.
+        holding: whether the process of a slot has a token.
     """
     beside = sum(age > 0 and not holds for age, holds in zip(ages, holding, strict=True))
     released: list[int] = []
     for slot, (age, holds) in enumerate(zip(ages, holding, strict=True)):
         if holds and age >= SHORT * (beside + len(released) + 1):
             released.append(slot)
-    return tuple(released)
+    return released

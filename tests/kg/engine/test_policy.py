@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kg.engine.isolated import policy
+from kg.engine.isolated.fork_server import JobServer
+from kg.engine.isolated.scoreboard import Scoreboard
 
 AGES = st.one_of(
     st.just(0.0), st.floats(0, 0.002), st.floats(0, 0.3), st.floats(0.9, 1.1), st.floats(0, 100)
@@ -86,42 +88,37 @@ def test_there_come_to_be_as_many_tokens_as_there_should(
 ) -> None:
     """However many were lost or are too many; those of running queries are the last to go."""
     ages, holding = state
-    now = policy.allotment(cores)
-    added = 0
+    allotment = policy.Allotment(cores)
     for _ in range(looks):
-        now, moves = policy.allot(now, ages, holding, free, waited_for=waited_for)
-        assert all(holding[slot] for slot in moves.released + moves.withdrawn)
-        assert not set(moves.released) & set(moves.withdrawn)
-        assert not (moves.added and moves.withdrawn)
-        added += moves.added
-        holding = [
-            holds and slot not in moves.released + moves.withdrawn
-            for slot, holds in enumerate(holding)
-        ]
-        free += len(moves.released) + moves.added
+        released = policy.outlasted(ages, holding) if waited_for else []
+        assert all(holding[slot] for slot in released)
+        holding = [holds and slot not in released for slot, holds in enumerate(holding)]
+        free += len(released)
+        missing = allotment.missing(ages, sum(holding) + free)
+        free += max(0, missing)
+        withdrawn = [slot for slot, holds in enumerate(holding) if holds][: max(0, -missing)]
+        holding = [holds and slot not in withdrawn for slot, holds in enumerate(holding)]
 
     brief = max(ages) < policy.BRIEF
-    assert now.tokens == (max(1, cores // 2) if brief else cores)
+    assert allotment.tokens == (max(1, cores // 2) if brief else cores)
     # Tokens that are free are taken by processes before they can be withdrawn.
-    assert sum(holding) + free == now.tokens or (free > now.tokens and not any(holding))
+    there = sum(holding) + free
+    assert there == allotment.tokens or (free > allotment.tokens and not any(holding))
 
 
-@given(processes(), st.integers(1, 20))
-def test_tokens_are_released_only_where_queries_wait(
-    state: tuple[list[float], list[bool]], cores: int
+@given(processes())
+def test_queries_that_have_run_for_long_release_their_tokens(
+    state: tuple[list[float], list[bool]],
 ) -> None:
-    """A query that runs alone keeps its token, and one that is short in any case."""
+    """A query that is short keeps its token in any case."""
     ages, holding = state
-    before = policy.allotment(cores)
-    _, idle = policy.allot(before, ages, holding, 0, waited_for=False)
-    _, busy = policy.allot(before, ages, holding, 0, waited_for=True)
+    released = policy.outlasted(ages, holding)
 
-    assert idle.released == ()
-    assert all(ages[slot] >= policy.SHORT for slot in busy.released)
+    assert all(holding[slot] and ages[slot] >= policy.SHORT for slot in released)
     if any(age >= policy.SHORT and holds for age, holds in zip(ages, holding, strict=True)):
         beside = sum(age > 0 and not holds for age, holds in zip(ages, holding, strict=True))
         oldest = max(age for age, holds in zip(ages, holding, strict=True) if holds)
-        assert bool(busy.released) >= (oldest >= policy.SHORT * (beside + len(ages) + 1))
+        assert bool(released) >= (oldest >= policy.SHORT * (beside + len(ages) + 1))
 
 
 def test_the_more_queries_others_run_beside_the_later_they_begin() -> None:
@@ -129,8 +126,7 @@ def test_the_more_queries_others_run_beside_the_later_they_begin() -> None:
 
     def released(age: float, beside: int) -> bool:
         ages, holding = [age] + [1.0] * beside, [True] + [False] * beside
-        _, moves = policy.allot(policy.allotment(2), ages, holding, 0, waited_for=True)
-        return moves.released == (0,)
+        return policy.outlasted(ages, holding) == [0]
 
     for beside in range(5):
         assert released(policy.SHORT * (beside + 1.1), beside)
@@ -139,21 +135,33 @@ def test_the_more_queries_others_run_beside_the_later_they_begin() -> None:
 
 def test_brief_queries_are_the_rule_after_a_while() -> None:
     """Half of the tokens go when all queries have been brief for ten looks, and come back at once."""
-    now = policy.allotment(4)
+    allotment = policy.Allotment(4)
     tokens = []
     for age in [1.0] + [0.0] * 11 + [0.01]:
-        now, _ = policy.allot(now, [age], [False], now.tokens, waited_for=False)
-        tokens.append(now.tokens)
+        allotment.missing([age], allotment.tokens)
+        tokens.append(allotment.tokens)
 
     assert tokens == [4] * 10 + [2] * 2 + [4]
 
 
+def test_what_is_missing_once_may_only_not_be_noted_yet() -> None:
+    """Tokens are added, or go, when two looks in a row find the same."""
+    allotment = policy.Allotment(4)
+
+    assert [allotment.missing([1.0], found) for found in (4, 3, 3, 4, 6, 6)] == [0, 0, 1, 0, 0, -2]
+
+
 def test_the_first_slots_keep_their_tokens() -> None:
     """Where there are too many tokens, the last go, as the workers of the first are warmed up."""
-    now = policy.allotment(4)._replace(brief_looks=10)
-    withdrawn = []
+    scoreboard = Scoreboard(4)
+    tokens = JobServer(4, scoreboard)
     for _ in range(2):
-        now, moves = policy.allot(now, [0.0] * 4, [True] * 4, 0, waited_for=False)
-        withdrawn.append(moves.withdrawn)
+        tokens.pass_on([1.0] * 4, waited_for=False)
+    for slot in range(4):
+        tokens.take(slot)
 
-    assert withdrawn == [(), (3, 2)]
+    assert [slot.has_token for slot in scoreboard.slots] == [True] * 4
+    for _ in range(12):
+        tokens.pass_on([0.0] * 4, waited_for=False)
+
+    assert [slot.has_token for slot in scoreboard.slots] == [True, True, False, False]
