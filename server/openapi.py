@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from flask import Response, render_template, request
 
+from kg.catalogue.canned_queries import CannedQuery, Parameter
 from kg.engine import JSON, Answer, ResultKind
+from kg.graph import KnowledgeGraph
 from server.answers import short_names
 from server.context import Snapshot, current_snapshot, public_url
 from server.protocol import responses
@@ -49,21 +52,38 @@ def described() -> Mapping[str, Any]:
         queries=list(snapshot.graph.catalogue.values()),
         results=RESULTS,
         short_names=short_names,
+        labels=snapshot.graph.catalogue.labels,
+        ways=partial(_ways, snapshot.graph),
     )
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     content: Mapping[str, Any] = yaml.load(text, loader)  # noqa: S506 - both are safe
     return content
 
 
+def _ways(graph: KnowledgeGraph, query: CannedQuery, parameter: Parameter) -> dict[str, str]:
+    """Return ways to write values of a parameter, each by what it is, that mean one thing."""
+    given = dict.fromkeys(each[parameter.name] for each in query.examples if parameter.name in each)
+    members = [thing.iri for each in parameter.classes for thing in graph.names.members(each)[:1]]
+    others = (*parameter.values, parameter.default, *members, "1")
+    known = list(given) or [each for each in others if each][:1]
+    ways = {str(number): text for number, text in enumerate(known, start=1)}
+    if parameter.unit:
+        ways["with a unit"] = f"{known[0]} {parameter.unit}"
+    for iri in [str(parameter.term(text)) for text in known[:1] if parameter.type == "iri"]:
+        ways["whole IRI"] = iri
+        for field, name in graph.names.called(iri).items():
+            meant, _ = graph.names.resolved(name, parameter.classes, parameter.values and {iri})
+            ways |= {field: name} if [each.iri for each in meant] == [iri] else {}
+    return ways
+
+
 def _answers(snapshot: Snapshot) -> dict[str, Any]:
     """Return by name what canned queries answer to their first examples, cut to a row and a gap."""
     answers = {}
     for name, shown in json.loads(_ANSWERS.read_bytes()).items():
-        query = snapshot.graph.catalogue.get(name)
-        if query is not None:
+        if (query := snapshot.graph.catalogue.get(name)) is not None:
             given = snapshot.graph.catalogue.bindings(name, next(iter(query.examples), {}))
-            kind, body = ResultKind.SOLUTIONS, json.dumps(shown).encode()
-            answer = Answer(kind, JSON, body, snapshot.version, repeatable=True, seconds=0.0)
-            envelope = Envelope(snapshot, query, given, Parameters([]))
-            answers[name] = envelope.document(answer)
+            said = (ResultKind.SOLUTIONS, JSON, json.dumps(shown).encode(), snapshot.version)
+            answer = Answer(*said, repeatable=True, seconds=0.0)
+            answers[name] = Envelope(snapshot, query, given, Parameters([])).document(answer)
     return answers

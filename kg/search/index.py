@@ -130,6 +130,11 @@ class NameIndex:
         found = self._database.execute(f"{_THINGS} WHERE iri = ?", (iri,)).fetchone()
         return found and Thing(*found)
 
+    def called(self, iri: str) -> dict[str, str]:
+        """Return a name of a thing by each of the fields that name it; empty: there is no such thing."""
+        found = self._database.execute(SQL["called"], (iri,))
+        return {field: name for field, name in found if field in NAMING}
+
     def place_of(self, iri: str) -> str | None:
         """Return which of ``PLACES`` an IRI of ours has; None: it is in no triple."""
         query = "SELECT place FROM places WHERE iri = ?"

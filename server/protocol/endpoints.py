@@ -21,12 +21,14 @@ class UrlParameter(NamedTuple):
         meaning: what it is.
         type: of its values: string, number, IRI, or format, the name of a representation.
         values: all that there are; empty: every value of the type.
+        examples: values of it; of what is given any number of times, lists of them.
     """
 
     often: str
     meaning: str
     type: str = "string"
     values: Sequence[str] = ()
+    examples: Sequence[Any] = ()
 
 
 class HttpEndpoint(NamedTuple):
@@ -46,6 +48,8 @@ class HttpEndpoint(NamedTuple):
     results: bool = False
     cached: bool = True
     delegated: bool = False
+    there: Sequence[str] = ()
+    asked: Mapping[str, Any] = {}
 
 
 _TABLE: Final = tomllib.loads(

@@ -38,7 +38,7 @@ def _page(records: list[Citation]) -> str:
         "sources.html",
         records=records,
         downloads=answers.downloads(_ENDPOINT.representations),
-        path_of=lambda key: pages.own_href(f"{DGD}source/{key}"),
+        path_of=lambda key: pages.href(f"{DGD}source/{key}"),
     )
 
 

@@ -48,15 +48,10 @@ def local_path(iri: str) -> str:
     return "/" + quote(iri.removeprefix(BASE), safe="/:@!$&'()*+,;=~%")
 
 
-def own_href(iri: str) -> str:
-    """Return what a link to one of our IRIs leads to."""
-    return request.script_root + local_path(iri)
-
-
 def href(iri: str) -> str | None:
     """Return what a link to an IRI leads to: our own document, the web, or nothing."""
     if iri.startswith(BASE):
-        return own_href(iri)
+        return request.script_root + local_path(iri)
     return iri if iri.startswith(("http://", "https://")) else None
 
 

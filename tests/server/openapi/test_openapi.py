@@ -125,7 +125,10 @@ def test_parameters_have_their_types(document: Any) -> None:
     parameters = {each["name"]: each for each in operation["parameters"] if "name" in each}
 
     assert parameters["procedure"]["required"] is False
-    assert parameters["skin_type"]["schema"]["enum"][3] == "dgd:fitzpatrick-skin-type/IV"
+    assert parameters["skin_type"]["schema"]["anyOf"][3] == {
+        "const": "dgd:fitzpatrick-skin-type/IV",
+        "title": "Fitzpatrick skin type IV",
+    }
     assert parameters["event"]["schema"]["default"] == "dg:ClinicalCondition"
     examples = [each["value"] for each in parameters["event"]["examples"].values()]
     assert "dg:Ectropion" in examples
@@ -202,6 +205,125 @@ def test_examples_are_as_described(document: Any, graph: kg.KnowledgeGraph) -> N
         assert faults(document, shown["schema"], shown["example"]) == []
         assert shown["example"]["version"] == graph.version
         assert shown["example"]["rows"] or shown["example"]["gaps"]
+
+
+Requested = tuple[str, str, dict[str, Any]]
+"""Path, method, and what the client is given."""
+
+UNREAL: Final = {"/queries-running/{query_id}", "/.well-known/genid/{name}"}
+"""Where there is nothing, unless a query of that name runs, or the data have a blank node."""
+
+
+def exampled(document: Any, path: str, method: str, operation: Any) -> Iterator[Requested]:
+    """Yield the requests that the examples of an operation show, each as a client sends it."""
+    own = [
+        document["components"]["parameters"][each["$ref"].rpartition("/")[2]]
+        if "$ref" in each
+        else each
+        for each in operation.get("parameters", ())
+    ]
+    suffixes = [each["schema"]["enum"] for each in own if each["name"] == "suffix"]
+    places = {each["name"]: each.get("example") for each in own if each["in"] == "path"}
+    shown: dict[str, list[Any]] = {
+        each["name"]: [one["value"] for one in each.get("examples", {}).values()]
+        for each in own
+        if each["in"] == "query"
+    }
+    required = {
+        each["name"]: shown[each["name"]][0]
+        for each in own
+        if each.get("required") and each["in"] == "query"
+    }
+    for suffix in suffixes[0] if suffixes else [""]:
+        at = path.format(**{**places, "suffix": suffix})
+        if method == "post":
+            for media, body in operation["requestBody"]["content"].items():
+                given = [each["value"] for each in body.get("examples", {}).values()]
+                for each in given or [body["example"]] if "example" in body else given:
+                    as_json = media == "application/json"
+                    data = json.dumps(each) if as_json else each
+                    yield at, method, {"data": data, "content_type": media}
+        else:
+            others = [each.get("example") for each in own if each["name"] == "parameters"]
+            yield at, method, {"query_string": {**required, **(others or [{}])[0]}}
+            for name, values in shown.items():
+                for each in values:
+                    with_text = {"q": "skin"} if name in ("kind", "limit") and "q" in shown else {}
+                    with_query = {"query": "ASK {}"} if "query" in shown else {}
+                    asked = {**with_text, **with_query, **required, name: each}
+                    yield at, method, {"query_string": asked}
+
+
+def fits(document: Any, client: FlaskClient, path: str, method: str) -> int:
+    """Ask what the examples of an operation show; each is answered, as described. Return how many."""
+    operation = document["paths"][path][method]
+    asked = list(exampled(document, path, method, operation))
+    for at, _, given in asked:
+        response = client.open(at, method=method.upper(), buffered=True, **given)
+        assert response.status_code in (200, 303), (at, given, response.text[:300])
+        described = operation["responses"][str(response.status_code)]
+        content = described["content"][response.mimetype]
+        if str(response.mimetype).endswith("json") and response.status_code == 200:
+            assert faults(document, content["schema"], json.loads(response.data)) == []
+    return len(asked)
+
+
+def test_examples_of_each_operation_are_answered(document: Any, client: FlaskClient) -> None:
+    """Those of addresses, parameters and bodies: what they show is real."""
+    for path, method, _ in operations(document):
+        if path not in UNREAL and not re.fullmatch("/queries/[a-z-]+/answer", path):
+            assert fits(document, client, path, method) > 0, path
+
+
+@pytest.mark.long
+def test_examples_of_each_canned_query_are_answered(
+    document: Any, client: FlaskClient, graph: kg.KnowledgeGraph
+) -> None:
+    """Each way to write a value, and each body; and each parameter has an example."""
+    for query in graph.catalogue.values():
+        for method, operation in document["paths"][f"/queries/{query.name}/answer"].items():
+            fits(document, client, f"/queries/{query.name}/answer", method)
+            own = {each.name for each in query.parameters}
+            for each in operation["parameters"]:
+                assert each.get("name") not in own or each["examples"], (query.name, each)
+
+
+def test_examples_show_each_way_to_write_a_value(document: Any) -> None:
+    """A term whole, short, by label and synonym; a number alone and with its unit; a text beside a list."""
+    answers = document["paths"]
+
+    def shown(query: str, parameter: str) -> set[Any]:
+        own = answers[f"/queries/{query}/answer"]["get"]["parameters"]
+        [found] = [each for each in own if each.get("name") == parameter]
+        values = {each["value"] for each in found["examples"].values()}
+        assert all(faults(document, found["schema"], each) == [] for each in values)
+        return values
+
+    assert {"dg:AcneScar", "acne scar", "acne scarring"} < shown("skin-type-evidence", "condition")
+    assert {"V", "Fitzpatrick skin type V"} < shown("skin-type-evidence", "skin_type")
+    assert {1064, "1064 nm"} < shown("safety-limits", "wavelength")
+
+
+@pytest.mark.parametrize(
+    ("given", "status"),
+    [
+        ({"wavelength": 1064}, 200),
+        ({"wavelength": "1064"}, 200),
+        ({"wavelength": "1.064 µm", "organ": "eye"}, 200),
+        ({"wavelength": "1064nanometers"}, 200),
+        ({"wavelength": "nm 1064"}, 400),
+        ({"wavelength": -1}, 400),
+    ],
+)
+def test_the_schema_takes_what_the_service_takes(
+    document: Any, client: FlaskClient, given: dict[str, Any], status: int
+) -> None:
+    """Numbers with units, and texts beside listed values; the service and the schema agree."""
+    content = document["paths"]["/queries/safety-limits/answer"]["post"]["requestBody"]["content"]
+    response = client.post("/queries/safety-limits/answer", json=given)
+
+    is_legal = faults(document, content["application/json"]["schema"], given) == []
+    assert (response.status_code, is_legal) == (status, status == 200)
 
 
 def test_a_problem_is_as_described(document: Any, client: FlaskClient) -> None:
