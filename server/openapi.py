@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 from flask import Response, render_template, request
 
-from kg.catalogue.canned_queries import CannedQuery, Parameter
 from kg.engine import JSON, Answer, ResultKind
-from kg.graph import KnowledgeGraph
 from server.answers import short_names
 from server.context import Snapshot, current_snapshot, public_url
 from server.protocol import responses
@@ -53,28 +50,11 @@ def described() -> Mapping[str, Any]:
         results=RESULTS,
         short_names=short_names,
         labels=snapshot.graph.catalogue.labels,
-        ways=partial(_ways, snapshot.graph),
+        names=snapshot.graph.names,
     )
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     content: Mapping[str, Any] = yaml.load(text, loader)  # noqa: S506 - both are safe
     return content
-
-
-def _ways(graph: KnowledgeGraph, query: CannedQuery, parameter: Parameter) -> dict[str, str]:
-    """Return ways to write values of a parameter, each by what it is, that mean one thing."""
-    given = dict.fromkeys(each[parameter.name] for each in query.examples if parameter.name in each)
-    members = [thing.iri for each in parameter.classes for thing in graph.names.members(each)[:1]]
-    others = (*parameter.values, parameter.default, *members, "1")
-    known = list(given) or [each for each in others if each][:1]
-    ways = {str(number): text for number, text in enumerate(known, start=1)}
-    if parameter.unit:
-        ways["with a unit"] = f"{known[0]} {parameter.unit}"
-    for iri in [str(parameter.term(text)) for text in known[:1] if parameter.type == "iri"]:
-        ways["whole IRI"] = iri
-        for field, name in graph.names.called(iri).items():
-            meant, _ = graph.names.resolved(name, parameter.classes, parameter.values and {iri})
-            ways |= {field: name} if [each.iri for each in meant] == [iri] else {}
-    return ways
 
 
 def _answers(snapshot: Snapshot) -> dict[str, Any]:
