@@ -10,7 +10,7 @@ from rdflib import RDF, SH, BNode, Graph, Literal, URIRef
 from rdflib.term import Node
 
 from kg.builder.errors import BuildError, FileProblem
-from kg.builder.read.query_files import read_query_file, rows_of
+from kg.builder.read.query_files import read_query_files, rows_of
 from kg.engine.oxigraph.engine import InProcessEngine
 from kg.rdf.datatypes import is_ill_typed
 from kg.rdf.namespaces import DGD, curie
@@ -68,14 +68,9 @@ def read_checks(folder: Path = ONTOLOGY_FOLDER / "checks") -> tuple[Check, ...]:
     """
     problems: list[FileProblem] = []
     checks = []
-    for path in sorted(folder.glob("*.rq")):
-        header = read_query_file(path, f"checks/{path.name}", "check", problems)
-        if header is not None:
-            values = header.values
-            remedy = " ".join(values["remedy"].split())
-            checks.append(
-                Check(path.stem, values["title"], values["severity"], remedy, header.text)
-            )
+    for header in read_query_files(folder, "check", problems):
+        said = {name: " ".join(value.split()) for name, value in header.values.items()}
+        checks.append(Check(header.path.stem, **said, text=header.text))
     if problems:
         raise CheckError(problems)
     return tuple(checks)

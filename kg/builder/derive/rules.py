@@ -18,7 +18,7 @@ from rdflib import PROV, RDF, RDFS, SKOS, Literal, URIRef
 from rdflib.plugins.sparql.results.jsonresults import parseJsonTerm
 
 from kg.builder.errors import BuildError, FileProblem
-from kg.builder.read.query_files import read_query_file, rows_of
+from kg.builder.read.query_files import read_query_files, rows_of
 from kg.builder.read.terms import Triple
 from kg.engine.oxigraph.engine import InProcessEngine
 from kg.rdf.namespaces import DG, DGD, curie
@@ -64,16 +64,13 @@ def read_rules(folder: Path, problems: list[FileProblem]) -> list[Rule]:
         problems: takes what is wrong: names of files, headers, queries that do not parse.
     """
     rules = []
-    for path in sorted((folder / "rules").glob("*.rq")):
-        name = path.relative_to(folder).as_posix()
-        if not _NAME.fullmatch(path.stem):
+    for header in read_query_files(folder / "rules", "rule", problems):
+        name, key = f"rules/{header.path.name}", header.path.stem
+        if not _NAME.fullmatch(key):
             remedy = "Name the file in lower-case words joined by hyphens."
             problems.append(FileProblem(name, 0, "", "This name of a file makes no IRI.", remedy))
-            continue
-        header = read_query_file(path, name, "rule", problems)
-        if header is not None:
-            said = {key: value.strip() for key, value in header.values.items()}
-            rules.append(Rule(URIRef(f"{DGD}rule/{path.stem}"), name, **said, text=header.text))
+        said = {key: value.strip() for key, value in header.values.items()}
+        rules.append(Rule(URIRef(f"{DGD}rule/{key}"), name, **said, text=header.text))
     return rules
 
 

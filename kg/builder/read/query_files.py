@@ -1,6 +1,6 @@
 """Queries in files of the ontology, as rules and checks are: read, parsed, and asked for their rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,27 +10,25 @@ from kg.engine import EngineError, Query, QuerySyntaxError, ResultKind
 from kg.engine.oxigraph.engine import InProcessEngine
 
 
-def read_query_file(
-    path: Path, file: str, schema: str, problems: list[FileProblem]
-) -> Header | None:
-    """Read a query; None if it is malformed.
+def read_query_files(folder: Path, kind: str, problems: list[FileProblem]) -> Iterator[Header]:
+    """Read the queries of a folder, all its `*.rq` in the order of their names, but malformed ones.
 
     Args:
-        path: the file.
-        file: its name, relative to the ontology folder.
-        schema: what its header must fit, see ``kg.catalogue.front_matter.read_header``.
-        problems: takes what is wrong: a malformed header, or a query that does not parse.
+        folder: where they are.
+        kind: rule or check, of which the ontology has a folder and the catalogue a schema of headers.
+        problems: takes what is wrong: malformed headers, and queries that do not parse.
     """
-    try:
-        header = read_header(path, schema)
-        InProcessEngine(b"", version="empty").check(header.text)
-    except HeaderError as error:
-        problems.append(FileProblem(file, error.line, "", error.detail, "Mend the header."))
-    except EngineError as error:
-        problems.append(_problem(file, error))
-    else:
-        return header
-    return None
+    for path in sorted(folder.glob("*.rq")):
+        file = f"{kind}s/{path.name}"
+        try:
+            header = read_header(path, kind)
+            InProcessEngine(b"", version="empty").check(header.text)
+        except HeaderError as error:
+            problems.append(FileProblem(file, error.line, "", error.detail, "Mend the header."))
+        except EngineError as error:
+            problems.append(_problem(file, error))
+        else:
+            yield header
 
 
 def rows_of(

@@ -101,10 +101,7 @@ def read_schemas(folder: Path, problems: list[FileProblem]) -> list[TableSchema]
 
 def fixed_terms(schema: TableSchema) -> Iterator[tuple[str, str]]:
     """Yield the terms that a schema itself names, each with the name of the column."""
-    for column in schema.content["columns"]:
-        for key in ("propertyUrl", "valueUrl"):
-            if key in column and "{" not in column[key]:
-                yield column["name"], column[key]
+    return ((column, each) for column, each in _templates(schema) if "{" not in each)
 
 
 def _read(
