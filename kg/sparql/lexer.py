@@ -201,12 +201,6 @@ def _constructs_blank_nodes(text: str) -> bool:
     return any(each.kind is TokenKind.BLANK_NODE or each.text in _MAKING_NODES for each in template)
 
 
-def service_offset(text: str) -> int | None:
-    """Return the position of the first SERVICE keyword, or None."""
-    service = first_word(text, "SERVICE")
-    return None if service is None else service.offset
-
-
 _UPDATES = ("INSERT", "DELETE", "LOAD", "CLEAR", "DROP", "CREATE", "ADD", "MOVE", "COPY", "WITH")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from wsgiref.types import WSGIEnvironment
 
-from kg.sparql.lexer import service_offset
+from kg.sparql.lexer import first_word
 from server import delegation
 from server.cache.key import QUERY_PATH, CacheKey
 from server.context import pinned
@@ -42,7 +42,7 @@ async def answered(environ: WSGIEnvironment, asked: CacheKey) -> RawResponse | N
     except RequestError:
         return None
     may_ask_others = snapshot.settings.service_endpoints
-    asks_others = may_ask_others and service_offset(plan.query.text) is not None
+    asks_others = may_ask_others and first_word(plan.query.text, "SERVICE") is not None
     if plan.choice.is_made or asks_others:
         return None
     notes = environ[responses.NOTES]

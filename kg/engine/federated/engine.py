@@ -44,7 +44,7 @@ from kg.sparql.errors import (
     UpstreamFailed,
     UpstreamTimedOut,
 )
-from kg.sparql.lexer import Token, TokenKind, service_offset
+from kg.sparql.lexer import Token, TokenKind, first_word
 from kg.sparql.syntax_errors import at_offset, service_refused
 
 _NOTHING: Final = "{}"
@@ -126,7 +126,7 @@ class FederatedEngine(Wrapper):
             ServiceFailed: an endpoint does not answer as it should, and there is no SILENT.
             Overloaded: as many queries as may are asking endpoints.
         """
-        if not self._clients or service_offset(query.text) is None:
+        if not self._clients or first_word(query.text, "SERVICE") is None:
             return self._engine.run(query)
         began = time.perf_counter()
         with self._calls.call(query.names) as token:

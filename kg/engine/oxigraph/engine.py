@@ -44,7 +44,6 @@ from kg.sparql.lexer import (
     first_word,
     is_repeatable,
     is_update,
-    service_offset,
     without_hidden_service,
 )
 from kg.sparql.syntax_errors import diagnose, service_refused
@@ -320,9 +319,9 @@ class InProcessEngine:
         return spool.content()
 
     def _refuse_federation(self, text: str) -> None:
-        offset = service_offset(text)
-        if offset is not None:
-            raise service_refused(text, offset, "no endpoint is asked from here. Ask it yourself.")
+        if service := first_word(text, "SERVICE"):
+            detail = "no endpoint is asked from here. Ask it yourself."
+            raise service_refused(text, service.offset, detail)
 
 
 def _read(file: Any, written: Format, kind: ResultKind) -> Any:

@@ -11,7 +11,6 @@ from kg.sparql.lexer import (
     first_word,
     is_repeatable,
     is_update,
-    service_offset,
     significant,
     tokens,
     without_hidden_service,
@@ -169,7 +168,9 @@ def test_tokens_end_where_they_end(text: str, expected: list[str]) -> None:
 )
 def test_the_service_keyword_is_found(text: str, offset: int | None) -> None:
     """Only the keyword counts, in any case."""
-    assert service_offset(text) == offset
+    found = first_word(text, "SERVICE")
+
+    assert (found and found.offset) == offset
 
 
 @pytest.mark.parametrize(
