@@ -1,6 +1,7 @@
 """Regular expressions of XPath that Oxigraph, whose are those of Rust, reads otherwise or not at all."""
 
 import re
+from collections.abc import Iterator
 from typing import Final
 
 from rdflib import Literal
@@ -94,12 +95,15 @@ def _content(string: Token | None) -> str:
 
 def _groups(pattern: str) -> int:
     """Return how many groups a pattern has that a replacement can name."""
-    in_class = False
-    groups = 0
+    return sum(part == "(" and not in_class for part, in_class, _ in _parts(pattern))
+
+
+def _parts(pattern: str) -> Iterator[tuple[str, bool, str]]:
+    """Yield the parts of a pattern, with whether each is within brackets, and the one before it."""
+    in_class, before = False, ""
     for part in _PARTS.findall(pattern):
-        groups += part == "(" and not in_class
-        in_class = part == "[" or (in_class and part != "]")
-    return groups
+        yield part, in_class, before
+        in_class, before = part == "[" or (in_class and part != "]"), part
 
 
 def _replacement(given: str, groups: int | None) -> str | None:
@@ -126,10 +130,7 @@ def _replacement(given: str, groups: int | None) -> str | None:
 
 def _unsupported(pattern: str, *, is_extended: bool) -> str | None:
     """Say what Rust reads otherwise in a pattern, or None."""
-    in_class = False
-    before = ""
-    part: str
-    for part in _PARTS.findall(pattern):
+    for part, in_class, before in _parts(pattern):
         if part in (r"\i", r"\I", r"\c", r"\C") or part.endswith("{Is"):
             return part + ("...}" if part.endswith("{Is") else "")
         if not in_class and part[0] == "\\" and part[1:].isdigit():
@@ -142,6 +143,4 @@ def _unsupported(pattern: str, *, is_extended: bool) -> str | None:
             return "White space within brackets, with the flag x,"
         if is_extended and not in_class and part == "#":
             return "The character #, with the flag x,"
-        in_class = part == "[" or (in_class and part != "]")
-        before = part
     return None
