@@ -162,8 +162,7 @@ class IsolatedEngine(AsyncEngine, TaskEngine):
             held, descriptors = pinned(Data.of(data), files)
             self._files = files.pop_all()
         self.limits = limits or Limits()
-        cores = sandbox.cores()
-        self.processes = _as_far_as_allowed(processes or _PER_CORE * (cores + 1))
+        self.processes = _as_far_as_allowed(processes or _PER_CORE * (sandbox.cores() + 1))
         self._version = version
         self._does_tasks = tasks is not None
         self._lock = threading.Lock()
@@ -190,7 +189,6 @@ class IsolatedEngine(AsyncEngine, TaskEngine):
             functions=functions,
             memory=self.limits.memory,
             reserve=sandbox.memory_in_all() // 20 if reserve is None else reserve,
-            active=min(cores, self.processes),
             tasks=tasks,
         )
         inherited = (setup.jobs, setup.scoreboard, *descriptors)

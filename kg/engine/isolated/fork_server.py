@@ -113,7 +113,7 @@ class _Workers:
         self._setup = setup
         self._jobs = jobs
         self._scoreboard = scoreboard
-        self._job_server = JobServer(setup.active, scoreboard)
+        self._job_server = JobServer(min(sandbox.cores(), setup.slots), scoreboard)
         self._slots: dict[int, int] = {}
         self._fork_server = os.getpid()
         self._failed = False

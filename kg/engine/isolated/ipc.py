@@ -47,7 +47,6 @@ class Setup:
         memory: how many bytes the address space of a worker may grow by.
         reserve: how many bytes of the machine's memory queries leave free.
         tasks: does other work than queries in workers; None: there is none.
-        active: the most concurrency tokens, see ``policy.Allotment``.
         report: descriptor of a connection on which it says how the loading went.
         expected: the version that the data must have; None: any.
     """
@@ -62,7 +61,6 @@ class Setup:
     functions: FunctionsOf | None
     memory: int
     reserve: int
-    active: int
     tasks: TaskRunner | None = None
     report: int = -1
     expected: str | None = None
