@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from functools import cache
-from html import escape
 from itertools import count
 from pathlib import Path
 from string import Template
@@ -18,6 +17,7 @@ from rdflib import XSD, Graph, URIRef
 from kg.engine import JSON, TURTLE, Answer, Engine, Format, Query, ResultKind, Term
 from kg.engine.dataset import Source
 from kg.rdf.namespaces import PREFIXES, curie
+from kg.text_files import rendered
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,13 +75,8 @@ class Rows(list[Row]):
 
     def _repr_html_(self) -> str:
         """Show the first rows as a table, as notebooks do; IRIs are links."""
-        cells = [[_cell(row[name]) for name in self.columns] for row in self[:_SHOWN]]
-        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
-        body = "".join(f"<tr>{''.join(row)}</tr>" for row in cells)
-        shown = f"{len(cells)} of {len(self)} rows" if len(self) > _SHOWN else f"{len(self)} rows"
-        notes = escape(" ".join(self.notes))
-        told = f"<p>{shown}, version {escape(self.version)}</p><p>{notes}</p>"
-        return f"<table><tr>{head}</tr>{body}</table>{told}"
+        page = Path(__file__).with_suffix(".html")
+        return rendered(page, rows=self, most=_SHOWN, short=curie)
 
     def to_pandas(self, *, exact: bool = False) -> pd.DataFrame:
         """Return the rows as a data frame; needs pandas (`pip install dermograph[pandas]`).
@@ -179,13 +174,6 @@ def stored_text(file: str) -> str:
 def prologue() -> str:
     """Return the declarations of all our prefixes, for the top of a query."""
     return "".join(f"PREFIX {prefix}: <{iri}>\n" for prefix, iri in PREFIXES.items())
-
-
-def _cell(value: Value) -> str:
-    """Return a cell of a table in HTML."""
-    if isinstance(value, URIRef):
-        return f'<td><a href="{escape(value)}">{escape(curie(value))}</a></td>'
-    return f"<td>{'' if value is None else escape(str(value))}</td>"
 
 
 def _value(term: Mapping[str, Any] | None) -> Value:

@@ -1,27 +1,16 @@
 """Candidates for disagreement: claims that say incompatible things under the same conditions."""
 
-from typing import NamedTuple
+from typing import TypeAlias
 
 from kg.engine import Engine
 from kg.results import select, stored
 
-
-class Candidate(NamedTuple):
-    """Two claims that may disagree and that no curator has judged.
-
-    Attributes:
-        one, other: the IRIs of the claims.
-        says, opposes: their labels.
-    """
-
-    one: str
-    other: str
-    says: str
-    opposes: str
+_Claim: TypeAlias = tuple[str, str]
+"""The IRI and the label of a claim."""
 
 
-def candidates(engine: Engine) -> list[Candidate]:
-    """Find the claims that may disagree and are not recorded as a disagreement.
+def candidates(engine: Engine) -> list[tuple[_Claim, _Claim]]:
+    """Return the pairs of claims that may disagree, which no curator has judged.
 
     Two claims of different sources may disagree when they have the same subject, predicate,
     object, qualifiers and settings, and one of these holds: their figures, in the same unit or in
@@ -39,7 +28,7 @@ def candidates(engine: Engine) -> list[Candidate]:
     found = set()
     for row in select(engine, stored("claims-incompatible")):
         pair = ((str(row["one"]), str(row["says"])), (str(row["other"]), str(row["opposes"])))
-        (one, says), (other, opposes) = sorted(pair)
-        if conditions(one) == conditions(other):
-            found.add(Candidate(one, other, says, opposes))
+        one, other = sorted(pair)
+        if conditions(one[0]) == conditions(other[0]):
+            found.add((one, other))
     return sorted(found)

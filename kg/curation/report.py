@@ -41,5 +41,5 @@ def report(graph: KnowledgeGraph) -> str:
             [kind, *(numbers[kind, search] for search in searches)]
             for kind in sorted({kind for kind, _ in numbers})
         ],
-        candidates=[(each.says, each.opposes) for each in candidates(graph.engine)],
+        candidates=[(one[1], other[1]) for one, other in candidates(graph.engine)],
     )

@@ -40,7 +40,7 @@ def found(*claims: Facts, more: str = "") -> list[tuple[str, str]]:
                 term = each if isinstance(each, URIRef | Literal) else _literal(name, each)
                 lines.append(f"<urn:{number}> <{_property(name)}> {term.n3()} .")
     engine = InProcessEngine("\n".join(lines).encode(), version="0")
-    return [(each.one[4:], each.other[4:]) for each in candidates(engine)]
+    return [(one[0][4:], other[0][4:]) for one, other in candidates(engine)]
 
 
 _OUTSIDE = {"source": "prov:wasDerivedFrom", "label": "rdfs:label", "type": "rdf:type"}
@@ -235,11 +235,11 @@ def test_candidates_of_the_graph_are_named_and_unjudged(graph: kg.KnowledgeGraph
     pairs = candidates(graph.engine)
 
     assert pairs == sorted(pairs)
-    for pair in pairs:
+    for (one, says), (other, opposes) in pairs:
         rows: Any = graph.query(
             "SELECT DISTINCT ?source { VALUES ?claim { "
-            f"<{pair.one}> <{pair.other}> }} ?claim <{PREFIXES['prov']}wasDerivedFrom> ?source }}"
+            f"<{one}> <{other}> }} ?claim <{PREFIXES['prov']}wasDerivedFrom> ?source }}"
         )
         assert len(rows) == 2
-        assert pair.says
-        assert pair.opposes
+        assert says
+        assert opposes

@@ -123,7 +123,7 @@ def test_candidates_are_listed(graph: kg.KnowledgeGraph, written: str) -> None:
     """Each pair of claims that may disagree stands in the report by its labels."""
     listed = rows_of(written, "Candidates for disagreement")
 
-    assert [[each.says, each.opposes] for each in candidates(graph.engine)] == listed
+    assert [[one[1], other[1]] for one, other in candidates(graph.engine)] == listed
 
 
 def test_terms_to_propose_are_counted(graph: kg.KnowledgeGraph, written: str) -> None:
