@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -298,7 +297,7 @@ def downloads(
     """
     pairs = request.args.items(multi=True) if asked is None else asked
     kept = [pair for pair in pairs if pair[0].strip() not in FORMAT_PARAMETERS]
-    path = request.script_root + re.sub(r"/answer\.html$", "/answer", request.path)
+    path = request.script_root + request.path.removesuffix(".html")
     return [
         (offer.label, f"{path}?{urlencode([*kept, ('format', name)])}")
         for offer, name in short_names(offers).items()

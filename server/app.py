@@ -25,12 +25,15 @@ from server.web import home, pages
 
 _VIEWS: Final[Mapping[str, Callable[..., Any]]] = {
     "home.front": home.front,
+    "home.api_catalog": home.api_catalog,
     "sparql.endpoint": endpoint.endpoint,
     "sparql.void": endpoint.void,
     "queries.catalogue": canned_queries.catalogue,
     "queries.query": canned_queries.query,
     "queries.answer": canned_queries.answer,
     "queries.csv_metadata": canned_queries.csv_metadata,
+    "queries.collections": canned_queries.collections,
+    "queries.collection": canned_queries.collection,
     "search.search": search.search,
     "search.suggest": search.suggest,
     "search.resolve": search.resolve,

@@ -31,6 +31,7 @@ class Settings:
     """The values of the settings, see SETTINGS for what each of them does."""
 
     public_url: str | None
+    context_url: str | None
     max_url_bytes: int
     max_body_bytes: int
     max_query_bytes: int

@@ -11,6 +11,7 @@ import yaml
 from flask import Response, render_template, request
 
 from kg.engine import JSON, Answer, ResultKind
+from kg.rdf.jsonld import Context
 from server.answers import short_names
 from server.context import Snapshot, current_snapshot, public_url
 from server.protocol import responses
@@ -46,7 +47,11 @@ def described() -> Mapping[str, Any]:
         parameters=PARAMETERS,
         paging=PAGING,
         problems=PROBLEM_TYPES,
-        queries=list(snapshot.graph.catalogue.values()),
+        queries=[
+            *snapshot.graph.catalogue.values(),
+            *snapshot.graph.catalogue.collections.values(),
+        ],
+        digest=Context.published().digest,
         results=RESULTS,
         short_names=short_names,
         labels=snapshot.graph.catalogue.labels,

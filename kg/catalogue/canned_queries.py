@@ -161,6 +161,7 @@ class CannedQuery:
         columns: of its answers, in their order.
         formerly: the names that it had: `name`, and the days `since` when it is out of use and
             `until` when it works.
+        collection: what it lists, if it lists all things of a kind: a name below /collections.
     """
 
     name: str
@@ -171,6 +172,7 @@ class CannedQuery:
     examples: tuple[Mapping[str, str], ...]
     columns: tuple[Column, ...]
     formerly: tuple[Mapping[str, Any], ...]
+    collection: str | None = None
 
     @property
     def keys(self) -> dict[str, Column]:
@@ -329,27 +331,32 @@ class Catalogue(Mapping[str, CannedQuery]):
             raise UnknownQueryError(name, like(name, self._queries)) from None
 
     def __iter__(self) -> Iterator[str]:
-        """Go through the names in order."""
-        return iter(self._queries)
+        """Go through the names in order, but for those of collections."""
+        return (name for name, each in self._queries.items() if not each.collection)
 
     def __len__(self) -> int:
-        """Count the queries."""
-        return len(self._queries)
+        """Count the queries that are gone through."""
+        return len(list(iter(self)))
+
+    @property
+    def collections(self) -> dict[str, CannedQuery]:
+        """The queries that list all things of a kind, by what they list."""
+        return {each.collection: each for each in self._queries.values() if each.collection}
 
 
 def read_queries(folder: Path, engine: InProcessEngine | None = None) -> dict[str, CannedQuery]:
     """Read all .rq files of a folder, and the table of columns beside them.
 
     Args:
-        folder: where the files are; `NAME.rq` is the query NAME.
+        folder: where the files are; `NAME.rq` is the query NAME, `collections/NAME.rq` all-NAME.
         engine: checks that each query parses; None: all were checked when they were as they are.
 
     Raises:
         CatalogueError: a file is not a canned query; says file, line and what to do.
     """
     shared = read_table(folder)
-    paths = sorted(folder.glob("*.rq"))
-    queries = {path.stem: _read(path, engine, shared) for path in paths}
+    paths = sorted([*folder.glob("*.rq"), *folder.glob("collections/*.rq")])
+    queries = {each.name: each for each in (_read(path, engine, shared) for path in paths)}
     if engine is not None:
         keys = {column.key for query in queries.values() for column in query.columns}
         for line, name in enumerate(shared, start=2):
@@ -379,8 +386,9 @@ def _read(
     if engine is not None:
         _check_variables(header, parameters)
         _check_text(header, parameters, engine)
+    collection = path.stem if path.parent.name == "collections" else None
     query = CannedQuery(
-        name=path.stem,
+        name=f"all-{collection}" if collection else path.stem,
         title=header.values["title"],
         description=header.values["description"].strip(),
         text=header.text,
@@ -391,6 +399,7 @@ def _read(
         ),
         columns=_columns(header, shared),
         formerly=tuple(header.values.get("formerly", ())),
+        collection=collection,
     )
     if engine is not None:
         for index, example in enumerate(query.examples):

@@ -30,7 +30,7 @@ _PARTS: Final[Mapping[str, Mapping[str, str]]] = {
 _TYPES: Final[Mapping[str, Any]] = json.loads(Path(__file__).with_suffix(".json").read_bytes())
 
 Declaration = Mapping[str, str]
-"""What is said of a column: name, and as far as it has them type, unit and description."""
+"""What is said of a column: name, and as far as it has them type, unit, property and description."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,7 @@ class Column:
         unit: a UCUM code, where all of its numbers have the same.
         description: what it holds, in a sentence.
         key: under which a row of plain JSON has it; a term and its label have the same.
+        predicate: which it states of the thing of the row, as a short IRI; None: it is no such.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Column:
     unit: str | None
     description: str
     key: str
+    predicate: str | None = None
 
     @property
     def datatype(self) -> str:
@@ -98,7 +100,9 @@ def read_table(folder: Path) -> dict[str, Declaration]:
 def spread(declarations: Mapping[str, Declaration]) -> dict[str, Column]:
     """Return the columns that may hold what is declared, by their names."""
     return {
-        name + end: Column(name + end, kind, each.get("unit"), each["description"], name)
+        name + end: Column(
+            name + end, kind, each.get("unit"), each["description"], name, each.get("property")
+        )
         for name, each in declarations.items()
         for end, kind in _PARTS.get(each["type"], {"": each["type"]}).items()
     }

@@ -12,11 +12,12 @@ context is kept so that what is written reads back as exactly the same triples:
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,10 +43,9 @@ _OF_FRAMES: Final = ("@embed", "@explicit", "@first", "@omitDefault", "@preserve
 _KEYWORDS: Final = {*jsonld.KEYWORDS, "@prefix"}.difference(_OF_FRAMES)
 _LIKE_KEYWORD: Final = re.compile("@[A-Za-z]+")
 SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_LOCAL: Final = (
-    r"https?://(?:localhost|127\.0\.0\.1|\[::1\])(?::\d+)?(?:/[\w./~-]*)?/context\.jsonld"
-)
-"""How services on this machine name the context, which is the only one that they write."""
+RELEASED: Final = Path(__file__).with_name("contexts.txt").read_text("ascii").split()
+"""Digests of the contexts that were released. Terms are only added within a major version, so what was
+written with one of them means the same by the present one."""
 
 
 class JsonLdError(Exception):
@@ -62,39 +62,40 @@ class Context:
 
     Attributes:
         document: the context document, with the one member @context.
-        iri: where it is published; documents that name it are read with `document`.
-        others: other names of it, as those by which services write it. That of a service on this
-            machine is known without.
+        digest: of the file; it is part of the name, so that a name stands for the same for ever.
+        url: below which it is published.
     """
 
     document: Mapping[str, Any]
-    iri: str
-    others: tuple[str, ...] = ()
+    digest: str
+    url: str
 
     @classmethod
-    def load(cls, path: Path, iri: str, others: Iterable[str] = ()) -> Context:
-        """Read the context from a file.
+    def load(cls, path: Path, url: str) -> Context:
+        """Read the context from a file, to be published below a URL.
 
         Raises:
             JsonLdError: the file is not a JSON document with a context.
         """
         try:
-            document = json.loads(path.read_bytes())
+            content = path.read_bytes()
+            document = json.loads(content)
         except ValueError as error:
             raise JsonLdError(f"{path} is not JSON: {error}") from error
         if not isinstance(document, dict) or not isinstance(document.get("@context"), dict):
             raise JsonLdError(f"{path} has no @context.")
-        return cls(document, iri, tuple(others))
+        return cls(document, hashlib.sha256(content).hexdigest()[:16], url.rstrip("/"))
 
     @classmethod
-    def published(cls, public_url: str | None = None) -> Context:
-        """Return the context that ships, by the name that it is published under.
+    @lru_cache(maxsize=8)
+    def published(cls, url: str = BASE) -> Context:
+        """Return the context that ships, as it is published below a URL."""
+        return cls.load(_FILE, url)
 
-        Args:
-            public_url: the URL of a service, by which documents may name it too.
-        """
-        others = () if public_url is None else (f"{public_url.rstrip('/')}/{_FILE.name}",)
-        return cls.load(_FILE, BASE + _FILE.name, others)
+    @property
+    def iri(self) -> str:
+        """Where it is published; documents name it by that."""
+        return f"{self.url}/context/{self.digest}.jsonld"
 
     @cached_property
     def known(self) -> KnownContext:
@@ -103,8 +104,10 @@ class Context:
 
     @cached_property
     def names(self) -> str:
-        """A regular expression of the URLs that stand for it."""
-        return "|".join([_LOCAL, *map(re.escape, (self.iri, *self.others))])
+        """A regular expression of the URLs that stand for it, wherever there is a copy."""
+        digests = "|".join([self.digest, *RELEASED])
+        published = rf"https?://[^\s\"\\<>]+/context/(?:{digests})\.jsonld"
+        return f"{published}|{re.escape(BASE + _FILE.name)}"
 
     @cached_property
     def terms(self) -> Mapping[str, Any]:
@@ -133,8 +136,7 @@ class Context:
     def _load(self, url: str, _options: Mapping[str, Any] | None = None) -> dict[str, Any]:
         if not re.fullmatch(self.names, url):
             raise jsonld.JsonLdError(
-                f"The context {url} is not known here and nothing is fetched; use {self.iri}, "
-                "or say by the public URL of which service the file is.",
+                f"The context {url} is not known here and nothing is fetched; use {self.iri}.",
                 "dermograph.ForeignContext",
                 code="loading remote context failed",
             )

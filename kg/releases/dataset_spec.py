@@ -53,14 +53,12 @@ class DatasetSpec:
         cls,
         files: Iterable[Path],
         default_graph: DefaultGraph = DefaultGraph.UNION,
-        public_url: str | None = None,
     ) -> Self:
         """Take the data of any RDF files.
 
         Args:
             files: the files.
             default_graph: what a pattern outside GRAPH sees.
-            public_url: that of the service that wrote JSON-LD among the files.
 
         Raises:
             kg.engine.DataError: the format of a file cannot be told from its name.
@@ -69,7 +67,7 @@ class DatasetSpec:
         if any(source.format == JSONLD for source in sources):
             from kg.rdf.jsonld import Context  # noqa: PLC0415 - often not needed
 
-            known = Context.published(public_url).known
+            known = Context.published().known
             sources = [replace(source, context=known) for source in sources]
         return cls(Data(tuple(sources), default_graph, (WIDER,)))
 

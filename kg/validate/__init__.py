@@ -29,7 +29,6 @@ def validate(
     background: Graph | None = None,
     origins: Mapping[str, str] | None = None,
     accelerated: bool = False,
-    public_url: str | None = None,
 ) -> ValidationReport:
     """Check data against shapes.
 
@@ -49,8 +48,6 @@ def validate(
             `claims/clinical.tsv, line 7`. For files it is found without.
         accelerated: ask the fast engine for the verdict. It is the same as that of the reference,
             pySHACL, which the tests hold it to.
-        public_url: that of the service that wrote JSON-LD among the files; of one on this machine
-            it is known without.
 
     Raises:
         ValidationInputError: a file is missing, of an unknown kind, or cannot be parsed.
@@ -61,7 +58,7 @@ def validate(
     shapes = shapes_graph() if shapes is None else shapes
     verdict = accelerated_verdict if accelerated else reference_verdict
     with without_remarks_of_rdflib():
-        ntriples, places = read(data, public_url)
+        ntriples, places = read(data)
         places = {**places, **(origins or {})}
         described: frozenset[str] | None = None
         unchecked: tuple[str, ...] = ()

@@ -53,12 +53,11 @@ def graph_of_material(ntriples: str) -> Graph:
         raise ValidationInputError(None, 0, detail, "Take it out.") from error
 
 
-def read(data: Data, public_url: str | None = None) -> tuple[str, Mapping[str, str]]:
+def read(data: Data) -> tuple[str, Mapping[str, str]]:
     """Read what is to be validated.
 
     Args:
         data: graphs, N-Quads or files.
-        public_url: that of the service that wrote JSON-LD among the files.
 
     Returns:
         Its triples, as N-Triples; and for IRIs of subjects, the file and line that describe them, of
@@ -75,7 +74,7 @@ def read(data: Data, public_url: str | None = None) -> tuple[str, Mapping[str, s
     if not paths:
         raise ValidationInputError(None, 0, "No file was given.", "Name at least one.")
     numbers = itertools.count()
-    context = jsonld.Context.published(public_url)
+    context = jsonld.Context.published()
     read_files = [_read_file(path, context, numbers) for path in paths]
     places: dict[str, list[str]] = defaultdict(list)
     for _, described in read_files:

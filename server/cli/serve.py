@@ -1,6 +1,5 @@
 """The command `dermograph serve`."""
 
-import os
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -22,6 +21,7 @@ def serve(
     host: str,
     port: int,
     public_url: str | None,
+    context_url: str | None,
     data: Sequence[Path],
     added: Sequence[Path],
     files: Sequence[Path],
@@ -40,16 +40,15 @@ def serve(
     for file in (*data, *added, *files):
         if not file.is_file():
             raise click.UsageError(f"{file} is no regular file, so it cannot be read again.")
-    options = {"PUBLIC_URL": public_url, "ENGINE": engine}
+    options = {"PUBLIC_URL": public_url, "CONTEXT_URL": context_url, "ENGINE": engine}
     given = {name: value for name, value in options.items() if value is not None}
     with failures_told(), ExitStack() as stack:
         progress = stack.enter_context(progress_shown())
-        public_url = public_url or os.environ.get("DERMOGRAPH_PUBLIC_URL")
         graph = DefaultGraph(default_graph)
         if engine:
             chosen = bundled.spec_elsewhere(graph)
         elif data or empty:
-            chosen = _other([*data, *files], graph, public_url)
+            chosen = _other([*data, *files], graph)
         else:
             chosen = bundled.spec(progress, graph, [*added, *files])
         progress("loading")
@@ -64,8 +63,8 @@ def serve(
             raise click.UsageError(str(error)) from error
 
 
-def _other(files: Sequence[Path], graph: DefaultGraph, public_url: str | None) -> DatasetSpec:
+def _other(files: Sequence[Path], graph: DefaultGraph) -> DatasetSpec:
     try:
-        return DatasetSpec.of_files(files, graph, public_url)
+        return DatasetSpec.of_files(files, graph)
     except DataError as error:
         raise click.UsageError(f"{error} {error.hint or ''}".strip()) from error

@@ -13,9 +13,7 @@ from server.cli.conventions import Invalid, command, failures_told, progress_sho
 
 
 @command
-def validate(
-    *, files: list[Path], added: list[Path], form: str, reference: bool, public_url: str | None
-) -> None:
+def validate(*, files: list[Path], added: list[Path], form: str, reference: bool) -> None:
     """Validate RDF FILES against the shapes, or the shipped knowledge when none are given.
 
     FILES are read together, and with the terms, sources and claims that ship, so they may name
@@ -32,7 +30,6 @@ def validate(
                 built.nquads if built else list(files),
                 origins=built.origins if built else None,
                 accelerated=not reference,
-                public_url=public_url,
             )
         except shapes.ValidationInputError as error:
             raise Invalid(str(error)) from error

@@ -30,6 +30,9 @@ from server.protocol.negotiation import Representation
 CACHEABLE: Final = "public, max-age=60, stale-while-revalidate=600"
 """Cache-Control of what stays the same as long as the data does."""
 
+IMMUTABLE: Final = "public, max-age=31536000, immutable"
+"""Cache-Control of what never changes, as its address has a digest of it: a year is for ever."""
+
 UNCACHEABLE: Final = "no-store"
 """Cache-Control of errors and of what differs from one time to the next."""
 

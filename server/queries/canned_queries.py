@@ -32,6 +32,8 @@ from server.web.tables import ROWS_SHOWN, Table, table_of
 
 _QUERY: Final = ENDPOINTS["queries.query"]
 _ANSWER: Final = ENDPOINTS["queries.answer"]
+_PAGE: Final = "50"
+"""How many things of a collection are returned unless told otherwise, some 50 KB; a judgement."""
 
 
 def catalogue() -> Response:
@@ -70,12 +72,15 @@ def answer(name: str, suffix: str | None = None) -> Response:
     found = _found(name)
     fixed = named(suffix, _ANSWER.representations) if suffix else None
     if suffix and not fixed:
-        near = [f"/queries/{name}/answer.{each.suffix}" for each in _ANSWER.representations]
+        path = request.path.rpartition(".")[0]
+        near = [f"{path}.{each.suffix}" for each in _ANSWER.representations]
         detail = f"An answer has no format {suffix[:80]!r}."
         raise UnknownResource(detail, hint=f"There are {', '.join(near)}.", members={"near": near})
     parameters, chosen = answers.asked(_ANSWER, fixed)
     values = _given(parameters)
     paging = {key: values.pop(key) for key in PAGING if key in values}
+    if found.collection and chosen == PLAIN_JSON:
+        paging.setdefault("limit", _PAGE)
     if paging and chosen != PLAIN_JSON:
         raise ParameterRefused(min(paging), f"{', '.join(PAGING)} are for plain JSON only.")
     choice = answers.FormatChoice(dict.fromkeys(ResultKind, chosen))
@@ -91,6 +96,28 @@ def answer(name: str, suffix: str | None = None) -> Response:
         told = _address(found, "answer.csv-metadata.json", values)
         response.headers["Link"] = f'<{told}>; rel="describedby"; type="{CSVW.media_type}"'
     return response
+
+
+def collections() -> Response:
+    """List the collections."""
+    listed = current_snapshot().graph.catalogue.collections
+    _, chosen = answers.asked(ENDPOINTS["queries.collections"])
+    if chosen == HTML:
+        return responses.reply(render_template("collections.html", collections=listed), HTML)
+    described = [
+        {**_summary(each), "name": name, "answer": f"{public_url()}/collections/{name}"}
+        for name, each in listed.items()
+    ]
+    return responses.reply(responses.as_json({"collections": described}), chosen)
+
+
+def collection(name: str, suffix: str | None = None) -> Response:
+    """List the things of a kind, in plain JSON a page at a time."""
+    known = current_snapshot().graph.catalogue.collections
+    if name not in known:
+        detail, hint = f"There is no collection {name[:80]!r}.", f"There are {', '.join(known)}."
+        raise UnknownResource(detail, hint=hint, members={"near": [*known]})
+    return answer(known[name].name, suffix)
 
 
 def csv_metadata(name: str) -> Response:

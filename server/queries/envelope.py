@@ -12,7 +12,8 @@ from rdflib import URIRef
 from kg.catalogue.canned_queries import CannedQuery
 from kg.catalogue.columns import Column
 from kg.engine import Answer, Term
-from kg.rdf.namespaces import BASE, DGD
+from kg.rdf import jsonld
+from kg.rdf.namespaces import BASE, DGD, PREFIXES, expand
 from server.context import Snapshot, public_url
 from server.protocol.errors import CursorExpired, ParameterRefused
 from server.protocol.parameters import Parameters
@@ -51,6 +52,9 @@ class Envelope:
         self._snapshot, self._found, self._bindings = snapshot, found, bindings
         self._paging = {name: paging.at_most_once(name) for name in PAGING}
         self._address = f"{public_url()}/queries/{found.name}"
+        self._answers = f"{self._address}/answer"
+        if found.collection:
+            self._answers = f"{public_url()}/collections/{found.collection}"
         # What is wrong with them is told before the query is run.
         self._begin = self._offset(self._paging["cursor"])
         self._size = paging.number("limit", 999_999_999)
@@ -69,7 +73,7 @@ class Envelope:
         columns.pop("gap", None)
         fields, shown, after = self._page(rows, columns)
         paging = {**self._paging, "format": "json"}
-        return {
+        document = {
             "query": {"name": self._found.name, "title": self._found.title, "url": self._address},
             "parameters": {
                 each.name: self._value(self._bindings[each.name], each.unit)
@@ -92,9 +96,22 @@ class Envelope:
                 "csv": self._link(format="csv"),
                 "page": self._link(format="html"),
                 "query": self._address,
-                "sparql": self._link("", format="sparql"),
+                "sparql": self._link(self._address, format="sparql"),
             },
         }
+        return self._as_jsonld(document) if self._found.collection else document
+
+    def _as_jsonld(self, document: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a document whose rows are nodes of JSON-LD, each with what is stated of its thing."""
+        known = jsonld.Context.published(self._snapshot.settings.context_url or public_url())
+        terms: dict[str, Any] = {**dict.fromkeys(document), "rows": "@included"}
+        for key, column in self._found.keys.items():
+            # What a source is called here is its title, no label.
+            iri = column.type in ("iri", "iris") and {"@type": "@id", "@context": {"label": None}}
+            kind = iri or {"@type": f"{PREFIXES['xsd']}{column.datatype}"}
+            stated = column.predicate and {"@id": expand(column.predicate), **kind}
+            terms |= {} if key in ("id", "label", "definition") else {key: stated or None}
+        return {"@context": [known.iri, terms], **document}
 
     def _row(self, solution: Mapping[str, Any], columns: Mapping[str, Column]) -> dict[str, Any]:
         return {key: self._cell(solution, each) for key, each in columns.items() if key != "gap"}
@@ -138,10 +155,10 @@ class Envelope:
         value = value if isinstance(value, bool | int | str) else float(str(term))
         return {"value": value, "unit": unit} if unit else value
 
-    def _link(self, below: str = "/answer", /, **others: str | None) -> str:
+    def _link(self, address: str = "", /, **others: str | None) -> str:
         values = {name: str(term) for name, term in self._bindings.items()}
         pairs = {**values, **{name: value for name, value in others.items() if value}}
-        return f"{self._address}{below}" + (f"?{urlencode(pairs)}" if pairs else "")
+        return (address or self._answers) + (f"?{urlencode(pairs)}" if pairs else "")
 
     def _page(
         self, rows: list[dict[str, Any]], columns: Iterable[str]

@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from functools import lru_cache
 from typing import Final
 from urllib.parse import quote
 
 from flask import Response, render_template, request
+from werkzeug.exceptions import NotFound
 
 import kg
 from kg.engine.spool import Content
@@ -30,6 +30,7 @@ from server.protocol.endpoints import ENDPOINTS
 from server.protocol.errors import UnknownResource
 from server.protocol.negotiation import HTML, JSONLD, Representation, parse_accept
 from server.protocol.problems import ProblemDocument
+from server.protocol.responses import CACHEABLE
 from server.web import pages
 
 _RESOURCE: Final = ENDPOINTS["resources.resource"]
@@ -39,10 +40,17 @@ _PROFILE: Final = "http://www.w3.org/ns/json-ld#"
 _NOT_IN_IRI: Final = re.compile(r"[\x00-\x20<>\"{}|^`\\]")
 
 
-def context() -> Response:
-    """Return the one context that our JSON-LD is written with."""
+def context(digest: str | None = None) -> Response:
+    """Return the context that our JSON-LD is written with; a former one is a part of it."""
+    known = jsonld.Context.published()
+    if digest not in (None, known.digest):
+        if digest not in jsonld.RELEASED:
+            raise NotFound
+        here = f"{public_url()}/context/{known.digest}.jsonld"
+        return Response(status=307, headers={"Location": here, "Cache-Control": CACHEABLE})
     body = (ONTOLOGY_FOLDER / "context.jsonld").read_bytes()
-    return responses.reply(body, JSONLD, negotiated=False)
+    cache = responses.IMMUTABLE if digest else CACHEABLE
+    return responses.reply(body, JSONLD, cache=cache, negotiated=False)
 
 
 def resource(**_: str) -> Response:
@@ -113,14 +121,9 @@ def _body(snapshot: Snapshot, found: Found, chosen: Representation, form: str | 
     answer = lookup.describe(engine, found, formats.NTRIPLES)
     responses.timed("run", answer.seconds)
     root = found.iri if found.graph is None else None
+    context = jsonld.Context.published(snapshot.settings.context_url or public_url())
     with responses.serialising():
-        return jsonld.write(answer.body, _context(public_url()), root=root, form=form or "framed")
-
-
-@lru_cache(maxsize=8)
-def _context(url: str) -> jsonld.Context:
-    iri = f"{url}/context.jsonld"
-    return jsonld.Context.load(ONTOLOGY_FOLDER / "context.jsonld", iri)
+        return jsonld.write(answer.body, context, root=root, form=form or "framed")
 
 
 def _form_of_jsonld(accept: str) -> str | None:

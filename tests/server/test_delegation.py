@@ -53,6 +53,8 @@ MADE_ELSEWHERE: Final = {
     "the mappings by their IRI": "/id/mappings",
     "the answer of a canned query": "/queries/why/answer?subject=dg:CO2Laser",
     "the answer of a canned query as a page": "/queries/why/answer?subject=dg:CO2Laser&format=html",
+    "a collection": "/collections/devices",
+    "a collection as CSV": "/collections/devices.csv",
     "its columns as CSV": "/queries/why/answer.csv-metadata.json?subject=dg:CO2Laser",
     "an answer as a page": "/sparql?" + urlencode({"query": ROWS, "format": "html"}),
     "names that are near": "/ontology/CO2Lazer",

@@ -28,7 +28,7 @@ def problems_of_context(folder: Path, described: Container[str]) -> list[FilePro
     if file is None:
         return problems
     try:
-        context = jsonld.Context.load(folder / CONTEXT, BASE + CONTEXT)
+        context = jsonld.Context.load(folder / CONTEXT, BASE)
         jsonld.read(b'{"@context": "%s", "@id": "x:y"}' % context.iri.encode(), context)
     except jsonld.JsonLdError as error:
         detail = f"This is no JSON-LD context: {' '.join(str(error).split())}"

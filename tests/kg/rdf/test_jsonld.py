@@ -24,7 +24,7 @@ from kg.resources.lookup import Found
 from kg.results import Rows
 from kg.sparql.bind import canonical
 
-PUBLISHED = "https://dermograph.example/context.jsonld"
+PUBLISHED = "https://dermograph.example"
 THING = "https://dermograph.example/thing"
 
 
@@ -284,16 +284,28 @@ def test_relative_names_are_resolved_against_the_address_of_the_document(
     assert read == b"<file:///x/y/b> <urn:p> <file:///x/c> .\n"
 
 
-@pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1:1/kg", PUBLISHED[:-15]])
-def test_a_document_of_a_service_is_known_by_the_name_of_its_context(url: str) -> None:
-    """Of a service on this machine, and of one whose public URL is told."""
-    document = json.dumps(
-        {"@context": f"{url}/context.jsonld", "id": "urn:a", "identifier": "A"}
-    ).encode()
+@pytest.mark.parametrize("digest", ["present", *jsonld.RELEASED])
+@pytest.mark.parametrize("url", ["http://localhost:8080", "http://127.0.0.1:1/kg", PUBLISHED])
+def test_a_document_of_any_service_is_known_by_the_digest_of_its_context(
+    url: str, digest: str
+) -> None:
+    """Wherever the copy is that a document names, nothing is fetched; former ones are known too."""
+    name = jsonld.Context.published().digest if digest == "present" else digest
+    iri = f"{url}/context/{name}.jsonld"
+    document = json.dumps({"@context": iri, "id": "urn:a", "identifier": "A"}).encode()
+    expected = f'<urn:a> <{PREFIXES["dcterms"]}identifier> "A" .\n'.encode()
 
-    read = jsonld.read(document, jsonld.Context.published(PUBLISHED[:-15]))
+    assert jsonld.read(document, jsonld.Context.published()) == expected
+    assert iri.encode() not in jsonld.Context.published().known.put_into(document)
 
-    assert read == f'<urn:a> <{PREFIXES["dcterms"]}identifier> "A" .\n'.encode()
+
+@pytest.mark.parametrize("name", ["context/0123456789abcdef.jsonld", "context.jsonld"])
+def test_another_context_is_not_taken_for_ours(name: str) -> None:
+    """Without a digest that is known, the terms may mean anything."""
+    document = json.dumps({"@context": f"{PUBLISHED}/{name}", "id": "urn:a", "identifier": "A"})
+
+    with pytest.raises(jsonld.JsonLdError, match="nothing is fetched"):
+        jsonld.read(document.encode(), jsonld.Context.published())
 
 
 def properties_in_use(graph: kg.KnowledgeGraph) -> set[str]:

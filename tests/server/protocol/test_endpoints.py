@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 import kg
 from kg.engine import ResultKind, Task, TaskEngine, TaskResult
 from kg.engine.dataset import DefaultGraph
+from kg.rdf import jsonld
 from kg.releases.dataset_spec import DatasetSpec
 from server import create_app
 from server.operating.metrics import LABELS
@@ -50,7 +51,12 @@ ADDRESSES: Final = {
     "/function/<path:name>": "/function/convert",
     "/.well-known/genid/<path:name>": "/.well-known/genid/none",
     "/.well-known/void": "/.well-known/void",
+    "/collections": "/collections",
+    "/collections/<name>": "/collections/devices",
+    "/collections/<name>.<suffix>": "/collections/devices.csv",
+    "/.well-known/api-catalog": "/.well-known/api-catalog",
     "/context.jsonld": "/context.jsonld",
+    "/context/<digest>.jsonld": f"/context/{jsonld.Context.published().digest}.jsonld",
     "/openapi.json": "/openapi.json",
     "/api": "/api",
     "/problems/<slug>": "/problems/syntax-error",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import json
 import re
@@ -20,7 +21,6 @@ from kg.engine.oxigraph.engine import InProcessEngine
 from kg.graph import KnowledgeGraph
 from kg.rdf import formats, jsonld
 from kg.rdf.namespaces import BASE, DG, GRAPH, PREFIXES
-from kg.releases.bundled import ONTOLOGY_FOLDER
 from server import create_app
 from server.protocol.negotiation import RDF, Representation
 
@@ -51,10 +51,7 @@ OWL_API: Final = "application/rdf+xml, application/xml; q=0.5, text/xml; q=0.3, 
 def triples(body: bytes, representation: Representation) -> set[str]:
     """Read a document in any RDF format as a set of N-Triples."""
     if representation.format == formats.JSONLD:
-        context = jsonld.Context.load(
-            ONTOLOGY_FOLDER / "context.jsonld", "http://localhost/context.jsonld"
-        )
-        body, media_type = jsonld.read(body, context), "application/n-triples"
+        body, media_type = jsonld.read(body, jsonld.Context.published()), "application/n-triples"
     else:
         media_type = representation.media_type
     read = RdfFormat.from_media_type(media_type)
@@ -154,7 +151,8 @@ def test_the_public_url_is_used_throughout(graph: kg.KnowledgeGraph) -> None:
     """Behind a proxy, links and the address of the context are those that clients see."""
     client = create_app({"PUBLIC_URL": "https://dermograph.example/kg"}, graph).test_client()
     response = client.get(f"{CLAIM}.jsonld")
-    assert response.get_json()["@context"] == "https://dermograph.example/kg/context.jsonld"
+    context = f"https://dermograph.example/kg/context/{jsonld.Context.published().digest}.jsonld"
+    assert response.get_json()["@context"] == context
     assert "<https://dermograph.example/kg/id/claim/B0001.ttl>" in response.headers["Link"]
     assert "http://localhost" not in response.headers["Link"]
 
@@ -266,6 +264,34 @@ def test_the_context_is_served_for_browsers_and_caches(client: FlaskClient) -> N
     assert "max-age" in response.headers["Cache-Control"]
     assert "accept" not in response.vary.as_set()
     assert "@context" in response.get_json()
+
+
+def test_the_context_that_documents_name_never_changes(client: FlaskClient) -> None:
+    """Its address has its digest, so it is kept for ever; the address without leads to the same."""
+    address = client.get(f"{CLAIM}.jsonld").get_json()["@context"]
+    response = client.get(address)
+    assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert response.data == client.get("/context.jsonld").data
+    assert hashlib.sha256(response.data).hexdigest().startswith(address[-23:-7])
+    assert client.get("/context/0123456789abcdef.jsonld").status_code == 404
+
+
+def test_a_former_context_leads_to_the_present_one(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A document that was saved is read with the terms of today, which only became more."""
+    monkeypatch.setattr(jsonld, "RELEASED", ["0123456789abcdef"])
+    response = client.get("/context/0123456789abcdef.jsonld")
+    assert response.status_code == 307
+    assert client.get(response.location).status_code == 200
+
+
+def test_the_context_is_named_where_it_lasts(graph: kg.KnowledgeGraph) -> None:
+    """Documents may name it by an address that outlives the one of the service."""
+    client = create_app({"CONTEXT_URL": "https://w3id.org/dermograph"}, graph).test_client()
+    named = client.get(f"{CLAIM}.jsonld").get_json()["@context"]
+    assert named == jsonld.Context.published("https://w3id.org/dermograph").iri
+    assert client.get(named.removeprefix("https://w3id.org/dermograph")).status_code == 200
 
 
 def page(client: FlaskClient, path: str) -> str:
