@@ -64,9 +64,13 @@ def _tail(value: str) -> str:
     return value.rpartition(":")[2].rpartition("/")[2]
 
 
+QUERIES: Final = [each for each in read_queries(QUERIES_FOLDER).values() if not each.collection]
+"""The canned queries; collections are tested for themselves."""
+
+
 def cases() -> Iterator[Case]:
     """Yield each canned query without parameters, where it can be asked so, and each example."""
-    for query in read_queries(QUERIES_FOLDER).values():
+    for query in QUERIES:
         if not any(parameter.required for parameter in query.parameters):
             yield Case(query, {})
         yield from (Case(query, example) for example in query.examples)
@@ -154,7 +158,7 @@ def test_there_is_no_golden_answer_to_a_question_that_is_not_asked() -> None:
 def shown_answers(engine: Engine, every: int = 1) -> str:
     """Return the file of what is shown of answers: a row and a gap of each first example."""
     lines = []
-    for query in list(read_queries(QUERIES_FOLDER).values())[::every]:
+    for query in QUERIES[::every]:
         bindings = query.bindings(next(iter(query.examples), {}))
         answer = engine.run(Query(query.text, bindings, formats={ResultKind.SOLUTIONS: JSON}))
         names, rows = answer.solutions()
@@ -172,7 +176,7 @@ def test_what_is_shown_of_answers_is_in_them(graph: kg.KnowledgeGraph, every: in
     anew = json.loads(shown_answers(graph.engine, every))
 
     assert {name: shown[name] for name in anew} == anew, _RENEW
-    assert list(shown) == list(read_queries(QUERIES_FOLDER))
+    assert list(shown) == [each.name for each in QUERIES]
 
 
 @pytest.mark.long

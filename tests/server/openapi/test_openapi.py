@@ -94,7 +94,7 @@ def test_a_client_can_be_generated(document: Any) -> None:
 
 def test_it_is_not_too_large(app: Flask) -> None:
     """A client reads it in one go."""
-    assert len(app.test_client().get("/openapi.json").data) < 1_000_000
+    assert len(app.test_client().get("/openapi.json").data) < 1_200_000
 
 
 def test_each_route_is_there(document: Any, graph: kg.KnowledgeGraph) -> None:
@@ -378,7 +378,7 @@ def test_the_page_shows_it(document: Any, client: FlaskClient) -> None:
     assert all(f"<dt><code>{key}</code></dt>" in page.text for key in rows)
     front = client.get("/", headers={"Accept": "text/html"}, base_url=_HOST)
     assert 'href="/api"' in front.text
-    assert front.headers["Link"] == f'<{_HOST}/openapi.json>; rel="service-desc"'
+    assert f'<{_HOST}/openapi.json>; rel="service-desc"' in front.headers["Link"]
 
 
 def test_other_data_have_no_canned_queries() -> None:

@@ -330,6 +330,8 @@ NOT_FOUND: Final = {
     "queries.query": "/queries/none",
     "queries.answer": "/queries/none/answer",
     "queries.csv_metadata": "/queries/none/answer.csv-metadata.json",
+    "queries.collection": "/collections/none",
+    "resources.context": "/context/none.jsonld",
     "running.stop": "/queries-running/none",
     "resources.resource": "/id/none",
     "problems.explanation": "/problems/none",
