@@ -37,7 +37,7 @@ test-all: test tools
 	$(BIN)/pytest -m requests
 
 # Asks a service all requests that are made up of the description of its API: of each operation 200 for
-# each of three seeds, where test-all asks a canned query 20.
+# each of three seeds, where test-all asks a canned query 5.
 requests: test tools
 	REQUESTS_CANNED=200 $(BIN)/pytest -m requests
 
