@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import cached_property
+from math import inf
 from operator import ge, gt, le
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -263,7 +264,9 @@ class Catalogue(Mapping[str, CannedQuery]):
         }
         values = " ".join(sorted(listed))
         text = f"SELECT * {{ VALUES ?term {{ {values} }} ?term {RDFS.label.n3()} ?label }}"
-        return {str(row["term"]): str(row["label"]) for row in select(self._engine, text)}
+        return {
+            str(row["term"]): str(row["label"]) for row in select(self._engine, text, seconds=inf)
+        }
 
     def _chosen(self, parameter: Parameter, text: str) -> str:
         """Return the value of those that a parameter lists which a text stands for."""

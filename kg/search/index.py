@@ -130,10 +130,13 @@ class NameIndex:
         found = self._database.execute(f"{_THINGS} WHERE iri = ?", (iri,)).fetchone()
         return found and Thing(*found)
 
-    def called(self, iri: str) -> dict[str, str]:
-        """Return a name of a thing by each of the fields that name it; empty: there is no such thing."""
-        found = self._database.execute(SQL["called"], (iri,))
-        return {field: name for field, name in found if field in NAMING}
+    @cached_property
+    def called(self) -> Mapping[str, Mapping[str, str]]:
+        """A name of each thing, by its IRI, by each of the fields that name it."""
+        found: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for iri, field, name in self._database.execute(SQL["called"]):
+            found[iri] |= {field: name} if field in NAMING else {}
+        return found
 
     def place_of(self, iri: str) -> str | None:
         """Return which of ``PLACES`` an IRI of ours has; None: it is in no triple."""

@@ -393,7 +393,7 @@ class TestQuery:
             (["care", "phse=x"], "phse: care has no such parameter. Its parameters: phase, "),
             (["care", "phase"], "'phase' is not of the form NAME=VALUE."),
             (["care", "phase=1", "phase=2"], "phase is given twice."),
-            (["care", "phase=later"], "phase: 'later' is not accepted. Give one of dgd:phase/bef"),
+            (["care", "phase=later"], "phase: 'later' is not accepted. Did you mean dgd:phase/aft"),
             (
                 ["lasers", "kind=dg:CO2Lser"],
                 "kind: dg:CO2Lser is no energy source that the graph speaks of. Did",

@@ -29,7 +29,7 @@ _CHECKS: Final = (
     "response_schema_conformance",
     "response_headers_conformance",
 )
-_CANNED: Final = r"^/queries/[a-z-]+/answer$"
+_CANNED: Final = r"^/(queries/[a-z-]+/answer|collections/[a-z-]+)$"
 _SEEDS: Final = (1, 2, 3)
 _OF_CANNED = os.environ.get("REQUESTS_CANNED", "5")
 _OF_OTHERS = os.environ.get("REQUESTS", "200")
