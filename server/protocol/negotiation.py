@@ -155,7 +155,7 @@ def _specificity(wanted: MediaRange, offer: Representation) -> int | None:
     """Tell how specifically a range matches a representation; None: it does not."""
     given = {"charset": "utf-8", **dict(offer.parameters)}
     named = [(key, value) for key, value in wanted.parameters if key in given]
-    if any(value.lower().replace("utf8", "utf-8") != given[key] for key, value in named):
+    if any(value.lower().replace("utf8", "utf-8") != given[key].strip('"') for key, value in named):
         return None
     if wanted.name == offer.media_type:
         return _BY_NAME + sum(each in offer.parameters for each in wanted.parameters)

@@ -814,7 +814,7 @@ def test_closing_under_load_from_many_threads(make: Make) -> None:
 
     assert failures <= {(EngineUnavailable, "The engine is closed.")}
     assert eventually(lambda: not processes_of(engine))
-    assert open_files() == before
+    assert open_files() <= before  # what others left behind may be closed meanwhile
 
 
 def open_files() -> int:
