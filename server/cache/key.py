@@ -40,9 +40,12 @@ TOLD_BY_LINE: Final = frozenset({"HTTP_ACCEPT", "QUERY_STRING", "REQUEST_METHOD"
 _NAME: Final = itemgetter(0)
 _ASKING: Final = {QUERY_PATH: ("POST", "QUERY")}
 _POSTED: Final = re.compile(
-    "|".join("|".join(row.paths) for row in ENDPOINTS.values() if "POST" in row.methods)
-    .replace("<name>", "[^/]+")
-    .replace("<suffix>", "[^/]+")
+    "|".join(
+        re.sub("<[^>]+>", "[^/]+", re.escape(path))
+        for row in ENDPOINTS.values()
+        for path in row.paths
+        if "POST" in row.methods
+    )
 )
 """Where a POST asks what a GET with the same parameters asks."""
 

@@ -268,8 +268,8 @@ def explanation(slug: str) -> Response:
             like(slug, PROBLEM_TYPES),
         )
         hint = f"There are {', '.join(near or PROBLEM_TYPES)}."
-        near = [f"/problems/{each}" for each in near]
-        raise UnknownResource(detail, hint=hint, members={"near": near})
+        addresses = [f"/problems/{each}" for each in near]
+        raise UnknownResource(detail, hint=hint, members={"near": addresses})
     offers = ENDPOINTS["problems.explanation"].representations
     chosen = choose(request.headers.get("Accept"), offers)
     about = {"type": type_iri(slug), **row._asdict()}

@@ -17,6 +17,7 @@ from werkzeug.http import http_date
 from kg.catalogue.canned_queries import CannedQuery, Parameter, ParameterError
 from kg.engine import ResultKind, Term
 from kg.rdf.namespaces import curie
+from kg.search.folding import like
 from kg.sparql.bind import bind
 from server import answers
 from server.context import current_snapshot, public_url
@@ -115,8 +116,10 @@ def collection(name: str, suffix: str | None = None) -> Response:
     """List the things of a kind, in plain JSON a page at a time."""
     known = current_snapshot().graph.catalogue.collections
     if name not in known:
-        detail, hint = f"There is no collection {name[:80]!r}.", f"There are {', '.join(known)}."
-        raise UnknownResource(detail, hint=hint, members={"near": [*known]})
+        detail, near = f"There is no collection {name[:80]!r}.", like(name, known)
+        hint = f"There are {', '.join(near or known)}."
+        addresses = [f"/collections/{each}" for each in near]
+        raise UnknownResource(detail, hint=hint, members={"near": addresses})
     return answer(known[name].name, suffix)
 
 

@@ -146,6 +146,7 @@ def test_what_is_no_collection_is_not_found(client: FlaskClient) -> None:
     """Nor is a format that there is none of."""
     for path in ("/collections/lasers", "/collections/devices.xlsx"):
         assert client.get(path).status_code == 404
+    assert client.get("/collections/device").get_json()["near"] == ["/collections/devices"]
 
 
 def test_programs_find_what_there_is_from_the_front_door(client: FlaskClient) -> None:
